@@ -1,0 +1,1 @@
+"""The vocabulary: recipe schema, loading and settings. Imports nothing else of Temper."""

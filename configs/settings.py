@@ -1,0 +1,25 @@
+"""Facts of this machine, from the environment; never part of a recipe."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where state lives and which servers to use."""
+
+    model_config = SettingsConfigDict(env_prefix="TEMPER_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path(".temper"), description="TEMPER_HOME: all local state")
+    mlflow_uri: str | None = Field(None, validation_alias="MLFLOW_TRACKING_URI")
+
+    @property
+    def root(self) -> Path:
+        """Absolute TEMPER_HOME."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's address: MLFLOW_TRACKING_URI, else SQLite under TEMPER_HOME."""
+        return self.mlflow_uri or f"sqlite:///{self.root / 'mlflow.db'}"

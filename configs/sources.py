@@ -1,0 +1,97 @@
+"""Where rows come from: files, the Hugging Face hub, or the base model's own answers."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from configs.section import Name, Section
+
+Role = Literal["domain", "general"]
+RowFormat = Literal[
+    "auto", "messages", "converse", "sharegpt", "alpaca", "completion", "text", "columns"
+]
+Category = Literal[
+    "chat", "instruction-following", "reasoning", "math", "code", "factuality", "safety"
+]
+CATEGORIES: tuple[Category, ...] = (
+    "chat", "instruction-following", "reasoning", "math", "code", "factuality", "safety",
+)  # fmt: skip
+
+
+class Split(Section):
+    """How a source's rows are divided by use, once, before anything is trained.
+
+    A path takes the place of the fraction of the same name: the rows of that file are the split.
+    """
+
+    dev: float = Field(0.05, ge=0, le=0.5, description="fraction of rows to choose on")
+    test: float = Field(0.1, ge=0, le=0.5, description="fraction of rows to judge on")
+    dev_path: str | None = None
+    test_path: str | None = None
+    stratify: bool = Field(True, description="keep each label's fraction (rows with a label)")
+
+
+class _Rows(Section):
+    """What every source that is read from storage shares."""
+
+    name: Name
+    role: Role
+    weight: PositiveFloat = Field(1.0, description="relative to the other sources of its role")
+    category: str | None = None
+    licence: str | None = None
+    format: RowFormat = "auto"
+    columns: dict[Literal["prompt", "completion", "text", "system", "label", "group"], str] = Field(
+        default_factory=dict,
+        description="our field -> your column, or a template such as 'Classify: {review}'",
+    )
+    limit: PositiveInt | None = Field(None, description="take this many training rows, by seed")
+    split: Split = Split()
+
+    @model_validator(mode="after")
+    def _columns_say_enough(self) -> "_Rows":
+        if self.format == "columns" and not self.columns:
+            raise ValueError("format 'columns' needs a columns: mapping")
+        if self.columns and self.format not in ("auto", "columns"):
+            raise ValueError(f"columns: goes with format 'columns' or 'auto', not '{self.format}'")
+        if self.columns and not ({"text"} <= self.columns.keys()
+                                 or {"prompt", "completion"} <= self.columns.keys()):
+            raise ValueError("columns: needs 'text', or both 'prompt' and 'completion'")
+        return self
+
+
+class FilesSource(_Rows):
+    """JSONL, JSON, CSV, Parquet or Arrow; a file, a folder or a glob; local, s3:// or package:."""
+
+    kind: Literal["files"]
+    path: str
+
+
+class HubSource(_Rows):
+    """A dataset of the Hugging Face hub at a pinned commit."""
+
+    kind: Literal["hub"]
+    path: str = Field(description="repository id, e.g. HuggingFaceTB/smoltalk")
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$", description="full commit hash")
+    subset: str | None = None
+    hub_split: str = "train"
+
+
+class RehearsalSource(Section):
+    """The base model's own answers to the shipped prompts: general data for those who have none."""
+
+    kind: Literal["rehearsal"]
+    name: Name
+    role: Literal["general"] = "general"
+    weight: PositiveFloat = 1.0
+    category: Category | None = Field(None, description="only this category's prompts")
+    temperature: float = Field(0.8, ge=0, le=2)
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_new_tokens: int = Field(128, ge=8, le=2048)
+    max_samples: int = Field(8, ge=1, le=64, description="answers a prompt at the most")
+    batch_size: int = Field(32, ge=1, le=512)
+    licence: str | None = "own-output"
+    split: Split = Split(dev=0, test=0)
+
+
+Source = Annotated[FilesSource | HubSource | RehearsalSource, Field(discriminator="kind")]
+StoredSource = FilesSource | HubSource

@@ -1,0 +1,1 @@
+"""What a person runs: flows, and the command line over them."""

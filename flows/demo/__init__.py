@@ -1,0 +1,1 @@
+"""Made-up customer reviews for trying Temper without any data of one's own."""

@@ -1,0 +1,180 @@
+"""Receipts: what one stage hands to the next. Small, frozen, JSON; never the data itself."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SplitName = Literal["train", "dev", "test"]
+
+
+class Receipt(BaseModel):
+    """A finished artifact in a folder of TEMPER_HOME.
+
+    Attributes:
+        path: Absolute folder; its ``manifest.json`` holds this receipt.
+        digest: Hex digest of the logical content (not of Parquet bytes).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    path: Path
+    digest: str
+
+
+class LocalModel(Receipt):
+    """A model folder (config, safetensors, tokenizer) on this machine.
+
+    ``digest`` is that of the weights; ``tokenizer_digest`` that of tokenizer and chat template.
+    """
+
+    name: str
+    tokenizer_digest: str
+    has_weights: bool = True
+
+
+class Snapshot(Receipt):
+    """A source as ingested: ``rows/*.parquet`` in the chat-row schema, and ``rejected.parquet``."""
+
+    name: str
+    role: str
+    category: str | None
+    licence: str | None
+    uri: str
+    revision: str | None
+    rows: int
+    rejected: int
+
+
+class CleanSource(Receipt):
+    """A source after quality: ``train.parquet``, ``dev.parquet``, ``test.parquet`` (chat rows),
+    ``quarantine.parquet`` (rows with their reasons) and ``verdict.json``.
+
+    Attributes:
+        verdict: pass, quarantine (some rows set aside) or block.
+        reason: Why it blocks; empty otherwise.
+        rows_in: Rows read, rejected ones included.
+        rows_out: Clean rows over all splits.
+        findings: Rows found by each check.
+        splits: Clean rows in each split.
+    """
+
+    name: str
+    role: str
+    category: str | None
+    licence: str | None
+    uri: str
+    revision: str | None
+    verdict: Literal["pass", "quarantine", "block"]
+    reason: str
+    rows_in: int
+    rows_out: int
+    findings: dict[str, int]
+    splits: dict[SplitName, int]
+
+    def split(self, name: SplitName) -> Path:
+        """Return the Parquet file of that split."""
+        return self.path / f"{name}.parquet"
+
+    @property
+    def quarantine(self) -> Path | None:
+        """The quarantined rows, where there are any."""
+        return self.path / "quarantine.parquet" if self.rows_in > self.rows_out else None
+
+
+class TokenizedSource(Receipt):
+    """Training rows rendered, tokenised and masked: ``rows.parquet``.
+
+    Attributes:
+        clean_digest: Digest of the CleanSource it was made from.
+        rows: Rows that can be drawn.
+        tokens: Tokens of those rows.
+        supervised_tokens: Tokens of those rows that carry loss.
+        left_out: Rows left out, by reason (``too_long``, ``overlap:<suite>``, ...).
+        rows_in: Rows the source had before quality.
+        findings: What quality found, by check.
+    """
+
+    name: str
+    role: str
+    category: str | None
+    licence: str | None
+    uri: str
+    revision: str | None
+    clean_digest: str
+    rows_in: int
+    findings: dict[str, int]
+    rows: int
+    tokens: int
+    supervised_tokens: int
+    left_out: dict[str, int]
+
+
+class MixtureReceipt(Receipt):
+    """A materialised plan: ``shard-*.parquet`` in plan order and ``mixture.lock.json``."""
+
+    rows: int
+    tokens: int
+    supervised_tokens: int
+    shards: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def lock(self) -> Path:
+        """The lock file."""
+        return self.path / "mixture.lock.json"
+
+
+class Checkpoint(LocalModel):
+    """Trained weights merged into the base (``adapter/`` beside them), and ``losses.jsonl``."""
+
+    parent: str
+    steps: int
+    adapter_digest: str
+
+
+class SuiteScores(Receipt):
+    """One suite on one model: ``items.parquet``, one row an item (and form)."""
+
+    suite: str
+    kind: str
+    fingerprint: str
+    weights_digest: str
+    metrics: dict[str, "Estimate"]
+
+    @property
+    def items(self) -> Path:
+        """The per-item table."""
+        return self.path / "items.parquet"
+
+
+class Estimate(BaseModel):
+    """A metric's value with its two-sided 95 % interval over ``n`` items."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class GateResult(BaseModel):
+    """The outcome of one gate: PASS, FAIL or INCONCLUSIVE, with the evidence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    rule: str
+    verdict: Literal["PASS", "FAIL", "INCONCLUSIVE"]
+    base: float
+    candidate: float
+    difference: float
+    low: float
+    high: float
+    n: int
+    needed_n: int | None
+    reason: str
+
+
+SuiteScores.model_rebuild()

@@ -1,0 +1,165 @@
+"""A stored source, read, converted to chat rows and kept as a snapshot."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from configs.sources import HubSource, StoredSource
+from tasks.artifacts import Snapshot
+from tasks.errors import SourceError
+from tasks.ingest.formats import Converter, Fields, converter_for
+from tasks.ingest.hub import hub_rows
+from tasks.ingest.paths import DataFile, identity, resolve
+from tasks.ingest.problems import Unusable
+from tasks.ingest.readers import BadLine, Record, read
+from tasks.ingest.snapshot import SnapshotWriter
+from tasks.storage import building, commit, find, home, stage_key
+from tasks.text.rows import ChatRow, Message, row_id
+
+CODE = tuple(
+    f"tasks.ingest.{module}"
+    for module in ("conversations", "formats", "hub", "ingest", "paths", "readers", "snapshot",
+                   "stores", "values")
+) + ("tasks.text.rows",)  # fmt: skip
+_LOOKED_AT, _SEARCHED = 20, 1000
+
+
+class _Part(NamedTuple):
+    """Rows that share a split: what the recipe calls them and their files (None on the hub)."""
+
+    path: str
+    split: str | None
+    files: list[DataFile] | None
+
+
+def ingest(source: StoredSource) -> Snapshot:
+    """Return the snapshot of a source, made now or found whole from before.
+
+    Rows of ``split.dev_path`` and ``split.test_path`` carry that split; the others carry none,
+    and quality divides them. Nothing is read twice: the key holds the files' content (on S3 the
+    ETag, on the hub the commit), so a renamed file is found again and a changed one isn't.
+
+    Raises:
+        SourceError: A file, column or data set isn't there, or no row can be used.
+    """
+    parts = _parts(source)
+    folder = home("snapshots", f"{source.name}-{_key(source, parts)[:12]}")
+    named = {"name": source.name, "role": source.role, "category": source.category,
+             "licence": source.licence, "uri": source.path}  # fmt: skip
+    known = find(folder, Snapshot)
+    if known is not None:
+        return known.model_copy(update=named)
+    with building(folder) as aside:
+        with SnapshotWriter(aside) as out:
+            for part in parts:
+                _write(source, part, out)
+        revision = source.revision if isinstance(source, HubSource) else None
+        receipt = Snapshot(path=folder, digest=out.digest, revision=revision, rows=out.rows,
+                           rejected=out.rejected, **named)  # fmt: skip
+        return commit(aside, receipt)
+
+
+def _parts(source: StoredSource) -> list[_Part]:
+    files = None if isinstance(source, HubSource) else resolve(source.path)
+    parts = [_Part(source.path, None, files)]
+    for split, path in (("dev", source.split.dev_path), ("test", source.split.test_path)):
+        if path is not None:
+            parts.append(_Part(path, split, resolve(path)))
+    return parts
+
+
+def _key(source: StoredSource, parts: list[_Part]) -> str:
+    # The role decides whether an answer is a label; weights, limits and fractions decide nothing.
+    fields = source.model_dump(include={"kind", "role", "format", "columns"})
+    if isinstance(source, HubSource):
+        fields |= source.model_dump(include={"path", "revision", "subset", "hub_split"})
+    content = [[p.split, [identity(f) for f in p.files or ()]] for p in parts]
+    return stage_key("ingest", {"source": fields, "content": content}, *CODE)
+
+
+def _write(source: StoredSource, part: _Part, out: SnapshotWriter) -> None:
+    records = _records(source, part)
+    start = list(itertools.islice(records, _SEARCHED))
+    good = [row for _, row in start if not isinstance(row, BadLine)][:_LOOKED_AT]
+    if not good:
+        raise _no_rows(part, start)
+    convert = converter_for(source, good, part.path)
+    written = out.rows
+    for origin, row in itertools.chain(start, records):
+        _write_row(source, convert, (origin, row), part.split, out)
+    if out.rows == written:
+        raise _none_converts(part, convert, good[0])
+
+
+def _records(source: StoredSource, part: _Part) -> Iterator[Record]:
+    if part.files is None:
+        assert isinstance(source, HubSource)
+        return hub_rows(source)
+    return itertools.chain.from_iterable(read(f) for f in part.files if f.size)
+
+
+def _write_row(
+    source: StoredSource, convert: Converter, record: Record, split: str | None,
+    out: SnapshotWriter,
+) -> None:  # fmt: skip
+    origin, row = record
+    if isinstance(row, BadLine):
+        out.reject(origin, row.raw, row.reason)
+        return
+    try:
+        out.write(_chat_row(source, convert(row), split, origin))
+    except Unusable as reason:
+        out.reject(origin, _raw(row), str(reason))
+
+
+def _chat_row(source: StoredSource, fields: Fields, split: str | None, origin: str) -> ChatRow:
+    label = fields.label
+    if label is None and source.role == "domain" and "label" not in source.columns:
+        label = _answer(fields.messages)
+    _refuse_surrogates([*(m["content"] for m in fields.messages), label, fields.group])
+    return {"row_id": row_id(fields.messages), "messages": fields.messages, "label": label,
+            "group": fields.group, "split": split, "origin": origin}  # fmt: skip
+
+
+def _answer(messages: list[Message]) -> str | None:
+    last = messages[-1]
+    return (last["content"].strip() or None) if last["role"] == "assistant" else None
+
+
+def _refuse_surrogates(texts: Iterable[str | None]) -> None:
+    for text in texts:
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError as error:
+            raise Unusable("half of a surrogate pair, which is no Unicode text") from error
+
+
+def _raw(row: Any) -> str:
+    text = json.dumps(row, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row, default=str)
+    return text
+
+
+def _no_rows(part: _Part, start: list[Record]) -> SourceError:
+    bad = next(((o, r) for o, r in start if isinstance(r, BadLine)), None)
+    if bad is None:
+        return SourceError("there are no rows: the file is empty.", where=part.path,
+                           fix="put rows in it, or take the source out of the recipe.")  # fmt: skip
+    return SourceError(f"none of the first {len(start)} rows can be read; {bad[0]} is "
+                       f"{bad[1].reason}.", where=part.path,
+                       fix="check that the file is what its ending says.")  # fmt: skip
+
+
+def _none_converts(part: _Part, convert: Converter, row: Any) -> SourceError:
+    try:
+        convert(row)
+        reason = "their text is not Unicode"
+    except Unusable as error:
+        reason = f"in the first, {error}"
+    return SourceError(f"no row can be converted; {reason}.", where=part.path,
+                       fix="give the row format with format:, or map the columns with columns:."
+                       )  # fmt: skip

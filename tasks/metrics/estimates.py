@@ -1,0 +1,57 @@
+"""Every metric of a suite with its two-sided 95 % interval, from the stored items."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from configs import metrics as vocabulary
+from configs.metrics import Metric
+from tasks.artifacts import Estimate, SuiteScores
+from tasks.errors import EvaluationError
+from tasks.metrics.samples import interval, point
+from tasks.metrics.values import ItemValues, item_values
+
+COLUMNS = (
+    "item_id", "suite", "form", "cluster", "prompt_digest", "gold", "prediction",
+    "choice_logprobs", "choice_bytes", "gold_index", "score", "nats", "bytes",
+)  # fmt: skip
+BY_KIND: dict[str, dict[str, Metric]] = {
+    "classification": vocabulary.CLASSIFICATION,
+    "mmlu": vocabulary.MMLU,
+    "bits_per_byte": vocabulary.BITS_PER_BYTE,
+}
+
+
+def estimate_all(items: Path, metrics: Mapping[str, Metric]) -> dict[str, Estimate]:
+    """Return each metric's value and 95 % interval, from a suite's ``items.parquet``.
+
+    Raises:
+        EvaluationError: A metric's items are missing or can't be used.
+    """
+    table = read_items(items)
+    return {name: estimate(item_values(table, name)) for name in metrics}
+
+
+def estimate(items: ItemValues, confidence: float = 0.95) -> Estimate:
+    """Return the metric's value and two-sided interval."""
+    low, high = interval(items, confidence)
+    return Estimate(value=point(items), low=low, high=high, n=len(items))
+
+
+def read_items(items: Path) -> pa.Table:
+    """Return the columns of a per-item table that metrics need (raw outputs stay on disk)."""
+    return pq.read_table(items, columns=list(COLUMNS))
+
+
+def metric_of(scores: SuiteScores, name: str) -> Metric:
+    """Return what a suite's metric is.
+
+    Raises:
+        EvaluationError: The suite gives no such metric.
+    """
+    if name not in scores.metrics:
+        raise EvaluationError(f"suite '{scores.suite}' gives no '{name}'.", where="metrics",
+                              fix=f"use one of {', '.join(sorted(scores.metrics))}.")  # fmt: skip
+    return BY_KIND[scores.kind][name]

@@ -1,0 +1,212 @@
+"""What a metric needs of every item, read from a suite's per-item table."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.errors import EvaluationError
+from tasks.metrics.arrays import Floats, Ints, codes, integers, matrix, reals
+from tasks.metrics.f1 import INVALID, Average, Labelled
+
+Form = Literal["letters", "cloze", "classification", "text"]
+STRATIFIED: frozenset[str] = frozenset({"letters", "cloze"})
+"""Forms whose ``cluster`` is a subject: a part of the design, not a source of dependence."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A value an item; the metric is their mean. ``values``: float64, shape (items,)."""
+
+    values: Floats
+    proportion: bool = False
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Two sums, the metric being numerator over denominator; both float64, shape (items,)."""
+
+    numerator: Floats
+    denominator: Floats
+
+
+@dataclass(frozen=True)
+class ItemValues:
+    """A metric's items.
+
+    Attributes:
+        ids: Item ids, unique, in table order.
+        data: What the metric is computed from.
+        strata: Stratum of each item (0-based codes), or None: one stratum.
+        clusters: Cluster of dependent items (0-based codes), or None: all independent.
+    """
+
+    ids: tuple[str, ...]
+    data: Numbers | Ratio | Labelled
+    strata: Ints | None = None
+    clusters: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def item_values(table: pa.Table, metric_name: str) -> ItemValues:
+    """Return what ``metric_name`` needs of every item.
+
+    Items of the metric's own form count, and no others: a suite's table may hold the letters and
+    the cloze form of each question. In the letters and cloze forms ``cluster`` is the subject, a
+    stratum; in the others it joins dependent items (a dialogue, a passage).
+
+    Raises:
+        EvaluationError: No such metric, no items of its form, an id twice, or a value that is
+            missing or not finite.
+    """
+    if metric_name not in _READERS:
+        raise EvaluationError(f"there is no metric '{metric_name}'.", where="metrics",
+                              fix=f"use one of {', '.join(sorted(_READERS))}.")  # fmt: skip
+    forms, read = _READERS[metric_name]
+    rows = _of_form(table, forms, metric_name)
+    ids = tuple(rows["item_id"].to_pylist())
+    if len(set(ids)) < len(ids):
+        raise EvaluationError(f"an item id occurs twice among the {rows['form'][0]} items.",
+                              where=metric_name, fix="evaluate the suite anew.")  # fmt: skip
+    groups = rows["cluster"].to_pylist()
+    stratified = rows["form"][0].as_py() in STRATIFIED
+    return ItemValues(
+        ids, read(rows),
+        strata=codes(groups, alone=False) if stratified else None,
+        clusters=None if stratified else codes(groups, alone=True),
+    )  # fmt: skip
+
+
+def aligned(first: ItemValues, second: ItemValues) -> ItemValues:
+    """Return ``second`` in the order of ``first``'s items.
+
+    Raises:
+        EvaluationError: An item is in one and not in the other.
+    """
+    if first.ids == second.ids:
+        return second
+    gone = sorted(set(first.ids) - set(second.ids))
+    new = sorted(set(second.ids) - set(first.ids))
+    if gone or new:
+        raise EvaluationError(
+            f"the two don't have the same items: {len(gone)} only in the first{_some(gone)}, "
+            f"{len(new)} only in the second{_some(new)}.",
+            where="pairing", fix="evaluate both on the same suite.",
+        )  # fmt: skip
+    place = {item: i for i, item in enumerate(second.ids)}
+    order = np.array([place[item] for item in first.ids], dtype=np.int64)
+    arrays = {f.name: getattr(second.data, f.name)[order] for f in fields(second.data)
+              if isinstance(getattr(second.data, f.name), np.ndarray)}  # fmt: skip
+    return ItemValues(first.ids, replace(second.data, **arrays), first.strata, first.clusters)
+
+
+def _some(ids: list[str]) -> str:
+    return f" ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})" if ids else ""
+
+
+def _of_form(table: pa.Table, forms: tuple[Form, ...], metric_name: str) -> pa.Table:
+    rows = table.filter(pc.is_in(table["form"], pa.array(forms)))
+    if not rows.num_rows:
+        raise EvaluationError(
+            f"the table has no items of form {' or '.join(forms)}.", where=metric_name,
+            fix="evaluate the suite with that form, or leave the metric out.",
+        )  # fmt: skip
+    return rows
+
+
+def _score(rows: pa.Table) -> Numbers:
+    return Numbers(reals(rows, "score", only=(0.0, 1.0)), proportion=True)
+
+
+def _invalid(rows: pa.Table) -> Numbers:
+    missing = np.asarray(pc.is_null(rows["prediction"]).to_numpy(), dtype=np.float64)
+    return Numbers(missing, proportion=True)
+
+
+def _choices(rows: pa.Table) -> Floats:
+    return matrix(rows, "choice_logprobs")
+
+
+def _per_byte(rows: pa.Table) -> Floats:
+    sizes = matrix(rows, "choice_bytes", pad=1.0)
+    return _choices(rows) / np.maximum(sizes, 1.0)
+
+
+def _gold(scores: Floats, rows: pa.Table) -> Floats:
+    return np.take_along_axis(scores, integers(rows, "gold_index")[:, None], axis=1)[:, 0]
+
+
+def _gold_value(of: Callable[[pa.Table], Floats]) -> Callable[[pa.Table], Numbers]:
+    return lambda rows: Numbers(_gold(of(rows), rows))
+
+
+def _margin(of: Callable[[pa.Table], Floats]) -> Callable[[pa.Table], Numbers]:
+    def read(rows: pa.Table) -> Numbers:
+        scores = of(rows)
+        others = scores.copy()
+        np.put_along_axis(others, integers(rows, "gold_index")[:, None], -np.inf, axis=1)
+        return Numbers(_gold(scores, rows) - others.max(axis=1))
+
+    return read
+
+
+def _mass(rows: pa.Table) -> Numbers:
+    return Numbers(np.exp(_choices(rows)).sum(axis=1))
+
+
+def _best_per_byte(rows: pa.Table) -> Numbers:
+    best = _per_byte(rows).argmax(axis=1)
+    return Numbers((best == integers(rows, "gold_index")).astype(np.float64), proportion=True)
+
+
+def _bits(rows: pa.Table) -> Ratio:
+    sizes = reals(rows, "bytes")
+    if (sizes <= 0).any():
+        raise EvaluationError("a text has no bytes.", where="bits_per_byte",
+                              fix="leave empty texts out.")  # fmt: skip
+    return Ratio(reals(rows, "nats") / math.log(2), sizes)
+
+
+def _refuse_strange(strange: list[str]) -> None:
+    if strange:
+        raise EvaluationError(
+            f"gold label '{strange[0]}' is not in the suite's label list.",
+            where="labels", fix="add it to the suite's labels:, or correct the rows.",
+        )  # fmt: skip
+
+
+def _labelled(average: Average) -> Callable[[pa.Table], Labelled]:
+    def read(rows: pa.Table) -> Labelled:
+        gold = rows["gold"].to_pylist()
+        stored = (rows.schema.metadata or {}).get(b"labels")
+        labels = tuple(json.loads(stored)) if stored else tuple(sorted(set(gold)))
+        index: Mapping[Any, int] = {label: i for i, label in enumerate(labels)}
+        _refuse_strange(sorted({str(g) for g in gold if g not in index}))
+        found = [index.get(p, INVALID) for p in rows["prediction"].to_pylist()]
+        known = [index[g] for g in gold]
+        return Labelled(np.array(known, np.int64), np.array(found, np.int64), labels, average)
+
+    return read
+
+
+_READERS: dict[str, tuple[tuple[Form, ...], Callable[[pa.Table], Numbers | Ratio | Labelled]]] = {
+    "accuracy": (("letters", "classification"), _score),
+    "gold_logprob": (("letters",), _gold_value(_choices)),
+    "gold_margin": (("letters",), _margin(_choices)),
+    "letter_mass": (("letters",), _mass),
+    "cloze_accuracy": (("cloze",), _best_per_byte),
+    "cloze_margin": (("cloze",), _margin(_per_byte)),
+    "cloze_gold_logprob": (("cloze",), _gold_value(_per_byte)),
+    "invalid_rate": (("classification",), _invalid),
+    "macro_f1": (("classification",), _labelled("macro")),
+    "micro_f1": (("classification",), _labelled("micro")),
+    "weighted_f1": (("classification",), _labelled("weighted")),
+    "bits_per_byte": (("text",), _bits),
+}

@@ -1,0 +1,36 @@
+"""Prefect shells of the mixture stage."""
+
+from collections.abc import Mapping, Sequence
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.stages import Mixture
+from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="tokenise-{clean.name}")
+def tokenise_source(
+    clean: CleanSource,
+    model: LocalModel,
+    sequence_length: int,
+    exclusions: Mapping[str, Sequence[str]],
+) -> TokenizedSource:
+    """Render, mask and count the training rows of one source."""
+    from tasks.mixture.tokens import tokenise
+
+    return tokenise(clean, model, sequence_length, exclusions)
+
+
+@task(persist_result=True, cache_policy=NO_CACHE)
+def build_mixture(
+    mixture: Mixture,
+    model: LocalModel,
+    sources: Sequence[TokenizedSource],
+    weights: Mapping[str, float],
+    seed: int,
+) -> MixtureReceipt:
+    """Draw the planned rows into Parquet shards and write the lock."""
+    from tasks.mixture.build import build
+
+    return build(mixture, model, sources, weights, seed)

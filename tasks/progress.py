@@ -1,0 +1,25 @@
+"""How long work tells whoever watches how far it is; silent unless someone listens."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Listener = Callable[[str, int, int], None]
+"""Called with what is being done, units done, and units in all."""
+
+_listeners: list[Listener] = []
+
+
+def report(what: str, done: int, total: int) -> None:
+    """Tell every listener that ``done`` of ``total`` units of ``what`` are finished."""
+    for listener in _listeners:
+        listener(what, done, total)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Have ``listener`` told of all progress in this process while the context is open."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)

@@ -1,0 +1,138 @@
+"""Atomic storage under TEMPER_HOME: written aside, renamed, manifest last."""
+
+import contextlib
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from configs.settings import Settings
+from tasks.artifacts import Receipt
+from tasks.errors import StorageError
+
+R = TypeVar("R", bound=Receipt)
+MANIFEST = "manifest.json"
+
+
+def home(*parts: str) -> Path:
+    """Return a path below TEMPER_HOME."""
+    return Settings().root.joinpath(*parts)
+
+
+def digest_of(value: object) -> str:
+    """Return the SHA-256 of the canonical JSON of ``value`` (models are dumped), in hex."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, Path | os.PathLike):
+        return str(value)
+    raise TypeError(f"no canonical form for {type(value).__name__}")
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def source_digest(*packages: str) -> str:
+    """Return the digest of the ``*.py`` files of packages: editing a stage makes its key new.
+
+    The Prefect shell ``task.py`` and the pages are left out: they don't change a result.
+    """
+    lines = []
+    for package in packages:
+        module = importlib.import_module(package)
+        root = Path(str(module.__file__))
+        files = sorted(root.parent.rglob("*.py")) if root.name == "__init__.py" else [root]
+        lines += [f"{package}/{f.relative_to(root.parent)}:{file_digest(f)}" for f in files
+                  if f.name not in ("task.py", "page.py")]  # fmt: skip
+    return digest_of(lines)
+
+
+def stage_key(stage: str, inputs: Mapping[str, object], *packages: str) -> str:
+    """Return the key of a stage's result: digest of its name, inputs and source files."""
+    return digest_of({"stage": stage, "inputs": dict(inputs), "code": source_digest(*packages)})
+
+
+def find(folder: Path, kind: type[R]) -> R | None:
+    """Return the receipt in ``folder`` if its manifest is there and its files are whole."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return None
+    record = json.loads(manifest.read_text())
+    whole = all(
+        (folder / name).is_file() and (folder / name).stat().st_size == size
+        for name, size in record["files"].items()
+    )
+    return kind.model_validate({**record["receipt"], "path": folder}) if whole else None
+
+
+def load(folder: Path, kind: type[R]) -> R:
+    """Return the receipt in ``folder``.
+
+    Raises:
+        StorageError: There is none, or a file it names is missing or cut short.
+    """
+    receipt = find(folder, kind)
+    if receipt is None:
+        raise StorageError("the artifact is missing or damaged.", where=str(folder),
+                           fix="delete the folder and run again; it is made anew.")  # fmt: skip
+    return receipt
+
+
+@contextlib.contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``folder``; what is left of it on failure is removed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.parent / f".{folder.name[:40]}.{uuid.uuid4().hex[:8]}"
+    aside.mkdir()
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def commit(aside: Path, receipt: R) -> R:
+    """Write the manifest of what is in ``aside`` and move it to ``receipt.path``.
+
+    Two processes that build the same key may race: the first to rename wins, and the other's
+    equal work is dropped.
+    """
+    files = {str(f.relative_to(aside)): f.stat().st_size
+             for f in sorted(aside.rglob("*")) if f.is_file()}  # fmt: skip
+    record = {"receipt": receipt.model_dump(mode="json", exclude={"path"}), "files": files}
+    write_text(aside / MANIFEST, json.dumps(record, indent=1, sort_keys=True))
+    winner = find(receipt.path, type(receipt))
+    if winner is not None:
+        return winner
+    if receipt.path.exists():
+        shutil.rmtree(receipt.path)
+    with contextlib.suppress(OSError):
+        aside.rename(receipt.path)
+    return load(receipt.path, type(receipt))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file aside and rename it, so that a reader never sees half of it."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    with aside.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.rename(path)

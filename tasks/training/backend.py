@@ -1,0 +1,28 @@
+"""Where a training job runs: one seam, opened by kind."""
+
+from typing import Protocol
+
+from configs.stages import Backend
+from tasks.training.job import JobHandle, JobStatus, TrainingJob
+
+
+class TrainingBackend(Protocol):
+    """Starts, finds, watches and stops training jobs."""
+
+    def submit(self, job: TrainingJob) -> JobHandle:
+        """Start the job, or find it if it runs already: the same key never runs twice."""
+
+    def poll(self, handle: JobHandle) -> JobStatus:
+        """Return where the job stands."""
+
+    def cancel(self, handle: JobHandle) -> None:
+        """Stop the job; what it has saved stays."""
+
+
+def open_backend(spec: Backend) -> TrainingBackend:
+    """Return the backend of that kind."""
+    match spec.kind:
+        case "local":
+            from tasks.training.local import LocalProcess
+
+            return LocalProcess()

@@ -1,0 +1,109 @@
+"""The local backend: one trainer process that outlives whoever started it."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tasks.errors import TrainingError
+from tasks.training.job import JobHandle, JobStatus, TrainingJob
+from tasks.training.trainer import LOCK
+
+STARTUP_SECONDS = 60.0
+
+
+class LocalProcess:
+    """Runs ``python -m tasks.training.trainer`` in a session of its own.
+
+    The trainer holds a file lock for as long as it lives. That lock, not a process id, says
+    whether a job is running, so a crashed flow finds the job again and never starts a second.
+    """
+
+    def submit(self, job: TrainingJob) -> JobHandle:
+        """Start the job unless it runs or is done; after a failure or a kill, go on with it."""
+        job.folder.mkdir(parents=True, exist_ok=True)
+        handle = self._stored(job)
+        if handle is not None and self.poll(handle).state in ("running", "completed"):
+            return handle
+        _set_aside(job.folder / "result.json")
+        process = self._start(job.write())
+        handle = JobHandle(backend="local", key=job.key, folder=job.folder, pid=process.pid)
+        (job.folder / "handle.json").write_text(handle.model_dump_json())
+        self._await_lock(process, job.folder)
+        return handle
+
+    def poll(self, handle: JobHandle) -> JobStatus:
+        """Return where the job stands, from its lock, its result and its metrics stream."""
+        running = is_locked(handle.folder)
+        steps = _steps(handle.folder)
+        latest = latest_record(handle.folder / "losses.jsonl")
+        step = int(latest.get("step", 0))
+        result = handle.folder / "result.json"
+        if result.is_file():
+            found = json.loads(result.read_text())
+            return JobStatus(state=found["status"], step=step, steps=steps, latest=latest,
+                             message=found.get("message", ""))  # fmt: skip
+        state = "running" if running else "lost"
+        return JobStatus(state=state, step=step, steps=steps, latest=latest)
+
+    def cancel(self, handle: JobHandle) -> None:
+        """End the trainer's process; its saved states stay."""
+        if handle.pid is not None and is_locked(handle.folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(handle.pid, signal.SIGTERM)
+
+    def _stored(self, job: TrainingJob) -> JobHandle | None:
+        path = job.folder / "handle.json"
+        return JobHandle.model_validate_json(path.read_text()) if path.is_file() else None
+
+    def _start(self, job_file: Path) -> "subprocess.Popen[bytes]":
+        with (job_file.parent / "trainer.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tasks.training.trainer", str(job_file)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+    def _await_lock(self, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while not is_locked(folder) and not (folder / "result.json").is_file():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise TrainingError("the trainer did not start.", where=str(folder / "trainer.log"),
+                                    fix="read the end of that file.")  # fmt: skip
+            time.sleep(0.05)
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a living trainer holds the job's lock."""
+    path = folder / LOCK
+    if not path.is_file():
+        return False
+    with path.open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def latest_record(stream: Path) -> dict[str, float]:
+    """Return the last complete line of a metrics stream; empty when there is none."""
+    if not stream.is_file():
+        return {}
+    lines = stream.read_bytes().split(b"\n")[:-1]
+    return dict(json.loads(lines[-1])) if lines else {}
+
+
+def _steps(folder: Path) -> int:
+    return int(json.loads((folder / "job.json").read_text())["steps"])
+
+
+def _set_aside(result: Path) -> None:
+    """Keep the record of a failed attempt under its own number."""
+    if result.is_file():
+        attempt = len(list(result.parent.glob("result-*.json"))) + 1
+        result.rename(result.with_name(f"result-{attempt}.json"))

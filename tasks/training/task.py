@@ -1,0 +1,23 @@
+"""Prefect shells of the training stage: submit and wait are two tasks."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.artifacts import Checkpoint
+from tasks.training.job import JobHandle, TrainingJob
+
+
+@task(persist_result=True, cache_policy=NO_CACHE)
+def submit_training(job: TrainingJob) -> JobHandle:
+    """Start the job on its backend, or find it where it already runs."""
+    from tasks.training.backend import open_backend
+
+    return open_backend(job.training.backend).submit(job)
+
+
+@task(persist_result=True, cache_policy=NO_CACHE)
+def wait_for_training(job: TrainingJob, handle: JobHandle) -> Checkpoint:
+    """Watch the job to its end and take its checkpoint."""
+    from tasks.training.wait import wait
+
+    return wait(job, handle)

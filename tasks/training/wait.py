@@ -1,0 +1,50 @@
+"""Watching a job to its end."""
+
+import time
+
+from tasks.artifacts import Checkpoint
+from tasks.errors import TrainingError
+from tasks.progress import report
+from tasks.training.backend import TrainingBackend, open_backend
+from tasks.training.checkpoint import take_checkpoint
+from tasks.training.job import JobHandle, JobStatus, TrainingJob
+
+POLL_SECONDS = 0.5
+
+
+def wait(job: TrainingJob, handle: JobHandle) -> Checkpoint:
+    """Return the job's checkpoint once it is done; a wait that is broken off stops the job.
+
+    Raises:
+        TrainingError: The trainer failed, or was killed.
+    """
+    backend = open_backend(job.training.backend)
+    try:
+        status = _watch(backend, handle)
+    except BaseException:
+        # Cancelled from the UI or by Ctrl-C: no process may be left behind. A kill -9 never gets
+        # here; the trainer then lives on and the next run finds it by its lock.
+        backend.cancel(handle)
+        raise
+    if status.state == "completed":
+        return take_checkpoint(job)
+    raise _failure(job, status)
+
+
+def _watch(backend: TrainingBackend, handle: JobHandle) -> JobStatus:
+    while (status := backend.poll(handle)).state == "running":
+        report("training", status.step, status.steps)
+        time.sleep(POLL_SECONDS)
+    report("training", status.step, status.steps)
+    return status
+
+
+def _failure(job: TrainingJob, status: JobStatus) -> TrainingError:
+    if status.state == "failed":
+        return TrainingError(status.message, where=str(job.folder / "trainer.log"),
+                             fix="mend the cause named and run again.")  # fmt: skip
+    return TrainingError(
+        f"the trainer was killed after step {status.step} of {status.steps}.",
+        where=str(job.folder / "trainer.log"),
+        fix="run again: it goes on from its last saved state.",
+    )

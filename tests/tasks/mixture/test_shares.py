@@ -1,0 +1,77 @@
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs.stages import Mixture, Size
+from tasks.errors import InsufficientData
+from tasks.mixture.shares import Stock, largest_remainder, quotas, shares
+
+NAMES = st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=10, unique=True)
+
+
+def stock(name="d", role="domain", weight=1.0, units=100):
+    return Stock(name, role, weight, units)
+
+
+def mixture(**fields):
+    return Mixture(**{"size": Size(domain_epochs=1), "domain_share": 0.5, **fields})
+
+
+def test_weights_are_relative_within_their_role():
+    got = shares([stock(), stock("x", "general", 3), stock("y", "general", 1)], 0.6)
+    assert got == {"d": Fraction(3, 5), "x": Fraction(3, 10), "y": Fraction(1, 10)}
+
+
+def test_a_domain_share_of_one_gives_the_general_role_nothing():
+    assert shares([stock(), stock("x", "general")], 1.0)["x"] == 0
+
+
+@given(NAMES, st.integers(0, 10_000), st.data())
+def test_rounded_parts_sum_to_the_total_and_stay_within_one(names, total, data):
+    weights = [data.draw(st.integers(1, 1000)) for _ in names]
+    parts = {n: Fraction(w, sum(weights)) for n, w in zip(names, weights, strict=True)}
+    got = largest_remainder(total, parts)
+    assert sum(got.values()) == total
+    assert all(abs(got[n] - total * parts[n]) < 1 for n in names)
+
+
+def test_ties_go_to_the_name_that_sorts_first():
+    parts = {"b": Fraction(1, 2), "a": Fraction(1, 2)}
+    assert largest_remainder(1, parts) == {"a": 1, "b": 0}
+
+
+def test_domain_epochs_give_every_ratio_the_same_domain_data():
+    for share in (0.25, 0.5, 0.75, 1.0):
+        stocks = [stock(units=90), stock("g", "general", units=10_000)]
+        got = quotas(mixture(size=Size(domain_epochs=2), domain_share=share), stocks)
+        assert got["d"] == 180
+
+
+def test_a_shortage_names_the_source_the_most_it_has_and_the_fixes():
+    with pytest.raises(InsufficientData, match="'g' must give 100.*can give 30.*on_shortage"):
+        quotas(mixture(), [stock(), stock("g", "general", units=30)])
+
+
+def test_shrinking_keeps_the_shares():
+    stocks = [stock(), stock("g", "general", units=30)]
+    assert quotas(mixture(on_shortage="shrink"), stocks) == {"d": 30, "g": 30}
+
+
+def test_repeating_goes_up_to_max_epochs_and_no_further():
+    stocks = [stock(), stock("g", "general", units=30)]
+    assert quotas(mixture(on_shortage="repeat"), stocks) == {"d": 100, "g": 100}
+    with pytest.raises(InsufficientData, match="max_epochs"):
+        quotas(mixture(on_shortage="repeat", max_epochs=3), stocks)
+
+
+def test_a_source_that_would_get_nothing_is_an_error():
+    stocks = [stock(), stock("g", "general", 1e-4, 9), stock("h", "general", 1, 900)]
+    with pytest.raises(InsufficientData, match="'g' has a positive share but gets 0"):
+        quotas(mixture(), stocks)
+
+
+def test_a_source_made_to_measure_is_never_short():
+    stocks = [stock(), stock("r", "general", units=None)]
+    assert quotas(mixture(), stocks) == {"d": 100, "r": 100}
