@@ -132,3 +132,9 @@ def _validate(fields: dict[str, Any], place: str, positions: Positions) -> Recip
         return Recipe.model_validate(fields)
     except ValidationError as error:
         raise recipe_error(error, place, positions) from error
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Return the recipe as YAML that loads to the same recipe."""
+    fields = recipe.model_dump(mode="json", exclude_unset=True)
+    return str(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100))

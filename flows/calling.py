@@ -4,7 +4,7 @@ Inside a flow they are Prefect tasks, with states, retries and artifacts; from a
 such as ``temper plan`` they are the plain functions, with no server to start.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prefect import Task, unmapped
@@ -16,8 +16,16 @@ def once(shell: Task[..., Any], *args: Any) -> Any:
     return shell(*args) if FlowRunContext.get() else shell.fn(*args)
 
 
-def each(shell: Task[..., Any], items: Iterable[Any], *fixed: Any) -> list[Any]:
-    """Return the shell's results for each item, in order; side by side inside a flow."""
+def each(shell: Task[..., Any], columns: Sequence[Iterable[Any]], *fixed: Any) -> list[Any]:
+    """Return the shell's results for each row of the columns, in order.
+
+    Args:
+        shell: Takes one argument a column, then the fixed ones.
+        columns: Arguments that differ from call to call.
+        fixed: Arguments that are the same in each call.
+    """
+    rows = list(zip(*columns, strict=True))
     if FlowRunContext.get() is None:
-        return [shell.fn(item, *fixed) for item in items]
-    return list(shell.map(list(items), *[unmapped(f) for f in fixed]).result())
+        return [shell.fn(*row, *fixed) for row in rows]
+    unpacked = [list(column) for column in zip(*rows, strict=True)]
+    return list(shell.map(*unpacked, *[unmapped(f) for f in fixed]).result()) if rows else []

@@ -38,9 +38,8 @@ def check_sources(recipe: Recipe) -> tuple[CleanSource, ...]:
     from tasks.quality.task import check_quality
 
     stored = [s for s in recipe.sources if not isinstance(s, RehearsalSource)]
-    snapshots = each(ingest_source, stored)
-    pairs = list(zip(snapshots, stored, strict=True))
-    return tuple(each(check_quality, pairs, recipe.quality, recipe.seed))
+    snapshots = each(ingest_source, [stored])
+    return tuple(each(check_quality, [snapshots, stored], recipe.quality, recipe.seed))
 
 
 def refuse_blocked(clean: Sequence[CleanSource]) -> None:
@@ -63,7 +62,7 @@ def stored_data(recipe: Recipe, *, weights: bool) -> Data:
     refuse_blocked(clean)
     data = Data(model, clean)
     limit = recipe.training.sequence_length
-    tokens = tuple(each(tokenise_source, clean, model, limit, exclusions(recipe, data)))
+    tokens = tuple(each(tokenise_source, [clean], model, limit, exclusions(recipe, data)))
     return replace(data, tokens=tokens, needs=rehearsal_needs(recipe, tokens))
 
 
@@ -77,7 +76,7 @@ def all_data(recipe: Recipe) -> Data:
     for source in _rehearsals(recipe):
         snapshot = once(generate_rehearsal, source, data.model, data.needs[source.name],
                         recipe.mixture.unit, recipe.seed)  # fmt: skip
-        clean = once(check_quality, (snapshot, source), recipe.quality, recipe.seed)
+        clean = once(check_quality, snapshot, source, recipe.quality, recipe.seed)
         refuse_blocked([clean])
         tokens = once(tokenise_source, clean, data.model, recipe.training.sequence_length,
                       exclusions(recipe, data))  # fmt: skip

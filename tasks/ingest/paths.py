@@ -73,8 +73,9 @@ def identity(file: DataFile) -> str:
 
 
 def _etag(stream: Any) -> str | None:
-    found = {k.decode().lower(): v.decode() for k, v in (stream.metadata() or {}).items()}
-    return found.get("etag")
+    found = {str(name).lower(): value for name, value in (stream.metadata() or {}).items()}
+    tag = found.get("etag")
+    return tag.decode() if isinstance(tag, bytes) else tag
 
 
 def _sha256(stream: Any) -> str:
@@ -94,7 +95,7 @@ def _files(place: Place) -> list[DataFile]:
     if pattern:
         wanted = re.compile(_regex(pattern))
         found = _below(place, base, deep="/" in pattern)
-        return [f for f in found if wanted.fullmatch(f.name) and f.kind]
+        return [f for f in found if wanted.fullmatch(f.name) and f.kind and not _dotted(f)]
     if place.remote:
         parent = str(PurePosixPath(place.path).parent)
         found = _below(place, parent, deep=True)
@@ -112,6 +113,10 @@ def _below(place: Place, base: str, *, deep: bool) -> list[DataFile]:
 def _file(place: Place, info: Any, base: PurePosixPath) -> DataFile:
     name = str(PurePosixPath(info.path).relative_to(base))
     return DataFile(place.store, info.path, name, info.size, place.remote)
+
+
+def _dotted(file: DataFile) -> bool:
+    return any(part.startswith(".") for part in PurePosixPath(file.name).parts)
 
 
 def _has_rows(file: DataFile) -> bool:

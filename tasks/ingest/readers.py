@@ -86,13 +86,15 @@ def _jsonl(file: DataFile) -> Iterator[Record]:
 
 def _parsed(line: bytes) -> Row | BadLine:
     try:
-        value = json.loads(line)
+        value = json.loads(line.rstrip(b"\r\n"))
     except UnicodeDecodeError as error:
         return _bad(line, f"not UTF-8: {error.reason} at byte {error.start}")
     except RecursionError:
         return _bad(line, "not JSON that can be read: nested too deep")
+    except json.JSONDecodeError as error:
+        return _bad(line, f"not JSON: {error.msg} at character {error.colno}")
     except ValueError as error:
-        return _bad(line, f"not JSON: {error}")
+        return _bad(line, f"not JSON that can be read: {error}")
     if not isinstance(value, dict):
         return _bad(line, "not a JSON object")
     return value

@@ -65,7 +65,7 @@ def tango(gained: int, lost: int, n: int, confidence: float = 0.95) -> Interval:
         # Multiplied out: the statistic itself is infinite at the ends.
         return gained - lost - n * delta - target * spread
 
-    # Where nothing or everything flipped, the point itself is a root too, but not the one asked for.
+    # Where nothing or everything flipped the point itself is a root too, not the one asked for.
     near, end = 1e-9, 1 - 1e-12
     low = -1.0 if point == -1 else float(optimize.brentq(score, -end, point - near, (z,)))
     high = 1.0 if point == 1 else float(optimize.brentq(score, point + near, end, (-z,)))

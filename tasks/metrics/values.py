@@ -60,7 +60,8 @@ def item_values(table: pa.Table, metric_name: str) -> ItemValues:
 
     Items of the metric's own form count, and no others: a suite's table may hold the letters and
     the cloze form of each question. In the letters and cloze forms ``cluster`` is the subject, a
-    stratum; in the others it joins dependent items (a dialogue, a passage).
+    stratum, as is a ``cluster`` equal to the gold label; otherwise it joins dependent items (a
+    dialogue, a passage).
 
     Raises:
         EvaluationError: No such metric, no items of its form, an id twice, or a value that is
@@ -76,7 +77,8 @@ def item_values(table: pa.Table, metric_name: str) -> ItemValues:
         raise EvaluationError(f"an item id occurs twice among the {rows['form'][0]} items.",
                               where=metric_name, fix="evaluate the suite anew.")  # fmt: skip
     groups = rows["cluster"].to_pylist()
-    stratified = rows["form"][0].as_py() in STRATIFIED
+    # A class is what is asked, not a reason for its items to fail together.
+    stratified = rows["form"][0].as_py() in STRATIFIED or groups == rows["gold"].to_pylist()
     return ItemValues(
         ids, read(rows),
         strata=codes(groups, alone=False) if stratified else None,

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from prefect import task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TaskRunContext
 
 from configs.stages import Mixture
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
@@ -30,7 +32,12 @@ def build_mixture(
     weights: Mapping[str, float],
     seed: int,
 ) -> MixtureReceipt:
-    """Draw the planned rows into Parquet shards and write the lock."""
-    from tasks.mixture.build import build
+    """Draw the planned rows into Parquet shards and write the lock; the UI gets the plan."""
+    from tasks.mixture.build import build, plan_table
+    from tasks.mixture.table import markdown
 
-    return build(mixture, model, sources, weights, seed)
+    receipt = build(mixture, model, sources, weights, seed)
+    if TaskRunContext.get() is not None:
+        plan = plan_table(mixture, sources, weights, seed)
+        create_markdown_artifact(markdown(plan), key="plan", description=f"in {plan.unit}")
+    return receipt

@@ -70,6 +70,7 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     from datasets import Dataset
     from transformers import AutoTokenizer
 
+    from tasks.inference.loading import resolve_dtype
     from tasks.training.batches import MicroBatches
     from tasks.training.loop import PlanTrainer, Stream
 
@@ -78,7 +79,7 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     sources = job.mixture.sources
     trainer = PlanTrainer(
-        model=_base(job), args=_arguments(job, states), sources=sources,
+        model=_base(job, resolve_dtype(job.training.dtype)), args=_arguments(job, states), sources=sources,
         train_dataset=Dataset.from_parquet(shards, cache_dir=str(job.folder / "cache")),
         data_collator=MicroBatches(pad, job.training.micro_batch_tokens, sources),
         processing_class=tokenizer, peft_config=_adapter(job),
@@ -87,10 +88,17 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     return trainer
 
 
-def _base(job: TrainingJob) -> Any:
-    from tasks.inference.loading import load_fresh, resolve_dtype
+def _base(job: TrainingJob, dtype: str) -> Any:
+    """Return the base model, fresh: inference keeps one in memory, training changes it."""
+    import torch
+    from transformers import AutoModelForCausalLM
 
-    return load_fresh(job.model, resolve_dtype(job.training.dtype))
+    # On a CPU the backward pass of fused attention costs more than the rest of a short row.
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    return AutoModelForCausalLM.from_pretrained(
+        job.model.path, dtype=getattr(torch, dtype), attn_implementation=attention,
+        use_safetensors=True, trust_remote_code=False, local_files_only=True,
+    )  # fmt: skip
 
 
 def _adapter(job: TrainingJob) -> Any:
@@ -126,12 +134,10 @@ def _save(job: TrainingJob, trainer: Any) -> dict[str, Any]:
     import torch
     from peft import PeftModel
 
-    from tasks.inference.loading import load_fresh
-
     out = job.folder / "out"
     trainer.model.save_pretrained(out / "adapter", safe_serialization=True)
     # Merged in float32: adding a small update to bfloat16 weights would round much of it away.
-    base = load_fresh(job.model, "float32")
+    base = _base(job, "float32")
     merged = PeftModel.from_pretrained(base, out / "adapter").merge_and_unload()
     merged.to(getattr(torch, _stored_dtype(job.model.path))).save_pretrained(out)
     trainer.processing_class.save_pretrained(out)

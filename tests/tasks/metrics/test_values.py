@@ -91,6 +91,14 @@ def test_subjects_are_strata_and_dialogues_are_clusters(table: Table) -> None:
     assert grouped.clusters.tolist() == [0, 1, 0, 2]
 
 
+def test_a_class_is_no_cluster_of_dependent_items(table: Table) -> None:
+    rows = [{"form": "classification", "gold": g, "cluster": g, "prediction": "a", "score": 0.0}
+            for g in "abab"]  # fmt: skip
+    values = item_values(table(rows), "macro_f1")
+    assert values.clusters is None
+    assert values.strata is not None
+
+
 def test_groups_of_one_item_each_are_no_clusters(table: Table) -> None:
     texts = [{"form": "text", "nats": 1.0, "bytes": 2, "cluster": c} for c in "abc"]
     assert item_values(table(texts), "bits_per_byte").clusters is None

@@ -1,0 +1,105 @@
+"""The command line: thin shells that load nothing heavy until a command runs."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="temper",
+    help="Specialise a language model without making it brittle.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RecipeArgument = Annotated[str, typer.Argument(help="a YAML file, or the name of a shipped recipe")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="override one value; repeatable")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="also copy the result here")]
+
+
+@app.command()
+def run(recipe: RecipeArgument, set_: SetOption = None, json_: JsonOption = False) -> None:
+    """Run the whole pipeline: data, mixture, training, evaluation, gates, tracking."""
+    _answer("run", json_, recipe, set_ or [])
+
+
+@app.command()
+def plan(recipe: RecipeArgument, set_: SetOption = None, json_: JsonOption = False) -> None:
+    """Show the mixture a recipe asks for and what it would get; trains nothing."""
+    _answer("plan", json_, recipe, set_ or [])
+
+
+@app.command()
+def check(recipe: RecipeArgument, set_: SetOption = None, json_: JsonOption = False) -> None:
+    """Check the quality of every source and say what is wrong with which rows."""
+    _answer("check", json_, recipe, set_ or [])
+
+
+@app.command()
+def mix(
+    recipe: RecipeArgument, out: OutOption = None, set_: SetOption = None, json_: JsonOption = False
+) -> None:
+    """Write the mixture as Parquet shards with its lock."""
+    _answer("mix", json_, recipe, set_ or [], out)
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument, out: OutOption = None, set_: SetOption = None, json_: JsonOption = False
+) -> None:
+    """Train on the mixture and write the checkpoint; goes on where it was stopped."""
+    _answer("train", json_, recipe, set_ or [], out)
+
+
+@app.command()
+def evaluate(
+    recipe: RecipeArgument,
+    model: Annotated[
+        str | None, typer.Option(help="a model folder; the recipe's base model when absent")
+    ] = None,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Run the recipe's suites on one model."""
+    _answer("evaluate", json_, recipe, set_ or [], model)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="a run: its id, or its folder")],
+    b: Annotated[str, typer.Argument(help="the run to compare with it")],
+    json_: JsonOption = False,
+) -> None:
+    """Compare the candidates of two runs, paired by item."""
+    _answer("compare", json_, a, b)
+
+
+@app.command()
+def doctor(json_: JsonOption = False) -> None:
+    """Say what this machine can do, what is missing, and the command that mends it."""
+    _answer("doctor", json_)
+
+
+def _answer(command: str, as_json: bool, *args: Any) -> None:
+    """Run one command and print its answer; every expected failure is one paragraph."""
+    from flows import commands, show
+
+    work: Callable[..., commands.Answer] = getattr(commands, command)
+    try:
+        with show.progress(quiet=as_json):
+            answer = work(*args)
+    except Exception as error:
+        raise typer.Exit(show.failure(error, as_json)) from error
+    show.answer(command, answer, as_json)
+    raise typer.Exit(answer.exit_code)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(app(standalone_mode=True))

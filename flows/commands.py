@@ -1,0 +1,138 @@
+"""What each command of ``temper`` does, as functions that return their answer."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs.loading import load_recipe
+from tasks.errors import DataError
+
+EXIT_OF_VERDICT = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A command's answer: the ``--json`` object, and what a person is shown."""
+
+    json: dict[str, Any]
+    shown: Any = None
+    exit_code: int = 0
+
+
+def run(recipe: str, overrides: Sequence[str]) -> Answer:
+    """Run the pipeline as a Prefect flow."""
+    loaded = load_recipe(recipe, overrides)
+    require_training()
+    from flows.finetune import finetune
+
+    report = finetune(loaded)
+    kept = ("run_id", "verdict", "gates", "metrics", "scorecard", "checkpoint", "lock")
+    return Answer({k: report.model_dump(mode="json")[k] for k in kept}, report,
+                  EXIT_OF_VERDICT[report.verdict])  # fmt: skip
+
+
+def plan(recipe: str, overrides: Sequence[str]) -> Answer:
+    """Plan the mixture; rehearsal that is not generated yet is announced, not generated."""
+    loaded = load_recipe(recipe, overrides)
+    from flows.planning import planned
+
+    table = planned(loaded)
+    return Answer(table.model_dump(mode="json"), table)
+
+
+def check(recipe: str, overrides: Sequence[str]) -> Answer:
+    """Check every stored source; a blocked one makes the exit code 2."""
+    loaded = load_recipe(recipe, overrides)
+    from flows.data import check_sources
+
+    clean = check_sources(loaded)
+    ok = all(c.verdict != "block" for c in clean)
+    verdicts = [{"source": c.name, "verdict": c.verdict, "rows_in": c.rows_in,
+                 "rows_out": c.rows_out, "findings": c.findings,
+                 "quarantine": str(c.quarantine) if c.quarantine else None}
+                for c in clean]  # fmt: skip
+    return Answer({"ok": ok, "verdicts": verdicts}, clean, 0 if ok else DataError.exit_code)
+
+
+def mix(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
+    """Build the mixture, rehearsal included."""
+    loaded, started = load_recipe(recipe, overrides), time.monotonic()
+    from flows import data
+
+    receipt = data.mix(loaded, data.all_data(loaded))
+    folder = _copied(receipt.path, out)
+    return Answer(
+        {"digest": receipt.digest, "rows": receipt.rows, "tokens": receipt.tokens,
+         "shards": [str(folder / s) for s in receipt.shards],
+         "lock": str(folder / receipt.lock.name), "seconds": time.monotonic() - started},
+        receipt)  # fmt: skip
+
+
+def train(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
+    """Train on the mixture."""
+    loaded = load_recipe(recipe, overrides)
+    require_training()
+    from flows import data
+    from flows.finetune import trained
+
+    gathered = data.all_data(loaded)
+    checkpoint = trained(loaded, gathered, data.mix(loaded, gathered))
+    folder = _copied(checkpoint.path, out)
+    return Answer({"checkpoint": str(folder), "digest": checkpoint.digest,
+                   "parent": checkpoint.parent, "steps": checkpoint.steps}, checkpoint)  # fmt: skip
+
+
+def evaluate(recipe: str, overrides: Sequence[str], model: str | None) -> Answer:
+    """Run the recipe's suites on a model."""
+    loaded = load_recipe(recipe, overrides)
+    require_training()
+    from flows.evaluate import evaluate_model
+
+    scores = evaluate_model(loaded, model)
+    suites = {s.suite: {"metrics": {m: e.model_dump() for m, e in s.metrics.items()},
+                        "items": str(s.items)} for s in scores}  # fmt: skip
+    return Answer({"weights_digest": scores[0].weights_digest, "suites": suites}, scores)
+
+
+def compare(a: str, b: str) -> Answer:
+    """Compare the candidates of two runs."""
+    from flows.report import find_report
+    from tasks.gating.compare import compare as compare_scores
+
+    first, second = find_report(a), find_report(b)
+    rows = compare_scores(first.candidate_scores, second.candidate_scores)
+    return Answer({"a": first.run_id, "b": second.run_id,
+                   "metrics": [r.model_dump(mode="json") for r in rows]}, rows)  # fmt: skip
+
+
+def doctor() -> Answer:
+    """Look at this machine."""
+    from flows.doctor import examine
+
+    checks = examine()
+    ok = all(c.state != "missing" for c in checks)
+    return Answer({"ok": ok, "checks": [c.model_dump() for c in checks]}, checks, 0 if ok else 1)
+
+
+def require_training() -> None:
+    """Raise SetupError, with the command that mends it, where the [train] extra is missing."""
+    from importlib.util import find_spec
+
+    from configs.errors import SetupError
+
+    missing = [m for m in ("torch", "trl", "peft") if find_spec(m) is None]
+    if missing:
+        raise SetupError(f"{', '.join(missing)} can't be imported.", where="this environment",
+                         fix="pip install 'temper-llm[train]'")  # fmt: skip
+
+
+def _copied(folder: Path, out: Path | None) -> Path:
+    if out is None:
+        return folder
+    if out.exists() and any(out.iterdir()):
+        raise DataError("the folder is not empty.", where=f"--out {out}", fix="name a new one.")
+    shutil.copytree(folder, out, dirs_exist_ok=True)
+    return out.resolve()

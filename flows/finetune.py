@@ -1,0 +1,112 @@
+"""The main path: a recipe becomes a checkpoint with a verdict, and an MLflow run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from configs.loading import load_recipe, recipe_digest, recipe_text
+from configs.recipe import Recipe
+from flows import data as stages
+from flows.calling import once
+from flows.data import Data
+from flows.evaluate import scored
+from flows.report import RunReport, metric_map
+from tasks.artifacts import Checkpoint, MixtureReceipt, SuiteScores
+from tasks.gating.task import judge_gates
+from tasks.tracking import task as track
+from tasks.training.task import submit_training, wait_for_training
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a verdict rests on."""
+
+    run_id: str
+    data: Data
+    mixture: MixtureReceipt
+    checkpoint: Checkpoint
+    base: list[SuiteScores]
+    candidate: list[SuiteScores]
+
+
+def _run_name() -> str:
+    recipe: Any = flow_run.parameters["recipe"]
+    if isinstance(recipe, str):
+        return recipe.rsplit("/", 1)[-1]
+    return str(recipe["name"] if isinstance(recipe, dict) else recipe.name)
+
+
+@flow(name="finetune", flow_run_name=_run_name, persist_result=True)
+def finetune(recipe: Recipe | str) -> RunReport:
+    """Specialise a model by a recipe and say whether it may ship.
+
+    Args:
+        recipe: The recipe itself, the name of a shipped one, or the path of a YAML file.
+    """
+    recipe = load_recipe(recipe)
+    with tracked(recipe) as run_id:
+        data = stages.all_data(recipe)
+        track.track_sources(run_id, list(data.clean))
+        mixture = stages.mix(recipe, data)
+        track.track_mixture(run_id, mixture)
+        base = scored(recipe, data, data.model)
+        track.track_scores(run_id, "base", base)
+        checkpoint = trained(recipe, data, mixture)
+        track.track_training(run_id, checkpoint)
+        candidate = scored(recipe, data, checkpoint)
+        track.track_scores(run_id, "candidate", candidate)
+        return conclude(recipe, Evidence(run_id, data, mixture, checkpoint, base, candidate))
+
+
+@contextmanager
+def tracked(recipe: Recipe) -> Iterator[str]:
+    """Give the id of this flow run's MLflow run, which ends as the flow does."""
+    run_id = track.start_tracking(recipe, recipe_text(recipe))
+    try:
+        yield run_id
+    except BaseException as error:
+        track.finish_tracking(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    track.finish_tracking(run_id, "FINISHED")
+
+
+def trained(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> Checkpoint:
+    """Return the checkpoint of the recipe's training job, submitting it only if need be."""
+    from tasks.training.checkpoint import find_checkpoint
+    from tasks.training.job import make_job
+
+    job = make_job(data.model, mixture, recipe.training, recipe.seed)
+    done = find_checkpoint(job)
+    if done is not None:
+        return done
+    handle = once(submit_training, job)
+    checkpoint: Checkpoint = once(wait_for_training, job, handle)
+    return checkpoint
+
+
+def conclude(recipe: Recipe, found: Evidence) -> RunReport:
+    """Judge the gates, publish the scorecard and keep the report."""
+    from tasks.gating.gates import overall
+    from tasks.tracking.card import Card
+
+    gates = judge_gates(recipe.gates, found.base, found.candidate)
+    card = Card(
+        run_id=found.run_id, recipe=recipe, base=tuple(found.base),
+        candidate=tuple(found.candidate), gates=tuple(gates), verdict=overall(gates),
+        mixture=found.mixture, clean=found.data.clean, checkpoint=found.checkpoint,
+    )  # fmt: skip
+    page = track.publish_scorecard(card)
+    report = RunReport(
+        run_id=found.run_id, name=recipe.name, recipe_digest=recipe_digest(recipe),
+        verdict=card.verdict, gates=card.gates,
+        metrics={"base": metric_map(card.base), "candidate": metric_map(card.candidate)},
+        scorecard=page, checkpoint=found.checkpoint.path, lock=found.mixture.lock,
+        base_scores=card.base, candidate_scores=card.candidate, mixture=found.mixture,
+        trained=found.checkpoint,
+    )  # fmt: skip
+    report.save()
+    return report

@@ -1,0 +1,62 @@
+"""The plan of a recipe before anything is generated or trained."""
+
+from configs.recipe import Recipe
+from configs.sources import RehearsalSource
+from flows.data import Data, source_weights, stored_data
+from tasks.mixture.build import plan_table, sizes_of, stocks_of
+from tasks.mixture.plan import make_plan
+from tasks.mixture.shares import Stock, quotas, shares
+from tasks.mixture.table import UNITS, PlanLine, PlanTable, drawn, shares_got
+from tasks.storage import digest_of
+
+Units = dict[str, int]
+
+
+def planned(recipe: Recipe) -> PlanTable:
+    """Return the plan; what rehearsal will generate is estimated and says so."""
+    data = stored_data(recipe, weights=False)
+    weights = source_weights(recipe)
+    if not data.needs:
+        return plan_table(recipe.mixture, data.tokens, weights, recipe.seed)
+    return _with_rehearsal(recipe, data)
+
+
+def _with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:
+    mixture, weights = recipe.mixture, source_weights(recipe)
+    stocks = stocks_of(mixture, data.tokens, weights)
+    stocks += [Stock(n, "general", weights[n], None) for n in data.needs]
+    asked = quotas(mixture, stocks)
+    sizes = sizes_of(data.tokens)
+    plan = make_plan({n: asked[n] for n in sizes}, {n: s[mixture.unit] for n, s in sizes.items()},
+                     recipe.seed, mixture.unit == "rows")  # fmt: skip
+    made = {n: _estimate(recipe, n, need) for n, need in data.needs.items()}
+    units = dict.fromkeys(sizes, dict.fromkeys(UNITS, 0)) | drawn(plan, sizes) | made
+    intent = [plan.digest(), recipe.model, [recipe.source(n) for n in made], data.needs]
+    return PlanTable(digest=digest_of(intent), unit=mixture.unit,
+                     total=sum(u[mixture.unit] for u in units.values()),
+                     sources=_lines(recipe, data, stocks, units))  # fmt: skip
+
+
+def _estimate(recipe: Recipe, name: str, need: int) -> Units:
+    from tasks.ingest.rehearsal import rehearsal_plan
+
+    source = recipe.source(name)
+    assert isinstance(source, RehearsalSource)
+    found = rehearsal_plan(source, need, recipe.mixture.unit)
+    return {"rows": found.rows, "tokens": found.tokens,
+            "supervised_tokens": found.supervised_tokens}  # fmt: skip
+
+
+def _lines(
+    recipe: Recipe, data: Data, stocks: list[Stock], units: dict[str, Units]
+) -> tuple[PlanLine, ...]:
+    parts, got = shares(stocks, recipe.mixture.domain_share), shares_got(units)
+    return tuple(
+        PlanLine(
+            name=s.name, role=s.role, weight=s.weight, share=float(parts[s.name]), **units[s.name],
+            epochs=units[s.name][recipe.mixture.unit] / s.units if s.units else 1.0,
+            share_got=got[s.name],
+            note="to be generated; estimated" if s.name in data.needs else "",
+        )
+        for s in stocks
+    )  # fmt: skip

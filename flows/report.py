@@ -1,0 +1,65 @@
+"""What a pipeline run leaves behind, in the form ``temper run --json`` prints."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.artifacts import Checkpoint, Estimate, GateResult, MixtureReceipt, SuiteScores
+from tasks.errors import DataError
+from tasks.storage import home, write_text
+
+Metrics = dict[str, Estimate]
+
+
+class RunReport(BaseModel):
+    """One finished pipeline run; kept as ``run.json`` in ``runs/<run_id>/``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    run_id: str
+    name: str
+    recipe_digest: str
+    verdict: str
+    gates: tuple[GateResult, ...]
+    metrics: dict[str, Metrics]
+    scorecard: Path
+    checkpoint: Path
+    lock: Path
+    base_scores: tuple[SuiteScores, ...]
+    candidate_scores: tuple[SuiteScores, ...]
+    mixture: MixtureReceipt
+    trained: Checkpoint
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return home("runs", self.run_id)
+
+    def save(self) -> None:
+        """Write ``run.json``."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.folder / "run.json", self.model_dump_json(indent=1))
+
+
+def metric_map(scores: list[SuiteScores] | tuple[SuiteScores, ...]) -> Metrics:
+    """Return every metric as ``suite/metric``."""
+    return {f"{s.suite}/{name}": value for s in scores for name, value in s.metrics.items()}
+
+
+def find_report(name: str) -> RunReport:
+    """Return the report of a run given by id (or the beginning of one) or by folder.
+
+    Raises:
+        DataError: There is no such run, or more than one.
+    """
+    folder = Path(name)
+    if (folder / "run.json").is_file():
+        return RunReport.model_validate_json((folder / "run.json").read_text())
+    runs = sorted(p for p in home("runs").glob("*/run.json") if p.parent.name.startswith(name))
+    if len(runs) != 1:
+        known = ", ".join(p.parent.name[:12] for p in sorted(home("runs").glob("*/run.json")))
+        raise DataError(
+            "there is no such run." if not runs else "more than one run begins like that.",
+            where=name, fix=f"give one of: {known or '(there are no runs yet)'}.",
+        )  # fmt: skip
+    return RunReport.model_validate_json(runs[0].read_text())

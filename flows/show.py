@@ -1,0 +1,132 @@
+"""Answers as people read them: tables on stdout, progress and errors on stderr."""
+
+import contextlib
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from flows.commands import Answer
+from tasks.errors import TemperError
+from tasks.progress import listening
+
+out = Console()
+err = Console(stderr=True)
+COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "pass": "green",
+           "quarantine": "yellow", "block": "red", "ok": "green", "optional": "yellow",
+           "missing": "red"}  # fmt: skip
+
+
+def answer(command: str, found: Answer, as_json: bool) -> None:
+    """Print an answer, as one JSON object or as tables."""
+    if as_json:
+        print(json.dumps(found.json, default=str))
+        return
+    views: dict[str, Callable[[Any], None]] = {
+        "run": _run, "plan": _plan, "check": _check, "compare": _compare, "doctor": _doctor,
+        "evaluate": _evaluate,
+    }  # fmt: skip
+    views.get(command, lambda _: out.print_json(json.dumps(found.json, default=str)))(found.shown)
+
+
+def failure(error: Exception, as_json: bool) -> int:
+    """Print a failure and return the exit code: expected ones as one paragraph."""
+    known = error if isinstance(error, TemperError) else TemperError(f"{type(error).__name__}: {error}")
+    if not isinstance(error, TemperError):
+        traceback.print_exception(error, file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": known.as_dict()}))
+    else:
+        err.print(f"[red]error[/red] [{known.kind}] ", end="", markup=True, highlight=False)
+        err.print(known.paragraph(), markup=False, highlight=False, soft_wrap=True)
+    return known.exit_code
+
+
+@contextlib.contextmanager
+def progress(quiet: bool) -> Iterator[None]:
+    """Show bars with the time left for everything that reports progress."""
+    if quiet or not err.is_terminal:
+        yield
+        return
+    bars = Progress(TextColumn("{task.description}"), BarColumn(),
+                    TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn(),
+                    console=err, transient=True)  # fmt: skip
+    known: dict[str, TaskID] = {}
+
+    def listen(what: str, done: int, total: int) -> None:
+        if what not in known:
+            known[what] = bars.add_task(what, total=total)
+        bars.update(known[what], completed=done, total=total)
+
+    with bars, listening(listen):
+        yield
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; cells that are a verdict are coloured, nothing else is interpreted."""
+    grid = Table(title=title, title_justify="left", header_style="bold")
+    for i, column in enumerate(columns):
+        grid.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*[_cell(c) for c in row])
+    out.print(grid)
+
+
+def _cell(text: str) -> str:
+    from rich.markup import escape
+
+    colour = COLOURS.get(text)
+    return f"[{colour}]{text}[/{colour}]" if colour else escape(text)
+
+
+def _plan(found: Any) -> None:
+    from tasks.mixture.table import cells
+
+    table(f"plan {found.digest[:12]}: {found.total:,} {found.unit}",
+          ["source", "role", "weight", "share", "rows", "tokens", "supervised", "epochs", "got"],
+          [cells(line, found.unit) for line in found.sources])  # fmt: skip
+
+
+def _check(found: Any) -> None:
+    rows = [[c.name, c.verdict, f"{c.rows_in:,}", f"{c.rows_out:,}",
+             ", ".join(f"{k} {v}" for k, v in c.findings.items() if v) or "none"]
+            for c in found]  # fmt: skip
+    table("quality", ["source", "verdict", "rows in", "rows out", "findings"], rows)
+    for clean in found:
+        if clean.reason:
+            out.print(f"{clean.name}: {clean.reason}", markup=False)
+        out.print(f"page: {clean.path / 'page.html'}", markup=False, soft_wrap=True)
+
+
+def _evaluate(found: Any) -> None:
+    table("scores", ["metric", "value", "95 % interval", "n"],
+          [[f"{s.suite}/{m}", f"{e.value:.4f}", f"{e.low:.4f} to {e.high:.4f}", f"{e.n:,}"]
+           for s in found for m, e in s.metrics.items()])  # fmt: skip
+
+
+def _run(found: Any) -> None:
+    base, candidate = found.metrics["base"], found.metrics["candidate"]
+    table(f"scorecard {found.name}", ["metric", "base", "candidate", "95 % interval"],
+          [[m, f"{base[m].value:.4f}", f"{c.value:.4f}", f"{c.low:.4f} to {c.high:.4f}"]
+           for m, c in candidate.items()])  # fmt: skip
+    table("gates", ["metric", "rule", "verdict", "difference", "interval", "why"],
+          [[g.metric, g.rule, g.verdict, f"{g.difference:+.4f}", f"{g.low:+.4f} to {g.high:+.4f}",
+            g.reason] for g in found.gates])  # fmt: skip
+    out.print(f"verdict {found.verdict} · run {found.run_id}\nscorecard {found.scorecard}",
+              markup=False, soft_wrap=True)  # fmt: skip
+
+
+def _compare(found: Any) -> None:
+    rows = [[r.metric, f"{r.a:.4f}", f"{r.b:.4f}", f"{r.difference:+.4f}",
+             f"{r.low:+.4f} to {r.high:+.4f}", str(r.n)] for r in found]  # fmt: skip
+    table("b against a", ["metric", "a", "b", "difference", "95 % interval", "n"], rows)
+
+
+def _doctor(found: Any) -> None:
+    table("doctor", ["what", "state", "found", "mend it with"],
+          [[c.name, c.state, c.detail, c.fix] for c in found])  # fmt: skip

@@ -1,0 +1,1 @@
+"""Gates: what the candidate must hold or improve, judged on paired items with three verdicts."""

@@ -1,0 +1,99 @@
+"""The same items answered by two models, or a refusal that names what differs."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from configs.metrics import Metric
+from tasks.artifacts import SuiteScores
+from tasks.errors import EvaluationError
+from tasks.metrics.estimates import metric_of, read_items
+from tasks.metrics.samples import Difference, difference
+from tasks.metrics.values import ItemValues, item_values
+
+
+class Pair(NamedTuple):
+    """One suite on two models, ``second`` to be compared with ``first``."""
+
+    first: SuiteScores
+    second: SuiteScores
+    first_items: pa.Table
+    second_items: pa.Table
+
+    def values(self, name: str) -> tuple[Metric, ItemValues, ItemValues]:
+        """Return what a metric is, and its items on both.
+
+        Raises:
+            EvaluationError: The suite gives no such metric.
+        """
+        metric = metric_of(self.first, name)
+        return metric, item_values(self.first_items, name), item_values(self.second_items, name)
+
+    def difference(self, name: str, confidence: float) -> Difference:
+        """Return a metric's paired difference, second minus first."""
+        _, first, second = self.values(name)
+        return difference(first, second, confidence)
+
+
+def pair(first: SuiteScores, second: SuiteScores) -> Pair:
+    """Return the two with their items.
+
+    Raises:
+        EvaluationError: They are of different suites, of different versions of one suite
+            (fingerprints), or over different items; the difference is named.
+    """
+    tables = read_items(first.items), read_items(second.items)
+    differences = _differences(first, second, *tables)
+    if differences:
+        raise EvaluationError(
+            f"the two can't be compared: {'; '.join(differences)}.", where=f"suite {first.suite}",
+            fix="evaluate both models with the same recipe and the same release of Temper.",
+        )  # fmt: skip
+    return Pair(first, second, *tables)
+
+
+def pairs(first: Sequence[SuiteScores], second: Sequence[SuiteScores]) -> dict[str, Pair]:
+    """Return the suites that both have, by name, in the first's order."""
+    others = {s.suite: s for s in second}
+    return {s.suite: pair(s, others[s.suite]) for s in first if s.suite in others}
+
+
+def unmatched(first: Sequence[SuiteScores], second: Sequence[SuiteScores]) -> list[str]:
+    """Return the names of suites that only one of the two has, sorted."""
+    return sorted({s.suite for s in first} ^ {s.suite for s in second})
+
+
+def _differences(
+    first: SuiteScores, second: SuiteScores, one: pa.Table, two: pa.Table
+) -> list[str]:
+    found = []
+    if first.suite != second.suite:
+        found.append(f"the suites are '{first.suite}' and '{second.suite}'")
+    if first.fingerprint != second.fingerprint:
+        found.append(
+            f"the suite's fingerprint is {first.fingerprint[:12]} for the first and "
+            f"{second.fingerprint[:12]} for the second"
+        )
+    before, after = _prompts(one), _prompts(two)
+    found += _missing(before, after, "first") + _missing(after, before, "second")
+    changed = sum(before[key] != after[key] for key in before.keys() & after.keys())
+    if found and changed:
+        found.append(f"{changed:,} of {len(before):,} items have another prompt or gold answer")
+    return found
+
+
+def _prompts(table: pa.Table) -> dict[tuple[str, str], tuple[object, ...]]:
+    columns = (table[c].to_pylist()
+               for c in ("form", "item_id", "prompt_digest", "gold", "gold_index"))  # fmt: skip
+    return {(form, item): tuple(rest) for form, item, *rest in zip(*columns, strict=True)}
+
+
+def _missing(
+    have: dict[tuple[str, str], tuple[object, ...]],
+    other: dict[tuple[str, str], tuple[object, ...]],
+    name: str,
+) -> list[str]:
+    only = sorted(f"{item} ({form})" for form, item in have.keys() - other.keys())
+    more = ", ..." if len(only) > 3 else ""
+    return [f"{len(only):,} items only in the {name}: {', '.join(only[:3])}{more}"] if only else []

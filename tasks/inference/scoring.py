@@ -1,0 +1,144 @@
+"""Log-probabilities of tokens, in float32, computing nothing twice."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from tasks.inference.head import token_logprobs
+from tasks.inference.loading import TorchModel
+from tasks.inference.spans import Cluster, Span, Tree, batches, clusters, pack
+
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is to do, in items."""
+
+
+def next_token_logprobs(
+    model: TorchModel, prompts: Sequence[list[int]], tokens: Sequence[list[int]],
+    batch_tokens: int = 4096, progress: Progress | None = None,
+) -> list[list[float]]:  # fmt: skip
+    """Return the log-probability of each given token as the next one of its prompt.
+
+    Args:
+        model: From ``load_model``.
+        prompts: Token ids of each prompt; prefixes they share are computed once.
+        tokens: For each prompt the token ids asked about.
+        batch_tokens: Padded tokens of a forward pass.
+        progress: Called after each pass.
+
+    Returns:
+        For each prompt one log-probability (nats, over the whole vocabulary) a token.
+    """
+    groups = [[Span([*prompt, token], [len(prompt)]) for token in asked]
+              for prompt, asked in zip(prompts, tokens, strict=True)]  # fmt: skip
+    return continuation_logprobs(model, groups, batch_tokens, progress)
+
+
+def sequence_nats(
+    model: TorchModel, spans: Sequence[Span],
+    batch_tokens: int = 4096, progress: Progress | None = None,
+) -> list[float]:  # fmt: skip
+    """Return the nats (negative log-probability) of each text's wanted tokens, summed."""
+    scored = continuation_logprobs(model, [[s] for s in spans], batch_tokens, progress)
+    return [-total for (total,) in scored]
+
+
+def continuation_logprobs(
+    model: TorchModel, groups: Sequence[Sequence[Span]],
+    batch_tokens: int = 4096, progress: Progress | None = None,
+) -> list[list[float]]:  # fmt: skip
+    """Return the summed log-probability of the wanted tokens of every span.
+
+    The spans of a group (a question with each of its options) become one sequence, in which an
+    option sees the question and itself; prefixes that groups share (few-shot examples) are
+    computed once and their keys and values kept. Sound for decoders with full causal attention.
+
+    Args:
+        model: From ``load_model``.
+        groups: Spans that begin alike, as from ``encode_pair``.
+        batch_tokens: Padded tokens of a forward pass.
+        progress: Called after each pass.
+
+    Returns:
+        For each group one sum (nats, at most 0, over the whole vocabulary) a span.
+    """
+    sums = [[0.0] * len(group) for group in groups]
+    trees = [tree for i, group in enumerate(groups) if (tree := pack(i, group)).wanted]
+    done = 0
+    with torch.inference_mode():
+        for cluster in clusters(trees):
+            prefix = _keys_and_values(model, cluster)
+            for batch in batches(cluster.trees, batch_tokens, len(cluster.prefix)):
+                _add(sums, batch, _score(model, batch, len(cluster.prefix), prefix))
+                done += len(batch)
+                if progress is not None:
+                    progress(done, len(trees))
+    return sums
+
+
+KeysAndValues = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+def _keys_and_values(model: TorchModel, cluster: Cluster) -> KeysAndValues:
+    """Return the prefix's keys and values by layer, each (1, heads, tokens, width)."""
+    if not cluster.prefix:
+        return []
+    ids = torch.tensor([cluster.prefix], device=model.device)
+    cache = DynamicCache()
+    model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=True)
+    return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+def _score(
+    model: TorchModel, batch: list[Tree], shared: int, prefix: KeysAndValues
+) -> list[list[float]]:
+    """Return the log-probability of every wanted token of every tree."""
+    ids = _padded([t.ids for t in batch], 0).to(model.device)
+    given: dict[str, Any] = {"input_ids": ids, "use_cache": bool(prefix)}
+    given["position_ids"] = _padded([t.positions for t in batch], 0).to(model.device)
+    if prefix:
+        wide = [(k.expand(len(batch), -1, -1, -1), v.expand(len(batch), -1, -1, -1))
+                for k, v in prefix]  # fmt: skip
+        given["past_key_values"] = DynamicCache(wide)
+    if not all(t.plain for t in batch):
+        given["attention_mask"] = _tree_mask(batch, shared).to(model.device)
+    hidden = model.get_decoder()(**given).last_hidden_state
+    return _wanted(model, batch, hidden)
+
+
+def _tree_mask(batch: list[Tree], shared: int) -> torch.Tensor:
+    """Return who sees whom, bool (rows, 1, tokens, shared + tokens): earlier, and on its way.
+
+    Padding comes last and sees itself alone, so no row of the softmax is empty.
+    """
+    branches = _padded([t.branches for t in batch], -2)
+    size = branches.shape[1]
+    earlier = torch.ones(size, size, dtype=torch.bool).tril()
+    same = branches[:, :, None] == branches[:, None, :]
+    seen = earlier & (same | (branches[:, None, :] == -1))
+    ahead = torch.ones(len(batch), size, shared, dtype=torch.bool)
+    return torch.cat([ahead, seen], dim=2)[:, None]
+
+
+def _wanted(model: TorchModel, batch: list[Tree], hidden: torch.Tensor) -> list[list[float]]:
+    rows = [(i, place) for i, tree in enumerate(batch) for place, _, _ in tree.wanted]
+    tokens = [token for tree in batch for _, token, _ in tree.wanted]
+    # A place may predict for several spans (four letters): its logits are computed once.
+    places = sorted(set(rows))
+    number = {place: n for n, place in enumerate(places)}
+    row, column = (torch.tensor(x, device=hidden.device) for x in zip(*places, strict=True))
+    found = token_logprobs(model, hidden[row, column], [number[r] for r in rows], tokens)
+    values = iter(found)
+    return [[next(values) for _ in tree.wanted] for tree in batch]
+
+
+def _add(sums: list[list[float]], batch: list[Tree], scores: list[list[float]]) -> None:
+    for tree, values in zip(batch, scores, strict=True):
+        for (_, _, span), value in zip(tree.wanted, values, strict=True):
+            sums[tree.index][span] += value
+
+
+def _padded(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows])

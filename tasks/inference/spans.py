@@ -1,0 +1,164 @@
+"""Texts as token ids to be scored, and the least work that scores several of them together."""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tasks.text.chat import Tokenizer
+
+MIN_SHARED = 64
+"""Tokens of a shared prefix below which computing it apart costs more than it saves."""
+
+_TRUNK = -1
+
+
+class Span(NamedTuple):
+    """Token ids, and the positions whose log-probability (given all before) is wanted.
+
+    Position 0 has nothing before it and can't be wanted.
+    """
+
+    ids: Sequence[int]
+    at: Sequence[int]
+
+
+def encode_pair(tokenizer: Tokenizer, context: str, continuation: str) -> Span:
+    """Return context and continuation as one span, the continuation's tokens wanted.
+
+    As lm-evaluation-harness 0.4.13 (``TemplateLM._encode_pair``): spaces at the end of the context
+    belong to the continuation, both are tokenised as one text, and the continuation is what comes
+    after as many tokens as the context has by itself.
+    """
+    stripped = context.rstrip()
+    continuation = context[len(stripped) :] + continuation
+    whole = encode(tokenizer, stripped + continuation)
+    return Span(whole, range(len(encode(tokenizer, stripped)), len(whole)))
+
+
+def encode(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Return a text's tokens with the special ones the tokenizer adds by itself.
+
+    A text that begins with the beginning-of-sequence token doesn't get a second one.
+    """
+    bos = tokenizer.bos_token
+    twice = bool(bos) and text.startswith(bos)
+    ids: list[int] = tokenizer(text, add_special_tokens=not twice)["input_ids"]
+    return ids
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Spans with a common beginning, packed into one sequence: trunk, then one branch a span.
+
+    Attributes:
+        index: Which group it came from.
+        ids: Token ids, trunk first; a branch lacks its last token, which nothing follows.
+        positions: Position of each token in its own span.
+        branches: Branch of each token, -1 in the trunk; a token sees the trunk and its branch.
+        wanted: (place in ``ids`` that predicts, token id, span) for each wanted log-probability.
+    """
+
+    index: int
+    ids: list[int]
+    positions: list[int]
+    branches: list[int]
+    wanted: list[tuple[int, int, int]] = field(repr=False)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is one causal sequence."""
+        return all(b in (_TRUNK, self.branches[-1]) for b in self.branches)
+
+    def trunk(self) -> list[int]:
+        """Return the tokens before anything that is wanted or branches off."""
+        first = min((place for place, _, _ in self.wanted), default=0)
+        inside = next((i for i, b in enumerate(self.branches) if b != _TRUNK), len(self.ids))
+        return self.ids[: min(first, inside)]
+
+    def without(self, shared: int) -> "Tree":
+        """Return the tree without the first ``shared`` tokens, positions kept."""
+        wanted = [(place - shared, token, span) for place, token, span in self.wanted]
+        return Tree(self.index, self.ids[shared:], self.positions[shared:],
+                    self.branches[shared:], wanted)  # fmt: skip
+
+
+def pack(index: int, spans: Sequence[Span]) -> Tree:
+    """Return the spans as one tree, their longest common token prefix computed once."""
+    shared = min((len(s.ids) - 1 for s in spans), default=0)
+    shared = min([shared, *(common(spans[0].ids, s.ids) for s in spans[1:])])
+    ids, positions = list(spans[0].ids[:shared]), list(range(shared))
+    branches, wanted = [_TRUNK] * shared, list[tuple[int, int, int]]()
+    for number, span in enumerate(spans):
+        start = len(ids) - shared
+        ids += span.ids[shared:-1]
+        positions += range(shared, len(span.ids) - 1)
+        branches += [number] * (len(span.ids) - 1 - shared)
+        wanted += [(p - 1 if p <= shared else p - 1 + start, span.ids[p], number) for p in span.at]
+    return Tree(index, ids, positions, branches, wanted)
+
+
+def common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return how many tokens two sequences share at the beginning."""
+    for i, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return i
+    return min(len(first), len(second))
+
+
+class Cluster(NamedTuple):
+    """Trees that share their first ``prefix`` tokens (none: nothing is shared)."""
+
+    prefix: list[int]
+    trees: list[Tree]
+
+
+def clusters(trees: Sequence[Tree]) -> Iterator[Cluster]:
+    """Yield the trees grouped by shared prefix, those that share none in one cluster, last.
+
+    Trees are taken in the order of their tokens, and a group grows while that saves tokens.
+    """
+    loose: list[Tree] = []
+    group: list[Tree] = []
+    prefix: list[int] = []
+    for tree in sorted(trees, key=lambda t: t.ids):
+        trunk = tree.trunk()
+        shared = common(prefix, trunk)
+        if group and shared >= MIN_SHARED and len(group) * shared >= (len(group) - 1) * len(prefix):
+            group.append(tree)
+            prefix = prefix[:shared]
+            continue
+        loose += yield from _close(prefix, group)
+        group, prefix = [tree], trunk
+    loose += yield from _close(prefix, group)
+    if loose:
+        yield Cluster([], loose)
+
+
+def _close(
+    prefix: list[int], group: list[Tree]
+) -> Generator[Cluster, None, list[Tree]]:
+    """Yield the group as a cluster; return its trees instead where it is of one."""
+    if len(group) < 2:
+        return group
+    yield Cluster(prefix, [t.without(len(prefix)) for t in group])
+    return []
+
+
+def batches(trees: Sequence[Tree], tokens: int, shared: int = 0) -> Iterator[list[Tree]]:
+    """Yield the trees in batches of like length, at most ``tokens`` padded tokens each.
+
+    Args:
+        trees: The trees.
+        tokens: Budget of a batch; one tree may exceed it.
+        shared: Cached tokens in front of each tree, which count an eighth: they cost memory and
+            attention, no matrix multiplication.
+    """
+    batch: list[Tree] = []
+    for tree in sorted(trees, key=lambda t: len(t.ids), reverse=True):
+        longest = len(batch[0].ids) if batch else len(tree.ids)
+        if batch and (len(batch) + 1) * (longest + shared // 8) > tokens:
+            yield batch
+            batch = []
+        batch.append(tree)
+    if batch:
+        yield batch

@@ -1,0 +1,104 @@
+"""Dividing a source's rows into train, dev and test, once, whatever order they come in."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from configs.sources import Split
+from tasks.text.keyed import keyed_rank, keyed_sample
+
+Names = npt.NDArray[np.object_]
+Flags = npt.NDArray[np.bool_]
+
+
+def assign(frame: pd.DataFrame, split: Split, key: int, *, by_label: bool) -> Names:
+    """Return train, dev or test for every row.
+
+    Rows that the source's own files put into a split stay there. The others are taken in units
+    that must not be torn apart (a group, else the rows of one prompt), ranked by a keyed hash of
+    the unit's name, so that neither order nor other rows' arrival reshuffles them.
+
+    Args:
+        frame: Columns split, group, prompt_key, label.
+        split: Fractions; one whose path is given is not taken from the rows.
+        key: Of the hash, from seed and source name.
+        by_label: Give every label its share, and never take a label's last unit from training.
+    """
+    given = frame["split"].notna().to_numpy(dtype=bool)
+    names = frame["split"].to_numpy(dtype=object).copy()
+    free = frame[~given]
+    unit = free["group"].where(free["group"].notna(), free["prompt_key"])
+    labels = free["label"].fillna("") if by_label else pd.Series("", index=free.index)
+    strata = labels.groupby(unit).min()
+    test = 0.0 if split.test_path is not None else split.test
+    dev = 0.0 if split.dev_path is not None else split.dev
+    chosen = _choose(strata, {"test": test, "dev": dev}, key)
+    names[~given] = [chosen.get(name, "train") for name in unit]
+    return names
+
+
+def apportion(sizes: Mapping[str, int], count: int, room: Mapping[str, int]) -> dict[str, int]:
+    """Return how many of ``count`` each stratum gives, by the largest remainder (Hamilton).
+
+    Args:
+        sizes: Stratum -> units in it.
+        count: Units wanted over all.
+        room: Stratum -> the most it may give. What it can't give, the next remainders do.
+
+    Returns:
+        Stratum -> units, summing to ``count`` or, where there is less room, to all there is.
+    """
+    total = sum(sizes.values()) or 1
+    given = {s: min(count * n // total, room[s]) for s, n in sizes.items()}
+    order = sorted(sizes, key=lambda s: (-(count * sizes[s] % total), s))
+    left = min(count, sum(room.values())) - sum(given.values())
+    while left > 0:
+        for stratum in order:
+            if left and given[stratum] < room[stratum]:
+                given[stratum] += 1
+                left -= 1
+    return given
+
+
+def overlapping(frame: pd.DataFrame, names: Names) -> Flags:
+    """Return the training rows whose prompt is a dev or test item's, and dev rows a test item's.
+
+    Prompts are compared whole, in normal form: rows of one source share the wording of their
+    instruction, so that common runs of words say nothing about a leak here.
+    """
+    prompts = frame["prompt_key"]
+    in_test = prompts.isin(prompts[names == "test"]).to_numpy(dtype=bool)
+    in_dev = prompts.isin(prompts[names == "dev"]).to_numpy(dtype=bool)
+    leaked = ((names == "train") & (in_test | in_dev)) | ((names == "dev") & in_test)
+    return np.asarray(leaked, dtype=bool)
+
+
+def beyond_limit(row_ids: "pd.Series[str]", names: Names, limit: int | None, key: int) -> Flags:
+    """Return the training rows that a source's ``limit`` leaves out, chosen by keyed hash."""
+    over = np.asarray(names == "train", dtype=bool)
+    if limit is None:
+        return np.zeros(len(over), dtype=bool)
+    train = np.flatnonzero(over)
+    over[train[keyed_sample(row_ids.iloc[train].tolist(), limit, key)]] = False
+    return over
+
+
+def _choose(strata: "pd.Series[str]", fractions: Mapping[str, float], key: int) -> dict[str, str]:
+    units: dict[str, list[str]] = {}
+    for unit, stratum in strata.items():
+        units.setdefault(stratum, []).append(str(unit))
+    for members in units.values():
+        members.sort(key=lambda unit: (keyed_rank(key, unit), unit))
+    sizes = {stratum: len(members) for stratum, members in units.items()}
+    room = {stratum: size - 1 for stratum, size in sizes.items()}
+    chosen: dict[str, str] = {}
+    for name, fraction in fractions.items():
+        count = math.floor(fraction * sum(sizes.values()) + 0.5)
+        for stratum, number in apportion(sizes, count, room).items():
+            taken = sizes[stratum] - 1 - room[stratum]
+            chosen |= dict.fromkeys(units[stratum][taken : taken + number], name)
+            room[stratum] -= number
+    return chosen

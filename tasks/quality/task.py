@@ -1,0 +1,32 @@
+"""The Prefect shell of quality."""
+
+import re
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.context import TaskRunContext
+
+from configs.sources import RehearsalSource, StoredSource
+from configs.stages import Quality
+from tasks.artifacts import CleanSource, Snapshot
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="check quality of {snapshot.name}")
+def check_quality(
+    snapshot: Snapshot, source: StoredSource | RehearsalSource, quality: Quality, seed: int
+) -> CleanSource:
+    """Judge a snapshot, set rows aside and divide the rest; the verdict shows in the Prefect UI."""
+    from tasks.quality.clean import clean
+    from tasks.quality.page import verdict_line, verdict_table
+
+    done = clean(snapshot, source, quality, seed)
+    if TaskRunContext.get() is not None:
+        create_table_artifact(table=verdict_table(done), description=verdict_line(done),
+                              key=_artifact_key(done.name))  # fmt: skip
+    return done
+
+
+def _artifact_key(name: str) -> str:
+    # Prefect takes small letters, digits and dashes only.
+    return "quality-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

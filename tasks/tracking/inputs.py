@@ -1,0 +1,41 @@
+"""A source as an MLflow dataset: what it is and where it came from, none of its rows."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.artifacts import CleanSource
+from tasks.tracking.flatten import mask_addresses
+
+DIGEST = 36
+"""Characters MLflow keeps of a dataset's digest; the lock has all of them."""
+
+
+def described(clean: CleanSource) -> dict[str, str]:
+    """Return the fields of ``mlflow.entities.Dataset`` for a source.
+
+    They are written here and not by ``mlflow.data.from_pandas``: that takes a hub id for a local
+    path, knows no ``package:`` address, and would report the rows of a sample as the dataset's.
+    """
+    uri = mask_addresses(clean.uri)
+    scheme = uri.partition(":")[0] if ":" in uri else "local"
+    source = {"uri": uri, "revision": clean.revision, "licence": clean.licence,
+              "category": clean.category}  # fmt: skip
+    profile = {"num_rows": clean.rows_out, "rows_in": clean.rows_in, "splits": clean.splits,
+               "findings": clean.findings, "verdict": clean.verdict,
+               "digest": clean.digest}  # fmt: skip
+    return {
+        "name": clean.name, "digest": clean.digest[:DIGEST], "source_type": scheme,
+        "source": json.dumps(source), "profile": json.dumps(profile), "schema": _schema(clean),
+    }  # fmt: skip
+
+
+def _schema(clean: CleanSource) -> str:
+    file = clean.split("train")
+    fields = pq.read_schema(file) if file.is_file() else pa.schema([])
+    columns = [
+        {"name": f.name, "required": not f.nullable,
+         "type": "string" if pa.types.is_string(f.type) else "any"} for f in fields
+    ]  # fmt: skip
+    return json.dumps({"mlflow_colspec": columns})

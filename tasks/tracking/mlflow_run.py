@@ -1,0 +1,251 @@
+"""One MLflow run a pipeline run. The only file that imports MLflow.
+
+Everything goes through a client and a run id, never through MLflow's global active run, so that
+pipelines running side by side don't write into each other's runs.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from configs.loading import recipe_digest
+from configs.recipe import Recipe
+from configs.settings import Settings
+from tasks.artifacts import (
+    Checkpoint,
+    CleanSource,
+    Estimate,
+    GateResult,
+    MixtureReceipt,
+    SuiteScores,
+)
+from tasks.errors import SetupError
+from tasks.tracking.card import read_lock
+from tasks.tracking.flatten import flatten, mask_addresses, mask_text
+from tasks.tracking.inputs import described
+from tasks.tracking.losses import read_losses
+from tasks.tracking.markdown import gates_markdown
+
+Arm = Literal["base", "candidate"]
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+PARAMS_A_BATCH, METRICS_A_BATCH = 100, 1000
+FLOW_RUN = "prefect.flow_run_id"
+# Migrations announce themselves at INFO, and a SageMaker plug-in warns at every HTTP call.
+for _name in ("alembic", "mlflow.store.db.utils"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
+
+
+class Run:
+    """An MLflow run that a pipeline writes to.
+
+    Attributes:
+        run_id: MLflow's id; also the name of the folder in ``runs/``.
+    """
+
+    def __init__(self, run_id: str, settings: Settings | None = None) -> None:
+        self.run_id = run_id
+        self._client = _client(settings or Settings())
+
+    def log_recipe(self, recipe: Recipe, recipe_text: str) -> None:
+        """Log the recipe's fields as parameters and its file as ``recipe.yaml``, secrets masked."""
+        self._params(flatten(recipe.model_dump(mode="json")))
+        self._client.log_text(self.run_id, mask_text(recipe_text), "recipe.yaml")
+
+    def log_sources(self, clean: Sequence[CleanSource]) -> None:
+        """Log each source as a dataset input (context: its role) with its quality verdict."""
+        self._client.log_inputs(self.run_id, [
+            DatasetInput(Dataset(**described(c)), [InputTag("mlflow.data.context", c.role)])
+            for c in clean])  # fmt: skip
+        self._tags({f"quality.{c.name}": c.verdict for c in clean})
+        for c in clean:
+            for file in ("verdict.json", "page.html"):
+                self.log_page(c.path / file, f"quality/{c.name}")
+
+    def log_mixture(self, mixture: MixtureReceipt) -> None:
+        """Log shares asked and got (in the mixture's unit), its size, and the lock."""
+        lock = read_lock(mixture)
+        shares = {f"share.{s['name']}": s for s in lock["sources"]}
+        self._params({
+            **{f"{key}.asked": f"{s['share']:.6g}" for key, s in shares.items()},
+            **{f"{key}.got": f"{s['share_got'][lock['unit']]:.6g}" for key, s in shares.items()},
+        })  # fmt: skip
+        self._metrics({f"mixture/{name}": getattr(mixture, name)
+                       for name in ("rows", "tokens", "supervised_tokens")})  # fmt: skip
+        self._tags({"mixture.digest": mixture.digest})
+        self.log_page(mixture.lock)
+
+    def log_losses(self, checkpoint: Checkpoint) -> None:
+        """Log the training log as ``train/...`` by step; steps already there are left alone."""
+        known = self._client.get_metric_history(self.run_id, "train/loss")
+        last = max((m.step for m in known), default=-1)
+        now = _now()
+        metrics = [
+            Metric(f"train/{key}", value, now, int(record["step"]))
+            for record in read_losses(checkpoint) if record["step"] > last
+            for key, value in record.items() if key != "step"
+        ]  # fmt: skip
+        self._send(metrics)
+        self._tags({"checkpoint.digest": checkpoint.digest, "checkpoint.parent": checkpoint.parent})
+
+    def log_scores(self, arm: Arm, scores: Sequence[SuiteScores]) -> None:
+        """Log every metric as ``arm/suite/metric`` with ``.low`` and ``.high``, and the items."""
+        for s in scores:
+            self._metrics(_ends({f"{arm}/{s.suite}/{m}": e for m, e in s.metrics.items()}))
+            self.log_page(s.items, f"items/{arm}/{s.suite}")
+        self._tags({f"weights.{arm}": s.weights_digest for s in scores})
+
+    def log_gates(self, verdict: str, results: Sequence[GateResult]) -> None:
+        """Log the overall verdict, each gate's verdict and difference, and ``gates.json``."""
+        self._metrics({
+            f"difference/{r.metric}{end}": value for r in results
+            for end, value in (("", r.difference), (".low", r.low), (".high", r.high))
+        })  # fmt: skip
+        self._tags({"verdict": verdict, **{f"gate.{r.metric}.{r.rule}": r.verdict for r in results},
+                    "mlflow.note.content": gates_markdown(verdict, results)})  # fmt: skip
+        record = [r.model_dump(mode="json") for r in results]
+        self._client.log_text(self.run_id, json.dumps(record, indent=1), "gates.json")
+
+    def log_page(self, path: Path, folder: str | None = None) -> None:
+        """Keep a file as an artifact."""
+        self._client.log_artifact(self.run_id, str(path), folder)
+
+    def finish(self, status: Status = "FINISHED") -> None:
+        """End the run."""
+        self._client.set_terminated(self.run_id, status)
+
+    def _params(self, params: Mapping[str, str]) -> None:
+        items = [Param(key, value) for key, value in params.items()]
+        for i in range(0, len(items), PARAMS_A_BATCH):
+            self._client.log_batch(self.run_id, params=items[i : i + PARAMS_A_BATCH])
+
+    def _metrics(self, metrics: Mapping[str, float]) -> None:
+        now = _now()
+        self._send([Metric(key, float(value), now, 0) for key, value in metrics.items()])
+
+    def _send(self, metrics: Sequence[Metric]) -> None:
+        for i in range(0, len(metrics), METRICS_A_BATCH):
+            self._client.log_batch(self.run_id, metrics=metrics[i : i + METRICS_A_BATCH])
+
+    def _tags(self, tags: Mapping[str, str]) -> None:
+        items = [RunTag(key, value) for key, value in tags.items()]
+        self._client.log_batch(self.run_id, tags=items)
+
+
+def open_run(
+    recipe: Recipe, recipe_text: str, flow_run_id: str | None = None,
+    settings: Settings | None = None,
+) -> str:  # fmt: skip
+    """Start the MLflow run of a pipeline run, or resume it, and return its id.
+
+    Args:
+        recipe: Its digest is the tag ``recipe.digest``; its name is the run's.
+        recipe_text: The recipe as its author wrote it.
+        flow_run_id: The Prefect flow run: the same one resumes its MLflow run.
+        settings: Where MLflow is; from the environment when absent.
+
+    Raises:
+        SetupError: MLflow can't be reached or refuses the experiment.
+    """
+    settings = settings or Settings()
+    with _explained(settings):
+        client = _client(settings)
+        experiment = _experiment(client, recipe.tracking.experiment, settings)
+        run_id = _resumed(client, experiment, flow_run_id)
+        if run_id is None:
+            tags = {"recipe.digest": recipe_digest(recipe), "temper.version": _version(),
+                    **({FLOW_RUN: flow_run_id} if flow_run_id else {})}  # fmt: skip
+            run_id = client.create_run(experiment, run_name=recipe.name, tags=tags).info.run_id
+        run = Run(str(run_id), settings)
+        run.log_recipe(recipe, recipe_text)
+        return run.run_id
+
+
+@contextlib.contextmanager
+def tracked_run(
+    recipe: Recipe, recipe_text: str, flow_run_id: str | None = None,
+    settings: Settings | None = None,
+) -> Iterator[Run]:  # fmt: skip
+    """Give the pipeline's run; it ends FINISHED, FAILED on an error, KILLED on an interrupt."""
+    run = Run(open_run(recipe, recipe_text, flow_run_id, settings), settings)
+    try:
+        yield run
+    except BaseException as error:
+        run.finish("FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    run.finish()
+
+
+def _client(settings: Settings) -> MlflowClient:
+    if settings.mlflow_uri is None:
+        settings.root.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(settings.tracking_uri)
+
+
+def _experiment(client: MlflowClient, name: str, settings: Settings) -> str:
+    """Return the experiment's id, making it; two pipelines may race for that."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        # MLflow's own default is a folder of the current directory.
+        place = (settings.root / "mlartifacts").as_uri() if settings.mlflow_uri is None else None
+        with contextlib.suppress(MlflowException):
+            client.create_experiment(name, artifact_location=place)
+        found = client.get_experiment_by_name(name)
+    if found is None or found.lifecycle_stage != "active":
+        raise SetupError(
+            f"the MLflow experiment '{name}' {'was deleted' if found else 'could not be made'}.",
+            where=mask_addresses(settings.tracking_uri),
+            fix="restore it (mlflow experiments restore) or name another in tracking.experiment.",
+        )
+    return str(found.experiment_id)
+
+
+def _resumed(client: MlflowClient, experiment: str, flow_run_id: str | None) -> str | None:
+    if flow_run_id is None:
+        return None
+    found = client.search_runs([experiment], f"tags.`{FLOW_RUN}` = '{flow_run_id}'", max_results=1)
+    if not found:
+        return None
+    run_id = str(found[0].info.run_id)
+    client.update_run(run_id, status="RUNNING")
+    return run_id
+
+
+@contextlib.contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        raise SetupError(
+            f"MLflow can't be used: {mask_addresses(str(error)).splitlines()[0]}",
+            where=mask_addresses(settings.tracking_uri),
+            fix="start that server, or unset MLFLOW_TRACKING_URI to keep runs in TEMPER_HOME.",
+        ) from error
+
+
+def _ends(estimates: Mapping[str, Estimate]) -> dict[str, float]:
+    return {f"{name}{end}": value for name, e in estimates.items()
+            for end, value in (("", e.value), (".low", e.low), (".high", e.high))}  # fmt: skip
+
+
+def _version() -> str:
+    try:
+        return metadata.version("temper-llm")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

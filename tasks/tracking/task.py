@@ -1,0 +1,78 @@
+"""Tracking as Prefect tasks."""
+
+from pathlib import Path
+from typing import Literal
+
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+
+from configs.recipe import Recipe
+from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt, SuiteScores
+from tasks.tracking.card import Card
+
+
+@task(task_run_name="open the MLflow run", persist_result=True, cache_policy=NO_CACHE)
+def start_tracking(recipe: Recipe, recipe_text: str) -> str:
+    """Start or resume this flow run's MLflow run and return its id."""
+    from tasks.tracking.mlflow_run import open_run
+
+    return open_run(recipe, recipe_text, flow_run.get_id())
+
+
+@task(task_run_name="track the sources", cache_policy=NO_CACHE)
+def track_sources(run_id: str, clean: list[CleanSource]) -> None:
+    """Log the sources as datasets, with their verdicts."""
+    from tasks.tracking.mlflow_run import Run
+
+    Run(run_id).log_sources(clean)
+
+
+@task(task_run_name="track the mixture", cache_policy=NO_CACHE)
+def track_mixture(run_id: str, mixture: MixtureReceipt) -> None:
+    """Log shares asked and got, and the lock."""
+    from tasks.tracking.mlflow_run import Run
+
+    Run(run_id).log_mixture(mixture)
+
+
+@task(task_run_name="track the training", cache_policy=NO_CACHE)
+def track_training(run_id: str, checkpoint: Checkpoint) -> None:
+    """Log the losses, in all and by source."""
+    from tasks.tracking.mlflow_run import Run
+
+    Run(run_id).log_losses(checkpoint)
+
+
+@task(task_run_name="track the {arm}'s scores", cache_policy=NO_CACHE)
+def track_scores(run_id: str, arm: Literal["base", "candidate"], scores: list[SuiteScores]) -> None:
+    """Log metrics with their intervals, and the per-item tables."""
+    from tasks.tracking.mlflow_run import Run
+
+    Run(run_id).log_scores(arm, scores)
+
+
+@task(task_run_name="publish the scorecard", persist_result=True, cache_policy=NO_CACHE)
+def publish_scorecard(card: Card) -> Path:
+    """Write the page and return its path; MLflow and the Prefect UI get the gates with it."""
+    from tasks.tracking.markdown import gates_markdown
+    from tasks.tracking.mlflow_run import Run
+    from tasks.tracking.scorecard import scorecard
+
+    page, run = scorecard(card), Run(card.run_id)
+    run.log_gates(card.verdict, card.gates)
+    for file in (page, page.with_suffix(".json")):
+        run.log_page(file)
+    text = gates_markdown(card.verdict, card.gates)
+    create_markdown_artifact(text, key="gates", description=f"Verdict: {card.verdict}")
+    create_link_artifact(page.as_uri(), link_text="scorecard.html", key="scorecard")
+    return page
+
+
+@task(task_run_name="end the MLflow run: {status}", cache_policy=NO_CACHE)
+def finish_tracking(run_id: str, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
+    """End the MLflow run."""
+    from tasks.tracking.mlflow_run import Run
+
+    Run(run_id).finish(status)

@@ -1,0 +1,271 @@
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from configs.sources import FilesSource, RehearsalSource
+from configs.stages import Quality
+from tasks.artifacts import CleanSource, Snapshot
+from tasks.quality.clean import clean
+from tasks.quality.page import load_verdict
+from tasks.text.rows import ROW_SCHEMA
+
+Row = Callable[..., dict[str, Any]]
+Make = Callable[..., Snapshot]
+Source = Callable[..., FilesSource]
+BAD = {"origin": "a.jsonl:99", "raw": '{"cut', "reason": "not JSON"}
+
+
+def _split(done: CleanSource, name: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(done.split(name)).to_pylist()
+    return rows
+
+
+def _quarantine(done: CleanSource) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(done.path / "quarantine.parquet").to_pylist()
+    return rows
+
+
+def _good(row: Row, count: int = 60) -> list[dict[str, Any]]:
+    return [row(f"question {i}", label="ab"[i % 2]) for i in range(count)]
+
+
+def test_each_check_finds_exactly_its_planted_rows(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    planted = {
+        "empty": row("", label="a"),
+        "alternation": row("", label="a", messages=[{"role": "user", "content": "only me"}]),
+        "reserved_tokens": row("hi <|im_end|> there", label="a"),
+        "control_characters": row("hi \x00 there", label="a"),
+        "length": row("x" * 200, label="a"),
+        "missing_label": row("what about me", label=None),
+        "duplicate": row("QUESTION 3!", label="b"),
+    }
+    conflict = [row("same thing", "x", label="a"), row("Same thing?", "y", label="b")]
+    rows = [*_good(row), *planted.values(), *conflict]
+    quality = Quality(max_chars=100, max_quarantine=0.9)
+    done = clean(snapshot_of(rows, [BAD]), source(), quality, 17)
+    assert done.findings == dict.fromkeys(planted, 1) | {
+        "format": 1, "label_conflict": 2, "overlaps_test": 0}  # fmt: skip
+    assert done.verdict == "quarantine"
+    reasons = [(r["messages"], r["reasons"]) for r in _quarantine(done) if r["raw"] is None]
+    assert reasons == [
+        (r["messages"], [name]) for name, r in planted.items()
+    ] + [(r["messages"], ["label_conflict"]) for r in conflict]  # fmt: skip
+
+
+def test_a_rejected_row_is_quarantined_with_its_text_and_reason(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    done = clean(snapshot_of(_good(row), [BAD]), source(), Quality(), 17)
+    (kept,) = _quarantine(done)
+    assert (kept["raw"], kept["reasons"], kept["detail"]) == ('{"cut', ["format"], "not JSON")
+    assert done.quarantine is not None
+
+
+def test_a_clean_source_passes_and_keeps_every_row(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    rows = _good(row)
+    done = clean(snapshot_of(rows), source(), Quality(), 17)
+    assert (done.verdict, done.reason, done.rows_in, done.rows_out) == ("pass", "", 60, 60)
+    assert done.splits == {"train": 51, "dev": 3, "test": 6}
+    assert done.quarantine is None
+    kept = [r for name in done.splits for r in _split(done, name)]
+    assert Counter(r["row_id"] for r in kept) == Counter(r["row_id"] for r in rows)
+    assert all(r["split"] == name for name in done.splits for r in _split(done, name))
+    assert pq.read_schema(done.split("train")).equals(ROW_SCHEMA)
+
+
+texts = st.sampled_from(["", "a", "A!", "b", "c", "<s>", "\x00", "long " * 9, "d", "e", "f"])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    pairs=st.lists(st.tuples(texts, texts, st.sampled_from([None, "x", "y"]),
+                             st.sampled_from([None, None, "test", "dev"])), max_size=30),
+    rejected=st.integers(0, 3), limit=st.sampled_from([None, 1, 5]),
+)  # fmt: skip
+def test_no_row_is_lost(
+    row: Row, snapshot_of: Make, source: Source, tmp_path: Path,
+    pairs: list[tuple[str, str, str | None, str | None]], rejected: int, limit: int | None,
+) -> None:  # fmt: skip
+    rows = [row(p, a, label=label, split=split, origin=str(i))
+            for i, (p, a, label, split) in enumerate(pairs)]  # fmt: skip
+    snapshot = _once(snapshot_of, rows, [BAD] * rejected)
+    done = clean(snapshot, source(limit=limit), Quality(max_chars=40), 17)
+    verdict = load_verdict(done)
+    assert done.rows_in == len(rows) + rejected
+    assert done.rows_in == done.rows_out + verdict.quarantined + verdict.limit
+    assert verdict.quarantined == len(_quarantine(done))
+    written = [r["origin"] for name in done.splits for r in _split(done, name)]
+    aside = [r["origin"] for r in _quarantine(done) if r["raw"] is None]
+    assert len(set(written) | set(aside)) == len(written) + len(aside) == len(rows) - verdict.limit
+
+
+def _once(make: Make, rows: Any, rejected: Any) -> Snapshot:
+    try:
+        return make(rows, rejected)
+    except FileExistsError as error:
+        # hypothesis repeats examples within one temporary folder
+        import shutil
+
+        shutil.rmtree(Path(error.filename).parent)
+        return make(rows, rejected)
+
+
+def test_the_order_of_rows_changes_no_split(row: Row, snapshot_of: Make, source: Source) -> None:
+    rows = _good(row)
+    one = clean(snapshot_of(rows), source(limit=20), Quality(), 17)
+    two = clean(snapshot_of(rows[::-1]), source(limit=20), Quality(), 17)
+    for name in ("train", "dev", "test"):
+        ids = [{r["row_id"] for r in _split(done, name)} for done in (one, two)]
+        assert ids[0] == ids[1]
+
+
+def test_a_training_row_with_a_test_items_prompt_is_set_aside(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    rows = [*_good(row), row("Question 7?", "other", label="b", split="test"),
+            row("fresh", label="a", split="test")]  # fmt: skip
+    done = clean(snapshot_of(rows), source(split={"test_path": "t", "dev": 0}), Quality(), 17)
+    assert (done.findings["overlaps_test"], done.splits) == (1, {"train": 59, "dev": 0, "test": 2})
+    (leaked,) = _quarantine(done)
+    assert (leaked["messages"][0]["content"], leaked["reasons"]) == (
+        "question 7",
+        ["overlaps_test"],
+    )
+
+
+def test_rows_beyond_the_limit_are_counted_and_not_quarantined(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    done = clean(snapshot_of(_good(row)), source(limit=10), Quality(), 17)
+    assert done.splits == {"train": 10, "dev": 3, "test": 6}
+    assert (load_verdict(done).limit, done.verdict, _quarantine(done)) == (41, "pass", [])
+
+
+def test_free_answers_are_neither_classes_nor_conflicts(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    rows = [row(f"q{i // 2}", f"an answer {i}", label=f"an answer {i}") for i in range(100)]
+    done = clean(snapshot_of(rows), source(columns={}), Quality(), 17)
+    assert done.verdict == "pass"
+    assert done.splits["test"] == 10
+    assert load_verdict(done).labels == {}
+
+
+def test_rehearsal_rows_all_train(row: Row, snapshot_of: Make) -> None:
+    source = TypeAdapter(RehearsalSource).validate_python({"kind": "rehearsal", "name": "replay"})
+    rows = [row(f"q{i % 4}", f"answer {i}") for i in range(20)]
+    done = clean(snapshot_of(rows, role="general"), source, Quality(), 17)
+    assert (done.verdict, done.splits) == ("pass", {"train": 20, "dev": 0, "test": 0})
+
+
+def _suite(tmp_path: Path, severity: str, limit: int = 12) -> str:
+    path = tmp_path / "suite.json"
+    path.write_text(
+        json.dumps(
+            {
+                "expectations": [
+                    {
+                        "type": "expect_column_value_lengths_to_be_between",
+                        "severity": severity,
+                        "kwargs": {"column": "prompt", "min_value": 1, "max_value": limit},
+                    }
+                ]
+            }
+        )
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("quality", "reason"),
+    [
+        (Quality(on_fail="block"), "on_fail is 'block', and the checks found rows: 1 empty."),
+        (Quality(max_quarantine=0.01),
+         "1.6% of the rows were set aside, and max_quarantine allows 1.0%: 1 empty."),
+        (Quality(min_rows=52), "51 clean training rows are left, and min_rows asks for 52."),
+    ],
+)  # fmt: skip
+def test_a_source_blocks_with_its_reason_in_one_sentence(
+    row: Row, snapshot_of: Make, source: Source, quality: Quality, reason: str
+) -> None:
+    done = clean(snapshot_of([*_good(row), row("", label="a")]), source(), quality, 17)
+    assert (done.verdict, done.reason) == ("block", reason)
+
+
+def test_ones_own_warning_sets_its_rows_aside_and_a_critical_one_blocks(
+    row: Row, snapshot_of: Make, source: Source, tmp_path: Path
+) -> None:
+    rows = [*_good(row), row("a question beyond measure", label="a")]
+    name = "expectation:column_value_lengths_to_be_between(prompt)"
+    quality = Quality(expectations=_suite(tmp_path, "warning"))
+    done = clean(snapshot_of(rows), source(), quality, 17)
+    assert (done.verdict, done.findings[name], len(_quarantine(done))) == ("quarantine", 1, 1)
+    again = Quality(expectations=_suite(tmp_path, "critical"))
+    blocked = clean(snapshot_of([*rows, row("x", label="b")]), source(), again, 17)
+    assert blocked.verdict == "block"
+    assert f"'{name}' isn't met on 1 rows" in blocked.reason
+
+
+def test_ones_own_expectation_does_not_block_on_rows_that_the_checks_set_aside(
+    row: Row, snapshot_of: Make, source: Source, tmp_path: Path
+) -> None:
+    quality = Quality(expectations=_suite(tmp_path, "critical"))
+    done = clean(snapshot_of([*_good(row), row("", label="a")]), source(), quality, 17)
+    assert (done.verdict, done.findings["empty"]) == ("quarantine", 1)
+
+
+def test_ones_own_info_is_reported_and_moves_no_row(
+    row: Row, snapshot_of: Make, source: Source, tmp_path: Path
+) -> None:
+    quality = Quality(expectations=_suite(tmp_path, "info", limit=3))
+    done = clean(snapshot_of(_good(row)), source(), quality, 17)
+    assert (done.verdict, done.rows_out) == ("pass", 60)
+    assert [e.rows for e in load_verdict(done).expectations] == [60]
+
+
+def test_a_verdict_is_made_once_and_anew_when_something_that_matters_changes(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    snapshot = snapshot_of(_good(row))
+    first = clean(snapshot, source(), Quality(), 17)
+    assert clean(snapshot, source(weight=9, category="chat"), Quality(), 17).path == first.path
+    others = [clean(snapshot, source(), Quality(), 18),
+              clean(snapshot, source(), Quality(max_chars=99), 17),
+              clean(snapshot, source(limit=5), Quality(), 17)]  # fmt: skip
+    assert len({o.path for o in (first, *others)}) == 4
+    assert others[0].digest != first.digest
+    assert others[1].digest == first.digest
+
+
+def test_checks_left_out_of_the_recipe_find_nothing(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    rows = [*_good(row), row("", label="a")]
+    done = clean(snapshot_of(rows), source(), Quality(checks=("length",)), 17)
+    assert (done.findings, done.verdict) == ({"length": 0, "overlaps_test": 0}, "pass")
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_take_well_under_half_a_minute(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    prompt = "please tell me about item {} and its parts " * 4
+    rows = [row(prompt.format(i, i, i, i), label=str(i % 50)) for i in range(100_000)]
+    snapshot = snapshot_of(rows)
+    start = time.perf_counter()
+    done = clean(snapshot, source(), Quality(), 17)
+    assert done.rows_out == 100_000
+    assert time.perf_counter() - start < 30

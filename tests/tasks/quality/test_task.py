@@ -1,0 +1,50 @@
+import json
+from pathlib import Path
+
+import pytest
+from prefect import flow
+from prefect.artifacts import Artifact
+from prefect.settings import PREFECT_HOME, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+from pydantic import TypeAdapter
+
+from configs.sources import FilesSource
+from configs.stages import Quality
+from tasks.artifacts import CleanSource
+from tasks.ingest.task import ingest_source
+from tasks.quality.task import check_quality
+
+
+def _source(folder: Path) -> FilesSource:
+    path = folder / "a.jsonl"
+    rows = [{"prompt": f"q{i}", "completion": "yes"} for i in range(20)] + [{"prompt": "q"}]
+    path.write_text("\n".join(json.dumps(r) for r in rows))
+    return TypeAdapter(FilesSource).validate_python(
+        {"name": "My_voc.v2", "role": "domain", "kind": "files", "path": str(path)}
+    )
+
+
+def test_outside_a_run_the_shell_publishes_nothing(tmp_path: Path, temper_home: Path) -> None:
+    source = _source(tmp_path)
+    done = check_quality.fn(ingest_source.fn(source), source, Quality(), 17)
+    assert (done.rows_in, done.verdict) == (21, "quarantine")
+
+
+@pytest.mark.slow
+def test_in_a_run_the_verdict_is_a_table_in_the_prefect_ui(
+    tmp_path: Path, temper_home: Path
+) -> None:
+    source = _source(tmp_path)
+
+    @flow
+    def prepare() -> CleanSource:
+        return check_quality(ingest_source(source), source, Quality(), 17)
+
+    with temporary_settings({PREFECT_HOME: tmp_path / "prefect"}), prefect_test_harness():
+        done = prepare()
+        artifact = Artifact.get("quality-my-voc-v2")
+    assert artifact is not None
+    table = {row["check"]: row["rows"] for row in json.loads(str(artifact.data))}
+    assert (table["format"], table["duplicate"]) == ("1", "0")
+    assert str(artifact.description).startswith("My_voc.v2: quarantine. 21 rows in")
+    assert done.rows_in == 21

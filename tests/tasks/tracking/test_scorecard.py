@@ -1,0 +1,112 @@
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts import Estimate
+from tasks.tracking.arms import Arm, earlier_arm
+from tasks.tracking.card import Card
+from tasks.tracking.scorecard import scorecard, scorecard_html
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.text += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(html: str) -> tuple[list[str], str]:
+    page = _Page()
+    page.feed(html)
+    return page.tags, " ".join(" ".join(page.text).split())
+
+
+def test_the_page_shows_verdict_gates_suites_shares_and_losses(card: Card) -> None:
+    tags, text = read(scorecard_html(card))
+    for words in (
+        "Scorecard: voc-75", "INCONCLUSIVE", "voc-intent/macro_f1", "improve", "+0.4 to +0.6",
+        "needs 1,234", "gold_margin", "75.00%", "supervised tokens", "c" * 64,
+    ):  # fmt: skip
+        assert words in text
+    assert tags.count("svg") == 2
+    assert text.index("INCONCLUSIVE") < text.index("Domain against general")
+
+
+def test_nothing_from_data_becomes_markup(card: Card) -> None:
+    hostile = Arm(name="<script>boo()</script>", metrics=card.arms[0].metrics)
+    html = scorecard_html(card.model_copy(update={"others": (hostile,)}))
+    tags, text = read(html)
+    assert "script" not in tags
+    assert "<script" not in html
+    assert "alert('x')" in text
+    assert "user:pw" not in html
+
+
+def test_the_page_loads_nothing(card: Card) -> None:
+    html = scorecard_html(card)
+    assert "default-src 'none'" in html
+    assert "http://" not in html.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in html
+
+
+def test_the_record_can_be_drawn_beside_a_later_run(card: Card, temper_home: Path) -> None:
+    page = scorecard(card)
+    assert page == temper_home / "runs" / "run1" / "scorecard.html"
+    record = json.loads((page.parent / "scorecard.json").read_text())
+    assert record["verdict"] == "INCONCLUSIVE"
+    assert record["weights"] == {"base": "b" * 64, "candidate": "c" * 64}
+    earlier = earlier_arm(page.parent / "scorecard.json")
+    assert earlier == card.arms[1]
+    later = card.model_copy(update={"run_id": "run2", "others": (earlier,)})
+    assert len(later.arms) == 3
+    assert scorecard_html(later).count("<circle") == 1
+
+
+@pytest.mark.parametrize("verdict", ["PASS", "FAIL", "INCONCLUSIVE"])
+def test_every_verdict_is_said_in_a_sentence(card: Card, verdict: str) -> None:
+    html = scorecard_html(card.model_copy(update={"verdict": verdict}))
+    assert f'badge-{verdict.lower()}">{verdict}</span>' in html
+
+
+def test_a_run_without_gates_or_losses_or_picture_says_so(card: Card) -> None:
+    (card.checkpoint.path / "losses.jsonl").unlink()
+    recipe = card.recipe.model_copy(update={"gates": ()})
+    bare = card.model_copy(update={
+        "recipe": recipe, "gates": (), "verdict": "PASS", "base": card.base[:1],
+        "candidate": card.candidate[:1]})  # fmt: skip
+    _, text = read(scorecard_html(bare))
+    for words in ("declares no gates", "no loss by source", "There is no picture"):
+        assert words in text
+
+
+def test_an_arm_keeps_its_numbers() -> None:
+    estimate = Estimate(value=0.5, low=0.4, high=0.6, n=10)
+    arm = Arm(name="x", metrics={"s/m": estimate})
+    assert Arm.model_validate_json(arm.model_dump_json()) == arm
+
+
+@pytest.mark.slow
+def test_a_real_browser_shows_the_page_and_runs_nothing(card: Card, tmp_path: Path) -> None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    browser = next((found for found in map(shutil.which, names) if found), None)
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    page, shot = tmp_path / "page.html", tmp_path / "page.png"
+    page.write_text(scorecard_html(card))
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/b",
+         f"--screenshot={shot}", "--window-size=1100,2400", "--enable-logging=stderr",
+         page.as_uri()], capture_output=True, text=True, timeout=120, check=True)  # fmt: skip
+    assert shot.stat().st_size > 20_000
+    assert "CONSOLE" not in done.stderr
