@@ -44,6 +44,9 @@ class _Rows(Section):
         default_factory=dict,
         description="our field -> your column, or a template such as 'Classify: {review}'",
     )
+    system: str | None = Field(
+        None, min_length=1, description="system message for every chat row that has none"
+    )
     limit: PositiveInt | None = Field(None, description="take this many training rows, by seed")
     split: Split = Split()
 

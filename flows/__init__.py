@@ -1,1 +1,7 @@
 """What a person runs: flows, and the command line over them."""
+
+import os
+
+# A run without a server starts a temporary one, which takes longer than Prefect's 20 seconds on
+# a busy machine or in a new PREFECT_HOME. Prefect reads this when it is first imported.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")

@@ -23,10 +23,10 @@ def evaluate_model(recipe: Recipe, model: str | None) -> list[SuiteScores]:
     """Return the scores of a model; inside a flow the steps are Prefect tasks."""
     from tasks.ingest.task import fetch_model
 
-    spec = Model(path=str(Path(model).resolve())) if model else recipe.model
-    local = once(fetch_model, spec, True)
     clean = check_sources(recipe)
     refuse_blocked(clean)
+    spec = Model(path=str(Path(model).resolve())) if model else recipe.model
+    local = once(fetch_model, spec, True)
     return scored(recipe, Data(local, clean), local)
 
 

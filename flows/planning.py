@@ -29,7 +29,7 @@ def _with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:
     sizes = sizes_of(data.tokens)
     plan = make_plan({n: asked[n] for n in sizes}, {n: s[mixture.unit] for n, s in sizes.items()},
                      recipe.seed, mixture.unit == "rows")  # fmt: skip
-    made = {n: _estimate(recipe, n, need) for n, need in data.needs.items()}
+    made = {n: _estimate(recipe, data, n) for n in data.needs}
     units = dict.fromkeys(sizes, dict.fromkeys(UNITS, 0)) | drawn(plan, sizes) | made
     intent = [plan.digest(), recipe.model, [recipe.source(n) for n in made], data.needs]
     return PlanTable(digest=digest_of(intent), unit=mixture.unit,
@@ -37,14 +37,18 @@ def _with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:
                      sources=_lines(recipe, data, stocks, units))  # fmt: skip
 
 
-def _estimate(recipe: Recipe, name: str, need: int) -> Units:
-    from tasks.ingest.rehearsal import rehearsal_plan
+def _estimate(recipe: Recipe, data: Data, name: str) -> Units:
+    """Return what rehearsal is expected to give for its need, without generating anything."""
+    from tasks.ingest.rehearsal import SLACK, rehearsal_plan
 
-    source = recipe.source(name)
+    source, need, unit = recipe.source(name), data.needs[name], recipe.mixture.unit
     assert isinstance(source, RehearsalSource)
-    found = rehearsal_plan(source, need, recipe.mixture.unit)
-    return {"rows": found.rows, "tokens": found.tokens,
-            "supervised_tokens": found.supervised_tokens}  # fmt: skip
+    found = rehearsal_plan(source, data.model, need, unit)
+    rows = max(round(found["answers"] / SLACK), 1)
+    answer = found["generated_tokens"] / found["answers"]
+    tokens = round(rows * (answer + found["prompt_tokens"]))
+    return {"rows": rows, "tokens": tokens, "supervised_tokens": round(rows * answer),
+            unit: need}  # fmt: skip
 
 
 def _lines(

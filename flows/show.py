@@ -15,7 +15,8 @@ from flows.commands import Answer
 from tasks.errors import TemperError
 from tasks.progress import listening
 
-out = Console()
+# A pipe has no width of its own; 80 columns would fold the tables.
+out = Console(width=None if sys.stdout.isatty() else 128)
 err = Console(stderr=True)
 COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "pass": "green",
            "quarantine": "yellow", "block": "red", "ok": "green", "optional": "yellow",
@@ -42,7 +43,7 @@ def failure(error: Exception, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"error": known.as_dict()}))
     else:
-        err.print(f"[red]error[/red] [{known.kind}] ", end="", markup=True, highlight=False)
+        err.print(f"[red]error[/red] ({known.kind}) ", end="", markup=True, highlight=False)
         err.print(known.paragraph(), markup=False, highlight=False, soft_wrap=True)
     return known.exit_code
 
@@ -85,11 +86,13 @@ def _cell(text: str) -> str:
 
 
 def _plan(found: Any) -> None:
-    from tasks.mixture.table import cells
+    from tasks.mixture.table import cells, notes
 
     table(f"plan {found.digest[:12]}: {found.total:,} {found.unit}",
           ["source", "role", "weight", "share", "rows", "tokens", "supervised", "epochs", "got"],
           [cells(line, found.unit) for line in found.sources])  # fmt: skip
+    for line in notes(found):
+        out.print(line, markup=False)
 
 
 def _check(found: Any) -> None:

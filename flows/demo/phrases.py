@@ -66,10 +66,10 @@ def roughen(text: str, rng: random.Random) -> str:
 def _frame(label: str, rng: random.Random, book: Phrasebook) -> list[str]:
     mood = "good" if label in book.praise else "bad"
     body = _body(label, rng, book)
-    if rng.random() < 0.55:
+    if rng.random() < 0.3:
         tone = mood if rng.random() < 0.7 else "plain"
         body.insert(0, rng.choice(book.openers[tone]))
-    if rng.random() < 0.5:
+    if rng.random() < 0.25:
         tone = mood if rng.random() < 0.8 else "plain"
         body.append(rng.choice(book.closers[tone]))
     return body
@@ -78,13 +78,13 @@ def _frame(label: str, rng: random.Random, book: Phrasebook) -> list[str]:
 def _body(label: str, rng: random.Random, book: Phrasebook) -> list[str]:
     core = rng.choice(book.cores[label])
     # Naming somebody else's problem as well keeps a bag of words from being enough.
-    if rng.random() < 0.15:
+    if rng.random() < 0.08:
         other = rng.choice(book.cores[rng.choice([name for name in book.cores if name != label])])
         return [rng.choice(book.contrasts).replace("{other}", other).replace("{core}", core)]
     body = [core]
-    if rng.random() < 0.55:
+    if rng.random() < 0.3:
         body.append(rng.choice(book.fillers))
-    if rng.random() < 0.4:
+    if rng.random() < 0.12:
         body.append(rng.choice(book.asides))
     rng.shuffle(body)
     return body

@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 
 from flows.demo.phrases import compose, roughen
-from flows.demo.taxonomy import labels
+from flows.demo.taxonomy import SEPARATOR, labels
 from tasks.storage import write_text
 
 Row = dict[str, str | bool | None]
@@ -81,7 +81,9 @@ def _bad_rows(rng: random.Random) -> list[Row]:
 
 
 def _row(review: str, category: str | None) -> Row:
-    return {"review_id": "", "review": review, "category": category, "synthetic": True}
+    leaf = category.rsplit(SEPARATOR, 1)[-1] if category else None
+    return {"review_id": "", "review": review, "category": category, "leaf": leaf,
+            "synthetic": True}  # fmt: skip
 
 
 def _review(label: str, rng: random.Random) -> str:

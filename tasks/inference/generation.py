@@ -1,15 +1,21 @@
 """Answers of a model, in batches of like length."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from transformers import GenerationConfig
 
 from tasks.inference.loading import TorchModel
+from tasks.inference.prefix import for_rows, keys_and_values, shared_prefix
+from tasks.inference.progress import Progress
 from tasks.text.chat import Tokenizer
+from tasks.text.keyed import key_of
 
-Progress = Callable[[int, int], None]
+MIN_SHARED = 8
+"""Tokens at the beginning of all prompts from which on they are computed once."""
 
 
 class Generation(NamedTuple):
@@ -26,3 +32,115 @@ class Generation(NamedTuple):
     token_ids: list[int]
     truncated: bool
     latency_s: float
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are drawn.
+
+    Attributes:
+        max_new_tokens: Tokens of an answer at the most.
+        batch_size: Prompts answered at a time.
+        temperature: 0 takes the likeliest token each time.
+        top_p: Draw from the likeliest tokens that hold this much probability.
+        seed: Of the draws; the same prompts with the same seed give the same answers.
+    """
+
+    max_new_tokens: int
+    batch_size: int = 32
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+def generate(
+    model: TorchModel, tokenizer: Tokenizer, prompts: Sequence[list[int]], decoding: Decoding,
+    progress: Progress | None = None,
+) -> list[Generation]:  # fmt: skip
+    """Return the model's answer to each prompt, in their order.
+
+    Args:
+        model: From ``load_model``.
+        tokenizer: Its tokenizer.
+        prompts: Token ids, as from ``prompt_ids``.
+        decoding: How to draw.
+        progress: Called with prompts answered and their number.
+    """
+    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+    answers: dict[int, Generation] = {}
+    with torch.inference_mode():
+        answerer = _Answerer(model, tokenizer, decoding, shared_prefix(prompts, MIN_SHARED))
+        for start in range(0, len(order), decoding.batch_size):
+            batch = order[start : start + decoding.batch_size]
+            rows = [prompts[i] for i in batch]
+            seed = key_of(decoding.seed, "generation", start)
+            answers |= zip(batch, answerer.answer(rows, seed), strict=True)
+            if progress is not None:
+                progress(len(answers), len(prompts))
+    return [answers[i] for i in range(len(prompts))]
+
+
+def stop_ids(model: TorchModel, tokenizer: Tokenizer) -> list[int]:
+    """Return the tokens that end an answer: the tokenizer's and the generation config's."""
+    configured = model.generation_config.eos_token_id
+    listed = configured if isinstance(configured, list) else [configured]
+    return sorted({i for i in [tokenizer.eos_token_id, *listed] if i is not None})
+
+
+class _Answerer:
+    """Answers batches of prompts that begin with the same tokens."""
+
+    def __init__(
+        self, model: TorchModel, tokenizer: Tokenizer, decoding: Decoding, prefix: list[int]
+    ) -> None:
+        self._model, self._tokenizer, self._prefix = model, tokenizer, prefix
+        self._known = keys_and_values(model, prefix)
+        self._stops = stop_ids(model, tokenizer)
+        self._pad = tokenizer.pad_token_id
+        if self._pad is None:
+            self._pad = self._stops[0] if self._stops else 0
+        self._config = _config(decoding, self._stops, self._pad)
+
+    def answer(self, prompts: list[list[int]], seed: int) -> list[Generation]:
+        start = time.perf_counter()
+        ids, mask = self._inputs(prompts)
+        devices = [self._model.device] if self._model.device.type == "cuda" else []
+        # The library draws from torch's global stream: it is set for this batch and put back.
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            cache = for_rows(self._known, len(prompts)) if self._known else None
+            out = self._model.generate(
+                input_ids=ids, attention_mask=mask, past_key_values=cache,
+                generation_config=self._config,
+            )  # fmt: skip
+        each = (time.perf_counter() - start) / len(prompts)
+        return [self._ended(row, each) for row in out[:, ids.shape[1] :].tolist()]
+
+    def _inputs(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and attention mask, (rows, tokens): shared tokens, padding, own tokens."""
+        shared = len(self._prefix)
+        longest = max(map(len, prompts))
+        gaps = [longest - len(p) for p in prompts]
+        ids = [[*self._prefix, *[self._pad] * gap, *p[shared:]]
+               for p, gap in zip(prompts, gaps, strict=True)]  # fmt: skip
+        mask = [[1] * shared + [0] * gap + [1] * (longest - shared - gap) for gap in gaps]
+        device = self._model.device
+        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+    def _ended(self, tokens: list[int], seconds: float) -> Generation:
+        end = next((i + 1 for i, token in enumerate(tokens) if token in self._stops), None)
+        kept = tokens[:end]
+        text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        return Generation(text, kept, end is None, seconds)
+
+
+def _config(decoding: Decoding, stops: list[int], pad: int) -> Any:
+    """Return the whole of the decoding settings: none is left to the model's own defaults."""
+    draws: dict[str, Any] = {"do_sample": False}
+    if decoding.temperature > 0:
+        draws = {"do_sample": True, "temperature": decoding.temperature,
+                 "top_p": decoding.top_p, "top_k": 0}  # fmt: skip
+    return GenerationConfig(
+        max_new_tokens=decoding.max_new_tokens, eos_token_id=stops or None, pad_token_id=pad,
+        repetition_penalty=1.0, num_beams=1, **draws,
+    )  # fmt: skip

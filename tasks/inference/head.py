@@ -41,7 +41,7 @@ def token_logprobs(
 
 def _exact(model: TorchModel, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     head = model.get_output_embeddings()
-    logits = (hidden.float() * head.weight[tokens].float()).sum(dim=-1)
+    logits: torch.Tensor = (hidden.float() * head.weight[tokens].float()).sum(dim=-1)
     bias = getattr(head, "bias", None)
     return logits if bias is None else logits + bias[tokens].float()
 

@@ -62,6 +62,11 @@ def tokenizer_digest(folder: Path) -> str:
     })  # fmt: skip
 
 
+def stopping(folder: Path) -> object:
+    """Return what the folder's generation config says ends an answer: it is part of decoding."""
+    return _settings(folder / "generation_config.json").get("eos_token_id")
+
+
 def _settings(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}

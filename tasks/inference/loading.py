@@ -48,6 +48,12 @@ def load_model(model: LocalModel, dtype: str = "auto") -> TorchModel:
     return _load(str(model.path), model.digest, resolve_dtype(dtype))
 
 
+def most_positions(model: TorchModel) -> int | None:
+    """Return how many tokens the model can see, where its config says so."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if limit else None
+
+
 def forget_model() -> None:
     """Free the model that is kept."""
     _load.cache_clear()

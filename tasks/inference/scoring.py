@@ -1,17 +1,15 @@
 """Log-probabilities of tokens, in float32, computing nothing twice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from tasks.inference.head import token_logprobs
 from tasks.inference.loading import TorchModel
-from tasks.inference.spans import Cluster, Span, Tree, batches, clusters, pack
-
-Progress = Callable[[int, int], None]
-"""Called with what is done and what there is to do, in items."""
+from tasks.inference.prefix import KeysAndValues, for_rows, keys_and_values
+from tasks.inference.progress import Progress
+from tasks.inference.spans import Span, Tree, batches, clusters, pack
 
 
 def next_token_logprobs(
@@ -68,26 +66,13 @@ def continuation_logprobs(
     done = 0
     with torch.inference_mode():
         for cluster in clusters(trees):
-            prefix = _keys_and_values(model, cluster)
+            prefix = keys_and_values(model, cluster.prefix)
             for batch in batches(cluster.trees, batch_tokens, len(cluster.prefix)):
                 _add(sums, batch, _score(model, batch, len(cluster.prefix), prefix))
                 done += len(batch)
                 if progress is not None:
                     progress(done, len(trees))
     return sums
-
-
-KeysAndValues = list[tuple[torch.Tensor, torch.Tensor]]
-
-
-def _keys_and_values(model: TorchModel, cluster: Cluster) -> KeysAndValues:
-    """Return the prefix's keys and values by layer, each (1, heads, tokens, width)."""
-    if not cluster.prefix:
-        return []
-    ids = torch.tensor([cluster.prefix], device=model.device)
-    cache = DynamicCache()
-    model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=True)
-    return [(layer.keys, layer.values) for layer in cache.layers]
 
 
 def _score(
@@ -98,9 +83,7 @@ def _score(
     given: dict[str, Any] = {"input_ids": ids, "use_cache": bool(prefix)}
     given["position_ids"] = _padded([t.positions for t in batch], 0).to(model.device)
     if prefix:
-        wide = [(k.expand(len(batch), -1, -1, -1), v.expand(len(batch), -1, -1, -1))
-                for k, v in prefix]  # fmt: skip
-        given["past_key_values"] = DynamicCache(wide)
+        given["past_key_values"] = for_rows(prefix, len(batch))
     if not all(t.plain for t in batch):
         given["attention_mask"] = _tree_mask(batch, shared).to(model.device)
     hidden = model.get_decoder()(**given).last_hidden_state

@@ -22,28 +22,43 @@ class Span(NamedTuple):
     at: Sequence[int]
 
 
-def encode_pair(tokenizer: Tokenizer, context: str, continuation: str) -> Span:
-    """Return context and continuation as one span, the continuation's tokens wanted.
+def encode_options(tokenizer: Tokenizer, context: str, options: Sequence[str]) -> list[Span]:
+    """Return a context with each of its continuations as a span, the continuation's tokens wanted.
 
     As lm-evaluation-harness 0.4.13 (``TemplateLM._encode_pair``): spaces at the end of the context
     belong to the continuation, both are tokenised as one text, and the continuation is what comes
     after as many tokens as the context has by itself.
     """
     stripped = context.rstrip()
-    continuation = context[len(stripped) :] + continuation
-    whole = encode(tokenizer, stripped + continuation)
-    return Span(whole, range(len(encode(tokenizer, stripped)), len(whole)))
+    gap = context[len(stripped) :]
+    alone, *whole = encode(tokenizer, [stripped, *(stripped + gap + o for o in options)])
+    # At least the last token is the continuation's, should a tokenizer merge it with the context.
+    return [Span(ids, range(min(len(alone), len(ids) - 1), len(ids))) for ids in whole]
 
 
-def encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Return a text's tokens with the special ones the tokenizer adds by itself.
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """Return the tokens of texts that begin alike, with the special ones the tokenizer adds.
 
-    A text that begins with the beginning-of-sequence token doesn't get a second one.
+    Texts that begin with the beginning-of-sequence token don't get a second one.
     """
     bos = tokenizer.bos_token
-    twice = bool(bos) and text.startswith(bos)
-    ids: list[int] = tokenizer(text, add_special_tokens=not twice)["input_ids"]
+    twice = bool(bos) and texts[0].startswith(bos)
+    ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=not twice)["input_ids"]
     return ids
+
+
+def fit(span: Span, limit: int | None) -> tuple[Span, bool]:
+    """Return the span cut on the left to what a model of ``limit`` positions can score.
+
+    The last token is only predicted, so one more than the limit fits, as in lm-evaluation-harness.
+
+    Returns:
+        The span, and whether anything was cut.
+    """
+    over = len(span.ids) - (limit + 1) if limit is not None else 0
+    if over <= 0:
+        return span, False
+    return Span(span.ids[over:], [p - over for p in span.at if p > over]), True
 
 
 @dataclass(frozen=True)
@@ -99,10 +114,15 @@ def pack(index: int, spans: Sequence[Span]) -> Tree:
 
 def common(first: Sequence[int], second: Sequence[int]) -> int:
     """Return how many tokens two sequences share at the beginning."""
-    for i, (a, b) in enumerate(zip(first, second, strict=False)):
-        if a != b:
-            return i
-    return min(len(first), len(second))
+    size = min(len(first), len(second))
+    if first[:size] == second[:size]:
+        return size
+    # Halving compares slices, which C does: few-shot prompts share hundreds of tokens.
+    low, high = 0, size
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if first[low:middle] == second[low:middle] else (low, middle)
+    return low
 
 
 class Cluster(NamedTuple):
@@ -134,9 +154,7 @@ def clusters(trees: Sequence[Tree]) -> Iterator[Cluster]:
         yield Cluster([], loose)
 
 
-def _close(
-    prefix: list[int], group: list[Tree]
-) -> Generator[Cluster, None, list[Tree]]:
+def _close(prefix: list[int], group: list[Tree]) -> Generator[Cluster, None, list[Tree]]:
     """Yield the group as a cluster; return its trees instead where it is of one."""
     if len(group) < 2:
         return group

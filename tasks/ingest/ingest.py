@@ -15,7 +15,7 @@ from tasks.ingest.problems import Unusable
 from tasks.ingest.readers import BadLine, Record, read
 from tasks.ingest.snapshot import SnapshotWriter
 from tasks.storage import building, commit, find, home, stage_key
-from tasks.text.rows import ChatRow, Message, row_id
+from tasks.text.rows import TEXT_ROLE, ChatRow, Message, row_id
 
 CODE = tuple(
     f"tasks.ingest.{module}"
@@ -71,7 +71,7 @@ def _parts(source: StoredSource) -> list[_Part]:
 
 def _key(source: StoredSource, parts: list[_Part]) -> str:
     # The role decides whether an answer is a label; weights, limits and fractions decide nothing.
-    fields = source.model_dump(include={"kind", "role", "format", "columns"})
+    fields = source.model_dump(include={"kind", "role", "format", "columns", "system"})
     if isinstance(source, HubSource):
         fields |= source.model_dump(include={"path", "revision", "subset", "hub_split"})
     content = [[p.split, [identity(f) for f in p.files or ()]] for p in parts]
@@ -117,9 +117,16 @@ def _chat_row(source: StoredSource, fields: Fields, split: str | None, origin: s
     label = fields.label
     if label is None and source.role == "domain" and "label" not in source.columns:
         label = _answer(fields.messages)
-    _refuse_surrogates([*(m["content"] for m in fields.messages), label, fields.group])
-    return {"row_id": row_id(fields.messages), "messages": fields.messages, "label": label,
+    messages = _with_system(fields.messages, source.system)
+    _refuse_surrogates([*(m["content"] for m in messages), label, fields.group])
+    return {"row_id": row_id(messages), "messages": messages, "label": label,
             "group": fields.group, "split": split, "origin": origin}  # fmt: skip
+
+
+def _with_system(messages: list[Message], system: str | None) -> list[Message]:
+    if system is None or messages[0]["role"] in ("system", TEXT_ROLE):
+        return messages
+    return [{"role": "system", "content": system}, *messages]
 
 
 def _answer(messages: list[Message]) -> str | None:

@@ -1,13 +1,18 @@
-"""The Prefect shell of ingest."""
+"""The Prefect shells of ingest."""
 
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from configs.sources import StoredSource
-from tasks.artifacts import Snapshot
+from configs.sources import RehearsalSource, StoredSource
+from configs.stages import Model
+from tasks.artifacts import LocalModel, Snapshot
 from tasks.ingest.problems import SourceUnreachable
+from tasks.progress import report
+
+Unit = Literal["supervised_tokens", "tokens", "rows"]
 
 
 def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
@@ -21,3 +26,22 @@ def ingest_source(source: StoredSource) -> Snapshot:
     from tasks.ingest.ingest import ingest
 
     return ingest(source)
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="fetch model",
+      retries=1, retry_delay_seconds=10, retry_condition_fn=_may_pass)  # fmt: skip
+def fetch_model(model: Model, weights: bool) -> LocalModel:
+    """Bring the base model to this machine; a GGUF file is converted once."""
+    from tasks.inference.prepare import prepare_model
+
+    return prepare_model(model, weights=weights)
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="rehearse {source.name}")
+def generate_rehearsal(
+    source: RehearsalSource, model: LocalModel, need: int, unit: Unit, seed: int
+) -> Snapshot:
+    """Have the base model answer the shipped prompts until ``need`` units are there."""
+    from tasks.ingest.rehearsal import rehearse
+
+    return rehearse(source, model, need, unit, seed, progress=partial(report, "rehearsal"))

@@ -77,12 +77,17 @@ def markdown(table: PlanTable) -> str:
     return "\n".join(lines)
 
 
+def notes(table: PlanTable) -> list[str]:
+    """Return what the stars of the table mean."""
+    return [f"* {line.name}: {line.note}" for line in table.sources if line.note]
+
+
 def cells(line: PlanLine, unit: str) -> list[str]:
     """Return a line of the plan as text, the share got in the mixture's own unit last."""
     got = getattr(line.share_got, unit)
     return [line.name, line.role, f"{line.weight:g}", f"{line.share:.4f}", f"{line.rows:,}",
             f"{line.tokens:,}", f"{line.supervised_tokens:,}", f"{line.epochs:.2f}",
-            f"{got:.4f}" + (f" ({line.note})" if line.note else "")]  # fmt: skip
+            f"{got:.4f}{' *' if line.note else ''}"]  # fmt: skip
 
 
 def _cells(texts: Sequence[str]) -> str:

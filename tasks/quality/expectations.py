@@ -103,7 +103,8 @@ def _run(frame: pd.DataFrame, suite: list[dict[str, Any]]) -> dict[int, Any]:
         warnings.simplefilter("ignore")
         import great_expectations as gx
 
-        logging.getLogger("great_expectations").setLevel(logging.ERROR)
+        for name in ("great_expectations", "great_expectations.data_context.types.base"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}
         source = context.data_sources.add_pandas("rows")

@@ -192,3 +192,12 @@ def test_real_instruction_data_is_read_whole(shared_data: Path, temper_home: Pat
         columns={"prompt": "{instruction}\n\n{instances.0.input}",
                  "completion": "instances.0.output"}))  # fmt: skip
     assert (seeds.rows, seeds.rejected) == (175, 0)
+
+
+def test_a_source_can_give_every_row_a_system_message(temper_home, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "a", "completion": "b"}\n')
+    source = FilesSource(name="s", role="domain", kind="files", path=str(path), system="Be brief.")
+    (row,) = pq.read_table(ingest(source).path / "rows").to_pylist()
+    assert [m["role"] for m in row["messages"]] == ["system", "user", "assistant"]
+    assert row["messages"][0]["content"] == "Be brief."

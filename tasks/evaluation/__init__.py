@@ -1,0 +1,1 @@
+"""Evaluation: suites of items put to a model, every answer stored."""

@@ -1,0 +1,150 @@
+"""Single-label classification: the model writes the label, and anything else is a miss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow.parquet as pq
+
+from configs.evaluation import ClassificationSuite
+from tasks.artifacts import CleanSource, SplitName
+from tasks.errors import EvaluationError
+from tasks.evaluation.items import ItemRow, item_ids, prompt_digest
+from tasks.evaluation.labels import label_index, label_of
+from tasks.inference.loading import TorchModel
+from tasks.inference.progress import Progress
+from tasks.storage import digest_of
+from tasks.text.chat import Tokenizer, prompt_ids
+from tasks.text.keyed import key_of, keyed_sample
+from tasks.text.rows import Message
+
+
+class Case(NamedTuple):
+    """A prompt with its gold label; ``group`` joins cases that depend on each other."""
+
+    prompt: list[Message]
+    gold: str
+    group: str | None
+
+
+@dataclass(frozen=True)
+class ClassificationExam:
+    """Cases and the label list they are judged by."""
+
+    suite: ClassificationSuite
+    cases: Sequence[Case]
+    ids: Sequence[str]
+    labels: tuple[str, ...] = field(default=())
+
+    @property
+    def content(self) -> str:
+        """Digest of cases and labels."""
+        return digest_of({"ids": list(self.ids), "labels": self.labels})
+
+    def sit(
+        self, model: TorchModel, tokenizer: Tokenizer, progress: Progress | None = None
+    ) -> list[ItemRow]:
+        """Return the labels the model writes, greedily decoded."""
+        from tasks.inference.generation import Decoding, generate
+
+        prompts = [prompt_ids(tokenizer, case.prompt) for case in self.cases]
+        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
+        answers = generate(model, tokenizer, prompts, decoding, progress)
+        index = label_index(self.labels)
+        rows = []
+        for item, case, ids, answer in zip(self.ids, self.cases, prompts, answers, strict=True):
+            label = label_of(answer.text, index)
+            rows.append(ItemRow(
+                item_id=item, form="classification", prompt_digest=prompt_digest(ids),
+                prompt_tokens=len(ids), cluster=case.group, gold=case.gold, prediction=label,
+                raw_output=answer.text, score=float(label == case.gold),
+                latency_s=answer.latency_s, truncated=answer.truncated,
+            ))  # fmt: skip
+        return rows
+
+
+def classification_exam(
+    suite: ClassificationSuite, source: CleanSource, split: SplitName, seed: int
+) -> ClassificationExam:
+    """Return the source's held-out rows as cases.
+
+    Args:
+        suite: The section; ``items_per_label`` are chosen by ``seed``.
+        source: After quality.
+        split: Which rows are asked.
+        seed: The recipe's.
+
+    Raises:
+        EvaluationError: There are no rows, a row has no label, or its label isn't in the list.
+    """
+    cases = _cases(suite, source.split(split))
+    labels = suite.labels or _labels_seen(suite, source, cases)
+    index = label_index(labels)
+    if len(index) < len(labels):
+        raise EvaluationError("two labels differ only in case or space.",
+                              where=f"evaluation.suites.{suite.name}.labels",
+                              fix="leave one of them out.")  # fmt: skip
+    strange = sorted({c.gold for c in cases if label_of(c.gold, index) is None})
+    if strange:
+        raise EvaluationError(
+            f"'{strange[0]}' is the label of a {split} row and not in the suite's list"
+            f" ({len(strange)} such).", where=f"evaluation.suites.{suite.name}.labels",
+            fix="add it to labels:, or correct the rows.",
+        )  # fmt: skip
+    cases = [c._replace(gold=label_of(c.gold, index) or c.gold) for c in cases]
+    ids = item_ids([{"prompt": c.prompt, "gold": c.gold} for c in cases])
+    chosen = _choose(cases, ids, suite, seed)
+    return ClassificationExam(suite, [cases[i] for i in chosen], [ids[i] for i in chosen],
+                              tuple(labels))  # fmt: skip
+
+
+def _labels_seen(
+    suite: ClassificationSuite, source: CleanSource, cases: list[Case]
+) -> tuple[str, ...]:
+    train = _cases(suite, source.split("train")) if source.splits.get("train") else []
+    # Spellings that differ in case or space alone are one label: the first in order stands.
+    seen = sorted({c.gold for c in [*train, *cases]}, reverse=True)
+    return tuple(sorted(label_index(seen).values()))
+
+
+def _cases(suite: ClassificationSuite, file: Path) -> list[Case]:
+    rows = pq.read_table(file, columns=["messages", "group", "origin"]).to_pylist()
+    if not rows:
+        raise EvaluationError(
+            f"source '{suite.source}' has no {file.stem} rows.",
+            where=f"evaluation.suites.{suite.name}.source",
+            fix=f"give its split.{file.stem} a fraction or a path.",
+        )  # fmt: skip
+    return [_case(suite, row["messages"], row["group"], row["origin"]) for row in rows]
+
+
+def _case(
+    suite: ClassificationSuite, messages: list[Message], group: str | None, origin: str
+) -> Case:
+    last = messages[-1]
+    label = last["content"].strip()
+    if last["role"] != "assistant" or not label or len(messages) < 2:
+        raise EvaluationError(
+            "the row doesn't end in a label (a last assistant message).", where=origin,
+            fix=f"map prompt and completion of source '{suite.source}' with columns:.",
+        )  # fmt: skip
+    if len(label.splitlines()) > 1:
+        raise EvaluationError("its label has several lines.", where=origin,
+                              fix="a label is one line.")  # fmt: skip
+    return Case([Message(role=m["role"], content=m["content"]) for m in messages[:-1]], label,
+                group)  # fmt: skip
+
+
+def _choose(cases: list[Case], ids: list[str], suite: ClassificationSuite, seed: int) -> list[int]:
+    if suite.items_per_label is None:
+        return list(range(len(cases)))
+    places: dict[str, list[int]] = {}
+    for place, case in enumerate(cases):
+        places.setdefault(case.gold, []).append(place)
+    return sorted(
+        of_label[i]
+        for label, of_label in places.items()
+        for i in keyed_sample([ids[p] for p in of_label], suite.items_per_label,
+                              key_of(seed, "classification", label))
+    )  # fmt: skip

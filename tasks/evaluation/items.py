@@ -1,0 +1,131 @@
+"""The per-item table: one row an item and form, from which every metric is computed."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.inference.progress import Progress
+from tasks.storage import digest_of
+
+Form = Literal["letters", "cloze", "classification", "text"]
+
+ITEM_SCHEMA = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("suite", pa.string(), nullable=False),
+        pa.field("form", pa.string(), nullable=False),
+        pa.field("cluster", pa.string()),
+        pa.field("prompt_digest", pa.string(), nullable=False),
+        pa.field("prompt_tokens", pa.int64(), nullable=False),
+        pa.field("gold", pa.string()),
+        pa.field("prediction", pa.string()),
+        pa.field("raw_output", pa.string()),
+        pa.field("choice_logprobs", pa.list_(pa.float64())),
+        pa.field("choice_bytes", pa.list_(pa.int64())),
+        pa.field("gold_index", pa.int64()),
+        pa.field("score", pa.float64()),
+        pa.field("nats", pa.float64()),
+        pa.field("bytes", pa.int64()),
+        pa.field("latency_s", pa.float64()),
+        pa.field("truncated", pa.bool_()),
+    ]
+)
+
+
+class ItemRow(NamedTuple):
+    """One item's answer; what a form doesn't have is None.
+
+    Attributes:
+        item_id: Identity of the item's content.
+        form: How it was put.
+        prompt_digest: Digest of the prompt's token ids.
+        prompt_tokens: Tokens of the prompt.
+        cluster: Subject of a question; dialogue or passage that items share.
+        gold: The right answer.
+        prediction: The model's, in the gold answers' words; None where it is none of them.
+        raw_output: What the model wrote.
+        choice_logprobs: Log-probability of each choice (nats).
+        choice_bytes: UTF-8 length of each choice.
+        gold_index: The right choice.
+        score: 1 where the prediction is the gold answer, else 0.
+        nats: Negative log-probability of a text.
+        bytes: UTF-8 length of that text.
+        latency_s: Seconds the item took, its share of its batch.
+        truncated: Whether prompt, text or answer was cut.
+    """
+
+    item_id: str
+    form: Form
+    prompt_digest: str
+    prompt_tokens: int
+    cluster: str | None = None
+    gold: str | None = None
+    prediction: str | None = None
+    raw_output: str | None = None
+    choice_logprobs: list[float] | None = None
+    choice_bytes: list[int] | None = None
+    gold_index: int | None = None
+    score: float | None = None
+    nats: float | None = None
+    bytes: int | None = None
+    latency_s: float = 0.0
+    truncated: bool = False
+
+
+class Exam(Protocol):
+    """A suite with its items, ready to be put to any model."""
+
+    @property
+    def content(self) -> str:
+        """Digest of everything the model will be asked, the examples shown to it included."""
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The fixed label list, where there is one."""
+
+    def sit(self, model: Any, tokenizer: Any, progress: Progress | None = None) -> list[ItemRow]:
+        """Put every item to the model and return the answers, in the items' order."""
+
+
+def item_ids(contents: Sequence[object]) -> list[str]:
+    """Return an identity for each item's content; the n-th copy of an item has its own.
+
+    MMLU's test items hold 27 exact copies, which the reference counts like the others.
+    """
+    seen: dict[str, int] = {}
+    ids = []
+    for content in contents:
+        digest = digest_of(content)
+        copy = seen[digest] = seen.get(digest, 0) + 1
+        ids.append(digest[:32] if copy == 1 else digest_of([digest, copy])[:32])
+    return ids
+
+
+def prompt_digest(ids: Sequence[int]) -> str:
+    """Return the digest of a prompt's token ids."""
+    return hashlib.sha256(" ".join(map(str, ids)).encode()).hexdigest()[:32]
+
+
+def write_items(path: Path, suite: str, rows: Sequence[ItemRow], labels: object) -> None:
+    """Write the per-item table; ``labels`` (JSON, or None) goes into the schema's metadata."""
+    fields = [{"suite": suite, **row._asdict()} for row in rows]
+    schema = ITEM_SCHEMA
+    if labels is not None:
+        schema = schema.with_metadata({b"labels": json.dumps(labels).encode()})
+    pq.write_table(pa.Table.from_pylist(fields, schema=schema), path, compression="zstd")
+
+
+def items_digest(rows: Sequence[ItemRow]) -> str:
+    """Return the digest of the answers, times left out."""
+    return digest_of([{**r._asdict(), "latency_s": 0} for r in rows])
+
+
+def fingerprint(protocol: object, rows: Sequence[ItemRow]) -> str:
+    """Return what two models' scores must share to be compared: protocol, items and prompts."""
+    asked = sorted([r.form, r.item_id, r.prompt_digest] for r in rows)
+    return digest_of({"protocol": protocol, "asked": asked})

@@ -1,0 +1,16 @@
+"""The Prefect shell of evaluation."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.evaluation import Suite
+from tasks.artifacts import LocalModel, SuiteScores
+from tasks.evaluation.context import EvalContext
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="evaluate {suite.name}")
+def evaluate_suite(suite: Suite, model: LocalModel, context: EvalContext) -> SuiteScores:
+    """Put one suite's items to a model and store every answer."""
+    from tasks.evaluation.run import evaluate
+
+    return evaluate(suite, model, context)

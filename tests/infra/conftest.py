@@ -1,0 +1,188 @@
+"""A house of its own for each module: Prefect server, work pool, worker, and deployments."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests" / "flows" / "tiny"
+UP_SECONDS, RUN_SECONDS = 120, 240
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+@pytest.fixture(scope="session")
+def tiny_fields(tiny_model_folder: Path) -> dict[str, Any]:
+    """The tiny recipe's fields."""
+    text = (TINY / "recipe.yaml").read_text()
+    text = text.replace("TINY_MODEL", str(tiny_model_folder)).replace("TINY_DATA", str(TINY))
+    return dict(yaml.safe_load(text))
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny recipe as a file."""
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny_fields, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator["House"]:
+    """A running house with ``infra/prefect.yaml`` deployed in it."""
+    built = House(tmp_path_factory.mktemp("house"))
+    try:
+        built.open()
+        yield built
+    finally:
+        built.close()
+
+
+class House:
+    """Real parts on loopback, with every file below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        port = _free_port()
+        self.folder, self.url = folder, f"http://127.0.0.1:{port}/api"
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self._port, self._processes = port, list[subprocess.Popen[bytes]]()
+        kept = {k: v for k, v in os.environ.items()
+                if not k.startswith(("PREFECT_", "MLFLOW_TRACKING"))}  # fmt: skip
+        self._env = {
+            **kept, "PYTHONPATH": str(ROOT), "TEMPER_HOME": str(folder / "home"),
+            "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": self.url,
+            "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_LOGGING_LEVEL": "INFO",
+        }  # fmt: skip
+
+    def open(self) -> None:
+        """Start the server, make the pool, deploy, start a worker."""
+        self._start("server", "server", "start", "--host", "127.0.0.1", "--port", str(self._port))
+        self.until("the server answers", self._healthy, UP_SECONDS)
+        self._run("work-pool", "create", "--type", "process", "temper")
+        self._run("deploy", "--prefect-file", "infra/prefect.yaml", "--all")
+        self._start("worker", "worker", "start", "--pool", "temper")
+
+    def close(self) -> None:
+        """End every process that was started, and what those started."""
+        for process in reversed(self._processes):
+            _signal_group(process, signal.SIGTERM)
+        for process in self._processes:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                _signal_group(process, signal.SIGKILL)
+        self.client.close()
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """Return the deployment of that name."""
+        return dict(self._checked(self.client.get(f"/deployments/name/finetune/{name}")).json())
+
+    def post(self, path: str, body: Any) -> Any:
+        """Return the API's answer."""
+        return self._checked(self.client.post(path, json=body)).json()
+
+    def patch(self, path: str, body: Any) -> None:
+        """Change something through the API."""
+        self._checked(self.client.patch(path, json=body))
+
+    def delete(self, path: str) -> None:
+        """Remove something through the API."""
+        self._checked(self.client.delete(path))
+
+    def until_a_run(self, deployment: dict[str, Any], *states: str) -> dict[str, Any]:
+        """Return a run of the deployment as soon as one is in one of the states."""
+        query = {"flow_runs": {"deployment_id": {"any_": [deployment["id"]]},
+                               "state": {"type": {"any_": list(states)}}}}  # fmt: skip
+
+        def found() -> Any:
+            runs = self.post("/flow_runs/filter", query)
+            return runs[0] if runs else None
+
+        return dict(self.until(f"a run of {deployment['name']} is {states}", found, UP_SECONDS))
+
+    def until_ended(self, run_id: str, state: str) -> None:
+        """Wait for a run's end, which has to be ``state``."""
+
+        def ended() -> Any:
+            run = self._checked(self.client.get(f"/flow_runs/{run_id}")).json()
+            return run["state"] if run["state_type"] in ENDED else None
+
+        last = self.until(f"run {run_id} ends", ended, RUN_SECONDS)
+        assert last["type"] == state, f"{last['message']}\n{self.logs()}"
+
+    def mlflow_run(self, flow_run_id: str) -> Any:
+        """Return the MLflow run of a flow run."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(f"sqlite:///{self.folder / 'home' / 'mlflow.db'}")
+        experiment = client.get_experiment_by_name("tiny")
+        assert experiment is not None
+        [run] = client.search_runs([experiment.experiment_id],
+                                   f"tags.`prefect.flow_run_id` = '{flow_run_id}'")  # fmt: skip
+        return run
+
+    def until(self, what: str, look: Callable[[], Any], seconds: float) -> Any:
+        """Return what ``look`` finds, or fail with the logs of server and worker."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := look():
+                return found
+            for process in self._processes:
+                if process.poll() is not None:
+                    pytest.fail(f"{process.args} ended before {what}\n{self.logs()}")
+            time.sleep(0.5)
+        pytest.fail(f"not within {seconds:g} s: {what}\n{self.logs()}")
+
+    def logs(self) -> str:
+        """Return the ends of all logs."""
+        return "\n".join(f"--- {log.name}\n{log.read_text()[-6000:]}"
+                         for log in sorted(self.folder.glob("*.log")))  # fmt: skip
+
+    def _healthy(self) -> bool:
+        try:
+            return self.client.get("/health").is_success
+        except httpx.TransportError:
+            return False
+
+    def _start(self, name: str, *args: str) -> None:
+        # A worker stands in an empty folder: nothing may depend on the checkout being the cwd.
+        place = self.folder / name
+        place.mkdir()
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self._processes.append(subprocess.Popen(
+                [sys.executable, "-m", "prefect", *args], cwd=place, env=self._env, stdout=log,
+                stderr=log, stdin=subprocess.DEVNULL, start_new_session=True))  # fmt: skip
+
+    def _run(self, *args: str) -> None:
+        done = subprocess.run([sys.executable, "-m", "prefect", *args], cwd=ROOT, env=self._env,
+                              capture_output=True, text=True, timeout=UP_SECONDS,
+                              stdin=subprocess.DEVNULL)  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr + self.logs()
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        assert answer.is_success, f"{answer.status_code} {answer.text}\n{self.logs()}"
+        return answer
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return

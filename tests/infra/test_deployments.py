@@ -1,0 +1,91 @@
+"""The deployments of ``infra/prefect.yaml``: read as they stand, and run on a real server."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DEPLOYMENTS = {d["name"]: d for d in
+               yaml.safe_load((ROOT / "infra" / "prefect.yaml").read_text())["deployments"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_the_entrypoint_is_a_flow_of_an_installed_package(name: str) -> None:
+    from prefect import Flow
+    from prefect.flows import load_flow_from_entrypoint
+
+    entrypoint = DEPLOYMENTS[name]["entrypoint"]
+    assert ":" not in entrypoint
+    assert isinstance(load_flow_from_entrypoint(entrypoint), Flow)
+
+
+@pytest.mark.parametrize("name", [n for n, d in DEPLOYMENTS.items() if d.get("parameters")])
+def test_its_parameters_fit_the_flow_and_load_as_a_recipe(name: str) -> None:
+    from prefect.flows import load_flow_from_entrypoint
+
+    from configs.loading import load_recipe
+
+    given = DEPLOYMENTS[name]
+    parameters = load_flow_from_entrypoint(given["entrypoint"]).validate_parameters(given["parameters"])
+    assert load_recipe(parameters["recipe"]).name
+
+
+def test_there_is_one_for_every_night_one_for_people_and_one_for_a_quick_look() -> None:
+    assert set(DEPLOYMENTS) == {"nightly", "on-demand", "smoke"}
+    assert DEPLOYMENTS["nightly"]["schedules"]
+    assert "parameters" not in DEPLOYMENTS["on-demand"]
+    assert all(d["enforce_parameter_schema"] for d in DEPLOYMENTS.values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_night_comes_by_itself_and_its_run_ends_well(house: Any, tiny_recipe: Path) -> None:
+    nightly = house.deployment("nightly")
+    house.patch(f"/deployments/{nightly['id']}", {"parameters": {"recipe": str(tiny_recipe)}})
+    [schedule] = house.post(
+        f"/deployments/{nightly['id']}/schedules",
+        [{"active": True, "schedule": {"interval": 15, "timezone": "UTC"}}],
+    )
+    run = house.until_a_run(nightly, "RUNNING", "COMPLETED")
+    house.delete(f"/deployments/{nightly['id']}/schedules/{schedule['id']}")
+    assert run["auto_scheduled"] is True
+    house.until_ended(run["id"], "COMPLETED")
+    assert house.mlflow_run(run["id"]).info.run_name == "tiny"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_made_through_the_api_takes_changed_parameters(
+    house: Any, tiny_fields: dict[str, Any]
+) -> None:
+    asked = house.post(f"/deployments/{house.deployment('on-demand')['id']}/create_flow_run",
+                       {"parameters": {"recipe": {**tiny_fields, "name": "changed", "seed": 6}}})  # fmt: skip
+    house.until_ended(asked["id"], "COMPLETED")
+    tracked = house.mlflow_run(asked["id"])
+    assert tracked.info.run_name == "changed"
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.params["seed"] == "6"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"seed": -1}, "recipe.seed"),
+        ({"mixture": {"domain_share": 1.5}}, "recipe.mixture.domain_share"),
+        ({"sources": [{"kind": "files", "name": "s", "role": "domain", "path": "x", "weight": -1}]},
+         "recipe.sources[0]"),
+        ({"seeed": 1}, "seeed"),
+    ],
+)  # fmt: skip
+def test_a_bad_parameter_is_refused_and_named(
+    house: Any, tiny_fields: dict[str, Any], change: dict[str, Any], field: str
+) -> None:
+    answer = house.client.post(
+        f"/deployments/{house.deployment('on-demand')['id']}/create_flow_run",
+        json={"parameters": {"recipe": {**tiny_fields, **change}}},
+    )
+    assert answer.status_code == 409
+    assert field in answer.json()["detail"]
