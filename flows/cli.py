@@ -90,6 +90,7 @@ def _answer(command: str, as_json: bool, *args: Any) -> None:
     """Run one command and print its answer; every expected failure is one paragraph."""
     from flows import commands, show
 
+    show.quiet_libraries()
     work: Callable[..., commands.Answer] = getattr(commands, command)
     try:
         with show.progress(quiet=as_json):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,17 @@ def failure(error: Exception, as_json: bool) -> int:
         err.print(f"[red]error[/red] ({known.kind}) ", end="", markup=True, highlight=False)
         err.print(known.paragraph(), markup=False, highlight=False, soft_wrap=True)
     return known.exit_code
+
+
+def quiet_libraries() -> None:
+    """Silence what libraries print, for a person at a terminal; must run before they load.
+
+    Failures are not lost: an expected one is printed as a paragraph, any other with its traceback.
+    """
+    for name, value in (("PREFECT_LOGGING_LEVEL", "CRITICAL"), ("TRANSFORMERS_VERBOSITY", "error"),
+                        ("HF_HUB_DISABLE_PROGRESS_BARS", "1"),
+                        ("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")):  # fmt: skip
+        os.environ.setdefault(name, value)
 
 
 @contextlib.contextmanager

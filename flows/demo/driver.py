@@ -7,7 +7,7 @@ from configs.loading import load_recipe
 from configs.recipe import Recipe
 from flows.demo.voc import write_reviews
 from flows.report import Metrics, RunReport
-from flows.show import err, failure, out, progress, table
+from flows.show import err, failure, out, progress, quiet_libraries, table
 from tasks.storage import home
 
 ARMS: Mapping[str, tuple[str, ...]] = {
@@ -28,6 +28,7 @@ RETENTION = "mmlu/letter_mass"
 def main() -> int:
     """Run both arms, print them beside the base, and return 0 if the verdicts are as claimed."""
     started = time.monotonic()
+    quiet_libraries()
     try:
         with progress(quiet=False):
             reports = {arm: _run(arm) for arm in ARMS}

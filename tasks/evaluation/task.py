@@ -1,11 +1,14 @@
 """The Prefect shell of evaluation."""
 
+from functools import partial
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.evaluation import Suite
 from tasks.artifacts import LocalModel, SuiteScores
 from tasks.evaluation.context import EvalContext
+from tasks.progress import report
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="evaluate {suite.name}")
@@ -13,4 +16,5 @@ def evaluate_suite(suite: Suite, model: LocalModel, context: EvalContext) -> Sui
     """Put one suite's items to a model and store every answer."""
     from tasks.evaluation.run import evaluate
 
-    return evaluate(suite, model, context)
+    doing = f"{suite.name} on {model.name}"
+    return evaluate(suite, model, context, partial(report, doing))

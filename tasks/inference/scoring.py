@@ -85,7 +85,7 @@ def _score(
     if prefix:
         given["past_key_values"] = for_rows(prefix, len(batch))
     if not all(t.plain for t in batch):
-        given["attention_mask"] = _tree_mask(batch, shared).to(model.device)
+        given["attention_mask"] = _added(model, _tree_mask(batch, shared))
     hidden = model.get_decoder()(**given).last_hidden_state
     return _wanted(model, batch, hidden)
 
@@ -102,6 +102,12 @@ def _tree_mask(batch: list[Tree], shared: int) -> torch.Tensor:
     seen = earlier & (same | (branches[:, None, :] == -1))
     ahead = torch.ones(len(batch), size, shared, dtype=torch.bool)
     return torch.cat([ahead, seen], dim=2)[:, None]
+
+
+def _added(model: TorchModel, seen: torch.Tensor) -> torch.Tensor:
+    """Return a mask as what is added to attention scores: every kind of attention takes that."""
+    hidden = torch.finfo(model.dtype).min
+    return torch.zeros_like(seen, dtype=model.dtype).masked_fill(~seen, hidden).to(model.device)
 
 
 def _wanted(model: TorchModel, batch: list[Tree], hidden: torch.Tensor) -> list[list[float]]:

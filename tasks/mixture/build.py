@@ -98,7 +98,8 @@ def _write_shards(
 ) -> tuple[str, tuple[str, ...]]:
     by_name = {s.name: pq.read_table(s.path / "rows.parquet") for s in sources}
     tables = [by_name[n].select(["row_id", "input_ids", "labels"]) for n in plan.names]
-    state, shards = hashlib.sha256(), []
+    state = hashlib.sha256()
+    shards: list[str] = []
     for start in range(0, len(plan), rows):
         shard = _gather(plan, tables, slice(start, min(start + rows, len(plan))))
         _update(state, shard)

@@ -1,5 +1,6 @@
 """The deployments of ``infra/prefect.yaml``: read as they stand, and run on a real server."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,13 @@ def test_there_is_one_for_every_night_one_for_people_and_one_for_a_quick_look() 
 def test_the_night_comes_by_itself_and_its_run_ends_well(house: Any, tiny_recipe: Path) -> None:
     nightly = house.deployment("nightly")
     house.patch(f"/deployments/{nightly['id']}", {"parameters": {"recipe": str(tiny_recipe)}})
-    [schedule] = house.post(
-        f"/deployments/{nightly['id']}/schedules",
-        [{"active": True, "schedule": {"interval": 15, "timezone": "UTC"}}],
-    )
-    run = house.until_a_run(nightly, "RUNNING", "COMPLETED")
-    house.delete(f"/deployments/{nightly['id']}/schedules/{schedule['id']}")
+    # The second run would be a minute after the first; by then the schedule is gone.
+    first = datetime.now(UTC) + timedelta(seconds=15)
+    timing = {"interval": 60, "anchor_date": first.isoformat(), "timezone": "UTC"}
+    schedules = f"/deployments/{nightly['id']}/schedules"
+    [schedule] = house.post(schedules, [{"active": True, "schedule": timing}])
+    run = house.until_a_run(nightly, "PENDING", "RUNNING", "COMPLETED")
+    house.delete(f"{schedules}/{schedule['id']}")
     assert run["auto_scheduled"] is True
     house.until_ended(run["id"], "COMPLETED")
     assert house.mlflow_run(run["id"]).info.run_name == "tiny"

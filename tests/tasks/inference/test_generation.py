@@ -1,0 +1,101 @@
+from typing import Any
+
+import pytest
+
+from tasks.artifacts import LocalModel
+from tasks.text.chat import load_tokenizer, prompt_ids
+
+torch = pytest.importorskip("torch")
+
+from tasks.inference.generation import Decoding, generate, stop_ids  # noqa: E402
+from tasks.inference.loading import load_model  # noqa: E402
+
+TEXTS = ["what is 4?", "what is 18 plus 19, and then 20 plus 21?", "A", "what is 7 plus 8?", "is"]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: LocalModel) -> Any:
+    return load_model(tiny_model, "float32")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model: LocalModel) -> Any:
+    return load_tokenizer(tiny_model.path)
+
+
+@pytest.fixture(scope="module")
+def prompts(tokenizer: Any) -> list[list[int]]:
+    head = "Question: what is 1 plus 2? Answer: 3. "
+    return [prompt_ids(tokenizer, [{"role": "user", "content": head + t}]) for t in TEXTS]
+
+
+def _naive(model: Any, prompt: list[int], count: int) -> list[int]:
+    ids = list(prompt)
+    for _ in range(count):
+        with torch.inference_mode():
+            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+        if ids[-1] == 2:
+            break
+    return ids[len(prompt) :]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_greedy_answers_do_not_depend_on_the_batch(
+    model: Any, tokenizer: Any, prompts: list[list[int]], batch_size: int
+) -> None:
+    found = generate(model, tokenizer, prompts, Decoding(8, batch_size))
+    assert [g.token_ids for g in found] == [_naive(model, p, 8) for p in prompts]
+    assert [g.text for g in found] == [
+        tokenizer.decode(g.token_ids, skip_special_tokens=True) for g in found
+    ]
+
+
+def test_the_same_seed_draws_the_same_answers_and_another_seed_others(
+    model: Any, tokenizer: Any, prompts: list[list[int]]
+) -> None:
+    def drawn(seed: int) -> list[list[int]]:
+        decoding = Decoding(8, 2, temperature=1.0, top_p=0.95, seed=seed)
+        return [g.token_ids for g in generate(model, tokenizer, prompts, decoding)]
+
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    first = drawn(1)
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(99)
+    assert drawn(1) == first
+    assert drawn(2) != first
+
+
+def test_an_answer_ends_at_the_end_of_turn_and_says_so(model: Any, tokenizer: Any) -> None:
+    from transformers import LlamaForCausalLM
+
+    ending = LlamaForCausalLM(model.config).eval()
+    with torch.no_grad():
+        for parameter in ending.parameters():
+            parameter.zero_()
+        ending.lm_head.weight[tokenizer.eos_token_id] = 1.0
+        ending.model.norm.weight.fill_(1.0)
+        ending.model.embed_tokens.weight.fill_(1.0)
+    (answer,) = generate(ending, tokenizer, [[5, 6, 7]], Decoding(4))
+    assert answer.token_ids == [tokenizer.eos_token_id]
+    assert (answer.text, answer.truncated) == ("", False)
+
+
+def test_an_answer_cut_at_the_limit_is_marked(
+    model: Any, tokenizer: Any, prompts: list[list[int]]
+) -> None:
+    found = generate(model, tokenizer, prompts, Decoding(2))
+    for answer in found:
+        assert answer.truncated == (answer.token_ids[-1] not in stop_ids(model, tokenizer))
+    assert any(answer.truncated for answer in found)
+    assert all(answer.latency_s > 0 for answer in found)
+
+
+def test_progress_counts_prompts(model: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
+    told: list[tuple[int, int]] = []
+    generate(model, tokenizer, prompts, Decoding(1, 2), lambda *x: told.append(x))
+    assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_no_prompts_give_no_answers(model: Any, tokenizer: Any) -> None:
+    assert generate(model, tokenizer, [], Decoding(1)) == []

@@ -1,0 +1,111 @@
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from configs.stages import Mixture, Size
+from tasks.artifacts import CleanSource
+from tasks.errors import InsufficientData
+from tasks.mixture.build import build, plan_table
+from tasks.mixture.tokens import tokenise
+from tasks.text.rows import ROW_SCHEMA, row_id
+
+WEIGHTS = {"voc": 1.0, "chat": 1.0}
+
+
+def clean_source(folder, name, role, rows):
+    folder = folder / name
+    folder.mkdir(parents=True)
+    records = []
+    for i in range(rows):
+        messages = [
+            {"role": "user", "content": f"what is {i} plus {len(name)}?"},
+            {"role": "assistant", "content": "It is " + "3 " * (1 + i % 5)},
+        ]
+        records.append({"row_id": row_id(messages), "messages": messages})
+    pq.write_table(pa.Table.from_pylist(records, schema=ROW_SCHEMA), folder / "train.parquet")
+    return CleanSource(
+        path=folder, digest=f"{name}-{rows}", name=name, role=role, category=None, licence="CC0",
+        uri=f"{name}.jsonl", revision=None, verdict="pass", reason="", rows_in=rows,
+        rows_out=rows, findings={}, splits={"train": rows},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def sources(temper_home, tmp_path, tiny_model):
+    made = [
+        clean_source(tmp_path, "voc", "domain", 60),
+        clean_source(tmp_path, "chat", "general", 90),
+    ]
+    return [tokenise(c, tiny_model, 128, {}) for c in made]
+
+
+def mixture(**fields):
+    return Mixture(**{"size": Size(domain_epochs=1), "domain_share": 0.5, **fields})
+
+
+@pytest.mark.parametrize("unit", ["rows", "tokens", "supervised_tokens"])
+def test_the_shares_got_are_the_shares_asked_in_the_mixtures_unit(sources, unit):
+    table = plan_table(mixture(unit=unit), sources, WEIGHTS, 17)
+    for line in table.sources:
+        longest = 40 if unit != "rows" else 1
+        assert abs(getattr(line.share_got, unit) - line.share) <= longest / table.total
+
+
+def test_the_shards_hold_the_plan_in_order_with_rows_of_every_source(sources, tiny_model):
+    made = build(mixture(rows_per_shard=50), tiny_model, sources, WEIGHTS, 17)
+    rows = pa.concat_tables([pq.read_table(made.path / s) for s in made.shards]).to_pylist()
+    assert [r["position"] for r in rows] == list(range(made.rows))
+    assert len(made.shards) == -(-made.rows // 50)
+    assert {r["source"] for r in rows} == {"voc", "chat"}
+    assert sum(len(r["input_ids"]) for r in rows) == made.tokens
+    assert len({r["row_id"] for r in rows if r["source"] == "voc"}) == 60
+
+
+def test_the_digest_is_of_rows_not_of_shards(sources, tiny_model):
+    small, large = (build(mixture(rows_per_shard=n), tiny_model, sources, WEIGHTS, 17)
+                    for n in (7, 1000))  # fmt: skip
+    assert small.digest == large.digest
+    assert small.path != large.path
+
+
+def test_another_seed_is_another_mixture(sources, tiny_model):
+    one, two = (build(mixture(), tiny_model, sources, WEIGHTS, seed) for seed in (17, 18))
+    assert one.digest != two.digest
+
+
+def test_the_lock_says_what_went_in(sources, tiny_model):
+    made = build(mixture(), tiny_model, sources, WEIGHTS, 17)
+    lock = json.loads(made.lock.read_text())
+    assert lock["mixture_digest"] == made.digest
+    assert lock["tokenizer_digest"] == tiny_model.tokenizer_digest
+    voc = next(s for s in lock["sources"] if s["name"] == "voc")
+    assert {"uri", "licence", "digest", "weight", "share", "share_got", "epochs"} <= voc.keys()
+
+
+def test_without_general_data_a_source_of_share_zero_is_left_out(sources, tiny_model):
+    made = build(mixture(domain_share=1.0), tiny_model, sources, WEIGHTS, 17)
+    assert made.sources == ("voc",)
+    assert made.rows == 60
+
+
+def test_a_shortage_is_an_error_before_anything_is_written(sources, tiny_model, temper_home):
+    with pytest.raises(InsufficientData, match="'chat' must give"):
+        build(mixture(domain_share=0.1), tiny_model, sources, WEIGHTS, 17)
+    assert not (temper_home / "mixtures").exists()
+
+
+def test_rows_that_contain_a_test_item_are_left_out_and_counted(tmp_path, temper_home, tiny_model):
+    clean = clean_source(tmp_path, "voc", "domain", 30)
+    done = tokenise(clean, tiny_model, 128, {"mmlu": ["What is 7 plus 3?"]})
+    assert (done.rows, done.left_out) == (29, {"overlap:mmlu": 1})
+
+
+def test_rows_over_the_sequence_length_are_left_out_and_counted(tmp_path, temper_home, tiny_model):
+    clean = clean_source(tmp_path, "voc", "domain", 30)
+    lengths = [r["tokens"] for r in pq.read_table(
+        tokenise(clean, tiny_model, 128, {}).path / "rows.parquet").to_pylist()]  # fmt: skip
+    limit = sorted(lengths)[20]
+    done = tokenise(clean, tiny_model, limit, {})
+    assert done.left_out == {"too_long": sum(n > limit for n in lengths)}

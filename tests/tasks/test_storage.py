@@ -1,0 +1,78 @@
+import json
+
+import pytest
+
+from tasks.artifacts import LocalModel
+from tasks.errors import StorageError
+from tasks.storage import building, commit, digest_of, find, load, source_digest, stage_key
+
+
+def make(folder, text="abc"):
+    with building(folder) as aside:
+        (aside / "data.txt").write_text(text)
+        return commit(
+            aside, LocalModel(path=folder, digest="d", name="m", tokenizer_digest="t")
+        )
+
+
+def test_an_artifact_is_found_again_with_its_receipt(tmp_path):
+    made = make(tmp_path / "a")
+    assert find(tmp_path / "a", LocalModel) == made
+
+
+def test_a_folder_without_a_manifest_is_not_an_artifact(tmp_path):
+    make(tmp_path / "a")
+    (tmp_path / "a" / "manifest.json").unlink()
+    assert find(tmp_path / "a", LocalModel) is None
+
+
+def test_an_artifact_with_a_file_cut_short_is_not_whole(tmp_path):
+    make(tmp_path / "a")
+    (tmp_path / "a" / "data.txt").write_text("ab")
+    assert find(tmp_path / "a", LocalModel) is None
+    with pytest.raises(StorageError, match="missing or damaged"):
+        load(tmp_path / "a", LocalModel)
+
+
+def test_a_damaged_artifact_is_made_anew(tmp_path):
+    make(tmp_path / "a")
+    (tmp_path / "a" / "data.txt").unlink()
+    make(tmp_path / "a", "new")
+    assert (tmp_path / "a" / "data.txt").read_text() == "new"
+
+
+def test_of_two_that_build_the_same_the_first_one_stays(tmp_path):
+    make(tmp_path / "a", "first")
+    make(tmp_path / "a", "second")
+    assert (tmp_path / "a" / "data.txt").read_text() == "first"
+
+
+def test_a_build_that_fails_leaves_nothing_behind(tmp_path):
+    with pytest.raises(ZeroDivisionError), building(tmp_path / "a") as aside:
+        (aside / "half").write_text("x")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_moved_home_keeps_its_artifacts(tmp_path):
+    make(tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    found = find(tmp_path / "b", LocalModel)
+    assert found is not None
+    assert found.path == tmp_path / "b"
+
+
+def test_the_digest_ignores_the_order_of_keys():
+    assert digest_of({"a": 1, "b": [2]}) == digest_of(json.loads('{"b": [2], "a": 1}'))
+
+
+def test_a_value_without_a_canonical_form_is_refused():
+    with pytest.raises(TypeError, match="no canonical form for object"):
+        digest_of({"a": object()})
+
+
+def test_a_stage_key_depends_on_its_code_and_its_inputs():
+    one = stage_key("s", {"x": 1}, "tasks.mixture")
+    assert one != stage_key("s", {"x": 2}, "tasks.mixture")
+    assert one != stage_key("s", {"x": 1}, "tasks.text")
+    assert source_digest("tasks.mixture") == source_digest("tasks.mixture")
