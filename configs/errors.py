@@ -36,7 +36,7 @@ class TemperError(Exception):
         return {"kind": self.kind, "message": self.message, "where": self.where, "fix": self.fix}
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions cross process and result-store borders; keyword arguments must survive pickling.
+        # Exceptions cross process and result-store borders, where keyword arguments must survive.
         return (_rebuild, (type(self), self.message, self.where, self.fix))
 
 

@@ -74,9 +74,7 @@ class BitsPerByteSuite(Section):
         return self.METRICS
 
 
-Suite = Annotated[
-    ClassificationSuite | MmluSuite | BitsPerByteSuite, Field(discriminator="kind")
-]
+Suite = Annotated[ClassificationSuite | MmluSuite | BitsPerByteSuite, Field(discriminator="kind")]
 
 
 class Evaluation(Section):

@@ -63,23 +63,31 @@ def _read(path: Path) -> tuple[dict[str, Any], Positions]:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         fields = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise RecipeError(*_yaml_problem(error), where=_yaml_place(path, error),
-                          fix=_yaml_fix(error)) from error
+        raise RecipeError(
+            *_yaml_problem(error), where=_yaml_place(path, error), fix=_yaml_fix(error)
+        ) from error
     except UnicodeDecodeError as error:
-        raise RecipeError("the file is not UTF-8 text.", where=str(path),
-                          fix="save it as UTF-8.") from error
+        raise RecipeError(
+            "the file is not UTF-8 text.", where=str(path), fix="save it as UTF-8."
+        ) from error
     if not isinstance(fields, dict):
         what = "the file is empty." if fields is None else "a recipe is a mapping of keys."
-        raise RecipeError(what, where=str(path),
-                          fix="start from a shipped one, for example configs/recipes/smoke.yaml.")
+        raise RecipeError(
+            what,
+            where=str(path),
+            fix="start from a shipped one, for example configs/recipes/smoke.yaml.",
+        )
     return fields, positions_of(node)
 
 
 def _yaml_problem(error: yaml.YAMLError) -> tuple[str]:
     problem = getattr(error, "problem", None) or str(error)
     tab = "\\t" in problem
-    return ("a tab is used for indentation, which YAML forbids." if tab
-            else f"this is not valid YAML: {problem}.",)
+    return (
+        "a tab is used for indentation, which YAML forbids."
+        if tab
+        else f"this is not valid YAML: {problem}.",
+    )
 
 
 def _yaml_place(path: Path, error: yaml.YAMLError) -> str:
@@ -97,8 +105,11 @@ def _apply(fields: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         path, sep, value = override.partition("=")
         if not sep or not path:
-            raise RecipeError("an override is written path=value.", where=f"--set {override}",
-                              fix="for example --set mixture.domain_share=0.5")
+            raise RecipeError(
+                "an override is written path=value.",
+                where=f"--set {override}",
+                fix="for example --set mixture.domain_share=0.5",
+            )
         _set(fields, path.split("."), yaml.safe_load(value), override)
     return fields
 
@@ -123,8 +134,11 @@ def _step(node: Any, key: str, override: str) -> Any:
             return named[0]
         if key.isdigit() and int(key) < len(node):
             return node[int(key)]
-    raise RecipeError(f"'{key}' is not there to be set.", where=f"--set {override}",
-                      fix="give the path of keys as it stands in the recipe.")
+    raise RecipeError(
+        f"'{key}' is not there to be set.",
+        where=f"--set {override}",
+        fix="give the path of keys as it stands in the recipe.",
+    )
 
 
 def _validate(fields: dict[str, Any], place: str, positions: Positions) -> Recipe:

@@ -36,8 +36,11 @@ def _say(problem: Mapping[str, Any]) -> tuple[str, str, Loc]:
         return f"'{loc[-1]}' is required and missing.", f"add {loc[-1]}: ...", loc
     if kind == "union_tag_invalid":
         key = context["discriminator"].strip("'")
-        return (f"{key} '{context['tag']}' is unknown.",
-                f"use one of {context['expected_tags']}.", (*loc, key))
+        return (
+            f"{key} '{context['tag']}' is unknown.",
+            f"use one of {context['expected_tags']}.",
+            (*loc, key),
+        )
     if kind == "union_tag_not_found":
         key = context["discriminator"].strip("'")
         return f"'{key}' is required and missing.", f"add {key}: ...", loc
@@ -72,8 +75,18 @@ def _line(loc: Loc, positions: Positions) -> int | None:
 
 def strip_tags(loc: Sequence[str | int]) -> Loc:
     """Return a pydantic location without the union tags it inserts after list indexes."""
-    tags = {"files", "hub", "rehearsal", "classification", "mmlu", "bits_per_byte",
-            "improve", "hold", "lora", "local"}
+    tags = {
+        "files",
+        "hub",
+        "rehearsal",
+        "classification",
+        "mmlu",
+        "bits_per_byte",
+        "improve",
+        "hold",
+        "lora",
+        "local",
+    }
     return tuple(
         p for i, p in enumerate(loc)
         if not (i and isinstance(loc[i - 1], int) and p in tags)

@@ -56,8 +56,9 @@ class _Rows(Section):
             raise ValueError("format 'columns' needs a columns: mapping")
         if self.columns and self.format not in ("auto", "columns"):
             raise ValueError(f"columns: goes with format 'columns' or 'auto', not '{self.format}'")
-        if self.columns and not ({"text"} <= self.columns.keys()
-                                 or {"prompt", "completion"} <= self.columns.keys()):
+        if self.columns and not (
+            {"text"} <= self.columns.keys() or {"prompt", "completion"} <= self.columns.keys()
+        ):
             raise ValueError("columns: needs 'text', or both 'prompt' and 'completion'")
         return self
 

@@ -48,7 +48,7 @@ def refuse_blocked(clean: Sequence[CleanSource]) -> None:
         if source.verdict == "block":
             raise QualityBlocked(
                 source.reason, where=f"sources.{source.name}",
-                fix=f"look at {source.path / 'page.html'}, then mend the data or the quality section.",
+                fix=f"see {source.path / 'page.html'}, then mend the data or the quality section.",
             )  # fmt: skip
 
 

@@ -38,7 +38,9 @@ def answer(command: str, found: Answer, as_json: bool) -> None:
 
 def failure(error: Exception, as_json: bool) -> int:
     """Print a failure and return the exit code: expected ones as one paragraph."""
-    known = error if isinstance(error, TemperError) else TemperError(f"{type(error).__name__}: {error}")
+    known = (
+        error if isinstance(error, TemperError) else TemperError(f"{type(error).__name__}: {error}")
+    )
     if not isinstance(error, TemperError):
         traceback.print_exception(error, file=sys.stderr)
     if as_json:

@@ -56,17 +56,32 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     special = ["<pad>", "<bos>", "<eos>", "<|user|>", "<|assistant|>", "<|system|>"]
     bpe.train_from_iterator(
         [*corpus, " A", " B", " C", " D"],
-        trainers.BpeTrainer(vocab_size=512, special_tokens=special, show_progress=False,
-                            initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
+        trainers.BpeTrainer(
+            vocab_size=512,
+            special_tokens=special,
+            show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        ),
     )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>")
+        tokenizer_object=bpe, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>"
+    )
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=2048,
-        pad_token_id=0, bos_token_id=1, eos_token_id=2))
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=2048,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+        )
+    )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -79,6 +94,8 @@ def tiny_model(tiny_model_folder: Path) -> "LocalModel":  # noqa: F821
     from tasks.storage import file_digest
 
     return LocalModel(
-        path=tiny_model_folder, name="tiny",
+        path=tiny_model_folder,
+        name="tiny",
         digest=file_digest(tiny_model_folder / "model.safetensors"),
-        tokenizer_digest=file_digest(tiny_model_folder / "tokenizer.json"))
+        tokenizer_digest=file_digest(tiny_model_folder / "tokenizer.json"),
+    )

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("configs", "tasks", "flows")
 MOST_LINES = 300
+HEAVY = ("torch", "transformers", "mlflow", "prefect", "great_expectations", "datasets", "pandas")
 
 
 def _sources() -> list[Path]:
@@ -36,9 +37,19 @@ def test_no_file_is_longer_than_a_person_reads_in_one_go() -> None:
     assert {name: n for name, n in lengths.items() if n > MOST_LINES} == {}
 
 
-@pytest.mark.parametrize("module", [f"{p}.{m}" for p, m in [("flows", "cli"), ("configs", "recipe")]])
+@pytest.mark.parametrize(
+    "module", [f"{p}.{m}" for p, m in [("flows", "cli"), ("configs", "recipe")]]
+)
 def test_what_every_command_loads_first_is_light(module: str) -> None:
-    heavy = ("torch", "transformers", "mlflow", "prefect", "great_expectations", "datasets", "pandas")
+    heavy = (
+        "torch",
+        "transformers",
+        "mlflow",
+        "prefect",
+        "great_expectations",
+        "datasets",
+        "pandas",
+    )
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr

@@ -35,8 +35,7 @@ def make_lock(mixture: Mixture, model: LocalModel, drawn: Drawn, seed: int) -> d
 
 
 def _source(source: TokenizedSource, line: dict[str, Any]) -> dict[str, Any]:
-    kept = ("uri", "revision", "licence", "category", "clean_digest", "rows_in",
-            "findings")
+    kept = ("uri", "revision", "licence", "category", "clean_digest", "rows_in", "findings")
     return {
         **line,
         **{name: getattr(source, name) for name in kept},

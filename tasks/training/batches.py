@@ -24,7 +24,7 @@ class MicroBatches:
         self._index = {name: i for i, name in enumerate(sources)}
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, list[Micro]]:
-        """Return ``{"micro": [...]}``; each has input_ids, attention_mask, labels (b, t), source (b)."""
+        """Return ``{"micro": [...]}``: input_ids, attention_mask, labels (b, t) and source (b)."""
         return {"micro": [self._pad_left(group) for group in self.groups(rows)]}
 
     def groups(self, rows: Sequence[Row]) -> list[list[Row]]:

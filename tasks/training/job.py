@@ -66,7 +66,9 @@ class JobStatus(BaseModel):
     latest: dict[str, Any] = {}
 
 
-def make_job(model: LocalModel, mixture: MixtureReceipt, training: Training, seed: int) -> TrainingJob:
+def make_job(
+    model: LocalModel, mixture: MixtureReceipt, training: Training, seed: int
+) -> TrainingJob:
     """Return the job that trains ``model`` on ``mixture``."""
     key = stage_key("training", {
         "model": model.digest, "mixture": mixture.digest, "seed": seed,

@@ -76,7 +76,8 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
 
     tokenizer = AutoTokenizer.from_pretrained(job.model.path, local_files_only=True)
     shards = [str(job.mixture.path / s) for s in job.mixture.shards]
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    pad = tokenizer.pad_token_id
+    pad = tokenizer.eos_token_id if pad is None else pad
     sources = job.mixture.sources
     trainer = PlanTrainer(
         model=_base(job, resolve_dtype(job.training.dtype)), args=_arguments(job, states), sources=sources,

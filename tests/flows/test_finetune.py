@@ -124,8 +124,8 @@ def test_general_data_may_be_the_models_own_answers(
         **tiny_fields, "name": "rehearsed",
         "sources": [tiny_fields["sources"][0],
                     {"kind": "rehearsal", "name": "own", "max_new_tokens": 16, "batch_size": 64}],
-        # A random model writes control characters; what rehearsal may keep is tested elsewhere.
-        "quality": {"checks": ["format", "empty", "duplicate"]},
+        # Most of what a random model writes can't be kept, and that is not the point here.
+        "quality": {"checks": ["empty", "duplicate"], "max_quarantine": 1.0},
         "mixture": {**tiny_fields["mixture"], "unit": "rows", "domain_share": 0.8},
     }  # fmt: skip
     rehearsed = finetune(load_recipe(fields))
@@ -134,6 +134,19 @@ def test_general_data_may_be_the_models_own_answers(
     assert rehearsed.trained.digest != report.trained.digest
     tags = _mlflow(flow_home).get_run(rehearsed.run_id).data.tags
     assert tags["quality.own"] in ("pass", "quarantine")
+
+
+def test_a_missing_file_is_told_before_the_model_is_fetched(
+    flow_home: Path, tiny_fields: Fields
+) -> None:
+    from flows.finetune import finetune
+    from tasks.errors import SourceError
+
+    nowhere = {**tiny_fields["sources"][0], "path": "nowhere.jsonl"}
+    fields = {**tiny_fields, "model": {"path": "nowhere"},
+              "sources": [nowhere, tiny_fields["sources"][1]]}  # fmt: skip
+    with pytest.raises(SourceError, match="nowhere.jsonl"):
+        finetune(load_recipe(fields))
 
 
 def test_a_blocked_source_ends_the_run_as_failed(

@@ -66,12 +66,12 @@ class House:
         }  # fmt: skip
 
     def open(self) -> None:
-        """Start the server, make the pool, deploy, start a worker."""
+        """Start the server and a worker, which makes the pool, and deploy."""
         self._start("server", "server", "start", "--host", "127.0.0.1", "--port", str(self._port))
-        self.until("the server answers", self._healthy, UP_SECONDS)
-        self._run("work-pool", "create", "--type", "process", "temper")
+        self.until("the server answers", lambda: self._answers("/health"), UP_SECONDS)
+        self._start("worker", "worker", "start", "--pool", "temper", "--type", "process")
+        self.until("there is a pool", lambda: self._answers("/work_pools/temper"), UP_SECONDS)
         self._run("deploy", "--prefect-file", "infra/prefect.yaml", "--all")
-        self._start("worker", "worker", "start", "--pool", "temper")
 
     def close(self) -> None:
         """End every process that was started, and what those started."""
@@ -149,9 +149,9 @@ class House:
         return "\n".join(f"--- {log.name}\n{log.read_text()[-6000:]}"
                          for log in sorted(self.folder.glob("*.log")))  # fmt: skip
 
-    def _healthy(self) -> bool:
+    def _answers(self, path: str) -> bool:
         try:
-            return self.client.get("/health").is_success
+            return self.client.get(path).is_success
         except httpx.TransportError:
             return False
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-DEPLOYMENTS = {d["name"]: d for d in
-               yaml.safe_load((ROOT / "infra" / "prefect.yaml").read_text())["deployments"]}  # fmt: skip
+CONFIGURED = yaml.safe_load((ROOT / "infra" / "prefect.yaml").read_text())
+DEPLOYMENTS = {d["name"]: d for d in CONFIGURED["deployments"]}
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
@@ -29,7 +29,9 @@ def test_its_parameters_fit_the_flow_and_load_as_a_recipe(name: str) -> None:
     from configs.loading import load_recipe
 
     given = DEPLOYMENTS[name]
-    parameters = load_flow_from_entrypoint(given["entrypoint"]).validate_parameters(given["parameters"])
+    parameters = load_flow_from_entrypoint(given["entrypoint"]).validate_parameters(
+        given["parameters"]
+    )
     assert load_recipe(parameters["recipe"]).name
 
 
@@ -62,8 +64,9 @@ def test_the_night_comes_by_itself_and_its_run_ends_well(house: Any, tiny_recipe
 def test_a_run_made_through_the_api_takes_changed_parameters(
     house: Any, tiny_fields: dict[str, Any]
 ) -> None:
+    changed = {**tiny_fields, "name": "changed", "seed": 6}
     asked = house.post(f"/deployments/{house.deployment('on-demand')['id']}/create_flow_run",
-                       {"parameters": {"recipe": {**tiny_fields, "name": "changed", "seed": 6}}})  # fmt: skip
+                       {"parameters": {"recipe": changed}})  # fmt: skip
     house.until_ended(asked["id"], "COMPLETED")
     tracked = house.mlflow_run(asked["id"])
     assert tracked.info.run_name == "changed"

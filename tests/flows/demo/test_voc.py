@@ -86,7 +86,9 @@ def test_every_label_has_at_least_five_core_sentences_of_its_own() -> None:
 
 def test_good_rows_are_all_there_with_their_fields(good: list[dict[str, Any]]) -> None:
     assert len(good) == ROWS
-    assert {tuple(row) for row in good} == {("review_id", "review", "category", "leaf", "synthetic")}
+    assert {tuple(row) for row in good} == {
+        ("review_id", "review", "category", "leaf", "synthetic")
+    }
     assert all(row["synthetic"] is True for row in good)
 
 

@@ -109,7 +109,8 @@ def _gemma(transformers: Any, sizes: dict[str, Any]) -> Any:
 
 def _gpt2(transformers: Any, sizes: dict[str, Any]) -> Any:
     return transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(vocab_size=97, n_embd=32, n_layer=2, n_head=2, n_positions=256))
+        transformers.GPT2Config(vocab_size=97, n_embd=32, n_layer=2, n_head=2, n_positions=256)
+    )
 
 
 @pytest.mark.parametrize("make", [_cohere, _granite, _gemma, _gpt2])

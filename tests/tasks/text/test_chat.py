@@ -18,7 +18,7 @@ def tokenizer(tiny_model):
 
 def supervised(tokenizer, messages):
     done = render(tokenizer, messages)
-    return tokenizer.decode([i for i, l in zip(*done, strict=True) if l != IGNORED])
+    return tokenizer.decode([i for i, label in zip(*done, strict=True) if label != IGNORED])
 
 
 def test_only_assistant_turns_and_their_end_carry_loss(tokenizer):
@@ -46,7 +46,9 @@ def test_plain_text_is_supervised_as_a_whole_and_ends(tokenizer):
 
 def test_a_template_that_rewrites_history_is_refused(tiny_model):
     tokenizer = load_tokenizer(tiny_model.path)
-    tokenizer.chat_template = "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    tokenizer.chat_template = (
+        "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    )
     with pytest.raises(DataError, match="rewrites earlier turns"):
         render(tokenizer, TALK)
 

@@ -28,18 +28,37 @@ def mixture(temper_home):
     ids = [[7 + (i * j) % 190 for j in range(1, 12 + i % 9)] for i in range(ROWS)]
     labels = [[IGNORED] * 4 + row[4:] for row in ids]
     source = ["a" if i % 3 else "b" for i in range(ROWS)]
-    table = pa.table({"input_ids": pa.array(ids, pa.list_(pa.int32())),
-                      "labels": pa.array(labels, pa.list_(pa.int32())), "source": source})
+    table = pa.table(
+        {
+            "input_ids": pa.array(ids, pa.list_(pa.int32())),
+            "labels": pa.array(labels, pa.list_(pa.int32())),
+            "source": source,
+        }
+    )
     pq.write_table(table, folder / "shard-00000.parquet")
-    return MixtureReceipt(path=folder, digest="mixture-digest", rows=ROWS, tokens=0,
-                          supervised_tokens=0, shards=("shard-00000.parquet",),
-                          sources=("a", "b"))
+    return MixtureReceipt(
+        path=folder,
+        digest="mixture-digest",
+        rows=ROWS,
+        tokens=0,
+        supervised_tokens=0,
+        shards=("shard-00000.parquet",),
+        sources=("a", "b"),
+    )
 
 
 def job_of(tiny_model, mixture, **fields):
-    training = Training(**{
-        "batch_rows": 4, "save_steps": 2, "learning_rate": 1e-3, "dtype": "float32",
-        "adapter": Lora(rank=4), "backend": LocalBackend(threads=1), **fields})
+    training = Training(
+        **{
+            "batch_rows": 4,
+            "save_steps": 2,
+            "learning_rate": 1e-3,
+            "dtype": "float32",
+            "adapter": Lora(rank=4),
+            "backend": LocalBackend(threads=1),
+            **fields,
+        }
+    )
     return make_job(tiny_model, mixture, training, seed=7)
 
 
@@ -75,7 +94,8 @@ def test_losses_are_kept_by_source_and_fall(tiny_model, mixture):
     checkpoint = train(job_of(tiny_model, mixture, learning_rate=5e-2, adapter=lora))
     records = [json.loads(x) for x in (checkpoint.path / "losses.jsonl").open()]
     assert {"loss/a", "loss/b", "learning_rate", "grad_norm", "tokens_per_second"} <= {
-        key for r in records for key in r}
+        key for r in records for key in r
+    }
     assert records[-1]["loss"] < records[0]["loss"]
 
 

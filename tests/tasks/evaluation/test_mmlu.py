@@ -1,0 +1,157 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs.evaluation import MmluSuite
+from tasks.artifacts import LocalModel
+from tasks.evaluation.mmlu import MmluExam, cloze_prompt, letters_prompt
+from tasks.evaluation.mmlu_data import Question, load_questions
+from tasks.text.chat import load_tokenizer
+
+torch = pytest.importorskip("torch")
+
+from tasks.inference.loading import load_model  # noqa: E402
+
+
+def sat(model: LocalModel, **fields: Any) -> tuple[MmluExam, list[Any]]:
+    suite = MmluSuite.model_validate({"kind": "mmlu", "name": "m"} | fields)
+    exam = MmluExam(suite, load_questions(suite, "test", 17))
+    return exam, exam.sit(load_model(model, "float32"), load_tokenizer(model.path))
+
+
+def naive(model: Any, tokenizer: Any, context: str, option: str) -> float:
+    """One text, one forward pass; the option's tokens are those beyond the context's."""
+    whole, start = (tokenizer(t)["input_ids"] for t in (context + option, context))
+    with torch.inference_mode():
+        logprobs = model(torch.tensor([whole])).logits[0].float().log_softmax(-1)
+    return sum(float(logprobs[i - 1, whole[i]]) for i in range(len(start), len(whole)))
+
+
+@pytest.mark.parametrize("shots", [0, 5])
+def test_letters_equal_a_plain_loop(tiny_model: LocalModel, mmlu_folder: Path, shots: int) -> None:
+    exam, rows = sat(tiny_model, path=str(mmlu_folder), shots=shots, cloze=False, batch_tokens=700)
+    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    for question, row in zip(exam.questions.asked, rows, strict=True):
+        prompt = letters_prompt(question, exam.questions.examples[question.subject])
+        expected = [naive(model, tokenizer, prompt, f" {x}") for x in "ABCD"]
+        assert row.choice_logprobs == pytest.approx(expected, abs=1e-4)
+        best = expected.index(max(expected))
+        assert row.prediction == "ABCD"[best]
+        assert row.score == float(best == question.answer)
+        assert row.prompt_tokens == len(tokenizer(prompt)["input_ids"])
+        assert row.cluster == question.subject
+        assert row.gold == "ABCD"[row.gold_index]
+
+
+def test_cloze_equals_a_plain_loop_and_picks_by_byte(
+    tiny_model: LocalModel, mmlu_folder: Path
+) -> None:
+    exam, rows = sat(tiny_model, path=str(mmlu_folder), batch_tokens=300)
+    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    cloze = [r for r in rows if r.form == "cloze"]
+    assert [r.item_id for r in cloze] == [r.item_id for r in rows if r.form == "letters"]
+    for question, row in zip(exam.questions.asked, cloze, strict=True):
+        context = cloze_prompt(question)
+        expected = [naive(model, tokenizer, context, f" {c}") for c in question.choices]
+        assert row.choice_logprobs == pytest.approx(expected, abs=1e-4)
+        assert row.choice_bytes == [len(c.encode()) for c in question.choices]
+        fair = [x / n for x, n in zip(expected, row.choice_bytes, strict=True)]
+        assert row.prediction == question.choices[fair.index(max(fair))]
+
+
+def test_a_prompt_too_long_for_the_model_is_cut_on_the_left_and_marked(
+    tiny_model: LocalModel, mmlu_folder: Path
+) -> None:
+    from transformers import LlamaForCausalLM
+
+    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    config = type(model.config).from_dict(model.config.to_dict() | {"max_position_embeddings": 48})
+    short = LlamaForCausalLM(config).eval()
+    short.load_state_dict(model.state_dict())
+    suite = MmluSuite(kind="mmlu", name="m", path=str(mmlu_folder), shots=5, cloze=False)
+    exam = MmluExam(suite, load_questions(suite, "test", 17))
+    for question, row in zip(exam.questions.asked, exam.sit(short, tokenizer), strict=True):
+        assert row.truncated
+        prompt = letters_prompt(question, exam.questions.examples[question.subject])
+        kept = tokenizer(prompt)["input_ids"][-48:]
+        with torch.inference_mode():
+            last = model(torch.tensor([kept])).logits[0, -1].log_softmax(-1)
+        expected = [float(last[tokenizer(f" {x}")["input_ids"][0]]) for x in "ABCD"]
+        assert row.choice_logprobs == pytest.approx(expected, abs=1e-4)
+
+
+def test_prompts_are_written_as_the_reference_writes_them() -> None:
+    first = Question("high_school_us_history", " Who?\n", ("a", "b", "c", "d"), 2)
+    second = Question("high_school_us_history", "When?", ("1", "2", "3", "4"), 0)
+    assert letters_prompt(second, [first]) == (
+        "The following are multiple choice questions (with answers) about high school us history."
+        "\n\nWho?\nA. a\nB. b\nC. c\nD. d\nAnswer: C\n\nWhen?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:"
+    )
+    assert cloze_prompt(first) == "Question: Who?\nAnswer:"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shots", [0, 5])
+def test_prompts_and_answers_equal_those_of_lm_evaluation_harness(
+    tiny_model: LocalModel, mmlu_folder: Path, tmp_path: Path, shots: int
+) -> None:
+    exam, rows = sat(tiny_model, path=str(mmlu_folder), shots=shots, cloze=False)
+    theirs = _harness(tiny_model.path, mmlu_folder, tmp_path, shots)
+    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    assert len(theirs) == len(rows) == 18
+    for question, row in zip(exam.questions.asked, rows, strict=True):
+        prompt = letters_prompt(question, exam.questions.examples[question.subject])
+        scores = theirs[prompt]
+        assert row.choice_logprobs == pytest.approx(scores, abs=1e-4)
+        assert row.prediction == "ABCD"[scores.index(max(scores))]
+    assert naive(model, tokenizer, "Answer:", " A") < 0
+
+
+def _harness(model: Path, data: Path, folder: Path, shots: int) -> dict[str, list[float]]:
+    """Return the harness's log-probabilities of the four letters, by prompt."""
+    lm_eval = pytest.importorskip("lm_eval")
+    import yaml
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    shipped = Path(lm_eval.__file__).parent / "tasks" / "mmlu" / "default"
+    template = yaml.safe_load((shipped / "_default_template_yaml").read_text())
+    names = []
+    for subject in ("high_school_sums", "odd_sums"):
+        for name in ("test", "dev"):
+            lines = (data / f"{name}.jsonl").read_text().splitlines(keepends=True)
+            kept = [line for line in lines if f'"subject": "{subject}"' in line]
+            (folder / f"{subject}_{name}.jsonl").write_text("".join(kept))
+        files = {n: str(folder / f"{subject}_{n}.jsonl") for n in ("test", "dev")}
+        words = subject.replace("_", " ")
+        task = template | {
+            "task": f"local_{subject}", "dataset_path": "json",
+            "dataset_kwargs": {"data_files": files, "cache_dir": str(folder / "cache")},
+            "description": "The following are multiple choice questions (with answers) about "
+            f"{words}.\n\n",
+        }  # fmt: skip
+        (folder / f"{subject}.yaml").write_text(yaml.safe_dump(task))
+        names.append(f"local_{subject}")
+    found = lm_eval.simple_evaluate(
+        model=HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=4),
+        tasks=names, num_fewshot=shots, log_samples=True, bootstrap_iters=0,
+        task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+    )  # fmt: skip
+    samples = [s for name in names for s in found["samples"][name]]
+    return {s["arguments"][0][0]: [float(r[0][0]) for r in s["resps"]]
+            for s in samples}  # fmt: skip
+
+
+def test_the_harness_names_every_subject_as_the_prompt_does() -> None:
+    lm_eval = pytest.importorskip("lm_eval")
+    import yaml
+
+    folder = Path(lm_eval.__file__).parent / "tasks" / "mmlu" / "default"
+    checked = 0
+    for file in folder.glob("mmlu_*.yaml"):
+        task = yaml.safe_load(file.read_text())
+        question = Question(task["dataset_name"], "q", ("a", "b", "c", "d"), 0)
+        assert letters_prompt(question).startswith(task["description"] + "q\n"), file.name
+        checked += 1
+    assert checked == 57
