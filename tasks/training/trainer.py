@@ -80,7 +80,8 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     pad = tokenizer.eos_token_id if pad is None else pad
     sources = job.mixture.sources
     trainer = PlanTrainer(
-        model=_base(job, resolve_dtype(job.training.dtype)), args=_arguments(job, states), sources=sources,
+        model=_base(job, resolve_dtype(job.training.dtype)), args=_arguments(job, states),
+        sources=sources,
         train_dataset=Dataset.from_parquet(shards, cache_dir=str(job.folder / "cache")),
         data_collator=MicroBatches(pad, job.training.micro_batch_tokens, sources),
         processing_class=tokenizer, peft_config=_adapter(job),
