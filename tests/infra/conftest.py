@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "flows" / "tiny"
-UP_SECONDS, RUN_SECONDS = 120, 240
+UP_SECONDS, RUN_SECONDS = 240, 420
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 

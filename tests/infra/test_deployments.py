@@ -43,7 +43,7 @@ def test_there_is_one_for_every_night_one_for_people_and_one_for_a_quick_look() 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_night_comes_by_itself_and_its_run_ends_well(house: Any, tiny_recipe: Path) -> None:
     nightly = house.deployment("nightly")
     house.patch(f"/deployments/{nightly['id']}", {"parameters": {"recipe": str(tiny_recipe)}})
@@ -60,7 +60,7 @@ def test_the_night_comes_by_itself_and_its_run_ends_well(house: Any, tiny_recipe
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_run_made_through_the_api_takes_changed_parameters(
     house: Any, tiny_fields: dict[str, Any]
 ) -> None:

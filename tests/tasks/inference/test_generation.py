@@ -66,6 +66,17 @@ def test_the_same_seed_draws_the_same_answers_and_another_seed_others(
     assert drawn(2) != first
 
 
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_drawn_answers_do_not_depend_on_batch_or_place(
+    model: Any, tokenizer: Any, prompts: list[list[int]], batch_size: int
+) -> None:
+    def drawn(asked: list[list[int]], size: int) -> list[list[int]]:
+        decoding = Decoding(8, size, temperature=0.8, top_p=0.9, seed=3)
+        return [g.token_ids for g in generate(model, tokenizer, asked, decoding)]
+
+    assert drawn(prompts[::-1], batch_size)[::-1] == drawn(prompts, 5)
+
+
 def test_an_answer_ends_at_the_end_of_turn_and_says_so(model: Any, tokenizer: Any) -> None:
     from transformers import LlamaForCausalLM
 
