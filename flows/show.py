@@ -57,6 +57,8 @@ def quiet_libraries() -> None:
     Failures are not lost: an expected one is printed as a paragraph, any other with its traceback.
     """
     for name, value in (("PREFECT_LOGGING_LEVEL", "CRITICAL"), ("TRANSFORMERS_VERBOSITY", "error"),
+                        # MLflow greets on stdout, where --json promises one object.
+                        ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
                         ("HF_HUB_DISABLE_PROGRESS_BARS", "1"),
                         ("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")):  # fmt: skip
         os.environ.setdefault(name, value)
