@@ -56,7 +56,9 @@ def quiet_libraries() -> None:
 
     Failures are not lost: an expected one is printed as a paragraph, any other with its traceback.
     """
-    for name, value in (("PREFECT_LOGGING_LEVEL", "CRITICAL"), ("TRANSFORMERS_VERBOSITY", "error"),
+    for name, value in (# The console only: in the Prefect UI a run keeps its logs.
+                        ("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL"),
+                        ("TRANSFORMERS_VERBOSITY", "error"),
                         # MLflow greets on stdout, where --json promises one object.
                         ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
                         ("HF_HUB_DISABLE_PROGRESS_BARS", "1"),
