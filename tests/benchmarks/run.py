@@ -5,64 +5,35 @@ seconds over the median of ours, so above 1 we are faster.
 """
 
 import argparse
+import importlib
 import json
 import os
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
+from pair import Benchmark
 
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
-class Benchmark(NamedTuple):
-    """Two ways to do the same work.
-
-    Attributes:
-        units: Units of work one call does; both sides do as many.
-        target: Ratio to reach.
-    """
-
-    metric: str
-    units: int
-    ours: Callable[[], object]
-    peer: Callable[[], object]
-    peer_name: str
-    target: float
+NAMES = ("plan",)
+"""Each is a function of a module of that name beside this one, and returns its pair."""
 
 
-def plan() -> Benchmark:
-    """Plan three sources by rows at 70/20/10, against ``datasets.interleave_datasets``."""
-    from datasets import Dataset, interleave_datasets
-
-    from tasks.mixture.plan import make_plan
-
-    rows, shares = 100_000, (0.7, 0.2, 0.1)
-    ones = np.ones(rows, dtype=np.int64)
-    quotas = {f"s{i}": round(rows * p) for i, p in enumerate(shares)}
-    parts = [Dataset.from_dict({"x": np.arange(rows)}) for _ in shares]
-    return Benchmark(
-        metric="rows/s, 3 sources by rows, 100,000 planned",
-        units=rows,
-        ours=lambda: make_plan(quotas, dict.fromkeys(quotas, ones), 17, rows_exact=True),
-        peer=lambda: interleave_datasets(parts, probabilities=list(shares), seed=17),
-        peer_name="datasets",
-        target=40.0,
-    )
-
-
-BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"plan": plan}
+def benchmark(name: str) -> Benchmark:
+    """Return the pair of that name."""
+    made: Benchmark = getattr(importlib.import_module(name), name)()
+    return made
 
 
 def measure(name: str, repeats: int) -> dict[str, Any]:
     """Run both sides ``repeats`` times, turn about, after one call each to warm up."""
-    bench = BENCHMARKS[name]()
+    bench = benchmark(name)
     sides = (bench.ours, bench.peer)
     seconds: tuple[list[float], list[float]] = ([], [])
     for turn in range(repeats + 1):
@@ -87,12 +58,10 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("bench.json"))
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
-    names = [n for n in given.only.split(",") if n] or list(BENCHMARKS)
-    unknown = [n for n in names if n not in BENCHMARKS]
+    names = [n for n in given.only.split(",") if n] or list(NAMES)
+    unknown = [n for n in names if n not in NAMES]
     if unknown:
-        parser.error(
-            f"no benchmark is named {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}"
-        )
+        parser.error(f"no benchmark is named {', '.join(unknown)}; there are {', '.join(NAMES)}")
     results = [measure(name, given.repeats) for name in names]
     given.out.write_text(json.dumps(results, indent=1) + "\n")
     for r in results:
