@@ -5,7 +5,8 @@ import shutil
 
 from tasks.artifacts import Checkpoint
 from tasks.errors import TrainingError
-from tasks.storage import building, commit, digest_of, file_digest, find, home
+from tasks.inference.identity import weights_digest
+from tasks.storage import building, commit, find, home
 from tasks.training.job import TrainingJob
 
 
@@ -31,7 +32,8 @@ def take_checkpoint(job: TrainingJob) -> Checkpoint:
         for name in ("losses.jsonl", "job.json", "result.json"):
             shutil.copy2(job.folder / name, aside / name)
         receipt = Checkpoint(
-            path=folder, name=f"{job.model.name}-{job.key[:8]}", digest=weights_digest(job),
+            path=folder, name=f"{job.model.name}-{job.key[:8]}",
+            digest=weights_digest(job.folder / "out"),
             tokenizer_digest=job.model.tokenizer_digest, parent=job.model.digest,
             steps=result["steps"], adapter_digest=result["adapter_digest"],
         )  # fmt: skip
@@ -39,10 +41,3 @@ def take_checkpoint(job: TrainingJob) -> Checkpoint:
     shutil.rmtree(job.folder / "states", ignore_errors=True)
     shutil.rmtree(job.folder / "out", ignore_errors=True)
     return checkpoint
-
-
-def weights_digest(job: TrainingJob) -> str:
-    """Return the digest of the trained weights: of the one file's bytes, or of all its parts."""
-    files = sorted((job.folder / "out").glob("*.safetensors"))
-    digests = [file_digest(f) for f in files]
-    return digests[0] if len(digests) == 1 else digest_of(digests)
