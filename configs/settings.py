@@ -1,8 +1,10 @@
 """Facts of this machine, from the environment; never part of a recipe."""
 
+import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -13,6 +15,16 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".temper"), description="TEMPER_HOME: all local state")
     mlflow_uri: str | None = Field(None, validation_alias="MLFLOW_TRACKING_URI")
+
+    workers: PositiveInt = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        description="TEMPER_WORKERS: how many write a mixture side by side",
+    )
+    runner: Literal["threads", "dask", "ray"] = Field(
+        "threads", description="TEMPER_RUNNER: where mapped tasks run"
+    )
+    dask_address: str | None = Field(None, validation_alias="DASK_ADDRESS")
+    ray_address: str | None = Field(None, validation_alias="RAY_ADDRESS")
 
     @property
     def root(self) -> Path:

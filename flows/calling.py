@@ -5,10 +5,13 @@ such as ``temper plan`` they are the plain functions, with no server to start.
 """
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from prefect import Task, unmapped
 from prefect.context import FlowRunContext
+
+from configs.settings import Settings
 
 
 def once(shell: Task[..., Any], *args: Any) -> Any:
@@ -26,6 +29,7 @@ def each(shell: Task[..., Any], columns: Sequence[Iterable[Any]], *fixed: Any) -
     """
     rows = list(zip(*columns, strict=True))
     if FlowRunContext.get() is None:
-        return [shell.fn(*row, *fixed) for row in rows]
+        with ThreadPoolExecutor(Settings().workers) as pool:
+            return list(pool.map(lambda row: shell.fn(*row, *fixed), rows))
     unpacked = [list(column) for column in zip(*rows, strict=True)]
     return list(shell.map(*unpacked, *[unmapped(f) for f in fixed]).result()) if rows else []

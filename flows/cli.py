@@ -43,10 +43,24 @@ def check(recipe: RecipeArgument, set_: SetOption = None, json_: JsonOption = Fa
 
 @app.command()
 def mix(
-    recipe: RecipeArgument, out: OutOption = None, set_: SetOption = None, json_: JsonOption = False
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="how many write shards side by side; all cores")
+    ] = None,
+    set_: SetOption = None,
+    json_: JsonOption = False,
 ) -> None:
-    """Write the mixture as Parquet shards with its lock."""
-    _answer("mix", json_, recipe, set_ or [], out)
+    """Write the mixture as Parquet shards with its lock; the same rows for any --workers."""
+    _answer("mix", json_, recipe, set_ or [], out, workers)
+
+
+@app.command()
+def reproduce(
+    lock: Annotated[Path, typer.Argument(help="a mixture.lock.json")], json_: JsonOption = False
+) -> None:
+    """Make a mixture again from its lock and compare digests; names a source that changed."""
+    _answer("reproduce", json_, lock)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What each command of ``temper`` does, as functions that return their answer."""
 
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -57,9 +58,13 @@ def check(recipe: str, overrides: Sequence[str]) -> Answer:
     return Answer({"ok": ok, "verdicts": verdicts}, clean, 0 if ok else DataError.exit_code)
 
 
-def mix(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
+def mix(
+    recipe: str, overrides: Sequence[str], out: Path | None, workers: int | None = None
+) -> Answer:
     """Build the mixture, rehearsal included."""
     loaded, started = load_recipe(recipe, overrides), time.monotonic()
+    if workers is not None:
+        os.environ["TEMPER_WORKERS"] = str(workers)
     from flows import data
 
     receipt = data.mix(loaded, data.all_data(loaded))
@@ -69,6 +74,14 @@ def mix(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
          "shards": [str(folder / s) for s in receipt.shards],
          "lock": str(folder / receipt.lock.name), "seconds": time.monotonic() - started},
         receipt)  # fmt: skip
+
+
+def reproduce(lock: Path) -> Answer:
+    """Make a mixture again and compare; exit code 1 when it isn't the same."""
+    from flows.reproduce import reproduce as made_again
+
+    found = made_again(lock)
+    return Answer(found.model_dump(mode="json"), found, 0 if found.same else 1)
 
 
 def train(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:

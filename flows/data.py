@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from configs.recipe import Recipe
+from configs.settings import Settings
 from configs.sources import RehearsalSource
 from flows.calling import each, once
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
@@ -89,12 +90,14 @@ def all_data(recipe: Recipe) -> Data:
 
 
 def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
-    """Return the materialised mixture."""
-    from tasks.mixture.task import build_mixture
+    """Return the materialised mixture, its shards written side by side."""
+    from tasks.mixture.build import blocks
+    from tasks.mixture.task import finish_mixture, plan_mixture, write_shards
 
-    receipt: MixtureReceipt = once(
-        build_mixture, recipe.mixture, data.model, data.tokens, source_weights(recipe), recipe.seed
-    )
+    opened = once(plan_mixture, recipe.mixture, data.tokens, source_weights(recipe), recipe.seed)
+    each(write_shards, [blocks(opened, Settings().workers)])
+    origin = recipe.model_dump(mode="json", exclude={"gates", "tracking"})
+    receipt: MixtureReceipt = once(finish_mixture, opened, data.model, origin)
     return receipt
 
 
@@ -124,7 +127,7 @@ def evaluation_context(recipe: Recipe, data: Data) -> Any:
 
 def rehearsal_needs(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> dict[str, int]:
     """Return the units each rehearsal source must give, from the shares of the others."""
-    from tasks.mixture.build import stocks_of
+    from tasks.mixture.planning import stocks_of
     from tasks.mixture.shares import Stock, quotas
 
     rehearsals = _rehearsals(recipe)

@@ -15,6 +15,7 @@ from flows.calling import once
 from flows.data import Data
 from flows.evaluate import scored
 from flows.report import RunReport, metric_map
+from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, MixtureReceipt, SuiteScores
 from tasks.gating.task import judge_gates
 from tasks.tracking import task as track
@@ -40,7 +41,9 @@ def _run_name() -> str:
     return str(recipe["name"] if isinstance(recipe, dict) else recipe.name)
 
 
-@flow(name="finetune", flow_run_name=_run_name, persist_result=True)
+@flow(
+    name="finetune", flow_run_name=_run_name, persist_result=True, task_runner=task_runner()
+)  # fmt: skip
 def finetune(recipe: Recipe | str) -> RunReport:
     """Specialise a model by a recipe and say whether it may ship.
 

@@ -3,8 +3,8 @@
 from configs.recipe import Recipe
 from configs.sources import RehearsalSource
 from flows.data import Data, source_weights, stored_data
-from tasks.mixture.build import plan_table, sizes_of, stocks_of
 from tasks.mixture.plan import make_plan
+from tasks.mixture.planning import plan_table, sizes_of, stocks_of
 from tasks.mixture.shares import Stock, quotas, shares
 from tasks.mixture.table import UNITS, PlanLine, PlanTable, drawn, shares_got
 from tasks.storage import digest_of
@@ -26,11 +26,11 @@ def _with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:
     stocks = stocks_of(mixture, data.tokens, weights)
     stocks += [Stock(n, "general", weights[n], None) for n in data.needs]
     asked = quotas(mixture, stocks)
-    sizes = sizes_of(data.tokens)
-    plan = make_plan({n: asked[n] for n in sizes}, {n: s[mixture.unit] for n, s in sizes.items()},
-                     recipe.seed, mixture.unit == "rows")  # fmt: skip
+    sizes = {unit: sizes_of(data.tokens, unit) for unit in UNITS}
+    stored = {s.name: asked[s.name] for s in data.tokens}
+    plan = make_plan([stored], sizes[mixture.unit], recipe.seed, mixture.unit == "rows")
     made = {n: _estimate(recipe, data, n) for n in data.needs}
-    units = dict.fromkeys(sizes, dict.fromkeys(UNITS, 0)) | drawn(plan, sizes) | made
+    units = dict.fromkeys(stored, dict.fromkeys(UNITS, 0)) | drawn(plan, sizes) | made
     intent = [plan.digest(), recipe.model, [recipe.source(n) for n in made], data.needs]
     return PlanTable(digest=digest_of(intent), unit=mixture.unit,
                      total=sum(u[mixture.unit] for u in units.values()),

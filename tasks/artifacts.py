@@ -83,7 +83,7 @@ class CleanSource(Receipt):
 
 
 class TokenizedSource(Receipt):
-    """Training rows rendered, tokenised and masked: ``rows.parquet``.
+    """Training rows rendered, tokenised and masked: ``rows.arrow``.
 
     Attributes:
         clean_digest: Digest of the CleanSource it was made from.

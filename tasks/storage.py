@@ -1,6 +1,7 @@
 """Atomic storage under TEMPER_HOME: written aside, renamed, manifest last."""
 
 import contextlib
+import errno
 import hashlib
 import importlib
 import json
@@ -101,11 +102,26 @@ def building(folder: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``folder``; what is left of it on failure is removed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.parent / f".{folder.name[:40]}.{uuid.uuid4().hex[:8]}"
-    aside.mkdir()
     try:
-        yield aside
+        with disk_errors(folder):
+            aside.mkdir()
+            yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk into a StorageError that names the folder; what was whole stays whole."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StorageError(
+            f"the disk is full ({error.strerror}).", where=str(folder),
+            fix="free some space, or set TEMPER_HOME to a larger disk, and run again: what is "
+            "finished stays, and the rest goes on from there.") from error  # fmt: skip
 
 
 def commit(aside: Path, receipt: R) -> R:

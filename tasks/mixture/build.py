@@ -1,23 +1,64 @@
-"""The materialised plan: Parquet shards in plan order, and the lock, manifest last."""
+"""The materialised plan: Parquet shards in plan order, and the lock, manifest last.
+
+A build is opened, its blocks of shards are written by whoever is free, and it is closed. A shard
+is whole once it has its name, so a killed build goes on with the shards that are missing.
+"""
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
 
 from configs.stages import Mixture
 from tasks.artifacts import LocalModel, MixtureReceipt, TokenizedSource
+from tasks.mixture.gather import gather, row_hashes
 from tasks.mixture.lock import Drawn, make_lock
-from tasks.mixture.plan import Plan, make_plan
-from tasks.mixture.shares import Stock, quotas, shares
-from tasks.mixture.table import UNITS, PlanLine, PlanTable, Sizes, drawn, shares_got
-from tasks.storage import building, commit, find, home, stage_key, write_text
+from tasks.mixture.plan import Plan, read_cursors, write_cursors
+from tasks.mixture.planning import ROWS, Weights, plan_of, table_of
+from tasks.mixture.rows import open_rows
+from tasks.mixture.table import PlanTable
+from tasks.storage import commit, disk_errors, find, home, stage_key, write_text
 
-Weights = Mapping[str, float]
+COLUMNS = ("row_id", "input_ids", "labels")
+CURSORS, TABLE, LOCK = "cursors.json", "plan.json", "mixture.lock.json"
+
+
+class Build(BaseModel):
+    """A mixture being made: all that a worker needs to write any of its shards.
+
+    Attributes:
+        folder: Where the mixture will stand.
+        aside: Where it is made.
+        shards: How many there are.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+    aside: Path
+    mixture: Mixture
+    sources: tuple[TokenizedSource, ...]
+    weights: dict[str, float]
+    seed: int
+    rows: int
+    shards: int
+
+
+class Block(BaseModel):
+    """A run of shards, from ``first`` to before ``stop``, for one worker."""
+
+    model_config = ConfigDict(frozen=True)
+
+    build: Build
+    first: int
+    stop: int
 
 
 def mixture_key(
@@ -30,120 +71,107 @@ def mixture_key(
     }, "tasks.mixture")  # fmt: skip
 
 
-def plan_of(
+def open_build(
     mixture: Mixture, sources: Sequence[TokenizedSource], weights: Weights, seed: int
-) -> Plan:
-    """Return the plan over tokenised sources.
+) -> Build:
+    """Return the build of a mixture, its plan made and its cursors written beside it.
 
     Raises:
         InsufficientData: A quota can't be met under the shortage policy.
+        StorageError: The disk is full.
     """
-    sizes = sizes_of(sources)
-    quota = quotas(mixture, stocks_of(mixture, sources, weights))
-    units = {n: by_unit[mixture.unit] for n, by_unit in sizes.items()}
-    return make_plan(quota, units, seed, mixture.unit == "rows")
-
-
-def stocks_of(
-    mixture: Mixture, sources: Sequence[TokenizedSource], weights: Weights
-) -> list[Stock]:
-    """Return what each tokenised source offers, in the mixture's unit."""
-    return [Stock(s.name, s.role, weights[s.name], int(getattr(s, mixture.unit))) for s in sources]
-
-
-def sizes_of(sources: Sequence[TokenizedSource]) -> Sizes:
-    """Return the units of every row: source -> unit -> int64 array."""
-    sizes = {}
-    for source in sources:
-        table = pq.read_table(source.path / "rows.parquet", columns=["tokens", "supervised_tokens"])
-        arrays = {u: table[u].to_numpy() for u in ("tokens", "supervised_tokens")}
-        sizes[source.name] = {"rows": np.ones(source.rows, dtype=np.int64), **arrays}
-    return sizes
-
-
-def plan_table(
-    mixture: Mixture, sources: Sequence[TokenizedSource], weights: Weights, seed: int
-) -> PlanTable:
-    """Return the plan as it is shown and printed."""
+    folder = home("mixtures", mixture_key(mixture, sources, weights, seed)[:32])
     plan = plan_of(mixture, sources, weights, seed)
-    return _table(mixture, sources, weights, plan)
+    aside = folder.parent / f".{folder.name}.building"
+    build = Build(folder=folder, aside=aside, mixture=mixture, sources=tuple(sources),
+                  weights=dict(weights), seed=seed, rows=len(plan),
+                  shards=-(-len(plan) // mixture.rows_per_shard))  # fmt: skip
+    if find(folder, MixtureReceipt) is None and not (aside / TABLE).is_file():
+        with disk_errors(aside):
+            aside.mkdir(parents=True, exist_ok=True)
+            table = table_of(mixture, sources, weights, plan)
+            write_cursors(aside / CURSORS, plan)
+            write_text(aside / TABLE, table.model_dump_json())
+    return build
+
+
+def blocks(build: Build, workers: int) -> list[Block]:
+    """Return the build's shards in at most ``workers`` runs; none when it is done."""
+    if find(build.folder, MixtureReceipt) is not None:
+        return []
+    count = min(workers, build.shards)
+    cuts = [build.shards * i // count for i in range(count + 1)]
+    return [Block(build=build, first=a, stop=b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+def write_block(block: Block) -> int:
+    """Write the block's missing shards; return how many that were."""
+    build = block.build
+    plan = plan_of(build.mixture, build.sources, build.weights, build.seed)
+    plan.cursors.extend(read_cursors(build.aside / CURSORS))
+    wanted = [n for n in range(block.first, block.stop) if not (build.aside / shard(n)).is_file()]
+    with disk_errors(build.aside):
+        for number in wanted:
+            _write_shard(build, plan, number)
+    return len(wanted)
+
+
+def shard(number: int) -> str:
+    """Return the file name of a shard."""
+    return f"shard-{number:05d}.parquet"
+
+
+def _write_shard(build: Build, plan: Plan, number: int) -> None:
+    size = build.mixture.rows_per_shard
+    by_name = {s.name: s for s in build.sources}
+    rows = [open_rows(by_name[n].path / ROWS) for n in plan.names]
+    table = gather(plan.part(number * size, (number + 1) * size), plan.names, rows, COLUMNS)
+    mark = f".{os.getpid()}-{number}"
+    hashes, path = build.aside / f"{shard(number)}.hash", build.aside / shard(number)
+    # The hashes first: a shard that has its name has its hashes too.
+    row_hashes(table).astype("<u8").tofile(hashes.with_suffix(mark))
+    hashes.with_suffix(mark).rename(hashes)
+    pq.write_table(table, path.with_suffix(mark), compression="zstd")
+    path.with_suffix(mark).rename(path)
+
+
+def close_build(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -> MixtureReceipt:
+    """Return the mixture of a build whose shards are all there, with its lock written.
+
+    Its digest is of logical rows in order, not of Parquet bytes, nor of how they are cut.
+
+    Args:
+        build: As opened.
+        model: Whose tokenizer rendered the rows.
+        recipe: What the lock keeps so that the mixture can be made again.
+    """
+    if (done := find(build.folder, MixtureReceipt)) is not None:
+        shutil.rmtree(build.aside, ignore_errors=True)
+        return done
+    names = tuple(shard(n) for n in range(build.shards))
+    state = hashlib.sha256()
+    for name in names:
+        state.update(np.fromfile(build.aside / f"{name}.hash", "<u8").tobytes())
+    table = PlanTable.model_validate_json((build.aside / TABLE).read_text())
+    drawn = Drawn(table, build.sources, state.hexdigest())
+    lock = make_lock(build.mixture, model, drawn, build.seed) | {"recipe": dict(recipe)}
+    with disk_errors(build.aside):
+        write_text(build.aside / LOCK, json.dumps(lock, indent=2, sort_keys=True))
+        for name in sorted({p.name for p in build.aside.iterdir()} - {*names, LOCK, CURSORS}):
+            (build.aside / name).unlink()
+        return commit(build.aside, MixtureReceipt(
+            path=build.folder, digest=state.hexdigest(), rows=build.rows, shards=names,
+            sources=tuple(s.name for s in table.sources if s.rows),
+            tokens=sum(s.tokens for s in table.sources),
+            supervised_tokens=sum(s.supervised_tokens for s in table.sources)))  # fmt: skip
 
 
 def build(
     mixture: Mixture, model: LocalModel, sources: Sequence[TokenizedSource],
     weights: Weights, seed: int,
 ) -> MixtureReceipt:  # fmt: skip
-    """Return the mixture as Parquet shards in plan order, beside its lock.
-
-    Each row carries position, source, row_id, epoch, input_ids and labels. The digest is of
-    logical rows in order, not of Parquet bytes.
-    """
-    folder = home("mixtures", mixture_key(mixture, sources, weights, seed)[:32])
-    if (done := find(folder, MixtureReceipt)) is not None:
-        return done
-    plan = plan_of(mixture, sources, weights, seed)
-    table = _table(mixture, sources, weights, plan)
-    with building(folder) as aside:
-        digest, shards = _write_shards(aside, plan, sources, mixture.rows_per_shard)
-        lock = make_lock(mixture, model, Drawn(table, sources, digest), seed)
-        write_text(aside / "mixture.lock.json", json.dumps(lock, indent=2, sort_keys=True))
-        return commit(aside, MixtureReceipt(
-            path=folder, digest=digest, rows=len(plan), shards=shards, sources=plan.names,
-            tokens=sum(s.tokens for s in table.sources),
-            supervised_tokens=sum(s.supervised_tokens for s in table.sources)))  # fmt: skip
-
-
-def _write_shards(
-    folder: Path, plan: Plan, sources: Sequence[TokenizedSource], rows: int
-) -> tuple[str, tuple[str, ...]]:
-    by_name = {s.name: pq.read_table(s.path / "rows.parquet") for s in sources}
-    tables = [by_name[n].select(["row_id", "input_ids", "labels"]) for n in plan.names]
-    state = hashlib.sha256()
-    shards: list[str] = []
-    for start in range(0, len(plan), rows):
-        shard = _gather(plan, tables, slice(start, min(start + rows, len(plan))))
-        _update(state, shard)
-        shards.append(f"shard-{len(shards):05d}.parquet")
-        pq.write_table(shard, folder / shards[-1], compression="zstd")
-    return state.hexdigest(), tuple(shards)
-
-
-def _gather(plan: Plan, tables: Sequence[pa.Table], part: slice) -> pa.Table:
-    source, row = plan.source[part], plan.row[part]
-    pieces, positions = [], []
-    for i, table in enumerate(tables):
-        at = np.flatnonzero(source == i)
-        pieces.append(table.take(pa.array(row[at])))
-        positions.append(at)
-    back = np.argsort(np.concatenate(positions), kind="stable")
-    gathered = pa.concat_tables(pieces).take(pa.array(back)).combine_chunks()
-    names = pa.DictionaryArray.from_arrays(
-        pa.array(source, pa.int32()), pa.array(plan.names, pa.string())
-    )
-    columns = {"position": pa.array(np.arange(part.start, part.stop)), "source": names,
-               "epoch": pa.array(plan.epoch[part], pa.int32())}  # fmt: skip
-    for name, column in columns.items():
-        gathered = gathered.append_column(name, column)
-    return gathered
-
-
-def _update(state: "hashlib._Hash", shard: pa.Table) -> None:
-    for row in shard.select(["source", "row_id", "epoch", "input_ids", "labels"]).to_pylist():
-        state.update(json.dumps(list(row.values()), separators=(",", ":")).encode())
-
-
-def _table(
-    mixture: Mixture, sources: Sequence[TokenizedSource], weights: Weights, plan: Plan
-) -> PlanTable:
-    sizes, parts = sizes_of(sources), shares(
-        stocks_of(mixture, sources, weights), mixture.domain_share)  # fmt: skip
-    units = {s.name: dict.fromkeys(UNITS, 0) for s in sources} | drawn(plan, sizes)
-    got = shares_got(units)
-    lines = tuple(
-        PlanLine(name=s.name, role=s.role, weight=weights[s.name], share=float(parts[s.name]),
-                 **units[s.name], epochs=units[s.name][mixture.unit] / max(
-                     int(getattr(s, mixture.unit)), 1), share_got=got[s.name])
-        for s in sources
-    )  # fmt: skip
-    total = sum(int(getattr(line, mixture.unit)) for line in lines)
-    return PlanTable(digest=plan.digest(), unit=mixture.unit, total=total, sources=lines)
+    """Return the mixture, built here by one worker."""
+    opened = open_build(mixture, sources, weights, seed)
+    for block in blocks(opened, workers=1):
+        write_block(block)
+    return close_build(opened, model, {})

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from tasks.mixture.plan import Plan
+from tasks.mixture.plan import INTERVAL, Plan
 
 Ints = npt.NDArray[np.int64]
 UNITS = ("rows", "tokens", "supervised_tokens")
@@ -50,16 +50,23 @@ class PlanTable(BaseModel):
     sources: tuple[PlanLine, ...]
 
 
-Sizes = Mapping[str, Mapping[str, Ints]]
-"""source -> unit -> units of each row."""
+Sizes = Mapping[str, Ints]
+"""source -> units of each row."""
 
 
-def drawn(plan: Plan, sizes: Sizes) -> dict[str, dict[str, int]]:
-    """Return the units drawn from each source: source -> unit -> sum."""
-    result = {}
-    for i, name in enumerate(plan.names):
-        rows = plan.row[plan.source == i]
-        result[name] = {unit: int(sizes[name][unit][rows].sum()) for unit in UNITS}
+def drawn(plan: Plan, sizes: Mapping[str, Sizes]) -> dict[str, dict[str, int]]:
+    """Return the units drawn from each source: source -> unit -> sum.
+
+    Args:
+        plan: Walked over once, an interval in memory at a time.
+        sizes: For each unit, the units of each source's rows.
+    """
+    result = {name: dict.fromkeys(sizes, 0) for name in plan.names}
+    for part in plan.parts(INTERVAL):
+        for i, name in enumerate(plan.names):
+            rows = part.row[part.source == i]
+            for unit, of_source in sizes.items():
+                result[name][unit] += int(of_source[name][rows].sum())
     return result
 
 

@@ -1,6 +1,7 @@
 """Prefect shells of the mixture stage."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
@@ -9,6 +10,7 @@ from prefect.context import TaskRunContext
 
 from configs.stages import Mixture
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
+from tasks.mixture.build import Block, Build
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="tokenise-{clean.name}")
@@ -25,19 +27,35 @@ def tokenise_source(
 
 
 @task(persist_result=True, cache_policy=NO_CACHE)
-def build_mixture(
+def plan_mixture(
     mixture: Mixture,
-    model: LocalModel,
     sources: Sequence[TokenizedSource],
     weights: Mapping[str, float],
     seed: int,
-) -> MixtureReceipt:
-    """Draw the planned rows into Parquet shards and write the lock; the UI gets the plan."""
-    from tasks.mixture.build import build, plan_table
+) -> Build:
+    """Plan the mixture; the UI gets the plan."""
+    from tasks.mixture.build import open_build
+    from tasks.mixture.planning import plan_table
     from tasks.mixture.table import markdown
 
-    receipt = build(mixture, model, sources, weights, seed)
+    build = open_build(mixture, sources, weights, seed)
     if TaskRunContext.get() is not None:
         plan = plan_table(mixture, sources, weights, seed)
         create_markdown_artifact(markdown(plan), key="plan", description=f"in {plan.unit}")
-    return receipt
+    return build
+
+
+@task(cache_policy=NO_CACHE, task_run_name="write-shards-{block.first}-to-{block.stop}")
+def write_shards(block: Block) -> int:
+    """Write one worker's part of the mixture."""
+    from tasks.mixture.build import write_block
+
+    return write_block(block)
+
+
+@task(persist_result=True, cache_policy=NO_CACHE)
+def finish_mixture(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -> MixtureReceipt:
+    """Write the lock, with the recipe it can be rebuilt from, and give the mixture its name."""
+    from tasks.mixture.build import close_build
+
+    return close_build(build, model, recipe)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.artifacts import CleanSource, LocalModel, TokenizedSource
+from tasks.mixture.rows import write_rows
 from tasks.storage import building, commit, digest_of, find, home, stage_key
 from tasks.text.chat import Tokenizer, load_tokenizer, render
 from tasks.text.overlap import OverlapIndex
@@ -54,7 +55,7 @@ def tokenise(
     rows = [row for row in _kept(clean, tokenizer, sequence_length, (indexes, left_out))]
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     with building(folder) as aside:
-        pq.write_table(table, aside / "rows.parquet", compression="zstd")
+        write_rows(aside / "rows.arrow", [table], SCHEMA)
         return commit(aside, _receipt(folder, clean, table, left_out))
 
 

@@ -1,24 +1,55 @@
-"""Planning, against ``datasets.interleave_datasets``."""
+"""Planning, against ``datasets.interleave_datasets`` (map style, probabilities, seed)."""
+
+from collections.abc import Mapping
 
 import numpy as np
 from pair import Benchmark
 
+ROWS = 1_000_000
+
 
 def plan() -> Benchmark:
-    """Plan three sources by rows at 70/20/10, against ``datasets.interleave_datasets``."""
+    """Plan three sources of 1 M rows at 70/20/10, by rows."""
+    return _pair({"a": 0.7, "b": 0.2, "c": 0.1}, ROWS, by_tokens=False, target=40)
+
+
+def plan_24() -> Benchmark:
+    """Plan 24 sources of unlike weight, by rows."""
+    weights = {f"s{i:02}": 1.0 + i % 7 for i in range(24)}
+    return _pair(weights, 100_000, by_tokens=False, target=10)
+
+
+def plan_tokens() -> Benchmark:
+    """Plan three sources of 1 M rows at 70/20/10, by supervised tokens of 1 to 399 a row."""
+    return _pair({"a": 0.7, "b": 0.2, "c": 0.1}, ROWS, by_tokens=True, target=10)
+
+
+def _pair(weights: Mapping[str, float], rows: int, *, by_tokens: bool, target: float) -> Benchmark:
+    """Return the pair that goes on until the largest source is used up, as the peer does."""
     from datasets import Dataset, interleave_datasets
 
     from tasks.mixture.plan import make_plan
 
-    rows, shares = 100_000, (0.7, 0.2, 0.1)
-    ones = np.ones(rows, dtype=np.int64)
-    quotas = {f"s{i}": round(rows * p) for i, p in enumerate(shares)}
-    parts = [Dataset.from_dict({"x": np.arange(rows)}) for _ in shares]
+    draw = np.random.default_rng(17)
+    total = sum(weights.values())
+    shares = {n: w / total for n, w in weights.items()}
+    ones = np.ones(rows, np.int64)
+    sizes = {n: draw.integers(1, 400, rows) if by_tokens else ones for n in weights}
+    unit = 200 if by_tokens else 1
+    wanted = rows / max(shares.values())
+    quotas = {n: round(wanted * s) * unit for n, s in shares.items()}
+    parts = [Dataset.from_dict({"x": np.arange(rows)}) for _ in weights]
+
+    def ours() -> object:
+        made = make_plan([quotas], sizes, 17, not by_tokens)
+        return made.part(0, len(made))
+
+    def peer() -> object:
+        return interleave_datasets(parts, probabilities=list(shares.values()), seed=17,
+                                   stopping_strategy="first_exhausted")  # fmt: skip
+
+    kind = "supervised tokens" if by_tokens else "rows"
     return Benchmark(
-        metric="rows/s, 3 sources by rows, 100,000 planned",
-        units=rows,
-        ours=lambda: make_plan(quotas, dict.fromkeys(quotas, ones), 17, rows_exact=True),
-        peer=lambda: interleave_datasets(parts, probabilities=list(shares), seed=17),
-        peer_name="datasets",
-        target=40.0,
-    )
+        metric=f"rows/s, {len(weights)} sources of {rows:,} rows by {kind}",
+        units=round(wanted), ours=ours, peer=peer, peer_name="datasets", target=target,
+    )  # fmt: skip

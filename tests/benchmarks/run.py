@@ -21,13 +21,13 @@ from pair import Benchmark
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
-NAMES = ("plan",)
-"""Each is a function of a module of that name beside this one, and returns its pair."""
+MODULES = {"plan": "plan", "plan_24": "plan", "plan_tokens": "plan"}
+"""Benchmark -> the module beside this one that has a function of its name."""
 
 
 def benchmark(name: str) -> Benchmark:
     """Return the pair of that name."""
-    made: Benchmark = getattr(importlib.import_module(name), name)()
+    made: Benchmark = getattr(importlib.import_module(MODULES[name]), name)()
     return made
 
 
@@ -58,10 +58,10 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("bench.json"))
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
-    names = [n for n in given.only.split(",") if n] or list(NAMES)
-    unknown = [n for n in names if n not in NAMES]
+    names = [n for n in given.only.split(",") if n] or list(MODULES)
+    unknown = [n for n in names if n not in MODULES]
     if unknown:
-        parser.error(f"no benchmark is named {', '.join(unknown)}; there are {', '.join(NAMES)}")
+        parser.error(f"no benchmark is named {', '.join(unknown)}; there are {', '.join(MODULES)}")
     results = [measure(name, given.repeats) for name in names]
     given.out.write_text(json.dumps(results, indent=1) + "\n")
     for r in results:

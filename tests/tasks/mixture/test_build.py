@@ -7,7 +7,9 @@ import pytest
 from configs.stages import Mixture, Size
 from tasks.artifacts import CleanSource
 from tasks.errors import InsufficientData
-from tasks.mixture.build import build, plan_table
+from tasks.mixture.build import blocks, build, close_build, open_build, write_block
+from tasks.mixture.planning import plan_table
+from tasks.mixture.rows import open_rows
 from tasks.mixture.tokens import tokenise
 from tasks.text.rows import ROW_SCHEMA, row_id
 
@@ -104,8 +106,47 @@ def test_rows_that_contain_a_test_item_are_left_out_and_counted(tmp_path, temper
 
 def test_rows_over_the_sequence_length_are_left_out_and_counted(tmp_path, temper_home, tiny_model):
     clean = clean_source(tmp_path, "voc", "domain", 30)
-    lengths = [r["tokens"] for r in pq.read_table(
-        tokenise(clean, tiny_model, 128, {}).path / "rows.parquet").to_pylist()]  # fmt: skip
+    whole = tokenise(clean, tiny_model, 128, {})
+    lengths = open_rows(whole.path / "rows.arrow").units("tokens").tolist()
     limit = sorted(lengths)[20]
     done = tokenise(clean, tiny_model, limit, {})
     assert done.left_out == {"too_long": sum(n > limit for n in lengths)}
+
+
+def opened(sources, rows_per_shard=10):
+    return open_build(mixture(rows_per_shard=rows_per_shard), sources, WEIGHTS, 17)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_the_rows_are_the_same_for_any_number_of_workers_in_any_order(
+    sources, tiny_model, workers, temper_home
+):
+    alone = build(mixture(rows_per_shard=1000), tiny_model, sources, WEIGHTS, 17)
+    work = opened(sources)
+    parts = blocks(work, workers)
+    assert len(parts) == workers
+    for part in reversed(parts):
+        write_block(part)
+    assert close_build(work, tiny_model, {}).digest == alone.digest
+
+
+def test_a_killed_build_goes_on_with_the_shards_that_are_missing(sources, tiny_model):
+    work = opened(sources)
+    first, second = blocks(work, 2)
+    write_block(first)
+    written = {p.name: p.stat().st_mtime_ns for p in work.aside.glob("*.parquet")}
+    (work.aside / "shard-00099.123-99").write_bytes(b"half a shard")
+    again = opened(sources)
+    assert again.aside == work.aside
+    assert sum(write_block(b) for b in blocks(again, 1)) == work.shards - len(written)
+    made = close_build(again, tiny_model, {})
+    assert made.digest == build(mixture(rows_per_shard=99), tiny_model, sources, WEIGHTS, 17).digest
+    assert {p.name for p in made.path.iterdir()} == {
+        *made.shards, "manifest.json", "mixture.lock.json", "cursors.json"}  # fmt: skip
+    assert all((made.path / n).stat().st_mtime_ns == t for n, t in written.items())
+
+
+def test_a_finished_mixture_has_nothing_left_to_write(sources, tiny_model):
+    made = build(mixture(rows_per_shard=10), tiny_model, sources, WEIGHTS, 17)
+    assert blocks(opened(sources), 4) == []
+    assert close_build(opened(sources), tiny_model, {}) == made

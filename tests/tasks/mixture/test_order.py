@@ -1,44 +1,65 @@
-from collections import Counter
+"""Order, through the plan that draws by it."""
 
-from hypothesis import given
+import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.mixture.order import fair_order
+from tasks.mixture.plan import make_plan
 
-SIZES = st.dictionaries(
-    st.sampled_from("abcdefgh"),
-    st.lists(st.integers(1, 60), min_size=1, max_size=40),
-    min_size=1,
-    max_size=8,
-)
+NAMES = [f"s{i:02}" for i in range(40)]
 
 
-@given(SIZES)
-def test_every_prefix_is_within_the_longest_row_of_the_exact_shares(sizes):
-    longest = max(max(rows) for rows in sizes.values())
-    totals = {n: sum(rows) for n, rows in sizes.items()}
-    used, taken = Counter(), Counter()
-    for name in fair_order(sizes):
-        used[name] += sizes[name][taken[name]]
-        taken[name] += 1
-        spent = sum(used.values())
-        for n in sizes:
-            assert abs(used[n] - spent * totals[n] / sum(totals.values())) <= longest
+@st.composite
+def mixtures(draw):
+    """Row sizes and quotas of 2 to 40 sources; quotas up to three passes over a source."""
+    names = NAMES[: draw(st.integers(2, 40))]
+    longest = draw(st.sampled_from([1, 3, 30, 400]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    sizes = {n: random.integers(1, longest + 1, random.integers(1, 60)) for n in names}
+    most = {n: int(s.sum()) for n, s in sizes.items()}
+    whole = draw(st.booleans())
+    return sizes, {n: most[n] if whole else int(random.integers(1, 3 * most[n] + 1)) for n in names}
 
 
-@given(SIZES)
-def test_every_row_is_placed_and_none_twice(sizes):
-    assert Counter(fair_order(sizes)) == {n: len(rows) for n, rows in sizes.items()}
+def walk(sizes, quotas, seed=17, rows_exact=False):
+    """Return the units of each position and, after each, the units used of every source."""
+    plan = make_plan([quotas], sizes, seed, rows_exact)
+    part = plan.part(0, len(plan))
+    units = np.array([sizes[plan.names[s]][r] for s, r in zip(part.source, part.row, strict=True)])
+    used = np.zeros((len(plan), len(plan.names)), np.int64)
+    used[np.arange(len(plan)), part.source] = units
+    return plan, units, np.cumsum(used, axis=0)
 
 
-@given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 50), min_size=2))
-def test_with_rows_as_unit_every_prefix_is_within_one_row(counts):
-    total, used = sum(counts.values()), Counter()
-    for i, name in enumerate(fair_order({n: [1] * c for n, c in counts.items()}), 1):
-        used[name] += 1
-        assert all(abs(used[n] - i * c / total) < 1 + 1e-9 for n, c in counts.items())
+@settings(max_examples=1000)
+@given(mixtures())
+def test_every_prefix_is_within_the_longest_row_of_the_asked_shares(mixture):
+    sizes, quotas = mixture
+    plan, units, used = walk(sizes, quotas)
+    shares = np.array([quotas[n] for n in plan.names]) / sum(quotas.values())
+    longest = max(s.max() for s in sizes.values())
+    assert np.abs(used - np.cumsum(units)[:, None] * shares).max() <= longest
 
 
-def test_the_order_of_the_mapping_does_not_matter():
-    sizes = {"a": [3, 1, 2], "b": [1, 1], "c": [5]}
-    assert fair_order(sizes) == fair_order(dict(reversed(sizes.items())))
+@given(st.dictionaries(st.sampled_from(NAMES), st.integers(1, 50), min_size=2))
+def test_with_rows_as_unit_every_prefix_is_within_one_row(quotas):
+    ones = {n: np.ones(20, np.int64) for n in quotas}
+    plan, _, used = walk(ones, quotas, rows_exact=True)
+    shares = np.array([quotas[n] for n in plan.names]) / sum(quotas.values())
+    positions = np.arange(1, len(plan) + 1)[:, None]
+    assert np.abs(used - positions * shares).max() < 1
+
+
+@given(mixtures())
+def test_rows_and_units_agree_where_every_row_counts_one(mixture):
+    sizes, quotas = mixture
+    ones = {n: np.ones(len(s), np.int64) for n, s in sizes.items()}
+    by_rows, by_units = (make_plan([quotas], ones, 17, exact) for exact in (True, False))
+    assert by_rows.digest() == by_units.digest()
+
+
+def test_the_order_of_the_sources_does_not_matter():
+    sizes = {"a": np.array([3, 1, 2]), "b": np.array([1, 1]), "c": np.array([5])}
+    quotas = {"a": 6, "b": 2, "c": 5}
+    again = make_plan([dict(reversed(quotas.items()))], dict(reversed(sizes.items())), 17, False)
+    assert make_plan([quotas], sizes, 17, False).digest() == again.digest()
