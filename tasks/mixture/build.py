@@ -64,10 +64,15 @@ class Block(BaseModel):
 def mixture_key(
     mixture: Mixture, sources: Sequence[TokenizedSource], weights: Weights, seed: int
 ) -> str:
-    """Return the key of a mixture: its section, the sources' digests and the seed."""
+    """Return the key of a mixture: its section, its sources and the seed.
+
+    Where the sources are from is part of it, since the lock says so; a training job's key holds
+    the mixture's digest, so the same rows from elsewhere are not trained on again.
+    """
     return stage_key("mixture", {
         "mixture": mixture.model_dump(mode="json", exclude={"exclude_overlap_with"}),
-        "sources": {s.name: [s.digest, weights[s.name]] for s in sources}, "seed": seed,
+        "sources": {s.name: [s.digest, weights[s.name], s.uri, s.revision, s.licence]
+                    for s in sources}, "seed": seed,
     }, "tasks.mixture")  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from pair import Benchmark
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
-MODULES = {"plan": "plan", "plan_24": "plan", "plan_tokens": "plan"}
+MODULES = {"plan": "plan", "plan_24": "plan", "plan_tokens": "plan", "build": "build"}
 """Benchmark -> the module beside this one that has a function of its name."""
 
 
