@@ -9,6 +9,8 @@ from hypothesis import settings
 settings.register_profile("temper", max_examples=60, deadline=None)
 settings.load_profile("temper")
 
+# Tests run side by side, a process a core; math threads of their own would only get in the way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
