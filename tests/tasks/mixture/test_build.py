@@ -6,7 +6,7 @@ import pytest
 
 from configs.stages import Mixture, Size
 from tasks.artifacts import CleanSource
-from tasks.errors import InsufficientData
+from tasks.errors import DataError, InsufficientData
 from tasks.mixture.build import build, plan_table
 from tasks.mixture.tokens import tokenise
 from tasks.text.rows import ROW_SCHEMA, row_id
@@ -109,3 +109,21 @@ def test_rows_over_the_sequence_length_are_left_out_and_counted(tmp_path, temper
     limit = sorted(lengths)[20]
     done = tokenise(clean, tiny_model, limit, {})
     assert done.left_out == {"too_long": sum(n > limit for n in lengths)}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name"),
+    [("rejected", {"role": "assistant", "content": "no"}, "a pair"),
+     ("reference", "null", "a question")],
+)  # fmt: skip
+def test_a_pair_or_a_question_is_no_row_to_fine_tune_on(
+    tmp_path, temper_home, tiny_model, field, value, name
+):
+    clean = clean_source(tmp_path, "voc", "domain", 3)
+    file = clean.split("train")
+    rows = pq.read_table(file).to_pylist()
+    rows[1] |= {field: value, "origin": "a.jsonl:2"}
+    pq.write_table(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), file)
+    with pytest.raises(DataError, match=f"the row is {name}") as error:
+        tokenise(clean, tiny_model, 128, {})
+    assert error.value.where == "a.jsonl:2"
