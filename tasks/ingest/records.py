@@ -31,5 +31,8 @@ def bad_line(raw: bytes | str, reason: str) -> BadLine:
 
 def damaged(file: DataFile, what: str) -> SourceError:
     """Return the error for a file that can't be read, in whole or from some place on."""
-    return SourceError(f"the file is damaged or not what its ending says: {what.rstrip('.')}.",
+    # What a library says may have several lines, or repeat the bytes it stumbled over.
+    said = "".join(c if c.isprintable() else " " for c in what[:500])
+    said = " ".join(said.split()).rstrip(" .")
+    return SourceError(f"the file is damaged or not what its ending says: {said}.",
                        where=file.path, fix="write it anew, or leave it out.")  # fmt: skip

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from configs.sources import FilesSource
+from configs.stages import Quality
 from tasks.errors import TemperError
 from tasks.ingest.formats import converter_for
 from tasks.ingest.ingest import ingest
 from tasks.ingest.paths import resolve
 from tasks.ingest.problems import Unusable
 from tasks.ingest.readers import read
+from tasks.quality.clean import clean
 
 
 def _beside(name: str) -> ModuleType:
@@ -83,6 +85,18 @@ def test_no_record_is_lost_and_no_traceback_shown(
     kept = pq.read_table(made.path / "rejected.parquet").to_pylist()
     assert len(kept) == made.rejected
     assert all(row["origin"] and row["reason"] for row in kept)
+
+
+def test_all_of_it_is_accounted_for_after_quality_too(tmp_path: Path, temper_home: Path) -> None:
+    good = [json.dumps({"prompt": f"q{i}", "completion": f"a{i}"}).encode() for i in range(60)]
+    lines = [*good, *malformed.LINES.values()]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    source = _source(path)
+    done = clean(ingest(source), source, Quality(max_quarantine=1), 17)
+    aside = pq.read_metadata(done.path / "quarantine.parquet").num_rows
+    assert done.rows_in == len(lines) == done.rows_out + aside
+    assert done.rows_out >= len(good)
 
 
 values = st.recursive(
