@@ -8,7 +8,16 @@ from configs.section import Name, Section
 
 Role = Literal["domain", "general"]
 RowFormat = Literal[
-    "auto", "messages", "converse", "sharegpt", "alpaca", "completion", "text", "columns"
+    "auto",
+    "messages",
+    "converse",
+    "sharegpt",
+    "alpaca",
+    "completion",
+    "text",
+    "columns",
+    "dpo",
+    "rft",
 ]
 Category = Literal[
     "chat", "instruction-following", "reasoning", "math", "code", "factuality", "safety"
@@ -31,6 +40,21 @@ class Split(Section):
     stratify: bool = Field(True, description="keep each label's fraction (rows with a label)")
 
 
+class Limits(Section):
+    """How much a source's files may ask of this machine before they are refused.
+
+    A small file can unpack to more than any disk holds; the limits on what is unpacked apply as it
+    is read, so that nothing has to fit in memory to be refused.
+    """
+
+    line_bytes: PositiveInt = Field(32 << 20, description="longest line; a longer one is set aside")
+    json_bytes: PositiveInt = Field(1 << 30, description="largest .json file, which is read whole")
+    unpacked_bytes: PositiveInt = Field(1 << 38, description="most bytes that one file unpacks to")
+    unpacked_ratio: PositiveFloat = Field(
+        300, description="most bytes unpacked for one byte stored, beyond the first 64 MiB"
+    )
+
+
 class _Rows(Section):
     """What every source that is read from storage shares."""
 
@@ -49,6 +73,7 @@ class _Rows(Section):
     )
     limit: PositiveInt | None = Field(None, description="take this many training rows, by seed")
     split: Split = Split()
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _columns_say_enough(self) -> "_Rows":

@@ -15,22 +15,47 @@ class Model(Section):
 
 
 CheckName = Literal[
-    "format", "empty", "alternation", "reserved_tokens", "control_characters",
-    "length", "missing_label", "duplicate", "label_conflict",
+    "format", "empty", "alternation", "first_user", "last_assistant", "reserved_tokens",
+    "control_characters", "length", "unknown_fields", "reasoning_place", "tool_place",
+    "tools_missing", "tool_unknown", "tool_id_twice", "tool_result_early", "tool_result_twice",
+    "tool_result_missing", "tool_name_twice", "tool_undescribed", "tool_untyped",
+    "pair_equal", "pair_empty", "pair_no_prompt", "reference_missing", "reference_answered",
+    "missing_label", "duplicate", "label_conflict",
+    "inconsistent_system", "inconsistent_tools", "inconsistent_reasoning", "row_count",
 ]  # fmt: skip
 
 CHECKS: tuple[CheckName, ...] = get_args(CheckName)
+
+Severity = Literal["report", "quarantine", "block"]
+Target = Literal["none", "bedrock", "nova-lite-2-sft", "nova-lite-2-rft", "nova-lite-2-job"]
 
 
 class Quality(Section):
     """Which findings count and what a source may lose before it is blocked."""
 
     checks: tuple[CheckName, ...] = CHECKS
+    severity: dict[CheckName, Severity] = Field(
+        default_factory=dict,
+        description="what a check's finding does, where it isn't its default: report (count it), "
+        "quarantine (set the rows aside) or block (the source)",
+    )
+    target: Target = Field("none", description="the service whose rules the rows must keep, too")
+    sanitise: bool = Field(
+        False, description="take reserved tokens out of texts instead of setting rows aside"
+    )
     on_fail: Literal["quarantine", "block"] = "quarantine"
     max_quarantine: float = Field(0.2, ge=0, le=1, description="above this share a source blocks")
     min_rows: PositiveInt = Field(1, description="fewer clean training rows block a source")
     max_chars: PositiveInt = Field(16_000, description="longest text of a row, in characters")
     expectations: str | None = Field(None, description="a Great Expectations suite of yours (JSON)")
+
+    @model_validator(mode="after")
+    def _severities_can_be(self) -> "Quality":
+        if self.severity.get("format") == "report":
+            raise ValueError("severity.format can't be 'report': such rows can't be used at all")
+        if self.severity.get("row_count") == "quarantine":
+            raise ValueError("severity.row_count is 'report' or 'block': it is about no single row")
+        return self
 
 
 class Size(Section):

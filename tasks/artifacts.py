@@ -34,7 +34,10 @@ class LocalModel(Receipt):
 
 
 class Snapshot(Receipt):
-    """A source as ingested: ``rows/*.parquet`` in the chat-row schema, and ``rejected.parquet``."""
+    """A source as ingested: ``rows/*.parquet`` in the chat-row schema, and ``rejected.parquet``.
+
+    ``formats`` says in a sentence which row format was taken and why, once for each way it was.
+    """
 
     name: str
     role: str
@@ -44,6 +47,7 @@ class Snapshot(Receipt):
     revision: str | None
     rows: int
     rejected: int
+    formats: tuple[str, ...] = ()
 
 
 class CleanSource(Receipt):

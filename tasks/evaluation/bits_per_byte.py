@@ -18,7 +18,7 @@ from tasks.inference.spans import Span
 from tasks.storage import digest_of
 from tasks.text.chat import IGNORED, Tokenizer, render
 from tasks.text.keyed import key_of, keyed_sample
-from tasks.text.rows import TEXT_ROLE, Message
+from tasks.text.rows import TEXT_ROLE, Message, is_plain
 
 
 class Held(NamedTuple):
@@ -137,7 +137,13 @@ def _plain(tokenizer: Tokenizer, text: str, limit: int) -> Measured:
 
 
 def _of_source(source: CleanSource, split: SplitName) -> list[Held]:
-    rows = pq.read_table(source.split(split), columns=["messages", "group"]).to_pylist()
+    rows = pq.read_table(source.split(split)).to_pylist()
+    other = next((row for row in rows if not is_plain(row)), None)
+    if other is not None:
+        raise EvaluationError(
+            "the row has tools, reasoning or a second answer, and bits per byte measures texts "
+            "alone.", where=other["origin"], fix="measure a source of plain conversations.",
+        )  # fmt: skip
     return [Held([Message(role=m["role"], content=m["content"]) for m in row["messages"]],
                  row["group"]) for row in rows]  # fmt: skip
 

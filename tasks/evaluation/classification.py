@@ -17,7 +17,7 @@ from tasks.inference.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.chat import Tokenizer, prompt_ids
 from tasks.text.keyed import key_of, keyed_sample
-from tasks.text.rows import Message
+from tasks.text.rows import Message, is_plain
 
 
 class Case(NamedTuple):
@@ -109,12 +109,18 @@ def _labels_seen(
 
 
 def _cases(suite: ClassificationSuite, file: Path) -> list[Case]:
-    rows = pq.read_table(file, columns=["messages", "group", "origin"]).to_pylist()
+    rows = pq.read_table(file).to_pylist()
     if not rows:
         raise EvaluationError(
             f"source '{suite.source}' has no {file.stem} rows.",
             where=f"evaluation.suites.{suite.name}.source",
             fix=f"give its split.{file.stem} a fraction or a path.",
+        )  # fmt: skip
+    other = next((row for row in rows if not is_plain(row)), None)
+    if other is not None:
+        raise EvaluationError(
+            "the row has tools, reasoning or a second answer, and a label is a text alone.",
+            where=other["origin"], fix="classify a source of prompts and labels.",
         )  # fmt: skip
     return [_case(suite, row["messages"], row["group"], row["origin"]) for row in rows]
 

@@ -2,12 +2,13 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from configs.sources import HubSource, StoredSource
 from tasks.artifacts import Snapshot
 from tasks.errors import SourceError
+from tasks.ingest.detect import choose
 from tasks.ingest.formats import Converter, Fields, converter_for
 from tasks.ingest.hub import hub_rows
 from tasks.ingest.paths import DataFile, identity, resolve
@@ -19,10 +20,11 @@ from tasks.text.rows import TEXT_ROLE, ChatRow, Message, row_id
 
 CODE = tuple(
     f"tasks.ingest.{module}"
-    for module in ("conversations", "formats", "hub", "ingest", "paths", "readers", "snapshot",
-                   "stores", "values")
+    for module in ("conversations", "converse", "detect", "fields", "formats", "hub", "ingest",
+                   "paths", "preferences", "readers", "records", "separated", "snapshot", "stores",
+                   "streams", "strict_json", "tables", "tool_use", "turns", "values")
 ) + ("tasks.text.rows",)  # fmt: skip
-_LOOKED_AT, _SEARCHED = 20, 1000
+_SEARCHED = 1000
 
 
 class _Part(NamedTuple):
@@ -52,11 +54,11 @@ def ingest(source: StoredSource) -> Snapshot:
         return known.model_copy(update=named)
     with building(folder) as aside:
         with SnapshotWriter(aside) as out:
-            for part in parts:
-                _write(source, part, out)
+            formats = [_write(source, part, out) for part in parts]
         revision = source.revision if isinstance(source, HubSource) else None
         receipt = Snapshot(path=folder, digest=out.digest, revision=revision, rows=out.rows,
-                           rejected=out.rejected, **named)  # fmt: skip
+                           rejected=out.rejected, formats=tuple(dict.fromkeys(formats)),
+                           **named)  # fmt: skip
         return commit(aside, receipt)
 
 
@@ -72,16 +74,17 @@ def _parts(source: StoredSource) -> list[_Part]:
 def _key(source: StoredSource, parts: list[_Part]) -> str:
     # The role decides whether an answer is a label; weights, limits and fractions decide nothing.
     fields = source.model_dump(include={"kind", "role", "format", "columns", "system"})
+    fields["line_bytes"] = source.limits.line_bytes
     if isinstance(source, HubSource):
         fields |= source.model_dump(include={"path", "revision", "subset", "hub_split"})
     content = [[p.split, [identity(f) for f in p.files or ()]] for p in parts]
     return stage_key("ingest", {"source": fields, "content": content}, *CODE)
 
 
-def _write(source: StoredSource, part: _Part, out: SnapshotWriter) -> None:
+def _write(source: StoredSource, part: _Part, out: SnapshotWriter) -> str:
     records = _records(source, part)
     start = list(itertools.islice(records, _SEARCHED))
-    good = [row for _, row in start if not isinstance(row, BadLine)][:_LOOKED_AT]
+    good = [row for _, row in start if not isinstance(row, BadLine)]
     if not good:
         raise _no_rows(part, start)
     convert = converter_for(source, good, part.path)
@@ -90,13 +93,14 @@ def _write(source: StoredSource, part: _Part, out: SnapshotWriter) -> None:
         _write_row(source, convert, (origin, row), part.split, out)
     if out.rows == written:
         raise _none_converts(part, convert, good[0])
+    return choose(source, good, part.path).sentence()
 
 
 def _records(source: StoredSource, part: _Part) -> Iterator[Record]:
     if part.files is None:
         assert isinstance(source, HubSource)
         return hub_rows(source)
-    return itertools.chain.from_iterable(read(f) for f in part.files if f.size)
+    return itertools.chain.from_iterable(read(f, source.limits) for f in part.files if f.size)
 
 
 def _write_row(
@@ -116,11 +120,16 @@ def _write_row(
 def _chat_row(source: StoredSource, fields: Fields, split: str | None, origin: str) -> ChatRow:
     label = fields.label
     if label is None and source.role == "domain" and "label" not in source.columns:
-        label = _answer(fields.messages)
+        label = _answer(fields)
     messages = _with_system(fields.messages, source.system)
-    _refuse_surrogates([*(m["content"] for m in messages), label, fields.group])
-    return {"row_id": row_id(messages), "messages": messages, "label": label,
-            "group": fields.group, "split": split, "origin": origin}  # fmt: skip
+    name = row_id(messages, fields.tools, fields.rejected, fields.reference)
+    row: ChatRow = {
+        "row_id": name, "messages": messages, "label": label, "group": fields.group,
+        "split": split, "origin": origin, "tools": fields.tools, "rejected": fields.rejected,
+        "reference": fields.reference, "extra": list(fields.extra) or None,
+    }  # fmt: skip
+    _refuse_surrogates(row)
+    return row
 
 
 def _with_system(messages: list[Message], system: str | None) -> list[Message]:
@@ -129,13 +138,20 @@ def _with_system(messages: list[Message], system: str | None) -> list[Message]:
     return [{"role": "system", "content": system}, *messages]
 
 
-def _answer(messages: list[Message]) -> str | None:
-    last = messages[-1]
-    return (last["content"].strip() or None) if last["role"] == "assistant" else None
+def _answer(fields: Fields) -> str | None:
+    last = fields.messages[-1]
+    # One answer of a pair is no label: the prompt has two.
+    if last["role"] != "assistant" or fields.rejected is not None:
+        return None
+    return last["content"].strip() or None
 
 
-def _refuse_surrogates(texts: Iterable[str | None]) -> None:
-    for text in texts:
+def _refuse_surrogates(row: ChatRow) -> None:
+    rejected = row.get("rejected")
+    said = [*row["messages"], *([rejected] if rejected else [])]
+    texts: list[Any] = [value for message in said for value in message.values()]
+    texts += [row["label"], row["group"], row.get("tools"), row.get("reference")]
+    for text in (*texts, *(row.get("extra") or ())):
         try:
             (text or "").encode()
         except UnicodeEncodeError as error:
@@ -143,7 +159,10 @@ def _refuse_surrogates(texts: Iterable[str | None]) -> None:
 
 
 def _raw(row: Any) -> str:
-    text = json.dumps(row, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(row, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return ascii(row)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -17,14 +17,15 @@ REJECTED_SCHEMA = pa.schema(
 
 
 class RowDigest:
-    """SHA-256 over the logical rows in order: row_id, label, group and split."""
+    """SHA-256 over the logical rows in order: row_id, label, group, split and unused fields."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def add(self, row: ChatRow) -> None:
         """Take in the next row."""
-        parts = [row["row_id"], row["label"], row["group"], row["split"]]
+        parts: list[Any] = [row["row_id"], row["label"], row["group"], row["split"]]
+        parts += [row["extra"]] if row.get("extra") else []
         self._hash.update((json.dumps(parts, separators=(",", ":")) + "\n").encode())
 
     def hex(self) -> str:

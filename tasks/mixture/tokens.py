@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.artifacts import CleanSource, LocalModel, TokenizedSource
+from tasks.errors import DataError
 from tasks.mixture.rows import write_rows
 from tasks.storage import building, commit, digest_of, find, home, stage_key
 from tasks.text.chat import Tokenizer, load_tokenizer, render
@@ -41,6 +42,9 @@ def tokenise(
         model: Its tokenizer and chat template render the rows.
         sequence_length: Longest row that is kept, in tokens.
         exclusions: Test item texts by suite name.
+
+    Raises:
+        DataError: A row is a pair or a question, which supervised fine-tuning has no use for.
     """
     key = stage_key("tokens", {
         "clean": clean.digest, "tokenizer": model.tokenizer_digest, "length": sequence_length,
@@ -71,12 +75,24 @@ def _kept(
         if overlaps:
             left_out[overlaps[0]] += 1
             continue
-        done = render(tokenizer, row["messages"])
+        _check_supervised(row)
+        done = render(tokenizer, row["messages"], row.get("tools"))
         if len(done.input_ids) > limit or not done.supervised:
             left_out["too_long" if done.supervised else "nothing_supervised"] += 1
             continue
         yield {"row_id": row["row_id"], "input_ids": done.input_ids, "labels": done.labels,
                "tokens": len(done.input_ids), "supervised_tokens": done.supervised}  # fmt: skip
+
+
+def _check_supervised(row: ChatRow) -> None:
+    kinds = {"rejected": "a pair (chosen and rejected)", "reference": "a question to be sampled"}
+    found = next((text for name, text in kinds.items() if row.get(name) is not None), None)
+    if found is not None:
+        raise DataError(
+            f"the row is {found}, and supervised fine-tuning learns from answers alone.",
+            where=row["origin"],
+            fix="train its source by the method it was made for, or give a source of answers.",
+        )
 
 
 def read_rows(path: Path) -> Iterator[ChatRow]:

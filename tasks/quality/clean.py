@@ -12,6 +12,8 @@ from configs.stages import Quality
 from tasks.artifacts import CleanSource, Snapshot
 from tasks.quality.frame import identities, read_rows
 from tasks.quality.report import examples, label_counts, lengths, write_quarantine
+from tasks.quality.sanitise import Sanitised, sanitise
+from tasks.quality.severity import row_count_problem, severity_of
 from tasks.quality.sorting import AnySource, Sorted, label_is_mapped, sort_rows
 from tasks.quality.verdict import Expected, Verdict, judge
 from tasks.storage import (
@@ -44,9 +46,12 @@ def clean(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) ->
     if known is not None:
         return known.model_copy(update=named)
     table, rejected = read_rows(snapshot.path), _read(snapshot.path / "rejected.parquet")
+    made = sanitise(table, quality.target) if quality.sanitise else Sanitised(table, 0, {})
+    table = made.table
     frame = identities(table)
     done = sort_rows(table, frame, (source, quality, seed))
     verdict = _verdict(snapshot, quality, (table, rejected), done)
+    verdict = verdict.model_copy(update={"sanitised": made.rows, "tokens": made.tokens})
     with building(folder) as aside:
         _write(aside, (table, rejected), done, verdict)
         receipt = CleanSource(
@@ -61,6 +66,7 @@ def _key(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) -> 
     own = quality.expectations
     return stage_key("quality", {
         "snapshot": [snapshot.digest, file_digest(snapshot.path / "rejected.parquet")],
+        "formats": snapshot.formats,
         "source": source.model_dump(mode="json", include={"name", "role", "split", "limit"}),
         "mapped": label_is_mapped(source),
         "quality": quality, "seed": seed,
@@ -91,10 +97,17 @@ def _verdict(
         limit=int(done.over.sum()), findings=findings, splits=splits,
         labels=label_counts(table, done.names, done.written()) if done.classes else {},
         lengths=lengths(table, done.written()),
-        examples=examples(table, rejected, done.flags),
+        examples=examples(table, rejected, done.flags | done.reported, quality.target),
         expectations=[Expected(name=o.name, severity=o.severity, success=o.success,
                                rows=len(o.rows)) for o in done.outcomes],
+        reported={name: int(flags.sum()) for name, flags in done.reported.items()},
+        notes=[*snapshot.formats, *_bounds(quality, splits["train"])],
     )  # fmt: skip
+
+
+def _bounds(quality: Quality, train: int) -> list[str]:
+    problem = row_count_problem(train, quality)
+    return [problem] if problem and severity_of("row_count", quality) == "report" else []
 
 
 def _write(folder: Path, tables: tuple[Any, Any], done: Sorted, verdict: Verdict) -> None:

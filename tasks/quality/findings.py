@@ -2,70 +2,88 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.stages import Quality
-from tasks.text.rows import TEXT_ROLE
+from tasks.quality.checks import consistency, pairs, reserved, structure, tools
+from tasks.quality.checks.flat import COLUMNS, Flags, Flat, as_bools, flatten
 
-Flags = npt.NDArray[np.bool_]
+__all__ = [
+    "CONTROL", "EXPLANATIONS", "Flags", "duplicates", "first_match", "label_conflicts",
+    "local_findings", "missing_labels",
+]  # fmt: skip
 
 EXPLANATIONS = {
     "format": "The row could not be read or converted, so it can't be used at all.",
-    "empty": "A message has no text, so there is nothing to learn from or to answer.",
-    "alternation": "Turns must go user, assistant, user, ... after an optional system message, "
-    "and end with the assistant.",
-    "reserved_tokens": "The text holds a chat control token, which would forge the turn it stands "
-    "in.",
+    **structure.EXPLANATIONS,
+    **reserved.EXPLANATIONS,
     "control_characters": "The text holds control characters or U+FFFD, the mark of a wrong "
     "encoding.",
     "length": "A text is longer than max_chars.",
+    **tools.EXPLANATIONS,
+    **pairs.EXPLANATIONS,
     "missing_label": "The source gives labels, but this row has none.",
     "duplicate": "Another row says the same but for case, spacing and punctuation; the first is "
     "kept.",
     "label_conflict": "Rows with the same prompt carry different labels, and nothing says which is "
     "right.",
     "overlaps_test": "The prompt is also a test or dev item's, which training on would give away.",
+    **consistency.EXPLANATIONS,
+    "row_count": "The source has fewer or more clean training rows than the target takes.",
 }
 """Check -> what it finds and why that matters, one sentence each."""
 
-RESERVED = (
-    r"<\|[A-Za-z0-9_]{1,40}\|>"  # ChatML, Llama 3, Phi, GPT: <|im_start|>, <|eot_id|>, ...
-    r"|</?s>|</?bos>|</?eos>|<unk>|<pad>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
-    r"|<｜[^｜<>]{1,40}｜>"  # DeepSeek writes its tokens with full-width bars
-)
 CONTROL = "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x{9f}\\x{fffd}]"
 
 
-class _Flat(NamedTuple):
-    """Messages of a batch of rows, one after the other."""
-
-    roles: Any
-    texts: Any
-    row: npt.NDArray[np.int64]
-    starts: npt.NDArray[np.int64]
-    rows: int
-
-    def rows_with(self, mask: Any) -> Flags:
-        """Return the rows of which any message is marked."""
-        hit = self.row[np.asarray(pc.fill_null(mask, True), dtype=bool)]
-        return np.bincount(hit, minlength=self.rows) > 0
-
-
 def local_findings(table: Any, quality: Quality) -> dict[str, Flags]:
-    """Return the checks that look at one row alone, of those the recipe asks for."""
-    asked = [name for name in _LOCAL if name in quality.checks]
-    flats = [_flat(b) for b in table.select(["messages"]).to_batches(max_chunksize=50_000)]
+    """Return the checks that look at one row alone, of those the recipe asks for.
+
+    Checks of tools, pairs, questions, reasoning and unused fields are made where a row has any.
+    """
+    batches = table.select(COLUMNS).to_batches(max_chunksize=50_000)
+    groups = _groups(table, quality)
+    parts = [_of_batch(flatten(batch), quality, groups) for batch in batches]
     none = np.zeros(0, dtype=bool)
-    return {
-        name: np.concatenate([none, *(_LOCAL[name](flat, quality) for flat in flats)])
-        for name in asked
-    }
+    names = parts[0] if parts else [name for name in _LOCAL if name in quality.checks]
+    return {name: np.concatenate([none, *(part[name] for part in parts)]) for name in names}
+
+
+_Check = Callable[[Flat, Quality], Flags]
+_Group = Callable[[Flat], dict[str, Flags]]
+
+
+def _of_batch(flat: Flat, quality: Quality, groups: list[_Group]) -> dict[str, Flags]:
+    found: dict[str, Flags] = {name: check(flat, quality) for name, check in _LOCAL.items()
+                               if name in quality.checks}  # fmt: skip
+    for group in groups:
+        found |= {n: flags for n, flags in group(flat).items() if n in quality.checks}
+    return found
+
+
+def _groups(table: Any, quality: Quality) -> list[_Group]:
+    """Return the checks that only some sources have anything for, and this one has."""
+    groups: list[_Group] = []
+    if tools.uses_tools(table):
+        groups.append(tools.tool_flags)
+    if table["rejected"].null_count < len(table):
+        groups.append(pairs.pair_flags)
+    if table["reference"].null_count < len(table):
+        needed = pairs.needs_reference(table, quality.target)
+        groups.append(lambda flat: pairs.question_flags(flat, needed=needed))
+    if table["extra"].null_count < len(table):
+        groups.append(lambda flat: {"unknown_fields": structure.unknown_fields(flat, quality)})
+    if pc.any(pc.is_valid(_message_field(table, "reasoning"))).as_py():
+        groups.append(lambda flat: {"reasoning_place": structure.reasoning_place(flat, quality)})
+    return groups
+
+
+def _message_field(table: Any, name: str) -> Any:
+    return pc.struct_field(pc.list_flatten(table["messages"]), name)
 
 
 def missing_labels(frame: pd.DataFrame, role: str) -> Flags:
@@ -96,62 +114,36 @@ def label_conflicts(frame: pd.DataFrame, sound: Flags) -> Flags:
     return found
 
 
-def _flat(batch: Any) -> _Flat:
-    lists = batch.column("messages")
-    messages = lists.flatten()
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0), dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(lengths) else lengths
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    return _Flat(messages.field("role"), messages.field("content"), row, starts, len(lengths))
+def _reserved(flat: Flat, quality: Quality) -> Flags:
+    return reserved.reserved_flags(flat, quality.target)
 
 
-def _empty(flat: _Flat, _: Quality) -> Flags:
-    blank = pc.equal(pc.utf8_trim_whitespace(flat.texts), "")
-    silent: Flags = np.bincount(flat.row, minlength=flat.rows) == 0
-    return flat.rows_with(blank) | silent
+def _control(flat: Flat, _: Quality) -> Flags:
+    return flat.matching(CONTROL)
 
 
-def _alternation(flat: _Flat, _: Quality) -> Flags:
-    roles = np.asarray(flat.roles.to_numpy(zero_copy_only=False), dtype=object)
-    position = np.arange(len(roles)) - flat.starts[flat.row]
-    led = np.zeros(flat.rows, dtype=np.int64)
-    led[flat.row[(position == 0) & (roles == "system")]] = 1
-    turn = position - led[flat.row]
-    wanted = np.where(turn < 0, "system", np.where(turn % 2 == 0, "user", "assistant"))
-    counts = np.bincount(flat.row, minlength=flat.rows)
-    unfinished = ((counts - led) % 2 == 1) | (counts - led == 0)
-    plain = np.zeros(flat.rows, dtype=bool)
-    plain[flat.row[roles == TEXT_ROLE]] = True
-    wrong: Flags = flat.rows_with(pa.array(roles != wanted)) | unfinished
-    exempt: Flags = plain & (counts == 1)
-    return wrong & ~exempt
+def _length(flat: Flat, quality: Quality) -> Flags:
+    found = np.zeros(flat.rows, dtype=bool)
+    for texts, row in flat.all_texts():
+        found[row[as_bools(pc.greater(pc.utf8_length(texts), quality.max_chars))]] = True
+    return found
 
 
-def _reserved(flat: _Flat, _: Quality) -> Flags:
-    return flat.rows_with(pc.match_substring_regex(flat.texts, RESERVED))
-
-
-def _control(flat: _Flat, _: Quality) -> Flags:
-    return flat.rows_with(pc.match_substring_regex(flat.texts, CONTROL))
-
-
-def _length(flat: _Flat, quality: Quality) -> Flags:
-    return flat.rows_with(pc.greater(pc.utf8_length(flat.texts), quality.max_chars))
-
-
-_LOCAL: dict[str, Callable[[_Flat, Quality], Flags]] = {
-    "empty": _empty,
-    "alternation": _alternation,
+_LOCAL: dict[str, _Check] = {
+    "empty": structure.empty,
+    "alternation": structure.alternation,
+    "first_user": structure.first_user,
+    "last_assistant": structure.last_assistant,
     "reserved_tokens": _reserved,
     "control_characters": _control,
     "length": _length,
 }
 
 
-def first_match(check: str, text: str) -> int:
+def first_match(check: str, text: str, target: str = "none") -> int:
     """Return where in a text a check's pattern first matches, so that an example can show it."""
     patterns = {
-        "reserved_tokens": RESERVED,
+        "reserved_tokens": reserved.pattern_of(target),
         "control_characters": r"[\x00-\x08\x0b-\x1f\x7f-\x9f�]",
     }
     found = re.search(patterns[check], text) if check in patterns else None

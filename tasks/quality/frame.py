@@ -1,6 +1,7 @@
 """A snapshot's rows as tables that checks can be computed on at once."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tasks.text.normal import normal
-from tasks.text.rows import ROW_SCHEMA, Message, full_text, prompt_text
+from tasks.text.rows import ROW_SCHEMA, Message, full_text, message_text, prompt_text
 
 
 def read_rows(snapshot: Path) -> Any:
@@ -29,7 +30,7 @@ def identities(table: Any) -> pd.DataFrame:
     columns = table.select(["row_id", "label", "group", "split"])
     # A column of nulls alone would otherwise lose that it holds text.
     frame: pd.DataFrame = columns.to_pandas(types_mapper=lambda _: pd.StringDtype("pyarrow"))
-    keys = [_keys(row["messages"]) for batch in _batches(table) for row in batch.to_pylist()]
+    keys = [_keys(row) for batch in _batches(table, _BESIDE) for row in batch.to_pylist()]
     frame["prompt_key"] = [prompt for prompt, _ in keys]
     frame["text_key"] = [text for _, text in keys]
     return frame
@@ -55,8 +56,11 @@ def texts(table: Any) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def _batches(table: Any) -> Any:
-    return table.select(["messages"]).to_batches(max_chunksize=10_000)
+_BESIDE = ("tools", "rejected", "reference")
+
+
+def _batches(table: Any, more: Sequence[str] = ()) -> Any:
+    return table.select(["messages", *more]).to_batches(max_chunksize=10_000)
 
 
 def _answer(messages: list[Message]) -> str:
@@ -64,16 +68,19 @@ def _answer(messages: list[Message]) -> str:
     return last["content"] if last and last["role"] == "assistant" else ""
 
 
-def _keys(messages: list[Message]) -> tuple[str, str]:
+def _keys(row: Mapping[str, Any]) -> tuple[str, str]:
+    messages: list[Message] = row["messages"]
     last = len(messages) - 1
     given = [m for i, m in enumerate(messages)
              if m["role"] != "system" and not (i == last and m["role"] == "assistant")]  # fmt: skip
-    return _key(given), _key(messages)
+    beside = [str(row[name]) for name in _BESIDE if row[name] is not None]
+    whole = [*messages, *(Message(role="", content=text) for text in beside)]
+    return _key(given), _key(whole)
 
 
 def _key(messages: list[Message]) -> str:
     # Joining normal forms of messages is the normal form of their join, and labels repeat.
-    text = " ".join(filter(None, (_normal(m["content"]) for m in messages)))
+    text = " ".join(filter(None, (_normal(message_text(m)) for m in messages)))
     # Texts without a single word (only signs) are told apart by what they are.
     text = text or full_text(messages).strip()
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

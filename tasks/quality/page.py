@@ -33,7 +33,7 @@ def verdict_table(clean: CleanSource) -> list[dict[str, str]]:
     verdict = load_verdict(clean)
     return [
         {"check": name, "rows": f"{rows:,}", "meaning": explanation(name)}
-        for name, rows in verdict.findings.items()
+        for name, rows in [*verdict.findings.items(), *verdict.reported.items()]
     ]
 
 

@@ -52,7 +52,9 @@ def _complete(table: Any) -> Any:
     return pa.Table.from_arrays(columns, schema=QUARANTINE_SCHEMA)
 
 
-def examples(table: Any, rejected: Any, flags: Mapping[str, Flags]) -> dict[str, list[Example]]:
+def examples(
+    table: Any, rejected: Any, flags: Mapping[str, Flags], target: str = "none"
+) -> dict[str, list[Example]]:
     """Return the first few rows that each check found, cut to the part that shows why."""
     shown = {
         "format": [
@@ -62,13 +64,15 @@ def examples(table: Any, rejected: Any, flags: Mapping[str, Flags]) -> dict[str,
     }
     for name, hit in flags.items():
         rows = table.take(np.flatnonzero(hit)[:EXAMPLES]).to_pylist()
-        shown[name] = [Example(origin=r["origin"], text=_excerpt(name, r)) for r in rows]
+        shown[name] = [Example(origin=r["origin"], text=_excerpt(name, r, target)) for r in rows]
     return {name: found for name, found in shown.items() if found}
 
 
-def _excerpt(check: str, row: Mapping[str, Any]) -> str:
+def _excerpt(check: str, row: Mapping[str, Any], target: str) -> str:
+    if check == "unknown_fields":
+        return "not used: " + ", ".join(row["extra"])
     text = full_text(row["messages"])
-    return _cut(text, first_match(check, text))
+    return _cut(text, first_match(check, text, target))
 
 
 def _cut(text: str, place: int) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from configs.sources import RehearsalSource, StoredSource
 from configs.stages import Quality
+from tasks.quality.checks.consistency import consistency_flags
 from tasks.quality.expectations import Outcome, validate
 from tasks.quality.findings import (
     Flags,
@@ -19,6 +20,7 @@ from tasks.quality.findings import (
 )
 from tasks.quality.frame import texts
 from tasks.quality.labels import are_classes
+from tasks.quality.severity import reported
 from tasks.quality.splits import assign, beyond_limit, overlapping
 from tasks.text.keyed import key_of
 
@@ -36,6 +38,7 @@ class Sorted(NamedTuple):
         over: Training rows beyond the source's limit; they are in no file.
         outcomes: Expectations of the user's own.
         classes: Whether the labels are classes.
+        reported: Check -> rows it found and left where they are.
     """
 
     flags: dict[str, Flags]
@@ -43,6 +46,7 @@ class Sorted(NamedTuple):
     over: Flags
     outcomes: list[Outcome]
     classes: bool
+    reported: dict[str, Flags] = {}
 
     def members(self, split: str) -> Flags:
         """Return the rows written to a split's file."""
@@ -86,11 +90,12 @@ def sort_rows(table: Any, frame: pd.DataFrame, settings: Settings) -> Sorted:
     source, quality, _ = settings
     classes = are_classes(frame["label"], mapped=label_is_mapped(source))
     flags = find_all(table, frame, (source, quality, classes))
+    left = {name: flags.pop(name) for name in reported(list(flags), quality)}
     outcomes = _judged(table, flags, quality)
     flags = _found(outcomes, len(frame))
     names, leaked, over = _divide(frame, ~any_of(flags, len(frame)), settings, classes)
     flags["overlaps_test"] = leaked
-    return Sorted(flags, names, over, [o for o in outcomes if o.own], classes)
+    return Sorted(flags, names, over, [o for o in outcomes if o.own], classes, left)
 
 
 def find_all(
@@ -104,12 +109,18 @@ def find_all(
     if "missing_label" in quality.checks:
         flags["missing_label"] = missing_labels(frame, source.role) if labelled else nothing
     # A row that is broken by itself neither stands for its copies nor contradicts anyone.
-    sound = ~any_of(flags, len(frame))
+    harmless = reported(list(flags), quality)
+    sound = ~any_of({n: f for n, f in flags.items() if n not in harmless}, len(frame))
     if "duplicate" in quality.checks:
         flags["duplicate"] = duplicates(frame, sound)
     if "label_conflict" in quality.checks:
         flags["label_conflict"] = label_conflicts(frame, sound) if classes else nothing
-    return flags
+    return flags | _uneven(table, quality)
+
+
+def _uneven(table: Any, quality: Quality) -> dict[str, Flags]:
+    found = consistency_flags(table)
+    return {name: flags for name, flags in found.items() if name in quality.checks and flags.any()}
 
 
 def any_of(flags: dict[str, Flags], rows: int) -> Flags:

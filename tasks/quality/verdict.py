@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from configs.stages import Quality
 from tasks.quality.expectations import Outcome
+from tasks.quality.severity import row_count_problem, severity_of
 
 Word = Literal["pass", "quarantine", "block"]
 
@@ -49,6 +50,10 @@ class Verdict(_Record):
         labels: Label -> split -> clean rows, where labels are classes.
         lengths: Histogram of the clean rows' texts, in characters.
         examples: Check -> a few of the rows it found.
+        reported: Check -> rows it found and left where they are.
+        sanitised: Rows whose texts were rid of reserved tokens.
+        tokens: Reserved token -> how often it was taken out or spelled apart.
+        notes: What else there is to know, a sentence each.
     """
 
     source: str
@@ -66,6 +71,10 @@ class Verdict(_Record):
     lengths: list[Bin]
     examples: dict[str, list[Example]]
     expectations: list[Expected]
+    reported: dict[str, int] = {}
+    sanitised: int = 0
+    tokens: dict[str, int] = {}
+    notes: list[str] = []
 
 
 def judge(
@@ -83,8 +92,10 @@ def judge(
     reason = (
         _own_failed(failed)
         or _blocked_by_choice(quality, found)
+        or _blocked_by_severity(quality, found)
         or _too_many(quality, counts, found)
         or _too_few(quality, counts["train"])
+        or _out_of_bounds(quality, counts["train"])
     )
     if reason:
         return "block", reason
@@ -104,6 +115,18 @@ def _blocked_by_choice(quality: Quality, found: Mapping[str, int]) -> str:
     if quality.on_fail != "block" or not found:
         return ""
     return f"on_fail is 'block', and the checks found rows: {_listed(found)}."
+
+
+def _blocked_by_severity(quality: Quality, found: Mapping[str, int]) -> str:
+    blocking = {n: rows for n, rows in found.items() if severity_of(n, quality) == "block"}
+    if not blocking:
+        return ""
+    return f"Checks of severity 'block' found rows: {_listed(blocking)}."
+
+
+def _out_of_bounds(quality: Quality, train: int) -> str:
+    blocks = severity_of("row_count", quality) == "block"
+    return row_count_problem(train, quality) if blocks else ""
 
 
 def _too_many(quality: Quality, counts: Mapping[str, int], found: Mapping[str, int]) -> str:

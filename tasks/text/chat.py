@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tasks.errors import DataError
 from tasks.text.rows import TEXT_ROLE, Message
+from tasks.text.turns import Turn, as_offered, as_turns, left_out
 
 Tokenizer = Any
 """A fast Hugging Face tokenizer; the library ships no usable type for it."""
@@ -35,21 +36,29 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
-def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> Rendered:
+def render(tokenizer: Tokenizer, messages: Sequence[Message], tools: str | None = None) -> Rendered:
     """Return the row's tokens, with loss on assistant turns (plain text: on everything).
 
     The template renders every prefix of the conversation; the span an assistant turn adds after
-    the generation prompt, its end-of-turn token included, is supervised. The whole text is
-    tokenised once, so that no token differs from what the model sees at inference.
+    the generation prompt, its tool calls and end-of-turn token included, is supervised; what a
+    tool gave back is not. The whole text is tokenised once, so that no token differs from what the
+    model sees at inference.
+
+    Args:
+        tokenizer: Its chat template renders the row.
+        messages: The row's.
+        tools: The row's, as JSON text.
 
     Raises:
-        DataError: The template does not keep earlier turns as they were, so spans are unknown.
+        DataError: The template does not keep earlier turns as they were, so spans are unknown; or
+            it refuses the turns, or leaves tools, tool calls or reasoning out.
     """
     if messages[0]["role"] == TEXT_ROLE:
         return _render_text(tokenizer, messages[0]["content"])
-    text = _template(tokenizer, messages)
-    spans = [_span(tokenizer, messages, i, text)
-             for i, m in enumerate(messages) if m["role"] == "assistant"]  # fmt: skip
+    talk = _Talk(tokenizer, as_turns(messages), as_offered(tools))
+    text = talk.text()
+    _check_whole(tokenizer, messages, tools, text)
+    spans = [talk.span(i, text) for i, m in enumerate(messages) if m["role"] == "assistant"]
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids: list[int] = encoded["input_ids"]
     labels = [
@@ -59,9 +68,12 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> Rendered:
     return Rendered(ids, labels)
 
 
-def prompt_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+def prompt_ids(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: str | None = None
+) -> list[int]:
     """Return the tokens of a prompt that ends where the assistant's answer begins."""
-    text = _template(tokenizer, messages, answer_next=True)
+    talk = _Talk(tokenizer, as_turns(messages), as_offered(tools))
+    text = talk.text(answer_next=True)
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
 
@@ -72,28 +84,57 @@ def _render_text(tokenizer: Tokenizer, text: str) -> Rendered:
     return Rendered(ids, list(ids))
 
 
-def _template(
-    tokenizer: Tokenizer, messages: Sequence[Message], *, answer_next: bool = False
-) -> str:
-    if not tokenizer.chat_template:
-        raise DataError(
-            "the model's tokenizer has no chat template, so chat rows can't be rendered.",
-            where=str(tokenizer.name_or_path),
-            fix="use an instruction-tuned model, or plain-text rows.",
-        )
-    return str(tokenizer.apply_chat_template(
-        list(messages), tokenize=False, add_generation_prompt=answer_next))  # fmt: skip
+class _Talk(NamedTuple):
+    """A conversation as a tokenizer's chat template takes it."""
+
+    tokenizer: Tokenizer
+    turns: list[Turn]
+    tools: list[Turn] | None
+
+    def text(self, turns: int | None = None, *, answer_next: bool = False) -> str:
+        """Return the first turns (or all) as the template writes them."""
+        if not self.tokenizer.chat_template:
+            raise DataError(
+                "the model's tokenizer has no chat template, so chat rows can't be rendered.",
+                where=str(self.tokenizer.name_or_path),
+                fix="use an instruction-tuned model, or plain-text rows.",
+            )
+        from jinja2.exceptions import TemplateError
+
+        offered = {} if self.tools is None else {"tools": self.tools}
+        try:
+            return str(self.tokenizer.apply_chat_template(
+                self.turns[:turns], tokenize=False, add_generation_prompt=answer_next, **offered
+            ))  # fmt: skip
+        except TemplateError as error:
+            raise DataError(
+                f"the chat template refuses the row's turns: {str(error).rstrip('.')}.",
+                where=str(self.tokenizer.name_or_path),
+                fix="leave such rows out, or use a model whose template takes them.",
+            ) from error
+
+    def span(self, turn: int, text: str) -> tuple[int, int]:
+        """Return where in the whole text an assistant's turn begins and ends."""
+        before = self.text(turn, answer_next=True) if turn else ""
+        through = self.text(turn + 1)
+        kept = text.startswith(before) and text.startswith(through)
+        if not (kept and len(through) > len(before)):
+            raise DataError(
+                "the chat template rewrites earlier turns, so the loss mask can't be placed.",
+                where=str(self.tokenizer.name_or_path),
+                fix="keep one assistant turn a row, or use a model whose template keeps its "
+                "prefixes.",
+            )
+        return len(before), len(before) + len(through[len(before) :].rstrip("\n"))
 
 
-def _span(
-    tokenizer: Tokenizer, messages: Sequence[Message], turn: int, text: str
-) -> tuple[int, int]:
-    before = _template(tokenizer, messages[:turn], answer_next=True) if turn else ""
-    through = _template(tokenizer, messages[: turn + 1])
-    if not (text.startswith(before) and text.startswith(through) and len(through) > len(before)):
+def _check_whole(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: str | None, text: str
+) -> None:
+    missing = left_out(messages, tools, text)
+    if missing:
         raise DataError(
-            "the chat template rewrites earlier turns, so the loss mask can't be placed.",
+            f"the chat template leaves out {missing}, so the model would not learn it.",
             where=str(tokenizer.name_or_path),
-            fix="keep one assistant turn a row, or use a model whose template keeps its prefixes.",
+            fix="leave such rows out, or use a model whose template writes them.",
         )
-    return len(before), len(before) + len(through[len(before) :].rstrip("\n"))

@@ -91,3 +91,9 @@ def test_an_answer_that_is_no_label_is_invalid_and_a_miss(
     assert (wrong.prediction, wrong.score, wrong.gold) == (None, 0.0, "other")
     assert [right.raw_output, wrong.raw_output] == said
     assert right.prompt_tokens == len(prompts[0])
+
+
+def test_a_row_that_is_more_than_texts_is_no_item(clean_source: Make, chat: Chat) -> None:
+    source = clean_source(test=[chat("a", "x"), chat("b", "y") | {"tools": "[]"}])
+    with pytest.raises(EvaluationError, match="a label is a text alone"):
+        classification_exam(suite(), source, "test", 17)

@@ -5,6 +5,7 @@ from pydantic import TypeAdapter
 
 from configs.sources import Source, StoredSource
 from tasks.errors import SourceError
+from tasks.ingest.detect import choose
 from tasks.ingest.formats import Fields, converter_for
 from tasks.ingest.problems import Unusable
 
@@ -82,8 +83,8 @@ def test_system_texts_come_first() -> None:
     [
         (_openai("hi", [{"type": "image_url", "image_url": {"url": "x"}}]), "image_url"),
         (_openai("hi", "yo", tools=[{"type": "function"}]), "tools"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "role 'tool'"),
-        ({"messages": [{"role": A, "content": None, "tool_calls": [{}]}]}, "tool_calls"),
+        ({"messages": [{"role": "ipython", "content": "x"}]}, "role 'ipython'"),
+        ({"messages": [{"role": A, "content": None, "tool_calls": [{}]}]}, "tool call has no name"),
         ({"messages": [{"role": A, "content": "x", "weight": 0}]}, "weight of 0"),
         ({"messages": []}, "'messages' is empty"),
         ({"messages": ["x"]}, "not an object"),
@@ -91,8 +92,8 @@ def test_system_texts_come_first() -> None:
         ({"schemaVersion": "bedrock-conversation-2024", "messages": [
             {"role": U, "content": [{"document": {"name": "x"}}]}]}, "'document'"),
         ({"schemaVersion": "bedrock-conversation-2024", "messages": [
-            {"role": U, "content": [{"toolResult": {}}, {"text": "x"}]}]}, "'toolResult'"),
-        ({"conversations": [{"from": "observation", "value": "x"}]}, "role 'observation'"),
+            {"role": A, "content": [{"toolResult": {}}, {"text": "x"}]}]}, "'toolResult'"),
+        ({"conversations": [{"from": "ipython", "value": "x"}]}, "role 'ipython'"),
         ({"conversations": [{"from": "human"}]}, "no 'value'"),
         ({"instruction": "x", "output": ["y"]}, "'output' is a list"),
     ],
@@ -152,3 +153,40 @@ def test_columns_that_no_format_has_are_an_error_with_an_example_mapping() -> No
 def test_columns_with_two_readings_are_not_guessed_at(row: dict[str, Any]) -> None:
     with pytest.raises(SourceError, match="read in two ways"):
         _convert(row)
+
+
+def test_the_format_is_what_most_rows_have_and_not_the_first() -> None:
+    rows = [{"text": "odd"}, *([_openai("hi", "yo")] * 3)]
+    choice = choose(_source(), rows, "x.jsonl")
+    assert (choice.format, choice.rows, choice.found) == ("messages", 4, {"messages": 3, "text": 1})
+    assert choice.sentence() == (
+        "Row format: messages, which 3 of the first 4 rows have. Others look like: 1 text."
+    )
+
+
+def test_a_format_that_the_recipe_names_is_taken_as_it_is() -> None:
+    choice = choose(_source(format="text"), [_openai("hi", "yo")], "x.jsonl")
+    assert choice.sentence() == "Row format: text, as the recipe says."
+
+
+def test_a_table_that_holds_two_formats_is_read_by_the_fields_that_are_not_null() -> None:
+    one = {**_openai("hi", "yo"), "instruction": None, "output": None}
+    two = {"messages": None, "instruction": "hi", "output": "yo"}
+    assert choose(_source(), [two, two, one], "x").found == {"alpaca": 2, "messages": 1}
+
+
+def test_fields_that_are_not_used_are_named() -> None:
+    row = _openai("hi", "yo", id=7, note=None)
+    row["messages"][1]["score"] = 1
+    assert _convert(row).extra == ("id", "messages.score")
+    assert _convert({"prompt": "hi", "completion": "yo", "stars": 3}).extra == ("stars",)
+    assert _convert({"a": "hi", "b": "yo", "c": 1},
+                    columns={"prompt": "a", "completion": "b"}).extra == ()  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [1_000, 3])
+def test_a_message_about_columns_stays_readable(columns: int) -> None:
+    row = {f"{i}" + "x" * 5_000: "y" for i in range(columns)}
+    with pytest.raises(SourceError) as error:
+        _convert(row)
+    assert len(error.value.message) < 2_000

@@ -11,7 +11,7 @@ from tasks.artifacts import Snapshot
 from tasks.errors import SourceError
 from tasks.ingest import snapshot as snapshot_module
 from tasks.ingest.ingest import ingest
-from tasks.text.rows import ROW_SCHEMA, row_id
+from tasks.text.rows import ROW_SCHEMA, given, row_id
 
 MAPPED = {"prompt": "Classify: {review}", "completion": "category", "label": "category"}
 
@@ -44,8 +44,9 @@ def reviews(tmp_path: Path, temper_home: Path) -> Path:
 def test_a_row_is_kept_with_identity_label_and_origin(reviews: Path) -> None:
     row = _rows(ingest(_source(reviews, columns=MAPPED)))[1]
     messages = [{"role": "user", "content": "Classify: r1"}, {"role": "assistant", "content": "b"}]
-    assert row == {"row_id": row_id(messages), "messages": messages, "label": "b",  # type: ignore[arg-type]
-                   "group": None, "split": None, "origin": "reviews.jsonl:2"}  # fmt: skip
+    assert [given(m) for m in row.pop("messages")] == messages
+    assert row == dict.fromkeys(ROW_SCHEMA.names[2:]) | {
+        "row_id": row_id(messages), "label": "b", "origin": "reviews.jsonl:2"}  # type: ignore[arg-type]  # fmt: skip
 
 
 def test_rows_that_cannot_be_used_are_kept_with_their_text_and_reason(reviews: Path) -> None:
@@ -201,3 +202,39 @@ def test_a_source_can_give_every_row_a_system_message(temper_home, tmp_path):
     (row,) = pq.read_table(ingest(source).path / "rows").to_pylist()
     assert [m["role"] for m in row["messages"]] == ["system", "user", "assistant"]
     assert row["messages"][0]["content"] == "Be brief."
+
+
+def test_the_snapshot_says_which_format_was_taken(reviews: Path, tmp_path: Path) -> None:
+    assert ingest(_source(reviews, columns=MAPPED)).formats == (
+        "Row format: columns, as the recipe says.",
+    )
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"prompt": "x", "completion": "y"}\n' * 3 + '{"text": "z"}\n')
+    made = ingest(_source(path))
+    assert made.formats == (
+        "Row format: completion, which 3 of the first 4 rows have. Others look like: 1 text.",
+    )
+    assert (made.rows, made.rejected) == (3, 1)
+    assert ingest(_source(path)).formats == made.formats
+
+
+def test_pairs_and_questions_are_kept_with_what_makes_them_so(
+    tmp_path: Path, temper_home: Path
+) -> None:
+    pairs, questions = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    pairs.write_text('{"prompt": "q", "chosen": "good", "rejected": "bad"}\n')
+    questions.write_text('{"messages": [{"role": "user", "content": "6*7?"}], '
+                         '"reference_answer": {"answer": 42}}\n')  # fmt: skip
+    (pair,) = _rows(ingest(_source(pairs)))
+    assert (given(pair["rejected"]), pair["label"]) == (
+        {"role": "assistant", "content": "bad"}, None)  # fmt: skip
+    (question,) = _rows(ingest(_source(questions)))
+    assert question["reference"] == '{"answer":42}'
+    assert pair["row_id"] != question["row_id"]
+
+
+@pytest.mark.shared_data
+def test_real_preference_data_is_read_whole(shared_data: Path, temper_home: Path) -> None:
+    made = ingest(_source(shared_data / "coconot" / "coconot_pref.jsonl.gz", role="general"))
+    assert made.rejected == 0
+    assert all(r["rejected"]["content"] for r in _rows(made))

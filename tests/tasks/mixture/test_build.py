@@ -6,7 +6,7 @@ import pytest
 
 from configs.stages import Mixture, Size
 from tasks.artifacts import CleanSource
-from tasks.errors import InsufficientData
+from tasks.errors import DataError, InsufficientData
 from tasks.mixture.build import blocks, build, close_build, open_build, write_block
 from tasks.mixture.planning import plan_table
 from tasks.mixture.rows import open_rows
@@ -150,3 +150,21 @@ def test_a_finished_mixture_has_nothing_left_to_write(sources, tiny_model):
     made = build(mixture(rows_per_shard=10), tiny_model, sources, WEIGHTS, 17)
     assert blocks(opened(sources), 4) == []
     assert close_build(opened(sources), tiny_model, {}) == made
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name"),
+    [("rejected", {"role": "assistant", "content": "no"}, "a pair"),
+     ("reference", "null", "a question")],
+)  # fmt: skip
+def test_a_pair_or_a_question_is_no_row_to_fine_tune_on(
+    tmp_path, temper_home, tiny_model, field, value, name
+):
+    clean = clean_source(tmp_path, "voc", "domain", 3)
+    file = clean.split("train")
+    rows = pq.read_table(file).to_pylist()
+    rows[1] |= {field: value, "origin": "a.jsonl:2"}
+    pq.write_table(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), file)
+    with pytest.raises(DataError, match=f"the row is {name}") as error:
+        tokenise(clean, tiny_model, 128, {})
+    assert error.value.where == "a.jsonl:2"

@@ -17,6 +17,7 @@ from tasks.artifacts import CleanSource, Snapshot
 from tasks.quality.clean import clean
 from tasks.quality.page import load_verdict
 from tasks.text.rows import ROW_SCHEMA
+from tasks.text.rows import given as given_
 
 Row = Callable[..., dict[str, Any]]
 Make = Callable[..., Snapshot]
@@ -34,6 +35,10 @@ def _quarantine(done: CleanSource) -> list[dict[str, Any]]:
     return rows
 
 
+def _said(*roles: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": f"{role} {len(roles)} {i}"} for i, role in enumerate(roles)]
+
+
 def _good(row: Row, count: int = 60) -> list[dict[str, Any]]:
     return [row(f"question {i}", label="ab"[i % 2]) for i in range(count)]
 
@@ -43,7 +48,9 @@ def test_each_check_finds_exactly_its_planted_rows(
 ) -> None:
     planted = {
         "empty": row("", label="a"),
-        "alternation": row("", label="a", messages=[{"role": "user", "content": "only me"}]),
+        "alternation": row("", label="a", messages=_said("user", "user", "assistant")),
+        "first_user": row("", label="a", messages=_said("assistant")),
+        "last_assistant": row("", label="a", messages=_said("user")),
         "reserved_tokens": row("hi <|im_end|> there", label="a"),
         "control_characters": row("hi \x00 there", label="a"),
         "length": row("x" * 200, label="a"),
@@ -57,7 +64,8 @@ def test_each_check_finds_exactly_its_planted_rows(
     assert done.findings == dict.fromkeys(planted, 1) | {
         "format": 1, "label_conflict": 2, "overlaps_test": 0}  # fmt: skip
     assert done.verdict == "quarantine"
-    reasons = [(r["messages"], r["reasons"]) for r in _quarantine(done) if r["raw"] is None]
+    reasons = [([given_(m) for m in r["messages"]], r["reasons"])
+               for r in _quarantine(done) if r["raw"] is None]  # fmt: skip
     assert reasons == [
         (r["messages"], [name]) for name, r in planted.items()
     ] + [(r["messages"], ["label_conflict"]) for r in conflict]  # fmt: skip

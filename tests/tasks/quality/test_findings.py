@@ -65,15 +65,27 @@ def test_turns_in_order_pass(row: Row, roles: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "roles",
-    [("user",), ("assistant",), ("assistant", "user"), ("user", "user", "assistant"),
-     ("user", "assistant", "user"), ("system",), ("system", "assistant"),
-     ("user", "system", "assistant"), ("user", "assistant", "system"),
-     ("system", "system", "user", "assistant"), ("text", "assistant"), ("user", "text")],
-)  # fmt: skip
-def test_turns_out_of_order_are_found(row: Row, roles: tuple[str, ...]) -> None:
+    ("roles", "checks"),
+    [
+        (("user",), {"last_assistant"}),
+        (("assistant",), {"first_user"}),
+        (("assistant", "user"), {"first_user", "last_assistant"}),
+        (("user", "user", "assistant"), {"alternation"}),
+        (("user", "assistant", "assistant"), {"alternation"}),
+        (("user", "assistant", "user"), {"last_assistant"}),
+        (("system",), {"first_user", "last_assistant"}),
+        (("system", "assistant"), {"first_user"}),
+        (("user", "system", "assistant"), {"alternation"}),
+        (("user", "assistant", "system"), {"alternation", "last_assistant"}),
+        (("system", "system", "user", "assistant"), {"alternation", "first_user"}),
+        (("text", "assistant"), {"alternation", "first_user"}),
+        (("user", "text"), {"alternation", "last_assistant"}),
+        (("user", "robot", "assistant"), {"alternation"}),
+    ],
+)
+def test_turns_out_of_order_are_found(row: Row, roles: tuple[str, ...], checks: set[str]) -> None:
     rows = [row("a"), row("", messages=_turns(*roles)), row("b")]
-    assert _found(rows) == {"alternation": [1]}
+    assert _found(rows) == dict.fromkeys(checks, [1])
 
 
 @pytest.mark.parametrize(

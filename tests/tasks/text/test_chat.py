@@ -58,3 +58,62 @@ def test_a_model_without_a_template_is_named(tiny_model):
     tokenizer.chat_template = None
     with pytest.raises(DataError, match="no chat template"):
         render(tokenizer, TALK)
+
+
+WEATHER = '[{"name":"weather","description":"x","parameters":{"type":"object","properties":{}}}]'
+USE = [
+    {"role": "user", "content": "what is it?"},
+    {"role": "assistant", "content": "", "reasoning": None, "tool_call_id": None,
+     "tool_calls": '[{"id":"c1","name":"weather","arguments":{"a":1}}]'},
+    {"role": "tool", "content": "rain", "tool_call_id": "c1"},
+    {"role": "assistant", "content": "It is 3.", "reasoning": "so I answer"},
+]  # fmt: skip
+TOOLS = (
+    "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}"
+    "{% for m in messages %}<|{{ m.role }}|>\n"
+    "{% if m.reasoning_content is defined %}[{{ m.reasoning_content }}]{% endif %}{{ m.content }}"
+    "{% if m.tool_calls is defined %}{% for c in m.tool_calls %}"
+    "{{ c.function.name }}({{ c.function.arguments | tojson }}){% endfor %}{% endif %}"
+    "{% if m.tool_call_id is defined %} of {{ m.tool_call_id }}{% endif %}<eos>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+
+
+@pytest.fixture
+def able(tiny_model):
+    """The tiny tokenizer with a template that knows tools and reasoning."""
+    tokenizer = load_tokenizer(tiny_model.path)
+    tokenizer.chat_template = TOOLS
+    return tokenizer
+
+
+def test_tool_calls_carry_loss_and_results_do_not(able):
+    done = render(able, USE, WEATHER)
+    trained = able.decode([i for i, label in zip(*done, strict=True) if label != IGNORED])
+    assert trained == 'weather({"a": 1})<eos>[so I answer]It is 3.<eos>'
+    whole = able.decode(done.input_ids)
+    assert whole.startswith('{"type": "function", "function": {"name": "weather"')
+    assert "<|tool|>\nrain of c1<eos>" in whole
+
+
+def test_a_prompt_offers_the_tools(able):
+    text = able.decode(prompt_ids(able, USE[:1], WEATHER))
+    assert text.startswith('{"type": "function"')
+    assert text.endswith("<|assistant|>\n")
+
+
+@pytest.mark.parametrize(
+    ("messages", "tools", "missing"),
+    [(USE[:1], WEATHER, "the tools"), (USE[:2], None, "tool calls"),
+     ([USE[0], USE[3]], None, "reasoning")],
+)  # fmt: skip
+def test_what_a_template_leaves_out_is_an_error_and_not_lost(tokenizer, messages, tools, missing):
+    with pytest.raises(DataError, match=f"leaves out .*{missing}"):
+        render(tokenizer, messages, tools)
+
+
+def test_turns_that_a_template_refuses_are_an_error(tiny_model):
+    tokenizer = load_tokenizer(tiny_model.path)
+    tokenizer.chat_template = "{{ raise_exception('only users speak') }}"
+    with pytest.raises(DataError, match="refuses the row's turns: only users speak"):
+        render(tokenizer, TALK)

@@ -1,0 +1,42 @@
+"""A converted row, and the fields that a conversion did not use."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from tasks.ingest.values import Row
+from tasks.text.rows import Message
+
+_SHOWN = 64
+
+
+class Fields(NamedTuple):
+    """What a row says: its messages, and what its own columns give beside them.
+
+    ``tools``, ``rejected`` and ``reference`` are as :class:`tasks.text.rows.ChatRow` has them;
+    ``extra`` names the row's fields that were not used.
+    """
+
+    messages: list[Message]
+    label: str | None = None
+    group: str | None = None
+    tools: str | None = None
+    rejected: Message | None = None
+    reference: str | None = None
+    extra: tuple[str, ...] = ()
+
+
+Converter = Callable[[Row], Fields]
+
+
+def unused(given: Mapping[str, Any], used: Collection[str], where: str = "") -> list[str]:
+    """Return the names of fields that hold something and were not used, prefixed by ``where``."""
+    # Parquet gives every row every field of any row, null where it has none.
+    return [f"{where}{name}"[:_SHOWN] for name, value in given.items()
+            if name not in used and value is not None]  # fmt: skip
+
+
+def unused_in(
+    parts: Iterable[Mapping[str, Any]], used: Collection[str], where: str
+) -> list[str]:  # fmt: skip
+    """Return those of several objects, each name once."""
+    return list(dict.fromkeys(name for part in parts for name in unused(part, used, where)))

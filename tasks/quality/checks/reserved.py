@@ -1,0 +1,58 @@
+"""Tokens that texts may not hold, since they would forge a turn: finding and taking out."""
+
+import re
+from collections import Counter
+
+from tasks.quality.checks.flat import Flags, Flat
+
+EXPLANATIONS = {
+    "reserved_tokens": "The text holds a chat control token, which would forge the turn it stands "
+    "in.",
+}
+
+RESERVED = (
+    r"<\|[A-Za-z0-9_]{1,40}\|>"  # ChatML, Llama 3, Phi, GPT: <|im_start|>, <|eot_id|>, ...
+    r"|</?s>|</?bos>|</?eos>|<unk>|<pad>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
+    r"|<｜[^｜<>]{1,40}｜>"  # DeepSeek writes its tokens with full-width bars
+)
+NOVA_WORDS = r"(?:System|SYSTEM|User|USER|Bot|BOT|Assistant|ASSISTANT|Thought):"
+NOVA_SIGNS = r"\[EOS\]|<image>|<video>|<unk>"
+"""What Amazon Nova's fine-tuning refuses in a text, case for case (its SDK's validator)."""
+
+
+def pattern_of(target: str) -> str:
+    """Return the pattern of the tokens that a target reserves, chat control tokens included."""
+    return RESERVED if target == "none" else f"{RESERVED}|{NOVA_SIGNS}|{NOVA_WORDS}"
+
+
+def reserved_flags(flat: Flat, target: str) -> Flags:
+    """Return the rows any text of which holds a reserved token."""
+    return flat.matching(pattern_of(target))
+
+
+class Sanitiser:
+    """Takes a target's reserved tokens out of texts and counts them.
+
+    A space parts a word from its colon (``User :``), every other token goes. What is left is
+    looked at again, since two halves may meet.
+
+    Attributes:
+        counts: Token -> how often it was found.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.counts: Counter[str] = Counter()
+        self._signs = re.compile(f"{RESERVED}|{NOVA_SIGNS}" if target != "none" else RESERVED)
+        self._words = re.compile(NOVA_WORDS) if target != "none" else None
+
+    def clean(self, text: str) -> str:
+        """Return a text without reserved tokens."""
+        found = self._signs.findall(text)
+        while found:
+            self.counts.update(found)
+            text = self._signs.sub("", text)
+            found = self._signs.findall(text)
+        if self._words is not None:
+            self.counts.update(self._words.findall(text))
+            text = self._words.sub(lambda word: f"{word[0][:-1]} :", text)
+        return text
