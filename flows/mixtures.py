@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from tasks.artifacts import MixtureReceipt
 from tasks.errors import DataError
 from tasks.storage import MANIFEST, find, home, load
@@ -22,7 +24,7 @@ def find_mixture(name: str, overrides: Sequence[str]) -> MixtureReceipt:
         RecipeError: It is a recipe, and a wrong one.
     """
     if (Path(name) / MANIFEST).is_file():
-        return load(Path(name).resolve(), MixtureReceipt)
+        return _in_folder(Path(name).resolve())
     if re.fullmatch(r"[0-9a-f]{8,64}", name):
         return _by_digest(name)
     from configs.loading import load_recipe
@@ -30,6 +32,14 @@ def find_mixture(name: str, overrides: Sequence[str]) -> MixtureReceipt:
 
     recipe = load_recipe(name, overrides)
     return data.mix(recipe, data.all_data(recipe))
+
+
+def _in_folder(folder: Path) -> MixtureReceipt:
+    try:
+        return load(folder, MixtureReceipt)
+    except ValidationError as error:
+        raise DataError("the folder holds something else than a mixture.", where=str(folder),
+                        fix="name a folder that `temper mix` made.") from error  # fmt: skip
 
 
 def _by_digest(digest: str) -> MixtureReceipt:

@@ -66,18 +66,21 @@ class ByText:
         texts = lists.flatten().field("content")
         # Only ASCII is sure to keep its letters in normal form; all else is looked at in full.
         foreign = pc.not_equal(pc.binary_length(texts), pc.utf8_length(texts))
-        has_word = pc.match_substring(texts, self._word, ignore_case=True)
+        has_word = pc.match_substring(pc.ascii_lower(texts), self._word)
         hits = np.asarray(pc.fill_null(pc.or_(foreign, has_word), False), dtype=bool)
         rows = np.asarray(pc.list_parent_indices(lists))[hits]
         return pa.array(np.bincount(rows, minlength=len(lists)) > 0)
 
     def _says(self, messages: Sequence[Any]) -> bool:
-        texts = [full_text(messages), prompt_text(messages), *(m["content"] for m in messages)]
         if not self._wanted:  # a text of signs alone is compared as it is
+            texts = [full_text(messages), prompt_text(messages), *(m["content"] for m in messages)]
             return any(text.strip() == self._text for text in texts)
+        parts = [normal(m["content"]) for m in messages]
+        # Joining normal forms of messages is the normal form of their join.
+        whole = " ".join(filter(None, parts))
         if self._contains:
-            return self._within(normal(texts[0]))
-        return any(normal(text) == self._wanted for text in texts)
+            return self._within(whole)
+        return self._wanted in (whole, normal(prompt_text(messages)), *parts)
 
     def _within(self, text: str) -> bool:
         return f" {self._wanted} " in f" {text} "

@@ -50,10 +50,13 @@ def test_what_can_not_be_exported_gets_one_paragraph(
     temper: Any, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "x").touch()
-    full, gone = temper.each([["export", folder, "--out", tmp_path, "--json"],
-                              ["export", "0123456789ab", "--out", tmp_path / "o", "--json"]
-                              ])  # fmt: skip
-    assert (full.code, gone.code) == (2, 2)
+    other = folder.parents[1] / "clean"
+    full, gone, wrong = temper.each([["export", folder, "--out", tmp_path, "--json"],
+                                     ["export", "0123456789ab", "--out", tmp_path / "o", "--json"],
+                                     ["export", next(other.iterdir()), "--out", tmp_path / "o",
+                                      "--json"]])  # fmt: skip
+    assert (full.code, gone.code, wrong.code) == (2, 2, 2)
+    assert "something else than a mixture" in wrong.json["error"]["message"]
     assert "not empty" in full.json["error"]["message"]
     assert "no such mixture" in gone.json["error"]["message"]
 
