@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,6 +93,45 @@ def compare(
 ) -> None:
     """Compare the candidates of two runs, paired by item."""
     _answer("compare", json_, a, b)
+
+
+class Format(StrEnum):
+    """What other trainers read."""
+
+    openai = "openai"
+    converse = "converse"
+    alpaca = "alpaca"
+
+
+@app.command()
+def export(
+    mixture: Annotated[str, typer.Argument(help="a mixture's folder or digest, or a recipe")],
+    out: Annotated[Path, typer.Option("--out", help="a new folder to write to")],
+    form: Annotated[Format, typer.Option("--format", help="of the rows")] = Format.openai,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="refuse when the format can't hold a row")
+    ] = False,
+    croissant: Annotated[
+        bool, typer.Option("--croissant", help="also write Croissant metadata")
+    ] = False,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Write a mixture as JSONL for other trainers, with its data card."""
+    _answer("export", json_, mixture, set_ or [], (form.value, out, strict, croissant))
+
+
+@app.command()
+def trace(
+    row: Annotated[str | None, typer.Option("--row", help="the row's text, or a message")] = None,
+    row_id: Annotated[str | None, typer.Option("--row-id", help="the row's id")] = None,
+    contains: Annotated[
+        bool, typer.Option("--contains", help="with --row: also rows it is part of")
+    ] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Say which data, mixtures and checkpoints hold a row, for a request to erase it."""
+    _answer("trace", json_, row, row_id, contains)
 
 
 @app.command()

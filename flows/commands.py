@@ -121,6 +121,31 @@ def compare(a: str, b: str) -> Answer:
                    "metrics": [r.model_dump(mode="json") for r in rows]}, rows)  # fmt: skip
 
 
+def export(
+    mixture: str, overrides: Sequence[str], wish: tuple[Any, Path, bool, bool]
+) -> Answer:  # fmt: skip
+    """Export a mixture; ``wish`` is format, folder, strict and croissant."""
+    from flows.mixtures import find_mixture
+    from tasks.mixture.export import Wish
+    from tasks.mixture.export import export as export_rows
+
+    made = export_rows(find_mixture(mixture, overrides), Wish(*wish))
+    return Answer({"folder": str(made.path), **made.model_dump(mode="json", exclude={"path"})},
+                  made)  # fmt: skip
+
+
+def trace(row: str | None, row_id: str | None, contains: bool) -> Answer:
+    """Look for a row in everything that is stored."""
+    from tasks.tracking.rows import ById, ByText
+    from tasks.tracking.trace import trace as trace_row
+
+    if (row is None) == (row_id is None) or (row is not None and not row.strip()):
+        raise DataError("one row has to be named.", where="temper trace",
+                        fix="give either --row with its text or --row-id.")  # fmt: skip
+    found = trace_row(ById(row_id) if row_id else ByText(row or "", contains=contains))
+    return Answer(found.model_dump(mode="json"), found)
+
+
 def doctor() -> Answer:
     """Look at this machine."""
     from flows.doctor import examine

@@ -31,7 +31,7 @@ def answer(command: str, found: Answer, as_json: bool) -> None:
         return
     views: dict[str, Callable[[Any], None]] = {
         "run": _run, "plan": _plan, "check": _check, "compare": _compare, "doctor": _doctor,
-        "evaluate": _evaluate,
+        "evaluate": _evaluate, "export": _export, "trace": _trace,
     }  # fmt: skip
     views.get(command, lambda _: out.print_json(json.dumps(found.json, default=str)))(found.shown)
 
@@ -146,6 +146,23 @@ def _compare(found: Any) -> None:
     rows = [[r.metric, f"{r.a:.4f}", f"{r.b:.4f}", f"{r.difference:+.4f}",
              f"{r.low:+.4f} to {r.high:+.4f}", str(r.n)] for r in found]  # fmt: skip
     table("b against a", ["metric", "a", "b", "difference", "95 % interval", "n"], rows)
+
+
+def _export(found: Any) -> None:
+    out.print(f"{found.rows:,} rows in format {found.format}: {found.path}",
+              markup=False, soft_wrap=True)  # fmt: skip
+    for reason, rows in sorted(found.left_out.items()):
+        out.print(f"left out: {rows:,} rows ({reason}), named in left-out.jsonl", markup=False)
+
+
+def _trace(found: Any) -> None:
+    table("trace", ["holds it", "name", "where in it", "rows", "folder"],
+          [[h.stage, h.name, h.place[:12], f"{h.count:,}", str(h.path)]
+           for h in found.holdings])  # fmt: skip
+    if not found.holdings:
+        out.print("Nothing stored here says exactly this; --contains finds longer rows, too.")
+    for path in found.unknown:
+        out.print(f"can't be told, its mixture is gone: {path}", markup=False, soft_wrap=True)
 
 
 def _doctor(found: Any) -> None:

@@ -21,7 +21,10 @@ from pair import Benchmark
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
-MODULES = {"plan": "plan", "plan_24": "plan", "plan_tokens": "plan", "build": "build"}
+MODULES = {
+    "plan": "plan", "plan_24": "plan", "plan_tokens": "plan", "build": "build", "pack": "pack",
+    "resume": "resume",
+}  # fmt: skip
 """Benchmark -> the module beside this one that has a function of its name."""
 
 

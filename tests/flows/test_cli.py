@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 HEAVY = {"torch", "mlflow", "great_expectations", "sagemaker", "prefect", "transformers"}
-COMMANDS = ("run", "plan", "check", "mix", "train", "evaluate", "compare", "doctor")
+COMMANDS = ("run", "plan", "check", "mix", "train", "evaluate", "compare", "export", "trace",
+            "doctor")  # fmt: skip
 Fields = dict[str, Any]
 
 

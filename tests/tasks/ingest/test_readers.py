@@ -137,6 +137,7 @@ def test_a_csv_field_of_any_length_does_not_stop_the_file(tmp_path: Path) -> Non
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 1000)[:-20]),
         ("b.jsonl.gz", b"plain"),
     ],
+    ids=["parquet", "arrow", "json", "json cut short", "gzip cut short", "no gzip"],
 )
 def test_a_damaged_file_is_one_readable_error(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name

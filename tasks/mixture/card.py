@@ -1,0 +1,97 @@
+"""A mixture's data card: what is in it and where that is from, as Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Lock = Mapping[str, Any]
+
+
+def data_card(lock: Lock, form: str, rows: int, left_out: Mapping[str, int]) -> str:
+    """Return the card of an exported mixture.
+
+    Args:
+        lock: ``mixture.lock.json``.
+        form: The export's format.
+        rows: Rows written.
+        left_out: Reason -> rows that the format can't hold.
+    """
+    sources: list[Lock] = lock["sources"]
+    parts = [f"# Training mixture {lock['mixture_digest'][:12]}", intended_use(lock),
+             "## Sources", _sources(sources), "## Shares", _shares(sources, lock["unit"]),
+             "## What was left out", _filters(sources), "## This export",
+             _export(form, rows, left_out), "## Digests", _digests(lock)]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def intended_use(lock: Lock) -> str:
+    """Return what the mixture is for and what it is not for, as one paragraph."""
+    names = {role: [s["name"] for s in lock["sources"] if s["role"] == role]
+             for role in ("domain", "general")}  # fmt: skip
+    text = ("For supervised fine-tuning of a language model, with loss on the assistant's turns: "
+            f"{_listed(names['domain'])} to specialise it")  # fmt: skip
+    if names["general"]:
+        text += f", {_listed(names['general'])} so that it keeps what it knew"
+    suites = lock["mixture"]["exclude_overlap_with"]
+    known = "rows that overlap with tests are not left out"
+    if suites:
+        known = f"only rows that overlap with items of {_listed(suites)} are left out"
+    return f"{text}. Not for evaluation: {known}."
+
+
+def licences(lock: Lock) -> list[str]:
+    """Return the licences of the sources, each once; ``unknown`` where none is given."""
+    return sorted({s["licence"] or "unknown" for s in lock["sources"]})
+
+
+def _sources(sources: Sequence[Lock]) -> str:
+    head = ["source", "role", "category", "licence", "from", "revision", "digest"]
+    return _table(head, [[s["name"], s["role"], s["category"], s["licence"] or "unknown", s["uri"],
+                          s["revision"], s["clean_digest"][:12]] for s in sources])  # fmt: skip
+
+
+def _shares(sources: Sequence[Lock], unit: str) -> str:
+    head = ["source", "weight", f"share of {unit} asked", "got", "rows", "tokens",
+            "supervised tokens", "epochs"]  # fmt: skip
+    return _table(head, [[s["name"], f"{s['weight']:g}", f"{s['share']:.4f}",
+                          f"{s['share_got'][unit]:.4f}", f"{s['rows']:,}", f"{s['tokens']:,}",
+                          f"{s['supervised_tokens']:,}", f"{s['epochs']:.2f}"]
+                         for s in sources])  # fmt: skip
+
+
+def _filters(sources: Sequence[Lock]) -> str:
+    lines = []
+    for source in sources:
+        found = {**source["findings"], **source["left_out"]}
+        counts = ", ".join(f"{name} {count:,}" for name, count in found.items() if count)
+        lines.append([source["name"], f"{source['rows_in']:,}", counts or "none",
+                      f"{source['rows_available']:,}"])  # fmt: skip
+    head = ["source", "rows in", "found or left out, by reason", "rows to draw from"]
+    return _table(head, lines) + (
+        "\n\nRows may be found for several reasons; development and test rows are not drawn from."
+    )
+
+
+def _export(form: str, rows: int, left_out: Mapping[str, int]) -> str:
+    text = f"{rows:,} rows in plan order, format `{form}`."
+    if left_out:
+        counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(left_out.items()))
+        text += f" The format can't hold {sum(left_out.values()):,} more ({counts}); each is named."
+    return text
+
+
+def _digests(lock: Lock) -> str:
+    names = ("mixture_digest", "plan_digest", "code_digest", "tokenizer_digest", "seed")
+    return _table(["what", "value"], [[name, lock[name]] for name in names])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,61 @@
+"""Chat rows as other trainers read them: one JSON object a line."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from tasks.text.rows import TEXT_ROLE, Message
+
+FormatName = Literal["openai", "converse", "alpaca"]
+Converter = Callable[[Sequence[Message]], dict[str, Any]]
+
+
+class NotHeld(Exception):
+    """A format has no place for something a row has; the message names it in one word."""
+
+
+def openai(messages: Sequence[Message]) -> dict[str, Any]:
+    """Return ``{"messages": [{"role", "content"}, ...]}``."""
+    _refuse_plain(messages)
+    return {"messages": [{"role": m["role"], "content": m["content"]} for m in messages]}
+
+
+def converse(messages: Sequence[Message]) -> dict[str, Any]:
+    """Return a Bedrock conversation (``bedrock-conversation-2024``), the system text beside it."""
+    _refuse_plain(messages)
+    system, turns = _apart(messages)
+    if [m["role"] for m in turns] != ["user", "assistant"] * (len(turns) // 2) or not turns:
+        raise NotHeld("turn_order")
+    row: dict[str, Any] = {"schemaVersion": "bedrock-conversation-2024"}
+    if system is not None:
+        row["system"] = [{"text": system}]
+    return row | {"messages": [{"role": m["role"], "content": [{"text": m["content"]}]}
+                               for m in turns]}  # fmt: skip
+
+
+def alpaca(messages: Sequence[Message]) -> dict[str, Any]:
+    """Return instruction, input (empty) and output, and ``system`` where there is one."""
+    _refuse_plain(messages)
+    system, turns = _apart(messages)
+    if len(turns) > 2:
+        raise NotHeld("multi_turn")
+    if [m["role"] for m in turns] != ["user", "assistant"]:
+        raise NotHeld("turn_order")
+    prompt, answer = (m["content"] for m in turns)
+    row = {"instruction": prompt, "input": "", "output": answer}
+    return row | ({"system": system} if system is not None else {})
+
+
+CONVERTERS: dict[FormatName, Converter] = {
+    "openai": openai, "converse": converse, "alpaca": alpaca,
+}  # fmt: skip
+
+
+def _refuse_plain(messages: Sequence[Message]) -> None:
+    if any(m["role"] == TEXT_ROLE for m in messages):
+        raise NotHeld("plain_text")
+
+
+def _apart(messages: Sequence[Message]) -> tuple[str | None, Sequence[Message]]:
+    if messages and messages[0]["role"] == "system":
+        return messages[0]["content"], messages[1:]
+    return None, messages

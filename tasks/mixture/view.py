@@ -1,0 +1,77 @@
+"""A mixture as a memory-mapped sequence of rows, for trainers that index their data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import pyarrow as pa
+
+from tasks.artifacts import MixtureReceipt
+from tasks.mixture.shards import GROUP_ROWS, Row, row_at, shards_of
+from tasks.storage import building, commit, find, home, stage_key
+
+
+def arrow_copy(mixture: MixtureReceipt) -> MixtureReceipt:
+    """Return the mixture with its shards as Arrow streams, uncompressed, made once.
+
+    Parquet has to be decoded; these files are mapped into memory as they are, and
+    ``datasets.Dataset.from_file`` reads them too.
+    """
+    key = stage_key("view", {"mixture": mixture.digest}, "tasks.mixture.view")
+    folder = home("views", key[:32])
+    if (done := find(folder, MixtureReceipt)) is not None:
+        return done
+    with building(folder) as aside:
+        names = tuple(Path(name).with_suffix(".arrow").name for name in mixture.shards)
+        rows = shards_of(mixture)
+        for i, name in enumerate(names):
+            _write(rows.shard(i), aside / name)
+        return commit(aside, mixture.model_copy(update={"path": folder, "shards": names}))
+
+
+def _write(rows: pa.Table, path: Path) -> None:
+    with pa.ipc.new_stream(path, rows.schema) as stream:
+        stream.write_table(rows.combine_chunks(), max_chunksize=GROUP_ROWS)
+
+
+class MixtureView(Sequence[Row]):
+    """The rows of a mixture by plan position, none of them in memory until it is asked for.
+
+    A row is a dict of the shards' columns, ``input_ids`` and ``labels`` as int64 arrays. A slice
+    is a list of rows, and so is ``__getitems__`` of positions, which a DataLoader fetches a batch
+    with. Copies the mixture once into ``views/`` (:func:`arrow_copy`).
+    """
+
+    def __init__(self, mixture: MixtureReceipt) -> None:
+        self._copy = arrow_copy(mixture)
+        self._rows = self._mapped()
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._copy.rows
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        """Return the row at a position, or the rows of a slice."""
+        if isinstance(index, slice):
+            return self.__getitems__(range(len(self))[index])
+        return row_at(self._rows, range(len(self))[index])
+
+    def __getitems__(self, positions: Sequence[int]) -> list[Row]:
+        """Return the rows at these positions."""
+        return [self[position] for position in positions]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_copy": self._copy}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._copy = state["_copy"]
+        self._rows = self._mapped()
+
+    def _mapped(self) -> pa.Table:
+        files = [self._copy.path / name for name in self._copy.shards]
+        return pa.concat_tables([pa.ipc.open_stream(pa.memory_map(str(f))).read_all()
+                                 for f in files])  # fmt: skip
