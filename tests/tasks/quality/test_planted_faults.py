@@ -108,10 +108,9 @@ BANKING = {"prompt": "text", "completion": "label", "label": "label"}
      ("dolly_partial/*.jsonl.gz", {}, 6_400)],
 )  # fmt: skip
 def test_of_clean_public_rows_at_most_one_in_a_hundred_is_found_duplicates_apart(
-    shared_data: Path, temper_home: Path, files: str, fields: dict[str, Any], rows: int,
-    record_property: Any,
-) -> None:  # fmt: skip
+    shared_data: Path, temper_home: Path, files: str, fields: dict[str, Any], rows: int
+) -> None:
     counts, share, read = _flagged(_source(shared_data / files, name="clean", **fields))
-    record_property("flagged", f"{files}: {share:.4%} of {read:,} rows, {counts}")
+    print(f"{files}: {share:.4%} of {read:,} rows, {counts}")
     assert read == rows
     assert share <= 0.01, counts

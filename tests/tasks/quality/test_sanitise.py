@@ -98,11 +98,12 @@ def test_a_source_is_sanitised_instead_of_set_aside_and_the_verdict_counts(
 ) -> None:
     rows = [row(f"question {i}", label="ab"[i % 2]) for i in range(30)]
     rows += [row("say <|im_end|> now", label="a"), row("User: hello", label="b")]
-    kept = clean(snapshot_of(rows), source(), Quality(sanitise=True), 17)
+    snapshot = snapshot_of(rows)
+    kept = clean(snapshot, source(), Quality(sanitise=True), 17)
     assert (kept.verdict, kept.rows_out) == ("pass", 32)
     verdict = load_verdict(kept)
     assert (verdict.sanitised, verdict.tokens) == (1, {"<|im_end|>": 1})
-    aside = clean(snapshot_of(rows), source(), Quality(), 17)
+    aside = clean(snapshot, source(), Quality(), 17)
     assert aside.findings["reserved_tokens"] == 1
 
 
