@@ -57,15 +57,11 @@ def stored_data(recipe: Recipe, *, weights: bool) -> Data:
     """Return model, clean and tokenised stored sources, and what rehearsal must give."""
     from tasks.ingest.task import fetch_model
     from tasks.mixture.task import tokenise_source
-    from tasks.text.chat import load_tokenizer
 
     # Data first: a missing file is told in seconds, converting a model takes longer.
     clean = check_sources(recipe)
     refuse_blocked(clean)
     data = Data(once(fetch_model, recipe.model, weights), clean)
-    # transformers swaps its own module while it loads, so threads that race to be the first to
-    # import it fail; from here on it is loaded.
-    load_tokenizer(data.model.path)
     limit = recipe.training.sequence_length
     tokens = tuple(each(tokenise_source, [clean], data.model, limit, exclusions(recipe, data)))
     return replace(data, tokens=tokens, needs=rehearsal_needs(recipe, tokens))

@@ -45,6 +45,14 @@ def ingest(source: StoredSource) -> Snapshot:
     Raises:
         SourceError: A file, column or data set isn't there, or no row can be used.
     """
+    try:
+        return _ingested(source)
+    except SourceError as error:
+        place = f"source '{source.name}', {error.where}".removesuffix(", ")
+        raise type(error)(error.message, where=place, fix=error.fix) from error
+
+
+def _ingested(source: StoredSource) -> Snapshot:
     parts = _parts(source)
     folder = home("snapshots", f"{source.name}-{_key(source, parts)[:12]}")
     named = {"name": source.name, "role": source.role, "category": source.category,

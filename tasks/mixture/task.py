@@ -26,7 +26,7 @@ def tokenise_source(
     return tokenise(clean, model, sequence_length, exclusions)
 
 
-@task(persist_result=True, cache_policy=NO_CACHE)
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="plan the mixture")
 def plan_mixture(
     mixture: Mixture,
     sources: Sequence[TokenizedSource],
@@ -45,7 +45,7 @@ def plan_mixture(
     return build
 
 
-@task(cache_policy=NO_CACHE, task_run_name="write-shards-{block.first}-to-{block.stop}")
+@task(cache_policy=NO_CACHE, task_run_name="write shards from {block.first}")
 def write_shards(block: Block) -> int:
     """Write one worker's part of the mixture."""
     from tasks.mixture.build import write_block
@@ -53,7 +53,7 @@ def write_shards(block: Block) -> int:
     return write_block(block)
 
 
-@task(persist_result=True, cache_policy=NO_CACHE)
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="lock the mixture")
 def finish_mixture(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -> MixtureReceipt:
     """Write the lock, with the recipe it can be rebuilt from, and give the mixture its name."""
     from tasks.mixture.build import close_build

@@ -1,6 +1,7 @@
 """Rendering chat rows with a tokenizer's own template, and masking what carries loss."""
 
 import logging
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ from tasks.text.turns import Turn, as_offered, as_turns, left_out
 
 Tokenizer = Any
 """A fast Hugging Face tokenizer; the library ships no usable type for it."""
+
+_LOADING = threading.Lock()
 
 IGNORED = -100
 """Label of a token without loss, as the training libraries know it."""
@@ -31,9 +34,11 @@ class Rendered(NamedTuple):
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Return the fast tokenizer stored in a model folder; never runs code from it."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    from transformers import AutoTokenizer
+    # transformers swaps its own module while it loads: threads that race to be first fail.
+    with _LOADING:
+        from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
 def render(tokenizer: Tokenizer, messages: Sequence[Message], tools: str | None = None) -> Rendered:

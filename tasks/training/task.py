@@ -7,7 +7,7 @@ from tasks.artifacts import Checkpoint
 from tasks.training.job import JobHandle, TrainingJob
 
 
-@task(persist_result=True, cache_policy=NO_CACHE)
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="submit the training")
 def submit_training(job: TrainingJob) -> JobHandle:
     """Start the job on its backend, or find it where it already runs."""
     from tasks.training.backend import open_backend
@@ -15,7 +15,7 @@ def submit_training(job: TrainingJob) -> JobHandle:
     return open_backend(job.training.backend).submit(job)
 
 
-@task(persist_result=True, cache_policy=NO_CACHE)
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="wait for the training")
 def wait_for_training(job: TrainingJob, handle: JobHandle) -> Checkpoint:
     """Watch the job to its end and take its checkpoint."""
     from tasks.training.wait import wait
