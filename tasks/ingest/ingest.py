@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from configs.sources import HubSource, StoredSource
 from tasks.artifacts import Snapshot
 from tasks.errors import SourceError
+from tasks.ingest.dividing import divided_by
 from tasks.ingest.formats import Converter, Fields, converter_for
 from tasks.ingest.hub import hub_rows
 from tasks.ingest.paths import DataFile, identity, resolve
@@ -19,8 +20,8 @@ from tasks.text.rows import TEXT_ROLE, ChatRow, Message, row_id
 
 CODE = tuple(
     f"tasks.ingest.{module}"
-    for module in ("conversations", "formats", "hub", "ingest", "paths", "readers", "snapshot",
-                   "stores", "values")
+    for module in ("conversations", "dividing", "formats", "hub", "ingest", "paths", "readers",
+                   "snapshot", "stores", "values")
 ) + ("tasks.text.rows",)  # fmt: skip
 _LOOKED_AT, _SEARCHED = 20, 1000
 
@@ -74,6 +75,7 @@ def _key(source: StoredSource, parts: list[_Part]) -> str:
     fields = source.model_dump(include={"kind", "role", "format", "columns", "system"})
     if isinstance(source, HubSource):
         fields |= source.model_dump(include={"path", "revision", "subset", "hub_split"})
+    fields["divided_by"] = [source.split.group_by, source.split.time]
     content = [[p.split, [identity(f) for f in p.files or ()]] for p in parts]
     return stage_key("ingest", {"source": fields, "content": content}, *CODE)
 
@@ -108,7 +110,8 @@ def _write_row(
         out.reject(origin, row.raw, row.reason)
         return
     try:
-        out.write(_chat_row(source, convert(row), split, origin))
+        made = _chat_row(source, convert(row), split, origin)
+        out.write(divided_by(made, row, source.split))
     except Unusable as reason:
         out.reject(origin, _raw(row), str(reason))
 

@@ -17,7 +17,7 @@ REJECTED_SCHEMA = pa.schema(
 
 
 class RowDigest:
-    """SHA-256 over the logical rows in order: row_id, label, group and split."""
+    """SHA-256 over the logical rows in order: row_id, label, group, split and any time."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -25,6 +25,8 @@ class RowDigest:
     def add(self, row: ChatRow) -> None:
         """Take in the next row."""
         parts = [row["row_id"], row["label"], row["group"], row["split"]]
+        if row.get("time") is not None:
+            parts.append(repr(row.get("time")))
         self._hash.update((json.dumps(parts, separators=(",", ":")) + "\n").encode())
 
     def hex(self) -> str:

@@ -56,7 +56,7 @@ def examples(table: Any, rejected: Any, flags: Mapping[str, Flags]) -> dict[str,
     """Return the first few rows that each check found, cut to the part that shows why."""
     shown = {
         "format": [
-            Example(origin=row["origin"], text=f"{row['reason']}: {_cut(row['raw'], 0)}")
+            Example(origin=row["origin"], text=f"{row['reason']}: {cut(row['raw'], 0)}")
             for row in rejected.slice(0, EXAMPLES).to_pylist()
         ]
     }
@@ -68,10 +68,11 @@ def examples(table: Any, rejected: Any, flags: Mapping[str, Flags]) -> dict[str,
 
 def _excerpt(check: str, row: Mapping[str, Any]) -> str:
     text = full_text(row["messages"])
-    return _cut(text, first_match(check, text))
+    return cut(text, first_match(check, text))
 
 
-def _cut(text: str, place: int) -> str:
+def cut(text: str, place: int) -> str:
+    """Return the part of a text around a place, with dots where it goes on."""
     start = max(0, place - EXCERPT // 2)
     piece = text[start : start + EXCERPT]
     return ("…" if start else "") + piece + ("…" if start + EXCERPT < len(text) else "")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pyarrow as pa
 
@@ -21,7 +21,8 @@ class Message(TypedDict):
 class ChatRow(TypedDict):
     """A training or test row as every stage knows it.
 
-    ``split`` is set when the source's own files say so, ``origin`` names file and row.
+    ``split`` is set when the source's own files say so, ``origin`` names file and row, ``time`` is
+    in seconds (or any number that grows) where rows are divided by it.
     """
 
     row_id: str
@@ -30,6 +31,7 @@ class ChatRow(TypedDict):
     group: str | None
     split: str | None
     origin: str
+    time: NotRequired[float | None]
 
 
 ROW_SCHEMA = pa.schema(
@@ -43,6 +45,7 @@ ROW_SCHEMA = pa.schema(
         pa.field("group", pa.string()),
         pa.field("split", pa.string()),
         pa.field("origin", pa.string()),
+        pa.field("time", pa.float64()),
     ]
 )
 
