@@ -3,6 +3,7 @@
 from pydantic import Field, model_validator
 
 from configs.evaluation import BitsPerByteSuite, ClassificationSuite, Evaluation, Gate, Suite
+from configs.licences import Licences
 from configs.section import Name, Section
 from configs.sources import RehearsalSource, Source
 from configs.stages import Mixture, Model, Quality, Tracking, Training
@@ -15,6 +16,7 @@ class Recipe(Section):
     seed: int = Field(17, ge=0, lt=2**32)
     model: Model
     sources: tuple[Source, ...] = Field(min_length=1)
+    licences: Licences | None = Field(None, description="any licence, or none, when absent")
     quality: Quality = Quality()
     mixture: Mixture = Mixture()
     training: Training = Training()
@@ -35,6 +37,7 @@ class Recipe(Section):
         _refuse_twins("sources", [s.name for s in self.sources])
         _refuse_twins("evaluation.suites", [s.name for s in self.evaluation.suites])
         self._roles_fit_share()
+        self._licences_are_allowed()
         for i, suite in enumerate(self.evaluation.suites):
             self._suite_has_its_source(f"evaluation.suites.{i}", suite)
         for i, gate in enumerate(self.gates):
@@ -57,6 +60,23 @@ class Recipe(Section):
                 "@mixture.domain_share: a share under 1 needs a general source. "
                 "Fix: add one (kind: rehearsal needs no data of yours) or set domain_share: 1.0."
             )
+
+    def _licences_are_allowed(self) -> None:
+        if self.licences is None:
+            return
+        allowed = _listed(self.licences.allow)
+        for i, source in enumerate(self.sources):
+            if not (source.licence or "").strip():
+                raise ValueError(
+                    f"@sources.{i}.licence: source '{source.name}' names no licence, and only "
+                    f"{allowed} are allowed. Fix: give its licence: (an SPDX id)."
+                )
+            if not self.licences.allows(source.licence or ""):
+                raise ValueError(
+                    f"@sources.{i}.licence: source '{source.name}' has licence "
+                    f"'{source.licence}', and only {allowed} are allowed. "
+                    "Fix: take the source out, or add the licence to licences.allow."
+                )
 
     def _suite_has_its_source(self, path: str, suite: Suite) -> None:
         if not isinstance(suite, ClassificationSuite | BitsPerByteSuite) or suite.source is None:

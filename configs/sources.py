@@ -38,6 +38,12 @@ class Split(Section):
     dev_path: str | None = None
     test_path: str | None = None
     stratify: bool = Field(True, description="keep each label's fraction (rows with a label)")
+    group_by: str | None = Field(
+        None, min_length=1, description="column of a customer or thread, whose rows stay together"
+    )
+    time: str | None = Field(
+        None, min_length=1, description="column of a date: the latest rows are test, then dev"
+    )
 
 
 class Limits(Section):

@@ -30,6 +30,15 @@ Severity = Literal["report", "quarantine", "block"]
 Target = Literal["none", "bedrock", "nova-lite-2-sft", "nova-lite-2-rft", "nova-lite-2-job"]
 
 
+class NearDuplicates(Section):
+    """When two texts say the same but for details: Jaccard similarity of their n-gram sets."""
+
+    threshold: float = Field(0.8, ge=0.5, le=1, description="at least this similar")
+    words: PositiveInt = Field(5, le=13, description="n of the word n-grams")
+    chars: PositiveInt = Field(5, le=13, description="n of the character n-grams of short texts")
+    short_words: PositiveInt = Field(20, ge=13, description="texts below are short")
+
+
 class Quality(Section):
     """Which findings count and what a source may lose before it is blocked."""
 
@@ -47,6 +56,7 @@ class Quality(Section):
     max_quarantine: float = Field(0.2, ge=0, le=1, description="above this share a source blocks")
     min_rows: PositiveInt = Field(1, description="fewer clean training rows block a source")
     max_chars: PositiveInt = Field(16_000, description="longest text of a row, in characters")
+    near_duplicates: NearDuplicates | None = Field(None, description="off when absent")
     expectations: str | None = Field(None, description="a Great Expectations suite of yours (JSON)")
 
     @model_validator(mode="after")

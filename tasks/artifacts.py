@@ -1,7 +1,7 @@
 """Receipts: what one stage hands to the next. Small, frozen, JSON; never the data itself."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -50,6 +50,23 @@ class Snapshot(Receipt):
     formats: tuple[str, ...] = ()
 
 
+class Filter(BaseModel):
+    """One step in which rows may go, and what decided it.
+
+    Attributes:
+        name: ``quality``, ``duplicates``, ``held_out``, ``overlap:<suite>``, ``too_long``, ...
+        rows_in: Rows before; the ``rows_out`` of the filter before.
+        settings: What decides, as the recipe says it, and counts of what was found.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    rows_in: int
+    rows_out: int
+    settings: dict[str, Any] = {}
+
+
 class CleanSource(Receipt):
     """A source after quality: ``train.parquet``, ``dev.parquet``, ``test.parquet`` (chat rows),
     ``quarantine.parquet`` (rows with their reasons) and ``verdict.json``.
@@ -61,6 +78,7 @@ class CleanSource(Receipt):
         rows_out: Clean rows over all splits.
         findings: Rows found by each check.
         splits: Clean rows in each split.
+        filters: What the rows went through since ingest, in order.
     """
 
     name: str
@@ -75,6 +93,7 @@ class CleanSource(Receipt):
     rows_out: int
     findings: dict[str, int]
     splits: dict[SplitName, int]
+    filters: tuple[Filter, ...] = ()
 
     def split(self, name: SplitName) -> Path:
         """Return the Parquet file of that split."""
@@ -97,6 +116,7 @@ class TokenizedSource(Receipt):
         left_out: Rows left out, by reason (``too_long``, ``overlap:<suite>``, ...).
         rows_in: Rows the source had before quality.
         findings: What quality found, by check.
+        filters: What the rows went through from ingest to here, in order.
     """
 
     name: str
@@ -112,6 +132,7 @@ class TokenizedSource(Receipt):
     tokens: int
     supervised_tokens: int
     left_out: dict[str, int]
+    filters: tuple[Filter, ...] = ()
 
 
 class MixtureReceipt(Receipt):

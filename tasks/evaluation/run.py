@@ -17,6 +17,7 @@ from tasks.inference.progress import Progress
 from tasks.metrics.estimates import estimate_all
 from tasks.storage import building, commit, find, home, stage_key
 from tasks.text.chat import load_tokenizer
+from tasks.text.overlap import Item
 from tasks.text.rows import full_text, prompt_text
 
 CODE = ("tasks.evaluation", "tasks.inference", "tasks.text")
@@ -85,16 +86,16 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
             assert_never(suite)
 
 
-def overlap_texts(suite: Suite, context: EvalContext) -> list[str]:
-    """Return the items' texts, for keeping them out of training rows.
+def overlap_texts(suite: Suite, context: EvalContext) -> list[str | Item]:
+    """Return what :class:`tasks.text.overlap.OverlapIndex` keeps out of training rows.
 
-    Of MMLU the question with its choices (all subjects' few-shot examples are public and stay);
+    Of MMLU the questions with their choices (all subjects' few-shot examples are public and stay);
     of a classification the prompt; of bits per byte the text.
     """
     match suite:
         case MmluSuite():
             asked = load_questions(suite, context.split, context.seed).asked
-            return ["\n".join([q.question, *q.choices]) for q in asked]
+            return [Item(q.question, q.choices) for q in asked]
         case ClassificationSuite():
             source = _source(suite.name, suite.source, context)
             exam = classification_exam(suite, source, context.split, context.seed)

@@ -9,6 +9,7 @@ from configs.sources import HubSource, StoredSource
 from tasks.artifacts import Snapshot
 from tasks.errors import SourceError
 from tasks.ingest.detect import choose
+from tasks.ingest.dividing import divided_by
 from tasks.ingest.formats import Converter, Fields, converter_for
 from tasks.ingest.hub import hub_rows
 from tasks.ingest.paths import DataFile, identity, resolve
@@ -20,9 +21,9 @@ from tasks.text.rows import TEXT_ROLE, ChatRow, Message, row_id
 
 CODE = tuple(
     f"tasks.ingest.{module}"
-    for module in ("conversations", "converse", "detect", "fields", "formats", "hub", "ingest",
-                   "paths", "preferences", "readers", "records", "separated", "snapshot", "stores",
-                   "streams", "strict_json", "tables", "tool_use", "turns", "values")
+    for module in ("conversations", "converse", "detect", "dividing", "fields", "formats", "hub",
+                   "ingest", "paths", "preferences", "readers", "records", "separated", "snapshot",
+                   "stores", "streams", "strict_json", "tables", "tool_use", "turns", "values")
 ) + ("tasks.text.rows",)  # fmt: skip
 _SEARCHED = 1000
 
@@ -85,6 +86,7 @@ def _key(source: StoredSource, parts: list[_Part]) -> str:
     fields["line_bytes"] = source.limits.line_bytes
     if isinstance(source, HubSource):
         fields |= source.model_dump(include={"path", "revision", "subset", "hub_split"})
+    fields["divided_by"] = [source.split.group_by, source.split.time]
     content = [[p.split, [identity(f) for f in p.files or ()]] for p in parts]
     return stage_key("ingest", {"source": fields, "content": content}, *CODE)
 
@@ -120,7 +122,8 @@ def _write_row(
         out.reject(origin, row.raw, row.reason)
         return
     try:
-        out.write(_chat_row(source, convert(row), split, origin))
+        made = _chat_row(source, convert(row), split, origin)
+        out.write(divided_by(made, row, source.split))
     except Unusable as reason:
         out.reject(origin, _raw(row), str(reason))
 

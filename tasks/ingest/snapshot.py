@@ -17,7 +17,7 @@ REJECTED_SCHEMA = pa.schema(
 
 
 class RowDigest:
-    """SHA-256 over the logical rows in order: row_id, label, group, split and unused fields."""
+    """SHA-256 over the logical rows in order: ids, label, group, split, unused fields, any time."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -26,6 +26,8 @@ class RowDigest:
         """Take in the next row."""
         parts: list[Any] = [row["row_id"], row["label"], row["group"], row["split"]]
         parts += [row["extra"]] if row.get("extra") else []
+        if row.get("time") is not None:
+            parts.append(repr(row.get("time")))
         self._hash.update((json.dumps(parts, separators=(",", ":")) + "\n").encode())
 
     def hex(self) -> str:

@@ -42,4 +42,9 @@ def _source(source: TokenizedSource, line: dict[str, Any]) -> dict[str, Any]:
         "digest": source.digest,
         "rows_available": source.rows,
         "left_out": source.left_out,
+        "filters": _filters(source),
     }
+
+
+def _filters(source: TokenizedSource) -> list[dict[str, Any]]:
+    return [step.model_dump(mode="json") for step in source.filters]

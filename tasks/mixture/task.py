@@ -11,6 +11,7 @@ from prefect.context import TaskRunContext
 from configs.stages import Mixture
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
 from tasks.mixture.build import Block, Build
+from tasks.text.overlap import Item
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="tokenise-{clean.name}")
@@ -18,7 +19,7 @@ def tokenise_source(
     clean: CleanSource,
     model: LocalModel,
     sequence_length: int,
-    exclusions: Mapping[str, Sequence[str]],
+    exclusions: Mapping[str, Sequence[str | Item]],
 ) -> TokenizedSource:
     """Render, mask and count the training rows of one source."""
     from tasks.mixture.tokens import tokenise

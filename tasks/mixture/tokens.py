@@ -2,19 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.artifacts import CleanSource, LocalModel, TokenizedSource
+from tasks.artifacts import CleanSource, Filter, LocalModel, SplitName, TokenizedSource
 from tasks.errors import DataError
 from tasks.mixture.rows import write_rows
 from tasks.storage import building, commit, digest_of, find, home, stage_key
 from tasks.text.chat import Tokenizer, load_tokenizer, render
-from tasks.text.overlap import OverlapIndex
+from tasks.text.overlap import RULES, Item, OverlapIndex
 from tasks.text.rows import ChatRow
 
+Exclusions = Mapping[str, Sequence[str | Item]]
+BATCH = 4096
+HELD_OUT: tuple[SplitName, ...] = ("dev", "test")
 SCHEMA = pa.schema(
     [
         pa.field("row_id", pa.string(), nullable=False),
@@ -30,7 +34,7 @@ def tokenise(
     clean: CleanSource,
     model: LocalModel,
     sequence_length: int,
-    exclusions: Mapping[str, Sequence[str]],
+    exclusions: Exclusions,
 ) -> TokenizedSource:
     """Return the training rows of a source as tokens with their loss mask.
 
@@ -41,19 +45,21 @@ def tokenise(
         clean: The source after quality.
         model: Its tokenizer and chat template render the rows.
         sequence_length: Longest row that is kept, in tokens.
-        exclusions: Test item texts by suite name.
+        exclusions: Test items by suite name.
 
     Raises:
         DataError: A row is a pair or a question, which supervised fine-tuning has no use for.
     """
     key = stage_key("tokens", {
         "clean": clean.digest, "tokenizer": model.tokenizer_digest, "length": sequence_length,
-        "exclusions": {name: digest_of(sorted(texts)) for name, texts in exclusions.items()},
+        "exclusions": {name: items_digest(items) for name, items in exclusions.items()},
     }, "tasks.mixture.tokens", "tasks.text")  # fmt: skip
     folder = home("tokens", f"{clean.name}-{key[:16]}")
     if (done := find(folder, TokenizedSource)) is not None:
-        return done
-    indexes = {name: OverlapIndex(texts) for name, texts in exclusions.items()}
+        # The same rows may come from elsewhere this time.
+        named = ("role", "category", "licence", "uri", "revision")
+        return done.model_copy(update={name: getattr(clean, name) for name in named})
+    indexes = {name: OverlapIndex(items) for name, items in exclusions.items()}
     left_out: Counter[str] = Counter()
     tokenizer = load_tokenizer(model.path)
     rows = [row for row in _kept(clean, tokenizer, sequence_length, (indexes, left_out))]
@@ -70,10 +76,9 @@ def _kept(
     filters: tuple[Mapping[str, OverlapIndex], Counter[str]],
 ) -> Iterator[dict[str, object]]:
     indexes, left_out = filters
-    for row in read_rows(clean.split("train")):
-        overlaps = [f"overlap:{n}" for n, index in indexes.items() if index.hits(row["messages"])]
-        if overlaps:
-            left_out[overlaps[0]] += 1
+    for row, found in _judged(read_rows(clean.split("train")), indexes):
+        if found:
+            left_out[f"overlap:{found}"] += 1
             continue
         _check_supervised(row)
         done = render(tokenizer, row["messages"], row.get("tools"))
@@ -95,6 +100,23 @@ def _check_supervised(row: ChatRow) -> None:
         )
 
 
+def _judged(
+    rows: Iterator[ChatRow], indexes: Mapping[str, OverlapIndex]
+) -> Iterator[tuple[ChatRow, str]]:
+    """Yield each row with the first suite of which it contains an item, or nothing."""
+    while batch := list(islice(rows, BATCH)):
+        found = [""] * len(batch)
+        for name, index in indexes.items():
+            hits = index.rows_hit([row["messages"] for row in batch])
+            found = [f or (name if hit else "") for f, hit in zip(found, hits, strict=True)]
+        yield from zip(batch, found, strict=True)
+
+
+def items_digest(items: Sequence[str | Item]) -> str:
+    """Return the digest of test items, whatever their order."""
+    return digest_of(sorted(digest_of(item) for item in items))
+
+
 def read_rows(path: Path) -> Iterator[ChatRow]:
     """Yield the chat rows of a Parquet file, a batch in memory at a time."""
     for batch in pq.ParquetFile(path).iter_batches(4096):
@@ -113,5 +135,16 @@ def _receipt(
         rows_in=clean.rows_in, findings=clean.findings, rows=table.num_rows,
         tokens=sum(table["tokens"].to_pylist()),
         supervised_tokens=sum(table["supervised_tokens"].to_pylist()),
-        left_out=dict(sorted(left_out.items())),
+        left_out=dict(sorted(left_out.items())), filters=_filters(clean, left_out),
     )  # fmt: skip
+
+
+def _filters(clean: CleanSource, left_out: Mapping[str, int]) -> tuple[Filter, ...]:
+    left, steps = clean.splits.get("train", 0), list(clean.filters)
+    steps.append(Filter(name="held_out", rows_in=clean.rows_out, rows_out=left,
+                        settings={n: clean.splits.get(n, 0) for n in HELD_OUT}))  # fmt: skip
+    for name, rows in sorted(left_out.items()):
+        settings = {"rules": RULES} if name.startswith("overlap:") else {}
+        steps.append(Filter(name=name, rows_in=left, rows_out=left - rows, settings=settings))
+        left -= rows
+    return tuple(steps)

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from configs.stages import Quality
-from tasks.artifacts import CleanSource, Snapshot
+from tasks.artifacts import CleanSource, Filter, Snapshot
 from tasks.quality.frame import identities, read_rows
 from tasks.quality.report import examples, label_counts, lengths, write_quarantine
 from tasks.quality.sanitise import Sanitised, sanitise
@@ -57,7 +57,8 @@ def clean(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) ->
         receipt = CleanSource(
             path=folder, digest=_digest(frame, done), verdict=verdict.verdict,
             reason=verdict.reason, rows_in=verdict.rows_in, rows_out=verdict.rows_out,
-            findings=verdict.findings, splits=verdict.splits, **named,
+            findings=verdict.findings, splits=verdict.splits, filters=_filters(verdict, quality),
+            **named,
         )  # fmt: skip
         return commit(aside, receipt)
 
@@ -72,6 +73,16 @@ def _key(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) -> 
         "quality": quality, "seed": seed,
         "own": file_digest(Path(own)) if own and Path(own).is_file() else None,
     }, "tasks.quality", "tasks.text")  # fmt: skip
+
+
+def _filters(verdict: Verdict, quality: Quality) -> tuple[Filter, ...]:
+    left = verdict.rows_in - verdict.quarantined
+    settings = {"checks": quality.checks, "max_chars": quality.max_chars,
+                "found": verdict.findings}  # fmt: skip
+    steps = [Filter(name="quality", rows_in=verdict.rows_in, rows_out=left, settings=settings)]
+    if verdict.limit:
+        steps.append(Filter(name="limit", rows_in=left, rows_out=verdict.rows_out))
+    return tuple(steps)
 
 
 def _read(path: Path) -> Any:

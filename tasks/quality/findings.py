@@ -31,6 +31,9 @@ EXPLANATIONS = {
     "kept.",
     "label_conflict": "Rows with the same prompt carry different labels, and nothing says which is "
     "right.",
+    "duplicate_across": "A row of another source says the same but for case, spacing and "
+    "punctuation; domain sources keep theirs before general ones, then names decide.",
+    "near_duplicate": "Another row, of this or another source, says nearly the same; it is kept.",
     "overlaps_test": "The prompt is also a test or dev item's, which training on would give away.",
     **consistency.EXPLANATIONS,
     "row_count": "The source has fewer or more clean training rows than the target takes.",

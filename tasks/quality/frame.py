@@ -23,7 +23,7 @@ def read_rows(snapshot: Path) -> Any:
 
 
 def identities(table: Any) -> pd.DataFrame:
-    """Return row_id, label, group, split, ``prompt_key`` and ``text_key`` of every row.
+    """Return row_id, label, group, split, time, ``prompt_key`` and ``text_key`` of every row.
 
     The keys are digests: equal for rows whose prompts (or whole texts) are equal in normal form.
     """
@@ -31,6 +31,7 @@ def identities(table: Any) -> pd.DataFrame:
     # A column of nulls alone would otherwise lose that it holds text.
     frame: pd.DataFrame = columns.to_pandas(types_mapper=lambda _: pd.StringDtype("pyarrow"))
     keys = [_keys(row) for batch in _batches(table, _BESIDE) for row in batch.to_pylist()]
+    frame["time"] = table["time"].to_pandas().to_numpy(dtype=float)
     frame["prompt_key"] = [prompt for prompt, _ in keys]
     frame["text_key"] = [text for _, text in keys]
     return frame

@@ -58,7 +58,7 @@ def examples(
     """Return the first few rows that each check found, cut to the part that shows why."""
     shown = {
         "format": [
-            Example(origin=row["origin"], text=f"{row['reason']}: {_cut(row['raw'], 0)}")
+            Example(origin=row["origin"], text=f"{row['reason']}: {cut(row['raw'], 0)}")
             for row in rejected.slice(0, EXAMPLES).to_pylist()
         ]
     }
@@ -72,10 +72,11 @@ def _excerpt(check: str, row: Mapping[str, Any], target: str) -> str:
     if check == "unknown_fields":
         return "not used: " + ", ".join(row["extra"])
     text = full_text(row["messages"])
-    return _cut(text, first_match(check, text, target))
+    return cut(text, first_match(check, text, target))
 
 
-def _cut(text: str, place: int) -> str:
+def cut(text: str, place: int) -> str:
+    """Return the part of a text around a place, with dots where it goes on."""
     start = max(0, place - EXCERPT // 2)
     piece = text[start : start + EXCERPT]
     return ("…" if start else "") + piece + ("…" if start + EXCERPT < len(text) else "")

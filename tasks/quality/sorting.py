@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from configs.sources import RehearsalSource, StoredSource
-from configs.stages import Quality
+from configs.stages import NearDuplicates, Quality
 from tasks.quality.checks.consistency import consistency_flags
 from tasks.quality.expectations import Outcome, validate
 from tasks.quality.findings import (
@@ -23,6 +24,8 @@ from tasks.quality.labels import are_classes
 from tasks.quality.severity import reported
 from tasks.quality.splits import assign, beyond_limit, overlapping
 from tasks.text.keyed import key_of
+from tasks.text.normal import normal
+from tasks.text.rows import prompt_text
 
 AnySource = StoredSource | RehearsalSource
 Settings = tuple[AnySource, Quality, int]
@@ -93,7 +96,10 @@ def sort_rows(table: Any, frame: pd.DataFrame, settings: Settings) -> Sorted:
     left = {name: flags.pop(name) for name in reported(list(flags), quality)}
     outcomes = _judged(table, flags, quality)
     flags = _found(outcomes, len(frame))
-    names, leaked, over = _divide(frame, ~any_of(flags, len(frame)), settings, classes)
+    good = ~any_of(flags, len(frame))
+    if quality.near_duplicates is not None:
+        frame = frame.assign(near=_near(table, good, quality.near_duplicates))
+    names, leaked, over = _divide(frame, good, settings, classes)
     flags["overlaps_test"] = leaked
     return Sorted(flags, names, over, [o for o in outcomes if o.own], classes, left)
 
@@ -129,6 +135,16 @@ def any_of(flags: dict[str, Flags], rows: int) -> Flags:
     for hit in flags.values():
         found |= hit
     return found
+
+
+def _near(table: Any, good: Flags, settings: NearDuplicates) -> npt.NDArray[np.int64]:
+    """Return one number for the sound rows whose prompts are near-duplicates, -1 for the others."""
+    from tasks.quality.near import together
+
+    rows = table.select(["messages"]).filter(pa.array(good)).to_pylist()
+    near = np.full(len(good), -1, dtype=np.int64)
+    near[good] = together([normal(prompt_text(row["messages"])) for row in rows], settings)
+    return near
 
 
 def _judged(table: Any, flags: dict[str, Flags], quality: Quality) -> list[Outcome]:

@@ -1,6 +1,7 @@
 """The Prefect shell of quality."""
 
 import re
+from collections.abc import Sequence
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
@@ -25,6 +26,16 @@ def check_quality(
         create_table_artifact(table=verdict_table(done), description=verdict_line(done),
                               key=_artifact_key(done.name))  # fmt: skip
     return done
+
+
+@task(persist_result=True, cache_policy=NO_CACHE)
+def remove_duplicates(
+    cleans: Sequence[CleanSource], quality: Quality, kept: Sequence[CleanSource] = ()
+) -> tuple[CleanSource, ...]:
+    """Set aside what another source, or nearly another row, says already."""
+    from tasks.quality.across import distinct
+
+    return distinct(cleans, quality, kept)
 
 
 def _artifact_key(name: str) -> str:

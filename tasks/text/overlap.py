@@ -1,40 +1,135 @@
-"""Overlap of training rows with test items: whole text when short, word n-grams when long."""
+"""Overlap of training rows with test items: word windows when long, the whole when short.
 
-from collections.abc import Iterable, Sequence
+What counts as an item occurring in a row, by the item's number of words (of
+:func:`tasks.text.normal.words`, so that case, spacing and punctuation don't matter; an operator
+counts as a word):
 
-from tasks.text.normal import words
-from tasks.text.rows import Message, full_text
+- 13 or more: any 13 words in a row are shared (Brown et al. 2020, appendix C). A window that more
+  than 10 items of the suite have is wording that they share, not content, and says nothing by
+  itself; an item without any other window is looked for as a whole.
+- 8 to 12: the item occurs, as a whole, as a run of words.
+- 2 to 7: the item stands by itself: as a message, a line, a sentence or a quotation, after a
+  colon, or (where the full stop is missing) between words with a capital letter. As a mere part
+  of a sentence it is a common phrase.
+- 1: only as a whole message.
 
-GRAM = 13
-"""Words that must agree in a row (Brown et al. 2020, appendix C)."""
+An item with choices is looked for with them, plain and lettered, by these rules, and its bare
+question by the same ones except that below 8 words ("Which of these is true?") only a whole
+message counts.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.text.normal import pieces, words
+from tasks.text.rows import Message
+from tasks.text.runs import RunTable
+
+RULES = 2
+"""Version of the rules above."""
+GRAM, RUN, PHRASE = 13, 8, 2
+"""Words of a window, and fewest words of an item found as a run and as a sentence."""
+COMMON = 10
+"""A window of more items than this is wording that they share."""
+
+_CUT = re.compile(r"[\n\t]|[.?!;:…。？！](?=\W|$)|[\"“”«»()\[\]{}*|`<>]|\s['‘’–—-]|['’]\s|^\W*['‘]")
+
+
+class Item(NamedTuple):
+    """A test item that has choices."""
+
+    question: str
+    choices: tuple[str, ...]
 
 
 class OverlapIndex:
-    """Finds rows that contain a test item.
+    """Finds the rows that contain a test item, a batch of rows at a time.
 
-    An item of at least 13 words matches a row that shares any 13 words in a row with it. A
-    shorter one matches only a message that equals it as a whole after normalisation, since common
-    phrases would hit otherwise.
+    Args:
+        items: Texts, and items with choices.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, items: Iterable[str | Item]) -> None:
+        self._runs = RunTable()
         self._whole: set[tuple[str, ...]] = set()
-        self._grams: set[int] = set()
-        for text in texts:
-            self._add(words(text))
+        self._alone: set[tuple[str, ...]] = set()
+        long, runs = [], []
+        for form, bare in _forms(items):
+            if len(form) >= GRAM:
+                long.append(form)
+            elif len(form) >= RUN:
+                runs.append(form)
+            else:
+                (self._whole if bare or len(form) < PHRASE else self._alone).add(form)
+        self._add_windows(long)
+        self._runs.add([*runs, *self._alone])
 
-    def _add(self, item: list[str]) -> None:
-        if len(item) < GRAM:
-            self._whole.add(tuple(item))
-        else:
-            self._grams.update(_grams(item))
+    def _add_windows(self, long: Sequence[Sequence[str]]) -> None:
+        if not long:
+            return
+        hashes, of_item = self._runs.windows(long, GRAM)
+        every, place = np.unique(hashes, return_inverse=True)
+        pairs = np.unique(place * len(long) + of_item)  # a window counts once an item
+        window, item = pairs // len(long), pairs % len(long)
+        telling = np.bincount(window) <= COMMON
+        self._runs.add_hashes(every[telling], GRAM)
+        untold = np.bincount(item, weights=telling[window], minlength=len(long)) == 0
+        self._runs.add([long[int(i)] for i in np.flatnonzero(untold)])
 
     def hits(self, messages: Sequence[Message]) -> bool:
         """Return whether the row contains an item of the index."""
-        if any(tuple(words(m["content"])) in self._whole for m in messages):
-            return True
-        return any(g in self._grams for g in _grams(words(full_text(messages))))
+        return bool(self.rows_hit([messages])[0])
+
+    def rows_hit(self, rows: Sequence[Sequence[Message]]) -> npt.NDArray[np.bool_]:
+        """Return which of the rows contain an item of the index."""
+        hit = np.zeros(len(rows), dtype=bool)
+        ids: list[int] = []
+        ends = np.zeros(len(rows), dtype=np.int64)
+        for i, messages in enumerate(rows):
+            texts = [words(m["content"]) for m in messages]
+            hit[i] = any(len(t) < RUN and tuple(t) in self._whole for t in texts)
+            # No run holds the number 0, so that none crosses from row to row.
+            ids += [*self._runs.numbers_of(w for t in texts for w in t), 0]
+            ends[i] = len(ids)
+        for size, places in self._runs.places(ids):
+            for i in np.unique(np.searchsorted(ends, places, side="right")):
+                hit[i] = hit[i] or size >= RUN or self._stands(rows[i], size)
+        return hit
+
+    def _stands(self, messages: Sequence[Message], size: int) -> bool:
+        """Return whether an item of that many words stands by itself in a message."""
+        return any(run in self._alone for m in messages for run in standing(m["content"], size))
 
 
-def _grams(item: list[str]) -> Iterable[int]:
-    return (hash(tuple(item[i : i + GRAM])) for i in range(len(item) - GRAM + 1))
+def standing(text: str, size: int) -> Iterator[tuple[str, ...]]:
+    """Yield the runs of ``size`` words that begin and end where a text may be cut."""
+    found, gaps = pieces(text)
+    cut = [not 0 < i < len(found) or _titled(found[i]) or bool(_CUT.search(gap))
+           for i, gap in enumerate(gaps)]  # fmt: skip
+    for i in range(len(found) - size + 1):
+        if cut[i] and cut[i + size]:
+            yield tuple(w.casefold() for w in found[i : i + size])
+
+
+def _titled(word: str) -> bool:
+    return word[:1].isupper() and word[1:2].islower()
+
+
+def _forms(items: Iterable[str | Item]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Yield the words of every form an item may take, and whether it is a bare question.
+
+    Forms without a single word (signs alone) can't be told from any other text and are none.
+    """
+    for item in dict.fromkeys(items):
+        if isinstance(item, str):
+            forms = [item]
+        else:
+            lettered = [f"{chr(ord('A') + n)}. {text}" for n, text in enumerate(item.choices)]
+            forms = ["\n".join([item.question, *tail]) for tail in ([], item.choices, lettered)]
+        for n, form in enumerate(forms):
+            if found := tuple(words(form)):
+                yield found, n == 0 and len(forms) > 1

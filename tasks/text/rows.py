@@ -37,6 +37,7 @@ class ChatRow(TypedDict):
     pair: the answer that is worse than the last message. ``reference`` makes it a question to be
     answered by sampling: the JSON text of the reference answer or of what the grader is given
     (``null`` where there is neither). ``extra`` names the fields that were read and not used.
+    ``time`` is in seconds (or any number that grows) where rows are divided by it.
     """
 
     row_id: str
@@ -49,6 +50,7 @@ class ChatRow(TypedDict):
     rejected: NotRequired[Message | None]
     reference: NotRequired[str | None]
     extra: NotRequired[list[str] | None]
+    time: NotRequired[float | None]
 
 
 _MESSAGE = pa.struct([
@@ -69,6 +71,7 @@ ROW_SCHEMA = pa.schema(
         pa.field("split", pa.string()),
         pa.field("origin", pa.string()),
         pa.field("extra", pa.list_(pa.string())),
+        pa.field("time", pa.float64()),
     ]
 )
 

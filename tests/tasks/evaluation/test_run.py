@@ -14,6 +14,7 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.context import EvalContext
 from tasks.evaluation.items import ITEM_SCHEMA
 from tasks.evaluation.run import evaluate, overlap_texts
+from tasks.text.overlap import Item
 
 pytest.importorskip("torch")
 
@@ -109,7 +110,7 @@ def test_the_texts_to_keep_out_of_training_are_those_asked(
 ) -> None:
     texts = overlap_texts(mmlu, context)
     assert len(texts) == 6
-    assert all(len(t.splitlines()) == 5 for t in texts)
+    assert all(isinstance(t, Item) and len(t.choices) == 4 for t in texts)
     domain = overlap_texts(suite(kind="classification", name="v", source="voc"), context)
     assert sorted(domain) == [f"what is {i}?" for i in range(6)]
     (tmp_path / "a.txt").write_text("a held-out text")

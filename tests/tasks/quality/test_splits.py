@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.sources import Split
-from tasks.quality.splits import apportion, assign, beyond_limit, overlapping
+from tasks.quality.splits import apportion, assign, beyond_limit, overlapping, units
 
 KEY = 17
 
@@ -133,3 +133,61 @@ def test_adding_rows_moves_few_of_the_others(by_label: bool) -> None:
     before = assign(frame[:980], Split(), KEY, by_label=by_label)
     after = assign(frame, Split(), KEY, by_label=by_label)[:980]
     assert (before != after).mean() < 0.03
+
+
+TIMES = st.lists(st.integers(0, 12), min_size=1, max_size=60)
+
+
+@given(TIMES, st.floats(0, 0.5), st.floats(0, 0.5))
+def test_later_rows_are_judged_on_and_rows_of_one_time_stay_together(
+    times: list[int], dev: float, test: float
+) -> None:
+    frame = _frame([None] * len(times)).assign(time=np.array(times, dtype=float))
+    names = assign(frame, Split(dev=dev, test=test, time="at"), KEY, by_label=False)
+    of = {n: [t for t, name in zip(times, names, strict=True) if name == n]
+          for n in ("train", "dev", "test")}  # fmt: skip
+    assert of["train"]
+    ordered = [sorted(set(of[n])) for n in ("train", "dev", "test")]
+    assert sum(ordered, []) == sorted(set(times))
+    asked = int(np.floor(test * len(times) + 0.5))
+    if len(of["test"]) > asked:
+        earliest = min(of["test"])
+        assert sum(t > earliest for t in of["test"]) < asked
+
+
+def test_a_group_goes_where_its_latest_row_goes() -> None:
+    frame = _frame([None] * 10, group=["g"] * 2 + [None] * 8).assign(
+        time=np.array([0.0, 9, *range(1, 9)])
+    )
+    names = assign(frame, Split(dev=0, test=0.2, time="at"), KEY, by_label=False)
+    assert names.tolist() == ["test", "test"] + ["train"] * 8
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 15), st.sampled_from([None, "a", "b", "c"]),
+                       st.integers(0, 8)), min_size=1, max_size=60),
+    st.booleans(),
+)  # fmt: skip
+def test_near_duplicates_and_groups_are_on_one_side(
+    rows: list[tuple[int, str | None, int]], by_label: bool
+) -> None:
+    frame = _frame(
+        ["x" if i % 3 else "y" for i in range(len(rows))],
+        group=[g for _, g, _ in rows], prompt_key=[f"p{p}" for p, _, _ in rows],
+    ).assign(near=[n for _, _, n in rows])  # fmt: skip
+    names = pd.Series(assign(frame, Split(dev=0.3, test=0.3), KEY, by_label=by_label))
+    assert names.groupby(frame["near"]).nunique().max() == 1
+    own = frame["group"].where(frame["group"].notna(), frame["prompt_key"])
+    assert names.groupby(own).nunique().max() == 1
+    assert "train" in set(names)
+
+
+def test_units_are_not_joined_without_a_reason() -> None:
+    frame = _frame([None] * 4, group=[None, None, "g", "g"]).assign(near=[0, 1, 2, 3])
+    assert units(frame).tolist() == ["p0", "p1", "g", "g"]
+
+
+def test_a_near_duplicate_of_a_given_test_item_is_a_leak() -> None:
+    frame = _frame([None] * 3).assign(near=[0, 0, 1])
+    names = np.array(["train", "test", "train"], dtype=object)
+    assert overlapping(frame, names).tolist() == [True, False, False]
