@@ -45,7 +45,8 @@ def test_a_row_is_kept_with_identity_label_and_origin(reviews: Path) -> None:
     row = _rows(ingest(_source(reviews, columns=MAPPED)))[1]
     messages = [{"role": "user", "content": "Classify: r1"}, {"role": "assistant", "content": "b"}]
     assert row == {"row_id": row_id(messages), "messages": messages, "label": "b",  # type: ignore[arg-type]
-                   "group": None, "split": None, "origin": "reviews.jsonl:2"}  # fmt: skip
+                   "group": None, "split": None, "origin": "reviews.jsonl:2",
+                   "time": None}  # fmt: skip
 
 
 def test_rows_that_cannot_be_used_are_kept_with_their_text_and_reason(reviews: Path) -> None:

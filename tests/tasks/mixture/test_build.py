@@ -5,10 +5,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.stages import Mixture, Size
-from tasks.artifacts import CleanSource
+from tasks.artifacts import CleanSource, Filter
 from tasks.errors import InsufficientData
 from tasks.mixture.build import build, plan_table
 from tasks.mixture.tokens import tokenise
+from tasks.text.overlap import RULES
 from tasks.text.rows import ROW_SCHEMA, row_id
 
 WEIGHTS = {"voc": 1.0, "chat": 1.0}
@@ -109,3 +110,20 @@ def test_rows_over_the_sequence_length_are_left_out_and_counted(tmp_path, temper
     limit = sorted(lengths)[20]
     done = tokenise(clean, tiny_model, limit, {})
     assert done.left_out == {"too_long": sum(n > limit for n in lengths)}
+
+
+def test_the_lock_holds_the_chain_of_filters_from_ingest_to_tokens(
+    tmp_path, temper_home, tiny_model
+):
+    before = Filter(name="quality", rows_in=35, rows_out=30, settings={"checks": ["empty"]})
+    clean = clean_source(tmp_path, "voc", "domain", 30).model_copy(update={"filters": (before,)})
+    items = {"mmlu": ["what is 7 plus 3?"], "voc": ["nowhere to be found"]}
+    done = tokenise(clean, tiny_model, 128, items)
+    made = build(mixture(domain_share=1.0), tiny_model, [done], {"voc": 1.0}, 17)
+    (line,) = json.loads(made.lock.read_text())["sources"]
+    chain = [(f["name"], f["rows_in"], f["rows_out"]) for f in line["filters"]]
+    assert chain == [("quality", 35, 30), ("held_out", 30, 30), ("overlap:mmlu", 30, 29),
+                     ("overlap:voc", 29, 29)]  # fmt: skip
+    assert line["filters"][0]["settings"] == {"checks": ["empty"]}
+    assert line["filters"][2]["settings"] == {"rules": RULES}
+    assert line["rows_available"] == 29
