@@ -42,7 +42,9 @@ class Split(Section):
         None, min_length=1, description="column of a customer or thread, whose rows stay together"
     )
     time: str | None = Field(
-        None, min_length=1, description="column of a date: the latest rows are test, then dev"
+        None,
+        min_length=1,
+        description="column of a date: the latest rows are test, then dev; labels don't matter",
     )
 
 

@@ -13,11 +13,13 @@ def divided_by(made: ChatRow, row: Mapping[str, Any], split: Split) -> ChatRow:
     """Return the chat row with the group and time of the record it was made of.
 
     Raises:
-        Unusable: The column of the group or time is missing or empty, or holds no time.
+        Unusable: The column of the group or time is missing or empty, or holds no time. Rows
+            that the source's own files put into a split may lack them: nobody divides those.
     """
-    if split.group_by is not None:
+    needed = made["split"] is None
+    if split.group_by is not None and (needed or _is_given(row, split.group_by)):
         made["group"] = str(_given(row, split.group_by))
-    if split.time is not None:
+    if split.time is not None and (needed or _is_given(row, split.time)):
         made["time"] = seconds(_given(row, split.time), split.time)
     return made
 
@@ -49,8 +51,11 @@ def _parsed(text: str, column: str) -> datetime | float:
         raise Unusable(f"column '{column}' holds no time (ISO 8601 or a number)") from error
 
 
+def _is_given(row: Mapping[str, Any], column: str) -> bool:
+    return row.get(column) not in (None, "")
+
+
 def _given(row: Mapping[str, Any], column: str) -> Any:
-    value = row.get(column)
-    if value is None or value == "":
+    if not _is_given(row, column):
         raise Unusable(f"column '{column}', by which rows are divided, is missing or empty")
-    return value
+    return row[column]

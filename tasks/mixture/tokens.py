@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +20,7 @@ from tasks.text.rows import ChatRow
 
 Exclusions = Mapping[str, Sequence[str | Item]]
 BATCH = 4096
+_INDEXING = Lock()
 HELD_OUT: tuple[SplitName, ...] = ("dev", "test")
 SCHEMA = pa.schema(
     [
@@ -59,8 +62,8 @@ def tokenise(
         # The same rows may come from elsewhere this time.
         named = ("role", "category", "licence", "uri", "revision")
         return done.model_copy(update={name: getattr(clean, name) for name in named})
-    indexes = {name: OverlapIndex(items) for name, items in exclusions.items()}
-    left_out: Counter[str] = Counter()
+    indexes = {name: index_of(items) for name, items in exclusions.items()}
+    left_out = Counter({f"overlap:{name}": 0 for name in exclusions})
     tokenizer = load_tokenizer(model.path)
     rows = [row for row in _kept(clean, tokenizer, sequence_length, (indexes, left_out))]
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
@@ -110,6 +113,18 @@ def _judged(
             hits = index.rows_hit([row["messages"] for row in batch])
             found = [f or (name if hit else "") for f, hit in zip(found, hits, strict=True)]
         yield from zip(batch, found, strict=True)
+
+
+def index_of(items: Sequence[str | Item]) -> OverlapIndex:
+    """Return the index of test items, made once for all sources of a run."""
+    # Sources are tokenised by threads at once, and the first of them makes it.
+    with _INDEXING:
+        return _made(tuple(items))
+
+
+@lru_cache(maxsize=8)
+def _made(items: tuple[str | Item, ...]) -> OverlapIndex:
+    return OverlapIndex(items)
 
 
 def items_digest(items: Sequence[str | Item]) -> str:

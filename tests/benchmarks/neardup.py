@@ -18,8 +18,7 @@ def documents(rows: int, seed: int = 17) -> list[str]:
             words = texts[chance.randrange(i)].split(" ")
             words[chance.randrange(len(words))] = "changed"
         else:
-            start = chance.randrange(len(vocabulary) - 100)
-            words = chance.sample(vocabulary[start : start + 20_000], BYTES // 8)
+            words = chance.choices(vocabulary, k=BYTES // 6)
         texts.append(" ".join(words))
     return texts
 

@@ -30,9 +30,10 @@ def test_what_is_no_time_is_refused_by_its_column(value: Any) -> None:
 
 @pytest.mark.parametrize("row", [{}, {"who": None}, {"who": ""}])
 def test_a_row_without_the_column_is_refused(row: dict[str, Any]) -> None:
-    made: Any = {"group": None}
+    made: Any = {"group": None, "split": None}
     with pytest.raises(Unusable, match="column 'who'"):
         divided_by(made, row, Split(group_by="who"))
+    assert divided_by({**made, "split": "test"}, row, Split(group_by="who"))["group"] is None
 
 
 def test_group_and_time_reach_the_snapshot(tmp_path: Path, temper_home: Path) -> None:

@@ -5,12 +5,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.stages import Mixture, Size
-from tasks.artifacts import CleanSource
+from tasks.artifacts import CleanSource, Filter
 from tasks.errors import DataError, InsufficientData
 from tasks.mixture.build import blocks, build, close_build, open_build, write_block
 from tasks.mixture.planning import plan_table
 from tasks.mixture.rows import open_rows
 from tasks.mixture.tokens import tokenise
+from tasks.text.overlap import RULES
 from tasks.text.rows import ROW_SCHEMA, row_id
 
 WEIGHTS = {"voc": 1.0, "chat": 1.0}
@@ -168,3 +169,20 @@ def test_a_pair_or_a_question_is_no_row_to_fine_tune_on(
     with pytest.raises(DataError, match=f"the row is {name}") as error:
         tokenise(clean, tiny_model, 128, {})
     assert error.value.where == "a.jsonl:2"
+
+
+def test_the_lock_holds_the_chain_of_filters_from_ingest_to_tokens(
+    tmp_path, temper_home, tiny_model
+):
+    before = Filter(name="quality", rows_in=35, rows_out=30, settings={"checks": ["empty"]})
+    clean = clean_source(tmp_path, "voc", "domain", 30).model_copy(update={"filters": (before,)})
+    items = {"mmlu": ["what is 7 plus 3?"], "voc": ["nowhere to be found"]}
+    done = tokenise(clean, tiny_model, 128, items)
+    made = build(mixture(domain_share=1.0), tiny_model, [done], {"voc": 1.0}, 17)
+    (line,) = json.loads(made.lock.read_text())["sources"]
+    chain = [(f["name"], f["rows_in"], f["rows_out"]) for f in line["filters"]]
+    assert chain == [("quality", 35, 30), ("held_out", 30, 30), ("overlap:mmlu", 30, 29),
+                     ("overlap:voc", 29, 29)]  # fmt: skip
+    assert line["filters"][0]["settings"] == {"checks": ["empty"]}
+    assert line["filters"][2]["settings"] == {"rules": RULES}
+    assert line["rows_available"] == 29

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from configs.sources import FilesSource, RehearsalSource
-from configs.stages import Quality
+from configs.stages import NearDuplicates, Quality
 from tasks.artifacts import CleanSource, Snapshot
 from tasks.quality.clean import clean
 from tasks.quality.page import load_verdict
@@ -277,3 +277,23 @@ def test_a_hundred_thousand_rows_take_well_under_half_a_minute(
     done = clean(snapshot, source(), Quality(), 17)
     assert done.rows_out == 100_000
     assert time.perf_counter() - start < 30
+
+
+def test_near_duplicate_prompts_are_on_one_side_where_that_is_asked_for(
+    row: Row, snapshot_of: Make, source: Source
+) -> None:
+    said = [" ".join(f"{family}{n}" for n in range(12)) for family in "pqrstuvwxyz"]
+    rows = [row(f"{text} {ending}", label=ending) for text in said for ending in ("now", "nowt")]
+    snapshot, spec = snapshot_of(rows), source(split={"dev": 0.2, "test": 0.3, "stratify": False})
+    near = Quality(near_duplicates=NearDuplicates())
+
+    def families(done: CleanSource) -> list[list[str]]:
+        return [sorted(r["messages"][0]["content"][0] for r in _split(done, n))
+                for n in ("train", "dev", "test")]  # fmt: skip
+
+    train, dev, test = families(clean(snapshot, spec, near, 17))
+    assert (len(train), len(dev), len(test)) == (12, 4, 6)
+    assert not set(train) & {*dev, *test}
+    assert not set(dev) & set(test)
+    train, dev, test = families(clean(snapshot, spec, Quality(), 17))
+    assert set(train) & {*dev, *test}

@@ -92,7 +92,7 @@ def test_components_are_those_of_the_oracle(made):
 
 def test_a_slip_of_the_keyboard_repeats_a_short_message_and_another_word_does_not():
     texts = [normal(t) for t in (
-        "How do I top up by bank transfer?", "How do I top up by bank transfr?",
+        "How do I top up by bank transfer?", "How do I top up by bank transfers?",
         "How do I top up by credit card?", "How do I top up by cheque?")]  # fmt: skip
     assert kept_of(texts, free(texts), ANY).tolist() == [0, 0, 2, 3]
 
@@ -107,7 +107,8 @@ def test_a_document_with_a_sentence_changed_goes_and_one_with_half_does_not():
 
 
 def test_texts_of_different_kinds_are_not_duplicates():
-    texts = ["please cancel my card now", "please cancel my cards now", "please cancel my card now"]
+    said = "please cancel the old card that I have lost on my way home"
+    texts = [said, f"{said} x", f"{said} y"]
     assert kept_of(texts, np.array([0, 1, 1]), ANY).tolist() == [0, 1, 1]
     assert kept_of(texts, np.array([0, -1, 1]), ANY).tolist() == [0, 0, 2]
 
