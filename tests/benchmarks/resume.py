@@ -1,7 +1,7 @@
 """Resuming a shuffled mixture at any row, against ``datasets`` streaming.
 
-Run by itself, it prints how long the first row took at 1,000 positions (theirs: 20, each takes seconds), and how many rows each
-side loses or repeats against its own uninterrupted stream.
+Run by itself, it prints how long the first row took at 1,000 positions (of theirs 20, which take
+long), and how many rows each side loses or repeats against its own uninterrupted stream.
 """
 
 import random
