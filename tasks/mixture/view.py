@@ -64,6 +64,12 @@ class MixtureView(Sequence[Row]):
         """Return the rows at these positions."""
         return [self[position] for position in positions]
 
+    def dataset(self) -> Any:
+        """Return the same rows as a ``datasets.Dataset``, mapped too: TRL takes nothing else."""
+        from datasets import Dataset, concatenate_datasets
+
+        return concatenate_datasets([Dataset.from_file(str(f)) for f in self._files()])
+
     def __getstate__(self) -> dict[str, Any]:
         return {"_copy": self._copy}
 
@@ -72,6 +78,8 @@ class MixtureView(Sequence[Row]):
         self._rows = self._mapped()
 
     def _mapped(self) -> pa.Table:
-        files = [self._copy.path / name for name in self._copy.shards]
         return pa.concat_tables([pa.ipc.open_stream(pa.memory_map(str(f))).read_all()
-                                 for f in files])  # fmt: skip
+                                 for f in self._files()])  # fmt: skip
+
+    def _files(self) -> list[Path]:
+        return [self._copy.path / name for name in self._copy.shards]

@@ -73,13 +73,15 @@ def test_a_view_is_mapped_again_in_another_process(opened: Any) -> None:
     assert plain(pickle.loads(pickle.dumps(view))[7]) == expected[7]
 
 
-def test_the_copy_a_view_maps_is_made_once_and_read_by_datasets_too(make_mixture: Any) -> None:
-    datasets = pytest.importorskip("datasets")
-    mixture = make_mixture(ROWS)
-    made = arrow_copy(mixture)
-    assert arrow_copy(mixture) == made
-    first = datasets.Dataset.from_file(str(made.path / made.shards[0]))
-    assert first["row_id"] == pq.read_table(mixture.path / mixture.shards[0])["row_id"].to_pylist()
+def test_the_copy_a_view_maps_is_made_once_and_is_a_dataset_too(
+    make_mixture: Any, opened: Any
+) -> None:
+    pytest.importorskip("datasets")
+    _, view, expected = opened
+    made = arrow_copy(make_mixture(ROWS + 1))
+    assert arrow_copy(make_mixture(ROWS + 1, per_shard=17, per_group=3).model_copy(
+        update={"digest": f"mixture-{ROWS + 1}-16-5"})) == made  # fmt: skip
+    assert view.dataset().to_list() == expected
 
 
 def test_an_empty_mixture_has_no_rows(make_mixture: Any) -> None:
