@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from configs.stages import Quality
 from tasks.artifacts import CleanSource, Snapshot
+from tasks.quality.checks.redaction import redact
 from tasks.quality.frame import identities, read_rows
+from tasks.quality.labels import balance_warnings
 from tasks.quality.report import examples, label_counts, lengths, write_quarantine
 from tasks.quality.sorting import AnySource, Sorted, label_is_mapped, sort_rows
 from tasks.quality.verdict import Expected, Verdict, judge
@@ -43,9 +45,11 @@ def clean(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) ->
     known = find(folder, CleanSource)
     if known is not None:
         return known.model_copy(update=named)
-    table, rejected = read_rows(snapshot.path), _read(snapshot.path / "rejected.parquet")
+    table, redacted = redact(read_rows(snapshot.path), quality)
+    rejected = _read(snapshot.path / "rejected.parquet")
     frame = identities(table)
     done = sort_rows(table, frame, (source, quality, seed))
+    done.reports.update(redacted)
     verdict = _verdict(snapshot, quality, (table, rejected), done)
     with building(folder) as aside:
         _write(aside, (table, rejected), done, verdict)
@@ -85,13 +89,17 @@ def _verdict(
     counts = {"rows_in": len(table) + rejected.num_rows, "quarantined": set_aside,
               "train": splits["train"]}  # fmt: skip
     word, reason = judge(quality, counts, findings, done.critical())
+    labels = label_counts(table, done.names, done.written()) if done.classes else {}
     return Verdict(
         source=snapshot.name, role=snapshot.role, uri=snapshot.uri, verdict=word, reason=reason,
         rows_in=counts["rows_in"], rows_out=sum(splits.values()), quarantined=set_aside,
         limit=int(done.over.sum()), findings=findings, splits=splits,
-        labels=label_counts(table, done.names, done.written()) if done.classes else {},
+        labels=labels,
         lengths=lengths(table, done.written()),
-        examples=examples(table, rejected, done.flags),
+        examples=examples(table, rejected, done.flags | done.reports),
+        reports={name: int(flags.sum()) for name, flags in done.reports.items()},
+        languages=done.languages,
+        warnings=balance_warnings(labels, quality.min_class_rows, quality.max_class_share),
         expectations=[Expected(name=o.name, severity=o.severity, success=o.success,
                                rows=len(o.rows)) for o in done.outcomes],
     )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.quality.checks.explanations import shown
 from tasks.quality.findings import Flags, first_match
 from tasks.quality.verdict import Bin, Example
 from tasks.text.rows import ROW_SCHEMA, full_text
@@ -67,8 +68,8 @@ def examples(table: Any, rejected: Any, flags: Mapping[str, Flags]) -> dict[str,
 
 
 def _excerpt(check: str, row: Mapping[str, Any]) -> str:
-    text = full_text(row["messages"])
-    return _cut(text, first_match(check, text))
+    text, place = shown(check, full_text(row["messages"]))
+    return _cut(text, place or first_match(check, text))
 
 
 def _cut(text: str, place: int) -> str:

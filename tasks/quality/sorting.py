@@ -9,6 +9,7 @@ import pandas as pd
 
 from configs.sources import RehearsalSource, StoredSource
 from configs.stages import Quality
+from tasks.quality.checks.registry import NO_FINDINGS, Findings, run_checks
 from tasks.quality.expectations import Outcome, validate
 from tasks.quality.findings import (
     Flags,
@@ -18,7 +19,7 @@ from tasks.quality.findings import (
     missing_labels,
 )
 from tasks.quality.frame import texts
-from tasks.quality.labels import are_classes
+from tasks.quality.labels import are_classes, unseen_labels
 from tasks.quality.splits import assign, beyond_limit, overlapping
 from tasks.text.keyed import key_of
 
@@ -36,6 +37,8 @@ class Sorted(NamedTuple):
         over: Training rows beyond the source's limit; they are in no file.
         outcomes: Expectations of the user's own.
         classes: Whether the labels are classes.
+        reports: Finding -> the rows that have it; they are counted and stay where they are.
+        languages: Language -> rows, where languages were asked for.
     """
 
     flags: dict[str, Flags]
@@ -43,6 +46,8 @@ class Sorted(NamedTuple):
     over: Flags
     outcomes: list[Outcome]
     classes: bool
+    reports: dict[str, Flags]
+    languages: dict[str, int]
 
     def members(self, split: str) -> Flags:
         """Return the rows written to a split's file."""
@@ -85,20 +90,30 @@ def sort_rows(table: Any, frame: pd.DataFrame, settings: Settings) -> Sorted:
     """
     source, quality, _ = settings
     classes = are_classes(frame["label"], mapped=label_is_mapped(source))
-    flags = find_all(table, frame, (source, quality, classes))
+    told = run_checks(table, quality)
+    flags = find_all(table, frame, (source, quality, classes), told)
     outcomes = _judged(table, flags, quality)
     flags = _found(outcomes, len(frame))
     names, leaked, over = _divide(frame, ~any_of(flags, len(frame)), settings, classes)
     flags["overlaps_test"] = leaked
-    return Sorted(flags, names, over, [o for o in outcomes if o.own], classes)
+    reports = told.reported
+    if classes:
+        reports |= {"unseen_label": unseen_labels(frame["label"], names)}
+    return Sorted(flags, names, over, [o for o in outcomes if o.own], classes, reports,
+                  told.languages)  # fmt: skip
 
 
 def find_all(
-    table: Any, frame: pd.DataFrame, settings: tuple[AnySource, Quality, bool]
-) -> dict[str, Flags]:
-    """Return check -> rows it finds, for the checks asked for; ``settings`` ends with classes."""
+    table: Any, frame: pd.DataFrame, settings: tuple[AnySource, Quality, bool],
+    told: Findings = NO_FINDINGS,
+) -> dict[str, Flags]:  # fmt: skip
+    """Return check -> rows it finds, for the checks asked for; ``settings`` ends with classes.
+
+    Of what the checks of texts found (``told``) only what found rows is listed.
+    """
     source, quality, classes = settings
     flags = local_findings(table, quality)
+    flags |= {name: found for name, found in told.quarantined.items() if found.any()}
     nothing = np.zeros(len(frame), dtype=bool)
     labelled = classes or label_is_mapped(source)
     if "missing_label" in quality.checks:

@@ -49,6 +49,9 @@ class Verdict(_Record):
         labels: Label -> split -> clean rows, where labels are classes.
         lengths: Histogram of the clean rows' texts, in characters.
         examples: Check -> a few of the rows it found.
+        reports: Finding -> rows that have it and stay where they are.
+        languages: Language -> rows, where languages were asked for.
+        warnings: What is wrong with the source as a whole, a sentence each.
     """
 
     source: str
@@ -66,6 +69,9 @@ class Verdict(_Record):
     lengths: list[Bin]
     examples: dict[str, list[Example]]
     expectations: list[Expected]
+    reports: dict[str, int] = {}
+    languages: dict[str, int] = {}
+    warnings: list[str] = []
 
 
 def judge(

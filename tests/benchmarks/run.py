@@ -21,7 +21,7 @@ from pair import Benchmark
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
-NAMES = ("plan",)
+NAMES = ("plan", "rules")
 """Each is a function of a module of that name beside this one, and returns its pair."""
 
 

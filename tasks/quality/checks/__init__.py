@@ -1,1 +1,1 @@
-"""Checks of what texts hold: wrong encodings, languages, personal data, secrets, rules for prose."""
+"""Checks of what texts hold: wrong encodings, languages, personal data, secrets."""

@@ -25,6 +25,8 @@ _ENTITIES = {"email": "EMAIL_ADDRESS", "phone": "PHONE_NUMBER", "card": "CREDIT_
 class Engine(Protocol):
     """Looks for kinds of things in texts."""
 
+    kinds: tuple[str, ...]
+
     def candidates(self, texts: Any) -> Flags:
         """Return which texts of an Arrow array may hold anything; all others hold nothing (n)."""
 
@@ -36,6 +38,7 @@ class PatternEngine:
     """Own patterns with checksums: quick, and the same on every machine."""
 
     def __init__(self, kinds: Sequence[str]) -> None:
+        self.kinds = tuple(kinds)
         self._patterns = [patterns()[kind] for kind in kinds]
 
     def candidates(self, texts: Any) -> Flags:
@@ -58,6 +61,7 @@ class PresidioEngine:
     """Microsoft Presidio's recognizers, whose language model must be installed with them."""
 
     def __init__(self, kinds: Sequence[str], min_score: float = 0.5) -> None:
+        self.kinds = tuple(kinds)
         self._analyzer = _analyzer()
         self._names = {_ENTITIES[kind]: kind for kind in kinds}
         self._min_score = min_score

@@ -51,8 +51,8 @@ def is_iban(text: str) -> bool:
 def is_public_address(text: str) -> bool:
     """Return whether a text is an IP address that may belong to somebody's connection.
 
-    Private, reserved and documentation ranges belong to nobody; neither do round ones such as
-    1.0.0.0, which are more often versions.
+    Private, reserved and documentation ranges belong to nobody; four small numbers such as 4.12.0.1
+    are more often a version.
     """
     try:
         address = ipaddress.ip_address(text)
@@ -60,7 +60,7 @@ def is_public_address(text: str) -> bool:
         return False
     if address.version == 4:
         parts = [int(part) for part in text.split(".")]
-        return address.is_global and not address.is_multicast and sum(parts) > 30
+        return address.is_global and not address.is_multicast and max(parts) > 31
     return address.is_global and text.count(":") >= 3 and any(map(str.isdigit, text))
 
 

@@ -78,7 +78,9 @@ def _is_password(text: str) -> bool:
     plain = text.strip("\"'").lower()
     words = {"password", "passwd", "pass", "pwd", "secret", "user", "username", "changeme",
              "example", "yourpassword", "mypassword", "token", "test", "admin", "root"}  # fmt: skip
-    return len(plain) >= 4 and plain not in words and not re.search(r"[<>${}*\[\]]|^x+$|your", plain)
+    return (
+        len(plain) >= 4 and plain not in words and not re.search(r"[<>${}*\[\]]|^x+$|your", plain)
+    )
 
 
 @cache

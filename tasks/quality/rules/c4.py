@@ -20,14 +20,6 @@ from tasks.quality.rules.vocabulary import (
     find,
 )
 
-EXPLANATIONS = {
-    "c4_lorem_ipsum": "It holds filler text instead of content.",
-    "c4_curly_bracket": "It holds a curly bracket, as program code does.",
-    "c4_few_sentences": "Fewer sentences are left than a document has, once lines that don't end "
-    "like a sentence, are too short, or are about scripts and cookies are taken away.",
-}
-"""Rule -> what it finds, in the order of their numbers."""
-
 _PHRASES = (
     "lorem ipsum", "javascript", "terms of use", "privacy policy", "cookie policy",
     "uses cookies", "use of cookies", "use cookies",
@@ -127,18 +119,18 @@ def _citation(data: Bytes, i: int, end: int) -> int:
 def _exactly(data: Bytes, i: int, end: int, wanted: Bytes) -> bool:
     if end - i < len(wanted):
         return False
-    for k in range(len(wanted)):
-        if data[i + k] != wanted[k]:
-            return False
-    return True
+    k = 0
+    while k < len(wanted) and data[i + k] == wanted[k]:
+        k += 1
+    return k == len(wanted)
 
 
 @compiled
 def _cites(data: Bytes, start: int, end: int) -> bool:
-    for i in range(start, end):
-        if data[i] == 0x5B and _citation(data, i, end):
-            return True
-    return False
+    i = start
+    while i < end and not _citation(data, i, end):
+        i += 1
+    return i < end
 
 
 @compiled
@@ -176,7 +168,7 @@ def _content(data: Bytes, start: int, end: int, limits: C4Limits) -> int:
             lorem |= same(data, i, end, _LOREM)
         elif b == _J:
             script |= same(data, i, end, _SCRIPT)
-        elif b == _P or b == _T or b == _C or b == _U:
+        elif b in (_P, _T, _C, _U):
             policy |= _is_policy(data, i, end, b)
         elif data[i] == 0x7B:
             bracket = True
@@ -197,9 +189,7 @@ def _is_policy(data: Bytes, i: int, end: int, letter: int) -> bool:
         return same(data, i, end, _TERMS)
     if letter == _C:
         return same(data, i, end, _COOKIE)
-    return (
-        same(data, i, end, _USES) or same(data, i, end, _USE_OF) or same(data, i, end, _USE)
-    )
+    return same(data, i, end, _USES) or same(data, i, end, _USE_OF) or same(data, i, end, _USE)
 
 
 @compiled

@@ -32,17 +32,18 @@ _LATER_SYMBOLS = (
 SIGNS = ",:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪…"
 QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉〈〉⟦⟧"
 CURRENCY = ("US$", "C$", "A$", *"$£€¥฿₽﷼₴₠₡₢₣₤₥₦₧₨₩₪₫₭₮₯₰₱₲₳₵₶₷₸₹₺₻₼₾₿")
-UNITS = (
+_UNITS = (
     "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s "
     "km/h kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % км км² км³ м м² м³ дм дм² дм³ см "
     "см² см³ мм мм² мм³ нм кг г мг м/с км/ч кПа Па мбар Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ тбكم كم² "
     "كم³ م م² م³ سم سم² سم³ مم مم² مم³ كم غرام جرام جم كغ ملغ كوب اكواب"
-).split()
+)
+UNITS = tuple(_UNITS.split())
 
 
 @cache
 def letters(case: str = "any") -> str:
-    """Return the inside of a set of letters: ``lower``, ``upper`` (both with uncased) or ``any``."""
+    """Return the inside of a set of letters: ``lower`` or ``upper`` with uncased ones, or all."""
     cased = _points(_CASED)
     if case == "any":
         return _inside(cased | _points(_TITLE) | _points(_UNCASED))

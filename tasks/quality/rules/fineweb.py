@@ -11,19 +11,6 @@ from tasks.quality.rules.repeats import add, emptied
 from tasks.quality.rules.scan import Bytes, characters, hashed, trimmed
 from tasks.quality.rules.vocabulary import Features
 
-EXPLANATIONS = {
-    "fineweb_blank": "Every line is blank.",
-    "fineweb_unfinished_lines": "Too few lines end like a sentence, as in menus and headings.",
-    "fineweb_short_lines": "Too many of its lines are short, as in menus and tables.",
-    "fineweb_repeated_lines": "Too many of its characters are in lines that occurred before.",
-    "fineweb_list": "Too many line ends for its words, so it is a list.",
-}
-SIGN_EXPLANATIONS = {
-    "many_addresses": "Web addresses make up too much of the text.",
-    "few_letters": "Letters and digits make up too little of the text.",
-}
-"""Rule -> what it finds, in the order in which the rules are asked."""
-
 _TERMINAL = np.array(sorted(map(ord, TERMINAL)), np.int64)
 
 

@@ -8,20 +8,6 @@ from tasks.quality.rules.repeats import Words
 from tasks.quality.rules.scan import Bytes, line_end, trimmed
 from tasks.quality.rules.vocabulary import ALPHABETIC, CONTENT, FIRST_STOP_WORD
 
-EXPLANATIONS = {
-    "gopher_few_words": "The text has fewer words than a document of prose.",
-    "gopher_many_words": "The text has more words than a document should.",
-    "gopher_short_words": "Its words are shorter on average than those of prose.",
-    "gopher_long_words": "Its words are longer on average than those of prose.",
-    "gopher_hashes": "Too many hash signs a word, as in lists of tags.",
-    "gopher_ellipses": "Too many ellipses a word, as in cut-off teasers.",
-    "gopher_bullets": "Nearly every line starts with a bullet point, so it is a bare list.",
-    "gopher_cut_lines": "Too many lines end with an ellipsis, so the text is cut off.",
-    "gopher_not_alphabetic": "Too many words hold no letter, as in tables and code.",
-    "gopher_few_stop_words": "Too few of the commonest English words, so it is hardly English prose.",
-}  # fmt: skip
-"""Rule -> what it finds, in the order in which the rules are asked."""
-
 
 class GopherLimits(NamedTuple):
     """Thresholds as numbers; infinite where a rule is not asked."""

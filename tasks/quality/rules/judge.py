@@ -1,8 +1,6 @@
 """The rules over many texts: pieces numbered first, then every text judged, on all cores."""
 
-import math
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -12,41 +10,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.text_rules import TextRules
-from tasks.quality.rules import c4 as c4_rules
-from tasks.quality.rules import fineweb as line_rules
-from tasks.quality.rules import gopher as gopher_rules
-from tasks.quality.rules import repetition as repetition_rules
-from tasks.quality.rules.c4 import C4Limits, Known, c4
+from tasks.quality.rules.c4 import CITATION, Known, c4
 from tasks.quality.rules.compiled import compiled
 from tasks.quality.rules.document import Text, new_room, spell
-from tasks.quality.rules.fineweb import FineWebLimits, SignLimits, fineweb, signs
-from tasks.quality.rules.gopher import GopherLimits, gopher
-from tasks.quality.rules.repetition import RepetitionLimits, repetition
+from tasks.quality.rules.explanations import EXPLANATIONS
+from tasks.quality.rules.fineweb import fineweb, signs
+from tasks.quality.rules.gopher import gopher
+from tasks.quality.rules.limits import Limits, limits_of
+from tasks.quality.rules.repetition import repetition
 from tasks.quality.rules.scan import Bytes, characters
 from tasks.quality.rules.vocabulary import Counts, Vocabulary
 
 Codes = npt.NDArray[np.int8]
-FAMILIES = ("gopher", "repetition", "c4", "fineweb", "signs")
-EXPLANATIONS = {
-    "gopher": gopher_rules.EXPLANATIONS,
-    "repetition": repetition_rules.EXPLANATIONS,
-    "c4": c4_rules.EXPLANATIONS,
-    "fineweb": line_rules.EXPLANATIONS,
-    "signs": line_rules.SIGN_EXPLANATIONS,
-}
-"""Family -> rule -> what it finds."""
-_BATCH, _MOST_PIECES = 20_000, 4_000_000
-
-
-class Limits(NamedTuple):
-    """Every family's thresholds, and whether it is asked."""
-
-    asked: tuple[bool, bool, bool, bool, bool]
-    gopher: GopherLimits
-    repetition: RepetitionLimits
-    c4: C4Limits
-    fineweb: FineWebLimits
-    signs: SignLimits
+FAMILIES = tuple(EXPLANATIONS)
+_BATCH, _MOST_PIECES = 20_000, 2_000_000
 
 
 class _Batch(NamedTuple):
@@ -58,35 +35,40 @@ class _Batch(NamedTuple):
     begins: Counts
 
 
-def judge(texts: Any, rules: TextRules) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return rule -> the texts that it finds; of a family the first rule that finds a text counts.
+class Judge:
+    """Judges texts by rules; what it learns of the pieces of texts serves the next ones."""
 
-    Args:
-        texts: An Arrow array of strings (n); null is read as empty.
-        rules: Thresholds.
-    """
-    codes = codes_of(texts, rules)
-    return {
-        name: codes[:, column] == number
-        for column, family in enumerate(FAMILIES)
-        if getattr(rules, family) is not None
-        for number, name in enumerate(EXPLANATIONS[family], start=1)
-    }
+    def __init__(self, rules: TextRules) -> None:
+        self._rules = rules
+        self._limits = limits_of(rules)
+        self._vocabulary = Vocabulary()
 
+    def judge(self, texts: Any) -> dict[str, npt.NDArray[np.bool_]]:
+        """Return rule -> the texts that it finds; the first of a family to find a text counts.
 
-def codes_of(texts: Any, rules: TextRules) -> Codes:
-    """Return the number of the rule that finds each text (n, families), 0 where none does."""
-    limits, vocabulary = limits_of(rules), Vocabulary()
-    chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
-    made = [np.zeros((0, len(FAMILIES)), np.int8)]
-    with ThreadPoolExecutor(max(os.cpu_count() or 1, 1)) as pool:
-        for chunk in chunks:
-            for start in range(0, len(chunk), _BATCH):
-                if len(vocabulary) > _MOST_PIECES:
-                    vocabulary = Vocabulary()
-                part = pc.fill_null(chunk.slice(start, _BATCH), "").cast(pa.large_string())
-                made.append(_codes_of_batch(part, vocabulary, limits, pool))
-    return np.concatenate(made)
+        Args:
+            texts: An Arrow array of strings (n); null is read as empty.
+        """
+        codes = self.codes(texts)
+        return {
+            name: codes[:, column] == number
+            for column, family in enumerate(FAMILIES)
+            if getattr(self._rules, family) is not None
+            for number, name in enumerate(EXPLANATIONS[family], start=1)
+        }
+
+    def codes(self, texts: Any) -> Codes:
+        """Return the number of the rule that finds each text (n, families), 0 where none does."""
+        chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+        made = [np.zeros((0, len(FAMILIES)), np.int8)]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for chunk in chunks:
+                for start in range(0, len(chunk), _BATCH):
+                    if len(self._vocabulary) > _MOST_PIECES:
+                        self._vocabulary = Vocabulary()
+                    part = pc.fill_null(chunk.slice(start, _BATCH), "").cast(pa.large_string())
+                    made.append(_codes_of_batch(part, self._vocabulary, self._limits, pool))
+        return np.concatenate(made)
 
 
 def _codes_of_batch(
@@ -95,8 +77,8 @@ def _codes_of_batch(
     data, offsets = string_bytes(part)
     batch = _Batch(data, offsets, *vocabulary.read(data, offsets))
     if limits.c4.remove_citations:
-        cites = pc.match_substring_regex(part, c4_rules.CITATION)
-        plain = pc.replace_substring_regex(part.filter(cites), c4_rules.CITATION, "")
+        cites = pc.match_substring_regex(part, CITATION)
+        plain = pc.replace_substring_regex(part.filter(cites), CITATION, "")
         vocabulary.read(*string_bytes(plain))
     known = Known(vocabulary.table, vocabulary.features())
     codes = np.zeros((len(part), len(FAMILIES)), np.int8)
@@ -115,37 +97,6 @@ def string_bytes(texts: Any) -> tuple[Bytes, Counts]:
         return np.zeros(0, np.uint8), np.zeros(len(texts) + 1, np.int64)
     offsets = np.frombuffer(places, np.int64)[texts.offset : texts.offset + len(texts) + 1]
     return np.frombuffer(content, np.uint8), offsets
-
-
-def limits_of(rules: TextRules) -> Limits:
-    """Return the thresholds as the compiled rules take them."""
-    default = TextRules()
-    asked = [getattr(rules, family) is not None for family in FAMILIES]
-    return Limits(
-        (asked[0], asked[1], asked[2], asked[3], asked[4]),
-        GopherLimits(*_numbers(rules.gopher or default.gopher)),
-        RepetitionLimits(*_numbers(rules.repetition or default.repetition)),
-        C4Limits(*_numbers(rules.c4 or default.c4)),
-        FineWebLimits(*_numbers(rules.fineweb or default.fineweb)),
-        SignLimits(*_numbers(rules.signs or default.signs)),
-    )
-
-
-def _numbers(section: Any) -> Sequence[Any]:
-    values = section.model_dump()
-    return [_unasked(name) if value is None else
-            float(value) if _is_share(section, name) else value
-            for name, value in values.items()]  # fmt: skip
-
-
-def _is_share(section: Any, name: str) -> bool:
-    return "float" in str(type(section).model_fields[name].annotation) and not isinstance(
-        getattr(section, name), tuple
-    )
-
-
-def _unasked(name: str) -> float:
-    return -math.inf if name.startswith("min") else math.inf
 
 
 @compiled

@@ -7,24 +7,6 @@ from tasks.quality.rules.document import Room, Text
 from tasks.quality.rules.repeats import Table, Words, add, emptied, repeated_grams, top_gram
 from tasks.quality.rules.scan import Bytes, characters, hashed, trimmed
 
-EXPLANATIONS = {
-    "repeated_paragraphs": "Too many of its paragraphs occurred before.",
-    "repeated_paragraph_text": "Too much of it is in paragraphs that occurred before.",
-    "repeated_lines": "Too many of its lines occurred before.",
-    "repeated_line_text": "Too much of it is in lines that occurred before.",
-    "top_2_gram": "One pair of words makes up too much of it.",
-    "top_3_gram": "One run of three words makes up too much of it.",
-    "top_4_gram": "One run of four words makes up too much of it.",
-    "repeated_5_grams": "Too much of it is in runs of five words that occurred before.",
-    "repeated_6_grams": "Too much of it is in runs of six words that occurred before.",
-    "repeated_7_grams": "Too much of it is in runs of seven words that occurred before.",
-    "repeated_8_grams": "Too much of it is in runs of eight words that occurred before.",
-    "repeated_9_grams": "Too much of it is in runs of nine words that occurred before.",
-    "repeated_10_grams": "Too much of it is in runs of ten words that occurred before.",
-    "no_text": "There is no text at all.",
-}
-"""Rule -> what it finds, in the order in which the rules are asked."""
-
 
 class RepetitionLimits(NamedTuple):
     """Thresholds as numbers; infinite where a rule is not asked."""

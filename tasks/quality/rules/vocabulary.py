@@ -19,6 +19,7 @@ FIRST_STOP_WORD = 16
 Counts = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 _BASE = 0x100000001B3
+_MOST_WORDS = 300_000
 _WRAP = (1 << 64) - 1
 
 
@@ -89,6 +90,8 @@ class Vocabulary:
         self._parts += [self._word(word) for word in words]
 
     def _word(self, word: str) -> tuple[int, int, int, int]:
+        if len(self._words) > _MOST_WORDS:
+            self._words.clear()
         if word not in self._words:
             value, power = _polynomial(word.encode())
             self._words[word] = (value, power, len(word), self._flags(word))

@@ -124,7 +124,11 @@ def _special_pieces() -> dict[str, tuple[int, ...]]:
     patterns = _patterns()
     found: dict[str, set[int]] = {}
     for word in special_words():
-        if patterns.prefix.match(word) or patterns.infix.search(word) or patterns.suffix.search(word):
+        if (
+            patterns.prefix.match(word)
+            or patterns.infix.search(word)
+            or patterns.suffix.search(word)
+        ):
             pieces = _plain(word)
             found.setdefault(pieces[0], set()).add(len(pieces))
     return {first: tuple(sorted(counts)) for first, counts in found.items()}
@@ -147,9 +151,7 @@ def _set(characters: str) -> str:
 
 def _prefix() -> re.Pattern[str]:
     money = "|".join(re.escape(sign) for sign in CURRENCY)
-    return re.compile(
-        rf"[§%=—–]|\+(?![0-9])|\.\.+|[{_set(SIGNS + QUOTES)}]|{money}|[{symbols()}]"
-    )
+    return re.compile(rf"[§%=—–]|\+(?![0-9])|\.\.+|[{_set(SIGNS + QUOTES)}]|{money}|[{symbols()}]")
 
 
 def _suffix() -> re.Pattern[str]:
