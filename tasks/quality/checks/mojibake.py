@@ -32,7 +32,7 @@ def mojibake(texts: Any, limits: Mojibake) -> Flags:
             return False
         if count > limits.max_badness or count / len(text) > limits.max_share:
             return True
-        return fix_encoding(text) != text
+        return bool(fix_encoding(text) != text)
 
     wide = ~np.asarray(pc.string_is_ascii(texts).fill_null(True), dtype=bool)
     possible = np.zeros(len(texts), dtype=bool)

@@ -55,7 +55,7 @@ def whole_texts(texts: Texts) -> Any:
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     content = texts.distinct.take(pa.array(texts.which)).cast(pa.large_string())
     lists = pa.LargeListArray.from_arrays(pa.array(starts), content)
-    return pc.binary_join(lists, "\n")
+    return pc.binary_join(lists, pa.scalar("\n", pa.large_string()))
 
 
 def each(texts: Any, candidates: Flags, judge: Callable[[str], bool]) -> Flags:

@@ -215,7 +215,7 @@ def _sentences(data: Bytes, start: int, end: int, own: Counts, known: Known) -> 
         piece = own[number] if len(own) else find(data, first, i, known.table)
         number += 1
         begin = known.words.first[piece]
-        for k in range(begin, begin + known.words.count[piece]):
+        for k in range(begin, begin + known.words.words[piece]):
             ends = (flags[k] & SENTENCE_END) != 0
             if ended and not ends and not flags[k] & PUNCTUATION_MARK:
                 sentences, ended = sentences + 1, False

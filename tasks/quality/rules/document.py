@@ -57,7 +57,7 @@ def spell(pieces: Counts, known: Features, room: Room) -> Words:
     """Return the words of pieces, laid out in the room."""
     number = 0
     for piece in pieces:
-        for k in range(known.first[piece], known.first[piece] + known.count[piece]):
+        for k in range(known.first[piece], known.first[piece] + known.words[piece]):
             room.hashes[number] = known.hashes[k]
             room.powers[number] = known.powers[k]
             room.chars[number] = known.chars[k]

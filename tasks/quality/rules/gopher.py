@@ -111,7 +111,7 @@ def _is_bullet(data: Bytes, start: int, end: int) -> bool:
     if start < end and data[start] == 0x2D:
         return True
     dot = start + 2 < end and data[start] == 0xE2 and data[start + 1] == 0x80
-    return dot and data[start + 2] == 0xA2
+    return bool(dot and data[start + 2] == 0xA2)
 
 
 @compiled
@@ -120,4 +120,5 @@ def ends_cut(data: Bytes, start: int, end: int) -> bool:
     if end - start < 3:
         return False
     a, b, c = data[end - 3], data[end - 2], data[end - 1]
-    return (a == 0x2E and b == 0x2E and c == 0x2E) or (a == 0xE2 and b == 0x80 and c == 0xA6)
+    dots = a == 0x2E and b == 0x2E and c == 0x2E
+    return bool(dots or (a == 0xE2 and b == 0x80 and c == 0xA6))

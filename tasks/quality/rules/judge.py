@@ -132,7 +132,7 @@ def _most(batch: _Batch, known: Known, rows: tuple[int, int]) -> tuple[int, int]
     for row in range(rows[0], rows[1]):
         words = 0
         for place in range(batch.begins[row], batch.begins[row + 1]):
-            words += known.words.count[batch.pieces[place]]
+            words += known.words.words[batch.pieces[place]]
         most = max(most, words)
         size = max(size, batch.offsets[row + 1] - batch.offsets[row])
     return most, size

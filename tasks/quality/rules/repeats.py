@@ -63,12 +63,12 @@ def add(table: Table, key: np.uint64, mask: int) -> int:
     while table.stamps[slot] == stamp:
         if table.keys[slot] == key:
             table.counts[slot] += 1
-            return slot
+            return int(slot)
         slot = (slot + 1) & mask
     table.stamps[slot] = stamp
     table.keys[slot] = key
     table.counts[slot] = 1
-    return slot
+    return int(slot)
 
 
 @compiled

@@ -28,7 +28,7 @@ class Features(NamedTuple):
 
     Attributes:
         first: Piece -> its first word.
-        count: Piece -> its number of words.
+        words: Piece -> its number of words.
         alnum: Piece -> characters that are letters or digits.
         address: Piece -> its characters where it is a web address, else 0.
         hashes: Word -> polynomial hash of its bytes.
@@ -38,7 +38,7 @@ class Features(NamedTuple):
     """
 
     first: Counts
-    count: Counts
+    words: Counts
     alnum: Counts
     address: Counts
     hashes: Hashes
@@ -109,10 +109,11 @@ class Vocabulary:
 def _columns(
     pieces: list[tuple[int, int, int, int]], parts: list[tuple[int, int, int, int]]
 ) -> Features:
-    rows = np.array(pieces, np.int64).reshape(-1, 4)
-    hashes = np.array([part[:2] for part in parts], np.uint64).reshape(-1, 2)
-    others = np.array([part[2:] for part in parts], np.int64).reshape(-1, 2)
-    return Features(*map(np.ascontiguousarray, (*rows.T, *hashes.T, *others.T)))
+    # Transposed into whole rows: compiled functions take arrays that lie in one piece.
+    first, words, alnum, address = np.array(pieces, np.int64).reshape(-1, 4).T.copy()
+    hashes, powers = np.array([part[:2] for part in parts], np.uint64).reshape(-1, 2).T.copy()
+    chars, flags = np.array([part[2:] for part in parts], np.int64).reshape(-1, 2).T.copy()
+    return Features(first, words, alnum, address, hashes, powers, chars, flags)
 
 
 def _polynomial(text: bytes) -> tuple[int, int]:

@@ -11,9 +11,8 @@ MIXED = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0"
 HEAD = base64.urlsafe_b64encode(json.dumps({"alg": "HS256", "typ": "JWT"}).encode()).decode()
 BODY = base64.urlsafe_b64encode(json.dumps({"sub": "12345", "name": "J"}).encode()).decode()
 TOKEN = f"{HEAD}.{BODY.strip('=')}.{MIXED}"
-PEM = (
-    "-----BEGIN RSA " + "PRIVATE KEY-----\n" + (MIXED * 4) + "\n-----END RSA " + "PRIVATE KEY-----"
-)
+KEY = "RSA " + "PRIVATE KEY-----"
+PEM = f"-----BEGIN {KEY}\n{MIXED * 4}\n-----END {KEY}"
 
 HELD = {
     "email": ["bob.smith@gmail.com", "x_y+z@mail.uni-ulm.de"],
@@ -23,7 +22,7 @@ HELD = {
     "ip": ["93.184.216.34", "2a00:1450:4001:80b::200e"],
     "api_key": ["AKIA" + "J7QZ3LDP5WXN2RTB", "ghp_" + MIXED[:36], "sk-" + "proj-" + MIXED * 2,
                 "sk-ant-" + MIXED, "AIza" + MIXED[:35], "hf_" + MIXED[:34], "glpat-" + MIXED[:20],
-                "xoxb-" + "123456789012-" + MIXED, "sk_live_" + MIXED[:24],
+                "xoxb-" + "417590284613-" + MIXED, "sk_live_" + MIXED[:24],
                 "npm_" + MIXED[:36]],
     "private_key": [PEM],
     "jwt": [TOKEN],

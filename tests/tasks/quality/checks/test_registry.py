@@ -36,8 +36,11 @@ def test_personal_data_is_reported_and_secrets_are_quarantined() -> None:
 
 def test_actions_of_a_recipe_are_followed() -> None:
     table = _table(_chat("I am bob@gmail.com"), _chat(KEY), _chat("I donâ€™t, itâ€™s"))
-    other = Quality(pii=Personal(kinds=("email",), action="quarantine"),
-                    secrets=Secrets(action="report"), mojibake=Mojibake(action="report"))  # fmt: skip
+    other = Quality(
+        pii=Personal(kinds=("email",), action="quarantine"),
+        secrets=Secrets(action="report"),
+        mojibake=Mojibake(action="report"),
+    )
     found = run_checks(table, other)
     assert _hits(found.quarantined) == {"pii_email": [0]}
     assert _hits(found.reported) == {"secret_api_key": [1], "mojibake": [2]}

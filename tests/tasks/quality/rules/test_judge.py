@@ -40,7 +40,7 @@ def _varied(words: int) -> str:
 
 PLANTED = {
     "gopher_few_words": "The cat and the dog.",
-    "gopher_short_words": PROSE + " ".join(f"{a}{b}" for a in "abcdefghij" for b in "klmnopqrstuv") * 5,
+    "gopher_short_words": PROSE + " ".join(a + b for a in "abcdefgh" for b in "klmnopqrst") * 5,
     "gopher_long_words": PROSE + " ".join("qwertyuiopasdfgh" + w for w in _varied(200).split()),
     "gopher_hashes": PROSE + " # " * 15,
     "gopher_ellipses": PROSE.replace(", ", "... ").replace(". ", "... ").replace(" a ", " a... "),
