@@ -1,10 +1,10 @@
 """Languages of rows by py3langid, whose model comes with it: nothing is fetched."""
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from configs.checks import LanguageLimits
@@ -31,21 +31,12 @@ def languages(texts: Any, limits: LanguageLimits) -> Languages:
         texts: An Arrow array of strings (n).
         limits: When a language is sure.
     """
+    from tasks.quality.checks.language_scores import classify
+
     heads = pc.utf8_slice_codeunits(texts, 0, _READ).dictionary_encode()
-    known = np.array([_language(text, limits) for text in heads.dictionary.to_pylist()], object)
-    codes = known[np.asarray(heads.indices, dtype=np.int64)] if len(texts) else known
-    return Languages(codes)
-
-
-def _language(text: str, limits: LanguageLimits) -> str:
-    if len(text) < limits.min_chars:
-        return UNSURE
-    code, confidence = _identifier().classify(text)
-    return str(code) if confidence >= limits.min_confidence else UNSURE
-
-
-@cache
-def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    known = np.full(len(heads.dictionary), UNSURE, object)
+    long = np.flatnonzero(np.asarray(pc.utf8_length(heads.dictionary)) >= limits.min_chars)
+    codes, confidence = classify(heads.dictionary.take(pa.array(long)))
+    sure = confidence >= limits.min_confidence
+    known[long[sure]] = codes[sure]
+    return Languages(known[np.asarray(heads.indices, dtype=np.int64)])

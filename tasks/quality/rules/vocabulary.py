@@ -78,7 +78,8 @@ class Vocabulary:
         """Return what is known of all pieces so far."""
         if self._pieces:
             new = _columns(self._pieces, self._parts)
-            self._features = Features(*map(np.concatenate, zip(self._features, new, strict=True)))
+            joined = map(np.concatenate, zip(self._features, new, strict=True))
+            self._features = Features._make(joined)
             self._pieces, self._parts = [], []
         return self._features
 

@@ -56,7 +56,7 @@ def _cut_affixes(
         if head and text[head:] in special:
             before.append(text[:head])
             return before, text[head:], after
-        found = patterns.suffix.search(text[head:])
+        found = patterns.suffix.search(text[head:]) if _may_end(text) else None
         tail = len(text) - head - found.start() if found else 0
         if tail and text[:-tail] in special:
             after.append(text[-tail:])
@@ -67,13 +67,24 @@ def _cut_affixes(
     return before, text, after
 
 
+def _may_end(text: str) -> bool:
+    """Return whether an end may be cut off, which spares most pieces the long pattern.
+
+    Behind a digit nothing can be; a letter can only be part of 's, or of a unit behind a digit.
+    """
+    last = text[-1]
+    if not last.isascii() or not last.isalnum():
+        return True
+    return last.isalpha() and (text[-2:-1] in ("'", "’") or any(map(str.isdecimal, text[-6:])))
+
+
 def _divide(text: str, special: dict[str, tuple[str, ...]]) -> list[str]:
     if not text:
         return []
     if text in special:
         return list(special[text])
     patterns = _patterns()
-    if patterns.address.match(text):
+    if "." in text and patterns.address.match(text):
         return [text]
     words: list[str] = []
     start = 0

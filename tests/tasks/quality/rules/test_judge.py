@@ -53,7 +53,7 @@ PLANTED = {
     "repeated_lines": PROSE + "x\n" * 4,
     "repeated_line_text": "\n".join([PROSE, _varied(5), PROSE, _varied(9), _varied(8), _varied(7)]),
     "top_2_gram": PROSE + "over there " * 30,
-    "repeated_10_grams": PROSE + _varied(600) + PROSE.replace("\n", " "),
+    "repeated_10_grams": PROSE + _varied(281) + PROSE.replace("\n", " "),
     "no_text": "",
     "c4_lorem_ipsum": PROSE + "Lorem ipsum is what it says here.\n",
     "c4_curly_bracket": PROSE + "And a {bracket} stands in this line.\n",
@@ -62,7 +62,7 @@ PLANTED = {
     "fineweb_unfinished_lines": PROSE.replace(". ", "\n").replace(".", ""),
     "fineweb_short_lines": PROSE + "A man.\nA dog.\nA sea.\n",
     "fineweb_repeated_lines": PROSE + PROSE,
-    "fineweb_list": "\n".join(PROSE.split()),
+    "fineweb_list": "\n".join(f"{w}{'a' * 12} {w}{'b' * 12}." for w in _varied(40).split()),
     "many_addresses": "See https://example.org/a/very/long/address/indeed?q=1 here.",
     "few_letters": "=== ... --- !!! ### a b ***",
 }  # fmt: skip
@@ -88,11 +88,14 @@ def test_a_family_that_is_null_is_not_asked() -> None:
 
 def test_thresholds_of_a_recipe_are_used() -> None:
     lax = TextRules(
-        gopher=Gopher(min_words=0, min_stop_words=0, max_symbols=None),
-        repetition=Repetition(max_lines=None), c4=C4(min_sentences=0),
+        gopher=Gopher(min_words=0, min_stop_words=0, max_symbols=None, min_alphabetic=0),
+        repetition=Repetition(max_top_grams=(1, 1, 1)),
+        c4=C4(min_sentences=0),
         fineweb=FineWeb(min_whole_lines=None, max_short_lines=None),
-    )  # fmt: skip
-    assert _found(Judge(lax), "A cat # sat ... there.") == []
+    )
+    text = "A cat # sat ... there"
+    assert len(_found(Judge(TextRules()), text)) == 4
+    assert _found(Judge(lax), text) == []
 
 
 def test_null_and_empty_arrays_are_judged() -> None:
