@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from configs.checks import LanguageCode, LanguageLimits, Mojibake, Personal, Secrets
 from configs.section import Name, Section
+from configs.text_rules import TextRules
 
 
 class Model(Section):
@@ -58,6 +60,18 @@ class Quality(Section):
     max_chars: PositiveInt = Field(16_000, description="longest text of a row, in characters")
     near_duplicates: NearDuplicates | None = Field(None, description="off when absent")
     expectations: str | None = Field(None, description="a Great Expectations suite of yours (JSON)")
+    min_chars: NonNegativeInt = Field(0, description="shortest text of a row, in characters")
+    text_rules: Literal["auto", "on", "off"] = Field(
+        "auto", description="rules for prose; auto: plain-text rows, which chat rows would fail"
+    )
+    rules: TextRules = TextRules()
+    mojibake: Mojibake | None = Mojibake()
+    languages: tuple[LanguageCode, ...] = Field((), description="wanted, e.g. [en]; empty: any")
+    language: LanguageLimits = LanguageLimits()
+    pii: Personal | None = Personal()
+    secrets: Secrets | None = Secrets()
+    min_class_rows: NonNegativeInt = Field(5, description="fewer training rows of a class: warn")
+    max_class_share: float = Field(0.9, gt=0, le=1, description="a larger class: warn")
 
     @model_validator(mode="after")
     def _severities_can_be(self) -> "Quality":

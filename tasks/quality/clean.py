@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from configs.stages import Quality
 from tasks.artifacts import CleanSource, Filter, Snapshot
+from tasks.quality.checks.redaction import redact
 from tasks.quality.frame import identities, read_rows
+from tasks.quality.labels import balance_warnings
 from tasks.quality.report import examples, label_counts, lengths, write_quarantine
 from tasks.quality.sanitise import Sanitised, sanitise
 from tasks.quality.severity import row_count_problem, severity_of
@@ -45,11 +47,13 @@ def clean(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) ->
     known = find(folder, CleanSource)
     if known is not None:
         return known.model_copy(update=named)
-    table, rejected = read_rows(snapshot.path), _read(snapshot.path / "rejected.parquet")
+    table, redacted = redact(read_rows(snapshot.path), quality)
+    rejected = _read(snapshot.path / "rejected.parquet")
     made = sanitise(table, quality.target) if quality.sanitise else Sanitised(table, 0, {})
     table = made.table
     frame = identities(table)
     done = sort_rows(table, frame, (source, quality, seed))
+    done.reported.update(redacted)
     verdict = _verdict(snapshot, quality, (table, rejected), done)
     verdict = verdict.model_copy(update={"sanitised": made.rows, "tokens": made.tokens})
     with building(folder) as aside:
@@ -102,13 +106,16 @@ def _verdict(
     counts = {"rows_in": len(table) + rejected.num_rows, "quarantined": set_aside,
               "train": splits["train"]}  # fmt: skip
     word, reason = judge(quality, counts, findings, done.critical())
+    labels = label_counts(table, done.names, done.written()) if done.classes else {}
     return Verdict(
         source=snapshot.name, role=snapshot.role, uri=snapshot.uri, verdict=word, reason=reason,
         rows_in=counts["rows_in"], rows_out=sum(splits.values()), quarantined=set_aside,
         limit=int(done.over.sum()), findings=findings, splits=splits,
-        labels=label_counts(table, done.names, done.written()) if done.classes else {},
+        labels=labels,
         lengths=lengths(table, done.written()),
         examples=examples(table, rejected, done.flags | done.reported, quality.target),
+        languages=done.languages,
+        warnings=balance_warnings(labels, quality.min_class_rows, quality.max_class_share),
         expectations=[Expected(name=o.name, severity=o.severity, success=o.success,
                                rows=len(o.rows)) for o in done.outcomes],
         reported={name: int(flags.sum()) for name, flags in done.reported.items()},

@@ -1,14 +1,15 @@
 """The verdicts as a page of our own, and as a table for the Prefect UI."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tasks.artifacts import CleanSource
 from tasks.pages import render
+from tasks.quality.checks.explanations import explanations
 from tasks.quality.findings import EXPLANATIONS
-from tasks.quality.verdict import Verdict
+from tasks.quality.verdict import Bin, Verdict
 
-LABELS_SHOWN = 100
+LABELS_SHOWN, BARS = 100, 12
 
 
 def load_verdict(clean: CleanSource) -> Verdict:
@@ -34,6 +35,7 @@ def verdict_table(clean: CleanSource) -> list[dict[str, str]]:
     return [
         {"check": name, "rows": f"{rows:,}", "meaning": explanation(name)}
         for name, rows in [*verdict.findings.items(), *verdict.reported.items()]
+        if rows or name in verdict.findings
     ]
 
 
@@ -46,9 +48,22 @@ def verdict_line(clean: CleanSource) -> str:
 
 def explanation(check: str) -> str:
     """Return what a check finds, in one sentence."""
-    return EXPLANATIONS.get(check, "The row doesn't meet this expectation of your own suite.")
+    known = EXPLANATIONS | explanations()
+    return known.get(check, "The row doesn't meet this expectation of your own suite.")
 
 
 def _page(verdicts: Sequence[Verdict], title: str) -> str:
     return render("verdicts", title=title, verdicts=verdicts, explanation=explanation,
-                  labels_shown=LABELS_SHOWN)  # fmt: skip
+                  labels_shown=LABELS_SHOWN, most=_most, label_rows=_label_rows)  # fmt: skip
+
+
+def _label_rows(verdict: Verdict) -> dict[str, int]:
+    return {label: sum(rows.values()) for label, rows in verdict.labels.items()}
+
+
+def _most(counts: Mapping[str, int]) -> list[Bin]:
+    """Return the commonest names as bars, the others as one."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    bars = [Bin(label=name, count=rows) for name, rows in ordered[:BARS]]
+    others = sum(rows for _, rows in ordered[BARS:])
+    return [*bars, Bin(label="others", count=others)] if others else bars

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.quality.checks.explanations import shown
 from tasks.quality.findings import Flags, first_match
 from tasks.quality.verdict import Bin, Example
 from tasks.text.rows import ROW_SCHEMA, full_text
@@ -71,8 +72,8 @@ def examples(
 def _excerpt(check: str, row: Mapping[str, Any], target: str) -> str:
     if check == "unknown_fields":
         return "not used: " + ", ".join(row["extra"])
-    text = full_text(row["messages"])
-    return cut(text, first_match(check, text, target))
+    text, place = shown(check, full_text(row["messages"]))
+    return cut(text, place or first_match(check, text, target))
 
 
 def cut(text: str, place: int) -> str:

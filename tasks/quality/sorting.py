@@ -11,6 +11,7 @@ import pyarrow as pa
 from configs.sources import RehearsalSource, StoredSource
 from configs.stages import NearDuplicates, Quality
 from tasks.quality.checks.consistency import consistency_flags
+from tasks.quality.checks.registry import NO_FINDINGS, Findings, run_checks
 from tasks.quality.expectations import Outcome, validate
 from tasks.quality.findings import (
     Flags,
@@ -20,7 +21,7 @@ from tasks.quality.findings import (
     missing_labels,
 )
 from tasks.quality.frame import texts
-from tasks.quality.labels import are_classes
+from tasks.quality.labels import are_classes, unseen_labels
 from tasks.quality.severity import reported
 from tasks.quality.splits import assign, beyond_limit, overlapping
 from tasks.text.keyed import key_of
@@ -42,6 +43,7 @@ class Sorted(NamedTuple):
         outcomes: Expectations of the user's own.
         classes: Whether the labels are classes.
         reported: Check -> rows it found and left where they are.
+        languages: Language -> rows, where languages were asked for.
     """
 
     flags: dict[str, Flags]
@@ -50,6 +52,7 @@ class Sorted(NamedTuple):
     outcomes: list[Outcome]
     classes: bool
     reported: dict[str, Flags] = {}
+    languages: dict[str, int] = {}
 
     def members(self, split: str) -> Flags:
         """Return the rows written to a split's file."""
@@ -92,8 +95,9 @@ def sort_rows(table: Any, frame: pd.DataFrame, settings: Settings) -> Sorted:
     """
     source, quality, _ = settings
     classes = are_classes(frame["label"], mapped=label_is_mapped(source))
-    flags = find_all(table, frame, (source, quality, classes))
-    left = {name: flags.pop(name) for name in reported(list(flags), quality)}
+    told = run_checks(table, quality)
+    flags = find_all(table, frame, (source, quality, classes), told)
+    left = told.reported | {name: flags.pop(name) for name in reported(list(flags), quality)}
     outcomes = _judged(table, flags, quality)
     flags = _found(outcomes, len(frame))
     good = ~any_of(flags, len(frame))
@@ -101,15 +105,23 @@ def sort_rows(table: Any, frame: pd.DataFrame, settings: Settings) -> Sorted:
         frame = frame.assign(near=_near(table, good, quality.near_duplicates))
     names, leaked, over = _divide(frame, good, settings, classes)
     flags["overlaps_test"] = leaked
-    return Sorted(flags, names, over, [o for o in outcomes if o.own], classes, left)
+    if classes:
+        left["unseen_label"] = unseen_labels(frame["label"], names)
+    return Sorted(flags, names, over, [o for o in outcomes if o.own], classes, left,
+                  told.languages)  # fmt: skip
 
 
 def find_all(
-    table: Any, frame: pd.DataFrame, settings: tuple[AnySource, Quality, bool]
-) -> dict[str, Flags]:
-    """Return check -> rows it finds, for the checks asked for; ``settings`` ends with classes."""
+    table: Any, frame: pd.DataFrame, settings: tuple[AnySource, Quality, bool],
+    told: Findings = NO_FINDINGS,
+) -> dict[str, Flags]:  # fmt: skip
+    """Return check -> rows it finds, for the checks asked for; ``settings`` ends with classes.
+
+    Of what the checks of texts found (``told``) only what found rows is listed.
+    """
     source, quality, classes = settings
     flags = local_findings(table, quality)
+    flags |= {name: found for name, found in told.quarantined.items() if found.any()}
     nothing = np.zeros(len(frame), dtype=bool)
     labelled = classes or label_is_mapped(source)
     if "missing_label" in quality.checks:

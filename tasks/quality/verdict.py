@@ -54,6 +54,8 @@ class Verdict(_Record):
         sanitised: Rows whose texts were rid of reserved tokens.
         tokens: Reserved token -> how often it was taken out or spelled apart.
         notes: What else there is to know, a sentence each.
+        languages: Language -> rows, where languages were asked for.
+        warnings: What is wrong with the source as a whole, a sentence each.
     """
 
     source: str
@@ -75,6 +77,8 @@ class Verdict(_Record):
     sanitised: int = 0
     tokens: dict[str, int] = {}
     notes: list[str] = []
+    languages: dict[str, int] = {}
+    warnings: list[str] = []
 
 
 def judge(

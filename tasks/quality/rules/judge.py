@@ -1,0 +1,138 @@
+"""The rules over many texts: pieces numbered first, then every text judged, on all cores."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.text_rules import TextRules
+from tasks.quality.rules.c4 import CITATION, Known, c4
+from tasks.quality.rules.compiled import compiled
+from tasks.quality.rules.document import Text, new_room, spell
+from tasks.quality.rules.explanations import EXPLANATIONS
+from tasks.quality.rules.fineweb import fineweb, signs
+from tasks.quality.rules.gopher import gopher
+from tasks.quality.rules.limits import Limits, limits_of
+from tasks.quality.rules.repetition import repetition
+from tasks.quality.rules.scan import Bytes, characters
+from tasks.quality.rules.vocabulary import Counts, Vocabulary
+
+Codes = npt.NDArray[np.int8]
+FAMILIES = tuple(EXPLANATIONS)
+_BATCH, _MOST_PIECES = 20_000, 2_000_000
+
+
+class _Batch(NamedTuple):
+    """Texts with their pieces' numbers; text ``i`` has those from ``begins[i]`` on."""
+
+    data: Bytes
+    offsets: Counts
+    pieces: Counts
+    begins: Counts
+
+
+class Judge:
+    """Judges texts by rules; what it learns of the pieces of texts serves the next ones."""
+
+    def __init__(self, rules: TextRules) -> None:
+        self._rules = rules
+        self._limits = limits_of(rules)
+        self._vocabulary = Vocabulary()
+
+    def judge(self, texts: Any) -> dict[str, npt.NDArray[np.bool_]]:
+        """Return rule -> the texts that it finds; the first of a family to find a text counts.
+
+        Args:
+            texts: An Arrow array of strings (n); null is read as empty.
+        """
+        codes = self.codes(texts)
+        return {
+            name: codes[:, column] == number
+            for column, family in enumerate(FAMILIES)
+            if getattr(self._rules, family) is not None
+            for number, name in enumerate(EXPLANATIONS[family], start=1)
+        }
+
+    def codes(self, texts: Any) -> Codes:
+        """Return the number of the rule that finds each text (n, families), 0 where none does."""
+        chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+        made = [np.zeros((0, len(FAMILIES)), np.int8)]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for chunk in chunks:
+                for start in range(0, len(chunk), _BATCH):
+                    if len(self._vocabulary) > _MOST_PIECES:
+                        self._vocabulary = Vocabulary()
+                    part = pc.fill_null(chunk.slice(start, _BATCH), "").cast(pa.large_string())
+                    made.append(_codes_of_batch(part, self._vocabulary, self._limits, pool))
+        return np.concatenate(made)
+
+
+def _codes_of_batch(
+    part: Any, vocabulary: Vocabulary, limits: Limits, pool: ThreadPoolExecutor
+) -> Codes:
+    data, offsets = string_bytes(part)
+    batch = _Batch(data, offsets, *vocabulary.read(data, offsets))
+    if limits.c4.remove_citations:
+        cites = pc.match_substring_regex(part, CITATION)
+        plain = pc.replace_substring_regex(part.filter(cites), CITATION, "")
+        vocabulary.read(*string_bytes(plain))
+    known = Known(vocabulary.table, vocabulary.features())
+    codes = np.zeros((len(part), len(FAMILIES)), np.int8)
+    edges = np.linspace(0, len(part), 4 * (os.cpu_count() or 1) + 1).astype(np.int64)
+    jobs = [pool.submit(_judge_rows, batch, known, limits, (int(a), int(b)), codes)
+            for a, b in zip(edges[:-1], edges[1:], strict=True)]  # fmt: skip
+    for job in jobs:
+        job.result()
+    return codes
+
+
+def string_bytes(texts: Any) -> tuple[Bytes, Counts]:
+    """Return the UTF-8 bytes of a large-string array and where each text begins (n + 1)."""
+    _, places, content = texts.buffers()
+    if len(texts) == 0 or content is None:
+        return np.zeros(0, np.uint8), np.zeros(len(texts) + 1, np.int64)
+    offsets = np.frombuffer(places, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return np.frombuffer(content, np.uint8), offsets
+
+
+@compiled
+def _judge_rows(
+    batch: _Batch, known: Known, limits: Limits, rows: tuple[int, int], codes: Codes
+) -> None:
+    words, size = _most(batch, known, rows)
+    room = new_room(words, size)
+    for row in range(rows[0], rows[1]):
+        start, end = batch.offsets[row], batch.offsets[row + 1]
+        own = batch.pieces[batch.begins[row] : batch.begins[row + 1]]
+        text = Text(batch.data, start, end, characters(batch.data, start, end), own)
+        spelt = spell(own, known.words, room)
+        if limits.asked[0]:
+            codes[row, 0] = gopher(text, spelt, room, limits.gopher)
+        if limits.asked[1]:
+            codes[row, 1] = repetition(text, spelt, room, limits.repetition)
+        if limits.asked[2]:
+            codes[row, 2] = c4(text, known, room, limits.c4)
+        if limits.asked[3]:
+            codes[row, 3] = fineweb(text, spelt.number, room, limits.fineweb)
+        if limits.asked[4]:
+            chars = 0
+            for i in range(spelt.number):
+                chars += spelt.chars[i]
+            codes[row, 4] = signs(text, known.words, chars, limits.signs)
+
+
+@compiled
+def _most(batch: _Batch, known: Known, rows: tuple[int, int]) -> tuple[int, int]:
+    """Return the words and bytes of the longest texts among the rows."""
+    most, size = 1, 1
+    for row in range(rows[0], rows[1]):
+        words = 0
+        for place in range(batch.begins[row], batch.begins[row + 1]):
+            words += known.words.words[batch.pieces[place]]
+        most = max(most, words)
+        size = max(size, batch.offsets[row + 1] - batch.offsets[row])
+    return most, size

@@ -1,0 +1,70 @@
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from configs.checks import Personal, Secrets
+from configs.stages import Quality
+from tasks.quality.clean import clean
+from tasks.quality.page import load_verdict, verdicts_page
+from tasks.text.rows import row_id
+
+KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+Make = Callable[..., Any]
+
+
+def _rows(row: Make) -> list[Any]:
+    rows = [row(f"question {i}", label="ab"[i % 2]) for i in range(40)]
+    return [*rows, row("I am bob@gmail.com", f"and {KEY}", label="a")]
+
+
+def _texts(done: Any) -> list[str]:
+    tables = [pq.read_table(done.split(name)) for name in ("train", "dev", "test")]
+    return [m["content"] for t in tables for r in t.to_pylist() for m in r["messages"]]
+
+
+def test_redacted_rows_say_so_and_are_counted_and_kept(
+    row: Make, snapshot_of: Make, source: Make
+) -> None:
+    quality = Quality(pii=Personal(action="redact"), secrets=Secrets(action="redact"))
+    done = clean(snapshot_of(_rows(row)), source(), quality, 17)
+    verdict = load_verdict(done)
+    assert done.rows_out == 41
+    assert {"I am [EMAIL]", "and [API_KEY]"} <= set(_texts(done))
+    assert verdict.reported["pii_email"] == verdict.reported["secret_api_key"] == 1
+    for name in ("train", "dev", "test"):
+        for kept in pq.read_table(done.split(name)).to_pylist():
+            assert kept["row_id"] == row_id(kept["messages"])
+
+
+def test_a_secret_is_set_aside_and_shown_nowhere(
+    row: Make, snapshot_of: Make, source: Make
+) -> None:
+    done = clean(snapshot_of(_rows(row)), source(), Quality(), 17)
+    assert done.rows_out == 40
+    assert done.findings["secret_api_key"] == 1
+    assert load_verdict(done).reported["pii_email"] == 1
+    for page in (verdicts_page([done]), (done.path / "verdict.json").read_text()):
+        assert KEY not in page
+        assert "[API_KEY]" in page
+
+
+def test_labels_of_test_rows_that_training_rows_lack_are_reported(
+    row: Make, snapshot_of: Make, source: Make
+) -> None:
+    rows = [row(f"question {i}", label="ab"[i % 2], split="train") for i in range(40)]
+    rows += [row(f"other {i}", label="abc"[i % 3], split="test") for i in range(9)]
+    verdict = load_verdict(clean(snapshot_of(rows), source(), Quality(), 17))
+    assert verdict.reported["unseen_label"] == 3
+    assert verdict.splits["test"] == 9
+
+
+def test_classes_out_of_balance_are_noted_on_the_page(
+    row: Make, snapshot_of: Make, source: Make
+) -> None:
+    rows = [row(f"question {i}", label="b" if i < 3 else "a") for i in range(60)]
+    done = clean(snapshot_of(rows), source(), Quality(), 17)
+    largest, smallest = load_verdict(done).warnings
+    assert "largest class, 'a'" in largest
+    assert "smallest, 'b'" in smallest
+    assert "largest class, &#39;a&#39;" in verdicts_page([done])

@@ -1,0 +1,81 @@
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from configs.checks import Mojibake, Personal, Secrets
+from configs.stages import Quality
+from tasks.quality.checks.registry import run_checks
+from tasks.text.rows import ROW_SCHEMA, row_id
+
+KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+
+
+def _table(*messages: list[tuple[str, str]]) -> Any:
+    rows = []
+    for given in messages:
+        said = [{"role": role, "content": text} for role, text in given]
+        rows.append({"row_id": row_id(said), "messages": said, "origin": "a:1"})  # type: ignore[arg-type]
+    return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
+
+
+def _chat(prompt: str, answer: str = "Yes.") -> list[tuple[str, str]]:
+    return [("user", prompt), ("assistant", answer)]
+
+
+def _hits(found: dict[str, Any]) -> dict[str, list[int]]:
+    return {name: hit.nonzero()[0].tolist() for name, hit in found.items() if hit.any()}
+
+
+def test_personal_data_is_reported_and_secrets_are_quarantined() -> None:
+    table = _table(_chat("Hello"), _chat("I am bob@gmail.com"), _chat("hi", f"use {KEY}"))
+    found = run_checks(table, Quality())
+    assert _hits(found.reported) == {"pii_email": [1]}
+    assert _hits(found.quarantined) == {"secret_api_key": [2]}
+
+
+def test_actions_of_a_recipe_are_followed() -> None:
+    table = _table(_chat("I am bob@gmail.com"), _chat(KEY), _chat("I donâ€™t, itâ€™s"))
+    other = Quality(
+        pii=Personal(kinds=("email",), action="quarantine"),
+        secrets=Secrets(action="report"),
+        mojibake=Mojibake(action="report"),
+    )
+    found = run_checks(table, other)
+    assert _hits(found.quarantined) == {"pii_email": [0]}
+    assert _hits(found.reported) == {"secret_api_key": [1], "mojibake": [2]}
+    off = run_checks(table, Quality(pii=None, secrets=None, mojibake=None))
+    assert _hits(off.quarantined) == _hits(off.reported) == {}
+
+
+def test_what_is_redacted_beforehand_is_not_looked_for_again() -> None:
+    found = run_checks(_table(_chat("bob@gmail.com")), Quality(pii=Personal(action="redact")))
+    assert not any(name.startswith("pii") for name in (*found.reported, *found.quarantined))
+
+
+@pytest.mark.parametrize(("mode", "rows"), [("auto", [1]), ("on", [0, 1]), ("off", [])])
+def test_rules_for_prose_are_asked_of_plain_rows_only_unless_told(
+    mode: Any, rows: list[int]
+) -> None:
+    table = _table(_chat("Hello"), [("text", "Just a line")])
+    found = run_checks(table, Quality(text_rules=mode)).quarantined
+    assert _hits(found).get("gopher_few_words", []) == rows
+
+
+def test_rows_of_other_languages_are_found_and_all_are_counted() -> None:
+    german = "Das Wetter war diese Woche wunderbar, und wir sind am Meer spazieren gegangen."
+    table = _table(_chat(german, german), _chat("Hello"))
+    found = run_checks(table, Quality(languages=("en",)))
+    assert _hits(found.quarantined) == {"language": [0]}
+    assert found.languages == {"de": 1, "unsure": 1}
+    assert run_checks(table, Quality()).languages == {}
+
+
+def test_short_rows_are_found_by_all_their_messages_together() -> None:
+    table = _table(_chat("abc", "def"), _chat("abc", "defg"))
+    assert _hits(run_checks(table, Quality(min_chars=7)).quarantined) == {"short": [0]}
+
+
+def test_an_empty_table_has_no_findings() -> None:
+    found = run_checks(ROW_SCHEMA.empty_table(), Quality(languages=("en",)))
+    assert all(len(hit) == 0 for hit in (*found.quarantined.values(), *found.reported.values()))
