@@ -73,7 +73,9 @@ class OverlapIndex:
             return
         hashes, of_item = self._runs.windows(long, GRAM)
         every, place = np.unique(hashes, return_inverse=True)
-        pairs = np.unique(place * len(long) + of_item)  # a window counts once an item
+        # A window counts once an item. NumPy's own unique hashes, and badly so for such numbers.
+        pairs = np.sort(place * len(long) + of_item)
+        pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
         window, item = pairs // len(long), pairs % len(long)
         telling = np.bincount(window) <= COMMON
         self._runs.add_hashes(every[telling], GRAM)
