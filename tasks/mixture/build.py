@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from configs.stages import Mixture
@@ -23,9 +22,16 @@ from tasks.mixture.lock import Drawn, make_lock
 from tasks.mixture.plan import Plan, read_cursors, write_cursors
 from tasks.mixture.planning import ROWS, Weights, plan_of, table_of
 from tasks.mixture.rows import open_rows
+from tasks.mixture.shards import write_shard
 from tasks.mixture.table import PlanTable
 from tasks.storage import commit, disk_errors, find, home, stage_key, write_text
 
+CODE = tuple(
+    f"tasks.mixture.{name}"
+    for name in ("build", "gather", "order", "permute", "plan", "planning", "rows", "shards",
+                 "shares")
+)  # fmt: skip
+"""What makes the rows of a mixture: an edit of other modules makes no mixture anew."""
 COLUMNS = ("row_id", "input_ids", "labels")
 CURSORS, TABLE, LOCK = "cursors.json", "plan.json", "mixture.lock.json"
 
@@ -73,7 +79,7 @@ def mixture_key(
         "mixture": mixture.model_dump(mode="json", exclude={"exclude_overlap_with"}),
         "sources": {s.name: [s.digest, weights[s.name], s.uri, s.revision, s.licence]
                     for s in sources}, "seed": seed,
-    }, "tasks.mixture")  # fmt: skip
+    }, *CODE)  # fmt: skip
 
 
 def open_build(
@@ -136,7 +142,7 @@ def _write_shard(build: Build, plan: Plan, number: int) -> None:
     # The hashes first: a shard that has its name has its hashes too.
     row_hashes(table).astype("<u8").tofile(hashes.with_suffix(mark))
     hashes.with_suffix(mark).rename(hashes)
-    pq.write_table(table, path.with_suffix(mark), compression="zstd")
+    write_shard(table, path.with_suffix(mark))
     path.with_suffix(mark).rename(path)
 
 
