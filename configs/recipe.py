@@ -55,7 +55,7 @@ class Recipe(Section):
         roles = {s.role for s in self.sources}
         if "domain" not in roles:
             raise ValueError("@sources: no source has role 'domain'. Fix: give one that role.")
-        if self.mixture.domain_share < 1 and "general" not in roles:
+        if self.mixture.least_domain_share < 1 and "general" not in roles:
             raise ValueError(
                 "@mixture.domain_share: a share under 1 needs a general source. "
                 "Fix: add one (kind: rehearsal needs no data of yours) or set domain_share: 1.0."
@@ -77,6 +77,13 @@ class Recipe(Section):
                     f"'{source.licence}', and only {allowed} are allowed. "
                     "Fix: take the source out, or add the licence to licences.allow."
                 )
+
+        kinds = {s.kind for s in self.sources}
+        if self.mixture.weight_from == "size" and "rehearsal" in kinds:
+            raise ValueError(
+                "@mixture.weight_from: a rehearsal source has no size; it is made to measure. "
+                "Fix: set weight_from: weight, or use stored sources alone."
+            )
 
     def _suite_has_its_source(self, path: str, suite: Suite) -> None:
         if not isinstance(suite, ClassificationSuite | BitsPerByteSuite) or suite.source is None:

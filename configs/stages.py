@@ -95,11 +95,25 @@ class Size(Section):
         return self
 
 
+class Stage(Section):
+    """A part of the training, with a domain share of its own."""
+
+    until: float = Field(gt=0, le=1, description="where it ends, of the whole mixture's units")
+    domain_share: float = Field(gt=0, le=1)
+
+
 class Mixture(Section):
     """Shares, size and repetition of the training mixture."""
 
     size: Size = Size(domain_epochs=1)
     domain_share: float = Field(0.75, gt=0, le=1, description="of the whole, in units")
+    schedule: tuple[Stage, ...] = Field(
+        (), description="domain shares over the course of training, instead of domain_share"
+    )
+    weight_from: Literal["weight", "size"] = Field(
+        "weight", description="size: a source's weight is multiplied by its size ** (1/temperature)"
+    )
+    temperature: float = Field(1.0, ge=1, description="above 1 large sources count for less")
     unit: Literal["supervised_tokens", "tokens", "rows"] = "supervised_tokens"
     max_epochs: PositiveFloat = Field(4, description="most passes over one source")
     on_shortage: Literal["error", "shrink", "repeat"] = "error"
@@ -107,6 +121,26 @@ class Mixture(Section):
         (), description="suites whose items may not occur in training rows"
     )
     rows_per_shard: PositiveInt = 8192
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The schedule; one stage where there is none."""
+        return self.schedule or (Stage(until=1, domain_share=self.domain_share),)
+
+    @property
+    def least_domain_share(self) -> float:
+        """The smallest domain share of any stage."""
+        return min(stage.domain_share for stage in self.stages)
+
+    @model_validator(mode="after")
+    def _stages_in_turn(self) -> "Mixture":
+        ends = [stage.until for stage in self.schedule]
+        if ends and (ends != sorted(set(ends)) or ends[-1] != 1):
+            raise ValueError(
+                f"the stages of schedule end at {', '.join(f'{e:g}' for e in ends)}. "
+                "Fix: let each end after the one before it, and the last at 1."
+            )
+        return self
 
     @model_validator(mode="after")
     def _epochs_fit(self) -> "Mixture":

@@ -154,5 +154,5 @@ def rehearsal_needs(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> dict[s
 
 
 def _rehearsals(recipe: Recipe) -> list[RehearsalSource]:
-    used = recipe.mixture.domain_share < 1
+    used = recipe.mixture.least_domain_share < 1
     return [s for s in recipe.sources if isinstance(s, RehearsalSource) and used]

@@ -5,7 +5,7 @@ from configs.sources import RehearsalSource
 from flows.data import Data, source_weights, stored_data
 from tasks.mixture.plan import make_plan
 from tasks.mixture.planning import plan_table, sizes_of, stocks_of
-from tasks.mixture.shares import Stock, quotas, shares
+from tasks.mixture.shares import Stock, quotas, shares, stage_quotas
 from tasks.mixture.table import UNITS, PlanLine, PlanTable, drawn, shares_got
 from tasks.storage import digest_of
 
@@ -28,7 +28,12 @@ def _with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:
     asked = quotas(mixture, stocks)
     sizes = {unit: sizes_of(data.tokens, unit) for unit in UNITS}
     stored = {s.name: asked[s.name] for s in data.tokens}
-    plan = make_plan([stored], sizes[mixture.unit], recipe.seed, mixture.unit == "rows")
+    plan = make_plan(
+        stage_quotas(mixture, stocks, stored),
+        sizes[mixture.unit],
+        recipe.seed,
+        mixture.unit == "rows",
+    )
     made = {n: _estimate(recipe, data, n) for n in data.needs}
     units = dict.fromkeys(stored, dict.fromkeys(UNITS, 0)) | drawn(plan, sizes) | made
     intent = [plan.digest(), recipe.model, [recipe.source(n) for n in made], data.needs]
@@ -54,7 +59,7 @@ def _estimate(recipe: Recipe, data: Data, name: str) -> Units:
 def _lines(
     recipe: Recipe, data: Data, stocks: list[Stock], units: dict[str, Units]
 ) -> tuple[PlanLine, ...]:
-    parts, got = shares(stocks, recipe.mixture.domain_share), shares_got(units)
+    parts, got = shares(recipe.mixture, stocks), shares_got(units)
     return tuple(
         PlanLine(
             name=s.name, role=s.role, weight=s.weight, share=float(parts[s.name]), **units[s.name],

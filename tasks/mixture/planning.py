@@ -6,7 +6,7 @@ from configs.stages import Mixture
 from tasks.artifacts import TokenizedSource
 from tasks.mixture.plan import Plan, make_plan
 from tasks.mixture.rows import open_rows
-from tasks.mixture.shares import Stock, quotas, shares
+from tasks.mixture.shares import Stock, quotas, shares, stage_quotas
 from tasks.mixture.table import UNITS, PlanLine, PlanTable, Sizes, drawn, shares_got
 
 Weights = Mapping[str, float]
@@ -22,9 +22,11 @@ def plan_of(
     Raises:
         InsufficientData: A quota can't be met under the shortage policy.
     """
-    quota = quotas(mixture, stocks_of(mixture, sources, weights))
+    stocks = stocks_of(mixture, sources, weights)
+    quota = quotas(mixture, stocks)
     used = [s for s in sources if quota[s.name]]
-    return make_plan([quota], sizes_of(used, mixture.unit), seed, mixture.unit == "rows")
+    stages = stage_quotas(mixture, stocks, quota)
+    return make_plan(stages, sizes_of(used, mixture.unit), seed, mixture.unit == "rows")
 
 
 def stocks_of(
@@ -50,7 +52,7 @@ def table_of(
     mixture: Mixture, sources: Sequence[TokenizedSource], weights: Weights, plan: Plan
 ) -> PlanTable:
     """Return what a plan asks of each source and what it gives."""
-    parts = shares(stocks_of(mixture, sources, weights), mixture.domain_share)
+    parts = shares(mixture, stocks_of(mixture, sources, weights))
     used = [s for s in sources if s.name in plan.names]
     units = {s.name: dict.fromkeys(UNITS, 0) for s in sources}
     units |= drawn(plan, {u: sizes_of(used, u) for u in UNITS})

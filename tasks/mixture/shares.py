@@ -23,18 +23,43 @@ class Stock(NamedTuple):
     units: int | None
 
 
-def shares(stocks: Sequence[Stock], domain_share: float) -> dict[str, Fraction]:
-    """Return each source's share of the whole; sums to exactly 1.
+def shares(mixture: Mixture, stocks: Sequence[Stock]) -> dict[str, Fraction]:
+    """Return each source's share of the whole mixture; sums to exactly 1."""
+    parts = [(width, stage_shares(mixture, stocks, share)) for width, share in _stages(mixture)]
+    return {s.name: sum((w * p[s.name] for w, p in parts), Fraction(0)) for s in stocks}
 
-    Weights are relative within a role; ``domain_share`` splits the roles. Without a general
-    source, or at ``domain_share`` 1, the general role gets nothing.
+
+def stage_shares(
+    mixture: Mixture, stocks: Sequence[Stock], domain: Fraction
+) -> dict[str, Fraction]:
+    """Return each source's share of a stage whose domain share is ``domain``; sums to exactly 1.
+
+    Weights are relative within a role; the domain share splits the roles.
     """
-    domain = Fraction(str(domain_share))
     of_role = {"domain": domain, "general": 1 - domain}
-    weights = {s.name: Fraction(str(s.weight)) for s in stocks}
+    weights = {s.name: _weight(mixture, s) for s in stocks}
     totals = {role: sum((weights[s.name] for s in stocks if s.role == role), Fraction(0))
               for role in of_role}  # fmt: skip
     return {s.name: of_role[s.role] * weights[s.name] / totals[s.role] for s in stocks}
+
+
+def _weight(mixture: Mixture, stock: Stock) -> Fraction:
+    """Return a weight as written, or times size ** (1/T) (T5's mixing, Raffel et al. 2020, 3.5.2).
+
+    Rounded to twelve digits, so that no machine's power function decides about a row.
+    """
+    written = Fraction(str(stock.weight))
+    if mixture.weight_from == "weight" or stock.units is None:
+        return written
+    return written * Fraction(f"{max(stock.units, 1) ** (1 / mixture.temperature):.12e}")
+
+
+def _stages(mixture: Mixture) -> list[tuple[Fraction, Fraction]]:
+    """Return how wide each stage is, of the whole, and its domain share."""
+    ends = [Fraction(str(stage.until)) for stage in mixture.stages]
+    widths = [end - begin for begin, end in zip([Fraction(0), *ends[:-1]], ends, strict=True)]
+    return [(width, Fraction(str(stage.domain_share)))
+            for width, stage in zip(widths, mixture.stages, strict=True)]  # fmt: skip
 
 
 def largest_remainder(total: int, parts: Mapping[str, Fraction]) -> dict[str, int]:
@@ -55,7 +80,8 @@ def total_units(mixture: Mixture, stocks: Sequence[Stock]) -> int:
         return mixture.size.budget
     domain = sum(s.units or 0 for s in stocks if s.role == "domain")
     epochs = Fraction(str(mixture.size.domain_epochs))
-    return round(domain * epochs / Fraction(str(mixture.domain_share)))
+    share = sum((width * share for width, share in _stages(mixture)), Fraction(0))
+    return round(domain * epochs / share)
 
 
 def quotas(mixture: Mixture, stocks: Sequence[Stock]) -> dict[str, int]:
@@ -65,7 +91,7 @@ def quotas(mixture: Mixture, stocks: Sequence[Stock]) -> dict[str, int]:
         InsufficientData: A source has too little and ``on_shortage`` allows no way out, or a
             source with a positive weight would get nothing.
     """
-    parts = shares(stocks, mixture.domain_share)
+    parts = shares(mixture, stocks)
     total = total_units(mixture, stocks)
     asked = largest_remainder(total, parts)
     most = {s.name: _most(mixture, s) for s in stocks}
@@ -83,6 +109,29 @@ def quotas(mixture: Mixture, stocks: Sequence[Stock]) -> dict[str, int]:
                 where="mixture.size", fix="raise the size, or its weight, or drop the source.",
             )  # fmt: skip
     return asked
+
+
+def stage_quotas(
+    mixture: Mixture, stocks: Sequence[Stock], quota: Mapping[str, int]
+) -> list[dict[str, int]]:
+    """Return each source's quota cut into the stages of the schedule; they sum to the quota.
+
+    Args:
+        mixture: The recipe's section.
+        stocks: The sources.
+        quota: Units to draw from each over the whole mixture.
+    """
+    whole = shares(mixture, stocks)
+    cut: list[dict[str, int]] = [{} for _ in mixture.stages]
+    parts = [{n: width * p for n, p in stage_shares(mixture, stocks, share).items()}
+             for width, share in _stages(mixture)]  # fmt: skip
+    for name, units in quota.items():
+        done, seen = 0, Fraction(0)
+        for stage, part in zip(cut, parts, strict=True):
+            seen += part[name]
+            upto = round(units * seen / whole[name]) if whole[name] else 0
+            stage[name], done = upto - done, upto
+    return cut
 
 
 def allowed_epochs(mixture: Mixture, role: str) -> Fraction:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from configs.stages import Mixture, Size
 from tasks.errors import InsufficientData
-from tasks.mixture.shares import Stock, largest_remainder, quotas, shares
+from tasks.mixture.shares import Stock, largest_remainder, quotas, shares, stage_quotas
 
 NAMES = st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=10, unique=True)
 
@@ -20,12 +20,13 @@ def mixture(**fields):
 
 
 def test_weights_are_relative_within_their_role():
-    got = shares([stock(), stock("x", "general", 3), stock("y", "general", 1)], 0.6)
+    stocks = [stock(), stock("x", "general", 3), stock("y", "general", 1)]
+    got = shares(mixture(domain_share=0.6), stocks)
     assert got == {"d": Fraction(3, 5), "x": Fraction(3, 10), "y": Fraction(1, 10)}
 
 
 def test_a_domain_share_of_one_gives_the_general_role_nothing():
-    assert shares([stock(), stock("x", "general")], 1.0)["x"] == 0
+    assert shares(mixture(domain_share=1.0), [stock(), stock("x", "general")])["x"] == 0
 
 
 @given(NAMES, st.integers(0, 10_000), st.data())
@@ -75,3 +76,41 @@ def test_a_source_that_would_get_nothing_is_an_error():
 def test_a_source_made_to_measure_is_never_short():
     stocks = [stock(), stock("r", "general", units=None)]
     assert quotas(mixture(), stocks) == {"d": 100, "r": 100}
+
+
+def test_weights_from_size_count_large_sources_for_less_as_the_temperature_rises():
+    stocks = [stock(), stock("x", "general", units=1600), stock("y", "general", units=100)]
+    got = {t: shares(mixture(weight_from="size", temperature=t), stocks) for t in (1, 2)}
+    assert got[1]["x"] / got[1]["y"] == 16
+    assert got[2]["x"] / got[2]["y"] == 4
+
+
+SCHEDULE = [{"until": 0.25, "domain_share": 0.2}, {"until": 1, "domain_share": 0.8}]
+
+
+def test_a_schedule_sums_to_the_whole_and_keeps_domain_epochs():
+    asked = mixture(schedule=SCHEDULE, on_shortage="repeat")
+    stocks = [stock(units=130), stock("g", "general", units=500)]
+    assert shares(asked, stocks)["d"] == Fraction(13, 20)
+    got = quotas(asked, stocks)
+    assert got == {"d": 130, "g": 70}
+    assert stage_quotas(asked, stocks, got) == [{"d": 10, "g": 40}, {"d": 120, "g": 30}]
+
+
+@given(st.lists(st.integers(1, 99), min_size=1, max_size=4, unique=True),
+       st.lists(st.integers(1, 100), min_size=5, max_size=5), st.integers(20_000, 10**6))  # fmt: skip
+def test_stages_sum_to_the_quota_of_each_source(ends, percents, units):
+    stages = [{"until": e / 100, "domain_share": p / 100}
+              for e, p in zip([*sorted(ends), 100], percents, strict=False)]  # fmt: skip
+    asked = mixture(schedule=stages, on_shortage="repeat", max_epochs=1000)
+    stocks = [stock(units=units), stock("g", "general", 2.0, units=10**9)]
+    got = quotas(asked, stocks)
+    cut = stage_quotas(asked, stocks, got)
+    assert {n: sum(stage[n] for stage in cut) for n in got} == got
+    assert all(quota >= 0 for stage in cut for quota in stage.values())
+
+
+def test_stages_that_overlap_or_end_early_are_refused():
+    for ends in ((0.5, 0.4), (0.5, 0.5, 1), (0.5, 0.9)):
+        with pytest.raises(ValueError, match="the last at 1"):
+            mixture(schedule=[{"until": e, "domain_share": 0.5} for e in ends])
