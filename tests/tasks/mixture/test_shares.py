@@ -97,8 +97,11 @@ def test_a_schedule_sums_to_the_whole_and_keeps_domain_epochs():
     assert stage_quotas(asked, stocks, got) == [{"d": 10, "g": 40}, {"d": 120, "g": 30}]
 
 
-@given(st.lists(st.integers(1, 99), min_size=1, max_size=4, unique=True),
-       st.lists(st.integers(1, 100), min_size=5, max_size=5), st.integers(20_000, 10**6))  # fmt: skip
+ENDS = st.lists(st.integers(1, 99), min_size=1, max_size=4, unique=True)
+PERCENTS = st.lists(st.integers(1, 100), min_size=5, max_size=5)
+
+
+@given(ENDS, PERCENTS, st.integers(20_000, 10**6))
 def test_stages_sum_to_the_quota_of_each_source(ends, percents, units):
     stages = [{"until": e / 100, "domain_share": p / 100}
               for e, p in zip([*sorted(ends), 100], percents, strict=False)]  # fmt: skip
