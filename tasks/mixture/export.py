@@ -147,12 +147,15 @@ class _Messages:
 
 
 def _clean_of(name: str, digest: str) -> CleanSource:
-    for manifest in sorted(home("clean").glob(f"[!.]*/{MANIFEST}")):
+    # Rows are drawn from what was left after duplicates across sources went.
+    folders = (home(stage) for stage in ("distinct", "clean"))
+    for manifest in (m for f in folders for m in sorted(f.glob(f"[!.]*/{MANIFEST}"))):
         if json.loads(manifest.read_text())["receipt"]["digest"] == digest:
             return load(manifest.parent, CleanSource)
     raise StorageError(
         f"the clean rows of source '{name}' (digest {digest[:12]}) are gone.",
-        where=str(home("clean")), fix="run `temper mix` on the recipe again; they are made anew.",
+        where=str(home("distinct")),
+        fix="run `temper mix` on the recipe again; they are made anew.",
     )  # fmt: skip
 
 

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from tasks.storage import MANIFEST, home
 from tasks.tracking.rows import ById, ByText, count_ids
 
-Stage = Literal["snapshot", "clean", "tokens", "mixture", "packs", "view", "checkpoint", "job"]
+Stage = Literal[
+    "snapshot", "clean", "distinct", "tokens", "mixture", "packs", "view", "checkpoint", "job"
+]  # fmt: skip
 SPLITS = ("train", "dev", "test", "quarantine")
 
 
@@ -61,7 +63,7 @@ def trace(what: ById | ByText) -> Trace:
     left out are in the snapshot only. A checkpoint is listed when it, or a checkpoint it was
     trained on from, was trained on a mixture with the row.
     """
-    found = [*_snapshots(what), *_clean(what)]
+    found = [*_snapshots(what), *_clean(what, "clean"), *_clean(what, "distinct")]
     ids = {i for holding in found for i in holding.row_ids} | what.ids
     mixtures = _mixtures(ids)
     found += [*_tokens(ids), *(h for held in mixtures.values() for h in held)]
@@ -78,13 +80,13 @@ def _snapshots(what: ById | ByText) -> Iterator[Holding]:
         yield from _holding("snapshot", folder, receipt, ("rejected", raw, []))
 
 
-def _clean(what: ById | ByText) -> Iterator[Holding]:
-    for folder, receipt in _artifacts("clean"):
+def _clean(what: ById | ByText, stage: Literal["clean", "distinct"]) -> Iterator[Holding]:
+    for folder, receipt in _artifacts(stage):
         for path in (p for s in SPLITS if (p := folder / f"{s}.parquet").is_file()):
             split = path.stem
             ids = what.matches(path)
             raw = what.rejected(path, "raw") if split == "quarantine" else 0
-            yield from _holding("clean", folder, receipt, (split, len(ids) + raw, ids))
+            yield from _holding(stage, folder, receipt, (split, len(ids) + raw, ids))
 
 
 def _tokens(ids: set[str]) -> Iterator[Holding]:

@@ -75,8 +75,8 @@ def test_a_row_is_traced_by_its_text_and_by_its_id(
     assert (by_text.code, by_id.code) == (0, 0), by_text.err
     assert set(by_id.json) == {"row_ids", "holdings", "unknown"}
     stages = [(h["stage"], h["place"]) for h in by_id.json["holdings"]]
-    assert stages == [("snapshot", "rows"), ("clean", "train"), ("tokens", "rows"),
-                      ("mixture", "shards")]  # fmt: skip
+    assert stages == [("snapshot", "rows"), ("clean", "train"), ("distinct", "train"),
+                      ("tokens", "rows"), ("mixture", "shards")]  # fmt: skip
     assert row["row_id"] in by_text.json["row_ids"]
     assert by_text.loaded & TORCH == set()
 
