@@ -68,7 +68,7 @@ def main() -> int:
     results = [measure(name, given.repeats) for name in names]
     given.out.write_text(json.dumps(results, indent=1) + "\n")
     for r in results:
-        print(f"{r['name']}: ours {r['ours']:,.0f}, {r['peer_name']} {r['peer']:,.0f} "
+        print(f"{r['name']}: ours {r['ours']:,.5g}, {r['peer_name']} {r['peer']:,.5g} "
               f"{r['metric']}; ratio {r['ratio']:.2f}, target {r['target']:g}")  # fmt: skip
     return 0
 
