@@ -22,7 +22,7 @@ COLUMNS: Mapping[str, str] = {
     "MMLU cloze": "mmlu/cloze_accuracy",
     "bits per byte": "encyclopaedia/bits_per_byte",
 }
-RETENTION = "mmlu/gold_logprob"
+RETENTION = "encyclopaedia/bits_per_byte"
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from flows.demo.driver import ARMS, recipe_of, surprises
 
 def report(retention, improve="PASS"):
     gates = [
-        SimpleNamespace(metric="mmlu/gold_logprob", rule="hold", verdict=retention),
+        SimpleNamespace(metric="encyclopaedia/bits_per_byte", rule="hold", verdict=retention),
         SimpleNamespace(metric="voc/macro_f1", rule="improve", verdict=improve),
     ]
     return SimpleNamespace(gates=gates)
