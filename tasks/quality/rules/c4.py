@@ -92,7 +92,7 @@ def _pieces(data: Bytes, start: int, end: int) -> tuple[int, int]:
             i += width
             continue
         first = i
-        while i < end and space_at(data, i, end) == 0:
+        while i < end and (32 < data[i] < 128 or space_at(data, i, end) == 0):
             i += 1
         number += 1
         if i - first > longest:
@@ -128,7 +128,7 @@ def _exactly(data: Bytes, i: int, end: int, wanted: Bytes) -> bool:
 @compiled
 def _cites(data: Bytes, start: int, end: int) -> bool:
     i = start
-    while i < end and not _citation(data, i, end):
+    while i < end and (data[i] != 0x5B or not _citation(data, i, end)):
         i += 1
     return i < end
 
@@ -138,7 +138,7 @@ def _without_citations(data: Bytes, start: int, end: int, out: Bytes) -> int:
     """Write a range without its citations to ``out`` and return its length."""
     size, i = 0, start
     while i < end:
-        width = _citation(data, i, end)
+        width = _citation(data, i, end) if data[i] == 0x5B else 0
         if width:
             i += width
         else:
@@ -200,7 +200,9 @@ def _sentences(data: Bytes, start: int, end: int, own: Counts, known: Known) -> 
     of its own, as the reference's tokenizer has it.
     """
     sentences, ended, number, i = 1, False, 0, start
-    flags = known.words.flags
+    # Taken out of the loop: reading an array from a tuple counts a reference, which both threads
+    # would do for the same arrays.
+    flags, firsts, counts = known.words.flags, known.words.first, known.words.words
     while i < end:
         first = i
         while i < end and space_at(data, i, end):
@@ -208,14 +210,14 @@ def _sentences(data: Bytes, start: int, end: int, own: Counts, known: Known) -> 
         if ended and (i - first > 1 or (i > first and data[first] != 32)):
             sentences, ended = sentences + 1, False
         first = i
-        while i < end and space_at(data, i, end) == 0:
+        while i < end and (32 < data[i] < 128 or space_at(data, i, end) == 0):
             i += 1
         if i == first:
             break
         piece = own[number] if len(own) else find(data, first, i, known.table)
         number += 1
-        begin = known.words.first[piece]
-        for k in range(begin, begin + known.words.words[piece]):
+        begin = firsts[piece]
+        for k in range(begin, begin + counts[piece]):
             ends = (flags[k] & SENTENCE_END) != 0
             if ended and not ends and not flags[k] & PUNCTUATION_MARK:
                 sentences, ended = sentences + 1, False

@@ -56,11 +56,14 @@ def new_room(words: int, size: int) -> Room:
 def spell(pieces: Counts, known: Features, room: Room) -> Words:
     """Return the words of pieces, laid out in the room."""
     number = 0
+    first, counts, hashes, powers = known.first, known.words, known.hashes, known.powers
+    chars, flags = known.chars, known.flags
+    own_hashes, own_powers, own_chars, own_flags = room.hashes, room.powers, room.chars, room.flags
     for piece in pieces:
-        for k in range(known.first[piece], known.first[piece] + known.words[piece]):
-            room.hashes[number] = known.hashes[k]
-            room.powers[number] = known.powers[k]
-            room.chars[number] = known.chars[k]
-            room.flags[number] = known.flags[k]
+        for k in range(first[piece], first[piece] + counts[piece]):
+            own_hashes[number] = hashes[k]
+            own_powers[number] = powers[k]
+            own_chars[number] = chars[k]
+            own_flags[number] = flags[k]
             number += 1
-    return Words(number, room.hashes, room.powers, room.chars)
+    return Words(number, own_hashes, own_powers, own_chars)

@@ -59,7 +59,8 @@ def _lines(text: Text, room: Room, short: int) -> _Lines:
     data, feeds = text.data, 0
     for i in range(text.start, text.end):
         feeds += data[i] == 10
-    mask = emptied(room.table, feeds + 1)
+    table = room.table
+    mask = emptied(table, feeds + 1)
     number, whole, shorts, again, start = 0, 0, 0, 0, text.start
     for i in range(text.start, text.end + 1):
         if i < text.end and data[i] != 10:
@@ -70,7 +71,7 @@ def _lines(text: Text, room: Room, short: int) -> _Lines:
             number += 1
             whole += _ends_whole(data, start, i)
             shorts += chars <= short
-            if room.table.counts[add(room.table, hashed(data, start, i), mask)] > 1:
+            if table.counts[add(table, hashed(data, start, i), mask)] > 1:
                 again += chars
         start = i + 1
     return _Lines(number, whole, shorts, again, feeds)
@@ -110,9 +111,10 @@ def signs(text: Text, known: Features, words_chars: int, limits: SignLimits) -> 
     if words_chars == 0:
         return 0
     addresses, alnum = 0, 0
+    in_addresses, letters = known.address, known.alnum
     for piece in text.pieces:
-        addresses += known.address[piece]
-        alnum += known.alnum[piece]
+        addresses += in_addresses[piece]
+        alnum += letters[piece]
     if addresses / words_chars > limits.max_addresses:
         return 1
     return 2 if alnum / words_chars < limits.min_alphanumeric else 0

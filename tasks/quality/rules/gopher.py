@@ -45,10 +45,11 @@ def gopher(text: Text, words: Words, room: Room, limits: GopherLimits) -> int:
 @compiled
 def _by_words(words: Words, room: Room, limits: GopherLimits) -> int:
     number, chars = 0, 0
+    flags, lengths = room.flags, words.chars
     for i in range(words.number):
-        if room.flags[i] & CONTENT:
+        if flags[i] & CONTENT:
             number += 1
-            chars += words.chars[i]
+            chars += lengths[i]
     if number < limits.min_words or number == 0:
         return 1
     if number > limits.max_words:
@@ -60,10 +61,10 @@ def _by_words(words: Words, room: Room, limits: GopherLimits) -> int:
 
 @compiled
 def _by_kinds(words: Words, room: Room, limits: GopherLimits) -> int:
-    alphabetic, stops = 0, 0
+    alphabetic, stops, flags = 0, 0, room.flags
     for i in range(words.number):
-        alphabetic += (room.flags[i] & ALPHABETIC) != 0
-        stops |= room.flags[i]
+        alphabetic += (flags[i] & ALPHABETIC) != 0
+        stops |= flags[i]
     if alphabetic / words.number < limits.min_alphabetic:
         return 9
     different = 0

@@ -119,20 +119,18 @@ def _judge_rows(
         if limits.asked[3]:
             codes[row, 3] = fineweb(text, spelt.number, room, limits.fineweb)
         if limits.asked[4]:
-            chars = 0
-            for i in range(spelt.number):
-                chars += spelt.chars[i]
+            chars = spelt.chars[: spelt.number].sum()
             codes[row, 4] = signs(text, known.words, chars, limits.signs)
 
 
 @compiled
 def _most(batch: _Batch, known: Known, rows: tuple[int, int]) -> tuple[int, int]:
     """Return the words and bytes of the longest texts among the rows."""
-    most, size = 1, 1
+    most, size, counts, pieces = 1, 1, known.words.words, batch.pieces
     for row in range(rows[0], rows[1]):
         words = 0
         for place in range(batch.begins[row], batch.begins[row + 1]):
-            words += known.words.words[batch.pieces[place]]
+            words += counts[pieces[place]]
         most = max(most, words)
         size = max(size, batch.offsets[row + 1] - batch.offsets[row])
     return most, size

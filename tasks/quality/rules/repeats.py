@@ -59,15 +59,15 @@ def new_table(entries: int) -> Table:
 def add(table: Table, key: np.uint64, mask: int) -> int:
     """Count a key and return its slot; ``mask`` is a power of two less 1, within the table."""
     slot = np.int64(key) & mask
-    stamp = table.stamp[0]
-    while table.stamps[slot] == stamp:
-        if table.keys[slot] == key:
-            table.counts[slot] += 1
+    stamp, stamps, keys, counts = table.stamp[0], table.stamps, table.keys, table.counts
+    while stamps[slot] == stamp:
+        if keys[slot] == key:
+            counts[slot] += 1
             return int(slot)
         slot = (slot + 1) & mask
-    table.stamps[slot] = stamp
-    table.keys[slot] = key
-    table.counts[slot] = 1
+    stamps[slot] = stamp
+    keys[slot] = key
+    counts[slot] = 1
     return int(slot)
 
 
@@ -89,18 +89,19 @@ def top_gram(table: Table, words: Words, n: int, slots: npt.NDArray[np.int64]) -
     """
     grams = words.number - n + 1
     mask = emptied(table, grams)
+    hashes, chars, counts = words.hashes, words.chars, table.counts
     for i in range(grams):
         key = np.uint64(n)
         for k in range(i, i + n):
-            key = mixed(key * _PRIME + words.hashes[k] + np.uint64(words.chars[k]))
+            key = mixed(key * _PRIME + hashes[k] + np.uint64(chars[k]))
         slots[i] = add(table, key, mask)
     best, place = 0, 0
     for i in range(grams):
-        if table.counts[slots[i]] > best:
-            best, place = table.counts[slots[i]], i
+        if counts[slots[i]] > best:
+            best, place = counts[slots[i]], i
     length = n - 1
     for k in range(place, place + n):
-        length += words.chars[k]
+        length += chars[k]
     return best * length
 
 
@@ -111,14 +112,15 @@ def repeated_grams(table: Table, words: Words, n: int) -> int:
     An n-gram is its words written without spaces, as the reference compares them.
     """
     mask = emptied(table, max(words.number, 1))
-    covered, i = 0, 0
+    covered, i, counts = 0, 0, table.counts
+    hashes, powers, lengths = words.hashes, words.powers, words.chars
     while i < words.number - n + 1:
         joined, chars = np.uint64(0), 0
         for k in range(i, i + n):
-            joined = joined * words.powers[k] + words.hashes[k]
-            chars += words.chars[k]
+            joined = joined * powers[k] + hashes[k]
+            chars += lengths[k]
         slot = add(table, mixed(joined + np.uint64(chars)), mask)
-        if table.counts[slot] > 1:
+        if counts[slot] > 1:
             covered += chars
             i += n
         else:

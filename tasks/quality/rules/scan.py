@@ -75,7 +75,8 @@ def break_at(data: Bytes, i: int, end: int) -> int:
 def line_end(data: Bytes, i: int, end: int) -> tuple[int, int]:
     """Return where the line that holds ``i`` ends, and where the next one starts."""
     while i < end:
-        width = break_at(data, i, end)
+        # Most bytes are letters and spaces, which need no closer look.
+        width = 0 if 31 < data[i] < 128 else break_at(data, i, end)
         if width:
             return i, i + width
         i += 1

@@ -68,8 +68,9 @@ class Vocabulary:
         row = 0
         while row < len(offsets) - 1:
             row, new = collect(data, offsets, self.table, (pieces, begins), (row, len(self)))
-            for start, end in new:
-                self._add(data[start:end].tobytes().decode())
+            content = memoryview(data)
+            for start, end in new.tolist():
+                self._add(str(content[start:end], "utf-8"))
             if row < len(offsets) - 1:
                 self.table = rehashed(*self.table)
         return pieces[: begins[-1]], begins
@@ -85,9 +86,10 @@ class Vocabulary:
 
     def _add(self, text: str) -> None:
         words = split_piece(text)
+        alnum = len(text) if text.isalnum() else sum(map(str.isalnum, text))
         first = len(self._features.hashes) + len(self._parts)
         address = len(text) if text.startswith(("http://", "https://", "www.")) else 0
-        self._pieces.append((first, len(words), sum(map(str.isalnum, text)), address))
+        self._pieces.append((first, len(words), alnum, address))
         self._parts += [self._word(word) for word in words]
 
     def _word(self, word: str) -> tuple[int, int, int, int]:
@@ -100,6 +102,8 @@ class Vocabulary:
 
     def _flags(self, word: str) -> int:
         flags = self._stops.get(word, 0)
+        if word.isalpha():
+            return flags | CONTENT | ALPHABETIC
         flags |= CONTENT if not PUNCTUATION.issuperset(word) else 0
         flags |= ALPHABETIC if any(map(str.isalpha, word)) else 0
         flags |= SENTENCE_END if word in SENTENCE_ENDS else 0
@@ -184,7 +188,7 @@ def collect(
                 i += width
                 continue
             start = i
-            while i < end and space_at(data, i, end) == 0:
+            while i < end and (32 < data[i] < 128 or space_at(data, i, end) == 0):
                 i += 1
             key = hashed(data, start, i)
             slot = np.int64(key) & (len(keys) - 1)
