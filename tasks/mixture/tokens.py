@@ -1,17 +1,22 @@
 """Clean training rows rendered, tokenised and masked, without what may not be trained on."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.artifacts import CleanSource, Filter, LocalModel, SplitName, TokenizedSource
 from tasks.errors import DataError
+from tasks.mixture.gather import row_hashes
 from tasks.mixture.rows import write_rows
 from tasks.storage import building, commit, digest_of, find, home, stage_key
 from tasks.text.chat import Tokenizer, load_tokenizer, render
@@ -63,13 +68,33 @@ def tokenise(
         named = ("role", "category", "licence", "uri", "revision")
         return done.model_copy(update={name: getattr(clean, name) for name in named})
     indexes = {name: index_of(items) for name, items in exclusions.items()}
-    left_out = Counter({f"overlap:{name}": 0 for name in exclusions})
+    kept = _Kept(Counter({f"overlap:{name}": 0 for name in exclusions}))
     tokenizer = load_tokenizer(model.path)
-    rows = [row for row in _kept(clean, tokenizer, sequence_length, (indexes, left_out))]
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    rows = _kept(clean, tokenizer, sequence_length, (indexes, kept.left_out))
     with building(folder) as aside:
-        write_rows(aside / "rows.arrow", [table], SCHEMA)
-        return commit(aside, _receipt(folder, clean, table, left_out))
+        write_rows(aside / "rows.arrow", kept.counted(rows), SCHEMA)
+        return commit(aside, _receipt(folder, clean, kept))
+
+
+@dataclass
+class _Kept:
+    """What is known of the rows that have been written, so that none need stay in memory."""
+
+    left_out: Counter[str]
+    rows: int = 0
+    tokens: int = 0
+    supervised: int = 0
+    state: Any = field(default_factory=hashlib.sha256)
+
+    def counted(self, rows: Iterator[dict[str, object]]) -> Iterator[Any]:
+        """Yield the rows as tables, counting them and taking their digest."""
+        while batch := list(islice(rows, BATCH)):
+            table = pa.Table.from_pylist(batch, schema=SCHEMA)
+            self.rows += len(table)
+            self.tokens += pc.sum(table["tokens"]).as_py()
+            self.supervised += pc.sum(table["supervised_tokens"]).as_py()
+            self.state.update(row_hashes(table).astype("<u8").tobytes())
+            yield table
 
 
 def _kept(
@@ -138,19 +163,14 @@ def read_rows(path: Path) -> Iterator[ChatRow]:
         yield from batch.to_pylist()
 
 
-def _receipt(
-    folder: Path, clean: CleanSource, table: pa.Table, left_out: Mapping[str, int]
-) -> TokenizedSource:
+def _receipt(folder: Path, clean: CleanSource, kept: _Kept) -> TokenizedSource:
     return TokenizedSource(
-        path=folder,
-        digest=digest_of([table["row_id"].to_pylist(), table["input_ids"].to_pylist(),
-                          table["supervised_tokens"].to_pylist()]),
+        path=folder, digest=kept.state.hexdigest(),
         name=clean.name, role=clean.role, category=clean.category, licence=clean.licence,
         uri=clean.uri, revision=clean.revision, clean_digest=clean.digest,
-        rows_in=clean.rows_in, findings=clean.findings, rows=table.num_rows,
-        tokens=sum(table["tokens"].to_pylist()),
-        supervised_tokens=sum(table["supervised_tokens"].to_pylist()),
-        left_out=dict(sorted(left_out.items())), filters=_filters(clean, left_out),
+        rows_in=clean.rows_in, findings=clean.findings, rows=kept.rows, tokens=kept.tokens,
+        supervised_tokens=kept.supervised, left_out=dict(sorted(kept.left_out.items())),
+        filters=_filters(clean, kept.left_out),
     )  # fmt: skip
 
 
