@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import os
+import platform
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -99,15 +100,42 @@ def load(folder: Path, kind: type[R]) -> R:
 
 @contextlib.contextmanager
 def building(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``folder``; what is left of it on failure is removed."""
+    """Give a temporary folder beside ``folder``; what is left of it on failure is removed.
+
+    What a killed process left beside it is removed, too.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.parent / f".{folder.name[:40]}.{uuid.uuid4().hex[:8]}"
+    _sweep(folder.parent)
+    aside = folder.parent / f".{folder.name[:40]}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         with disk_errors(folder):
             aside.mkdir()
             yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove folders that processes of this machine left aside when they were killed."""
+    for left in parent.glob(f".*.{_machine()}-*-*"):
+        pid = left.name.rsplit("-", 2)[1]
+        if pid.isdecimal() and not _alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _machine() -> str:
+    # Folders may be shared between machines, and a number means a process on one of them.
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextlib.contextmanager
