@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tasks.evaluation.paths import canonical, normal, path_of, shown
@@ -23,16 +24,17 @@ class Shape(NamedTuple):
     span: str | None = None
 
 
-class Marking(NamedTuple):
+@dataclass(frozen=True)
+class Marking:
     """By what an item is judged.
 
     Attributes:
-        index: Normal form of every known path and beginning of one -> the list's spelling.
+        known: Normal form of every known path and beginning of one -> the list's spelling.
         levels: Levels of a full path.
         overlap: Token F1 from which on two spans match.
     """
 
-    index: Mapping[Path, Path]
+    known: Mapping[Path, Path]
     levels: int
     overlap: float = 1.0
 
@@ -77,7 +79,7 @@ def mark(
     said: Sequence[Labelled], meant: Sequence[Labelled], marking: Marking, state: State = "whole"
 ) -> Marked:
     """Return an item with its best partnerships, every label in the list's spelling."""
-    spelled = [one._replace(path=canonical(one.path, marking.index)) for one in said]
+    spelled = [one._replace(path=canonical(one.path, marking.known)) for one in said]
     pairs = pair(
         [_plain(one) for one in spelled], [_plain(one) for one in meant],
         marking.levels, marking.overlap,
@@ -95,7 +97,7 @@ def marks(marked: Marked, marking: Marking) -> dict[str, float]:
     full = sum(p.right >= marking.levels for p in marked.pairs)
     deep = {f"right_e{k}": float(sum(p.right >= k for p in marked.pairs))
             for k in range(1, marking.levels + 1)}  # fmt: skip
-    strange = any(normal(one.path) not in marking.index for one in marked.said)
+    strange = any(normal(one.path) not in marking.known for one in marked.said)
     whole = len(marked.said) == len(marked.meant) == full and marked.state != "broken"
     return {
         "said": float(len(marked.said)), "meant": float(len(marked.meant)), "right": float(full),

@@ -52,7 +52,7 @@ def sentence_counts(said: str, meant: Sequence[str], tokenize: str = "13a") -> d
         meant: One or more references; the one nearest in length gives the length.
         tokenize: sacrebleu's tokeniser.
     """
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     found = BLEU(tokenize=tokenize, effective_order=True).sentence_score(said, list(meant))
     values = [*found.counts, *found.totals, found.sys_len, found.ref_len]

@@ -1,6 +1,7 @@
 """Extraction marked by hand: what was said, what was meant, and what of it is right."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -186,7 +187,7 @@ def test_spans_decide_which_label_is_whose() -> None:
     # "two weeks late" shares 3 of 3 and 4 with the first: F1 = 6/7.
     assert [(p.said, p.meant, p.right) for p in found.pairs] == [(0, 1, 1), (1, 0, 1)]
     assert marks(found, marking)["similarity"] == pytest.approx(1 + 6 / 7)
-    strict = marking._replace(overlap=1.0)
+    strict = replace(marking, overlap=1.0)
     assert marks(mark(said, meant, strict), strict)["right"] == 1
     missing = mark([Labelled(("late",))], meant, marking)
     assert marks(missing, marking)["right"] == 0

@@ -13,7 +13,8 @@ from tasks.metrics.numbers_said import bare, flexible_number, same_number, stric
     [
         ("3 + 4 = 7\n#### 7", "7", "7"), ("#### 1,234\n\nQuestion: 5", "1,234", "5"),
         ("The answer is $18.", None, "$18."), ("#### -3", "-3", "-3"), ("####7", None, "7"),
-        ("#### $7", None, "$7"), ("none", None, None), ("", None, None), ("4 and 5...", None, "5..."),
+        ("#### $7", None, "$7"), ("none", None, None), ("", None, None),
+        ("4 and 5...", None, "5..."),
         ("so 5. Then...", None, "..."), ("#### 12 #### 13", "12", "13"), ("6 - 2", None, "2"),
     ],
 )  # fmt: skip
@@ -27,14 +28,10 @@ def test_a_number_is_read_strictly_and_flexibly(
 def test_numbers_are_compared_letter_by_letter_without_signs() -> None:
     gold = "She has 1,000 + 800.\n#### 1,800"
     assert bare(gold) == "1800"
-    for said, right in (
-        ("$1,800.", 1.0),
-        ("1800", 1.0),
-        ("1800.0", 0.0),
-        ("180", 0.0),
-        (None, 0.0),
-    ):
-        assert same_number(said, gold) == right
+    for said in ("$1,800.", "1800"):
+        assert same_number(said, gold) == 1.0
+    for wrong in ("1800.0", "180", None):
+        assert same_number(wrong, gold) == 0.0
 
 
 @pytest.mark.shared_data
