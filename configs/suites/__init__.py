@@ -1,1 +1,1 @@
-"""Suites, a file a family: the recipe's section with the table of its metrics beside it."""
+"""The suites' sections, one file a family, each with the metrics it gives."""
