@@ -5,6 +5,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from configs import metrics
+from configs.gates import FloorGate as FloorGate
+from configs.gates import Gate as Gate
+from configs.gates import HoldGate as HoldGate
+from configs.gates import ImproveGate as ImproveGate
 from configs.metrics import Metric
 from configs.section import Name, Section
 
@@ -83,24 +87,3 @@ class Evaluation(Section):
     suites: tuple[Suite, ...] = Field(min_length=1)
     split: Literal["test", "dev"] = Field("test", description="dev to choose, test to judge")
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-
-
-class ImproveGate(Section):
-    """The candidate must be better than the base by more than ``by`` (superiority)."""
-
-    rule: Literal["improve"]
-    metric: str = Field(pattern=r"^[^/]+/[^/]+$", description="suite/metric")
-    by: float = Field(0.0, ge=0)
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="one-sided error")
-
-
-class HoldGate(Section):
-    """The candidate may be worse than the base by less than ``margin`` (non-inferiority)."""
-
-    rule: Literal["hold"]
-    metric: str = Field(pattern=r"^[^/]+/[^/]+$", description="suite/metric")
-    margin: float = Field(gt=0)
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="one-sided error")
-
-
-Gate = Annotated[ImproveGate | HoldGate, Field(discriminator="rule")]
