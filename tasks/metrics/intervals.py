@@ -238,14 +238,14 @@ def mean_error(values: Floats, strata: Ints | None, clusters: Ints | None) -> Er
     """
     n = len(values)
     if clusters is not None:
-        sums = np.bincount(clusters, weights=values - values.mean())
+        sums = np.bincount(clusters, weights=values - values.mean()).astype(np.float64)
         g = len(sums)
         return Error(math.sqrt(float(sums @ sums) * g / (g - 1)) / n, g - 1, _lean(sums))
     part = np.zeros(n, np.int64) if strata is None else pool_singletons(strata)
     sizes = np.bincount(part)
     centred = values - (np.bincount(part, weights=values) / sizes)[part]
     variance = np.bincount(part, weights=centred**2) / (sizes - 1)
-    return Error(math.sqrt(float(sizes @ variance)) / n, n - len(sizes), _lean(centred))
+    return Error(math.sqrt(float(sizes @ variance)) / n, n - len(sizes), _lean(np.asarray(centred)))
 
 
 def pool_singletons(strata: Ints) -> Ints:
@@ -283,4 +283,4 @@ def _lean(influences: Floats) -> float:
     if largest == 0:
         return 0.0
     scaled = influences / largest  # cubes of small numbers vanish
-    return float((scaled**3).sum()) / (6 * float(scaled @ scaled) ** 1.5)
+    return float((scaled**3).sum()) / (6 * math.pow(float(scaled @ scaled), 1.5))

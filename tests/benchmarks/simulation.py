@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from worlds import Drawn, Rng, World
+from worlds import Drawn, Rng, World, ids
 
 from configs.gates import Gate, HoldGate, ImproveGate
 from tasks.gating.deciding import Found, Outcome, decide
+from tasks.gating.spending import first_level, second_level
 from tasks.metrics.samples import difference
 from tasks.metrics.values import ItemValues
 
@@ -108,4 +109,36 @@ def _chosen(rng: Rng, items: ItemValues, n: int) -> tuple[np.ndarray, np.ndarray
 def _at(items: ItemValues, at: np.ndarray, clusters: np.ndarray | None) -> ItemValues:
     data = items.data
     arrays = {k: v[at] if isinstance(v, np.ndarray) else v for k, v in vars(data).items()}
-    return ItemValues(tuple(map(str, range(len(at)))), type(data)(**arrays), clusters=clusters)
+    return ItemValues(ids(len(at)), type(data)(**arrays), clusters=clusters)
+
+
+def two_looks_rate(gate: HoldGate | ImproveGate, world: World, times: int, seed: int = 4) -> float:
+    """Return the share that passes at the first look or, on four times as many items, the second.
+
+    The first look's items are a quarter of the second's; whole clusters where there are any.
+    """
+    rng = np.random.default_rng(seed)
+    first = first_level(gate.alpha, 0.25)
+    passed = 0
+    for _ in range(times):
+        everything = world.draw(rng, 4 * world.n)
+        some = _quarter(everything)
+        outcome = _look(gate, some, first)
+        if outcome.verdict == "INCONCLUSIVE":
+            fraction = len(some[0]) / len(everything[0])
+            outcome = _look(gate, everything, second_level(gate.alpha, first, fraction))
+        passed += outcome.verdict == "PASS"
+    return passed / times
+
+
+def _look(gate: Gate, drawn: Drawn, alpha: float) -> Outcome:
+    return decide(gate, Found(difference(*drawn, 1 - 2 * alpha), "higher", alpha))
+
+
+def _quarter(drawn: Drawn) -> Drawn:
+    first, second = drawn
+    if first.clusters is None:
+        at = np.arange(0, len(first), 4)
+        return _at(first, at, None), _at(second, at, None)
+    at = np.flatnonzero(first.clusters % 4 == 0)
+    return _at(first, at, first.clusters[at] // 4), _at(second, at, first.clusters[at] // 4)

@@ -79,7 +79,7 @@ class _Answering:
         self.classes, self.counts = classes, counts
         self.known = 0.55 + 0.35 * np.arange(classes) / max(classes - 1, 1)
         rises = difference > 0
-        other = 0.1 if not rises else 0.12
+        other = 0.12 if rises else 0.3
         # The one free chance (of losing, or of gaining) is set to give the difference exactly.
         self.lose, self.gain = (None, other) if not rises else (other, None)
         found = optimize.brentq(lambda x: self._difference(x) - difference, 0.0, 0.9)
@@ -118,7 +118,7 @@ class _Answering:
         return np.where(kind < 0.9, other, INVALID)
 
     def _items(self, gold: np.ndarray, predicted: np.ndarray) -> ItemValues:
-        return ItemValues(_ids(len(gold)), Labelled(gold, predicted, _ids(self.classes), "macro"))
+        return ItemValues(ids(len(gold)), Labelled(gold, predicted, ids(self.classes), "macro"))
 
 
 def _counts(n: int, classes: int, uneven: bool) -> np.ndarray:
@@ -142,9 +142,10 @@ def _flipped(rng: Rng, gain: np.ndarray, loss: np.ndarray) -> Drawn:
 
 
 def _numbers(values: np.ndarray, clusters: np.ndarray | None = None) -> ItemValues:
-    return ItemValues(_ids(len(values)), Numbers(values, proportion=True), clusters=clusters)
+    return ItemValues(ids(len(values)), Numbers(values, proportion=True), clusters=clusters)
 
 
 @cache
-def _ids(n: int) -> tuple[str, ...]:
+def ids(n: int) -> tuple[str, ...]:
+    """Return ``n`` item ids."""
     return tuple(map(str, range(n)))

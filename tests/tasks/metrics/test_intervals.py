@@ -183,8 +183,8 @@ def rejection_rate(n: int, difference: float, discordance: float) -> tuple[float
     """How often each interval's 95 % lower end is above a true difference; by enumeration."""
     lost, gained = np.meshgrid(np.arange(n + 1), np.arange(n + 1))
     gain, loss = (discordance + difference) / 2, (discordance - difference) / 2
-    chance = stats.multinomial.pmf(
-        np.stack([gained, lost, n - gained - lost], axis=-1), n, [gain, loss, 1 - discordance])  # fmt: skip
+    counts = np.stack([gained, lost, n - gained - lost], axis=-1)
+    chance = stats.multinomial.pmf(counts, n, [gain, loss, 1 - discordance])
     likely = [(int(g), int(w)) for g, w in np.argwhere(chance > 1e-7)]
     return tuple(  # type: ignore[return-value]
         sum(chance[g, w] for g, w in likely if of(g, w, n, 0.9).low > difference)
