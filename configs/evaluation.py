@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
 from configs.metrics import Metric
 from configs.section import Section
 from configs.suites.base import SuiteSection
@@ -12,8 +13,8 @@ from configs.suites.classification import ClassificationSuite
 from configs.suites.mmlu import MmluSuite
 
 __all__ = [
-    "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "Gate", "HoldGate", "ImproveGate",
-    "MmluSuite", "Suite", "metrics_by_kind",
+    "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "FloorGate", "Gate", "HoldGate",
+    "ImproveGate", "MmluSuite", "Suite", "metrics_by_kind",
 ]  # fmt: skip
 
 Suite = Annotated[ClassificationSuite | MmluSuite | BitsPerByteSuite, Field(discriminator="kind")]
@@ -31,24 +32,3 @@ class Evaluation(Section):
     suites: tuple[Suite, ...] = Field(min_length=1)
     split: Literal["test", "dev"] = Field("test", description="dev to choose, test to judge")
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-
-
-class ImproveGate(Section):
-    """The candidate must be better than the base by more than ``by`` (superiority)."""
-
-    rule: Literal["improve"]
-    metric: str = Field(pattern=r"^[^/]+/[^/]+$", description="suite/metric")
-    by: float = Field(0.0, ge=0)
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="one-sided error")
-
-
-class HoldGate(Section):
-    """The candidate may be worse than the base by less than ``margin`` (non-inferiority)."""
-
-    rule: Literal["hold"]
-    metric: str = Field(pattern=r"^[^/]+/[^/]+$", description="suite/metric")
-    margin: float = Field(gt=0)
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="one-sided error")
-
-
-Gate = Annotated[ImproveGate | HoldGate, Field(discriminator="rule")]

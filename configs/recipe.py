@@ -3,6 +3,7 @@
 from pydantic import Field, model_validator
 
 from configs.evaluation import Evaluation, Gate, Suite
+from configs.gates import FEWEST_A_CLASS, References, caps
 from configs.licences import Licences
 from configs.section import Name, Section
 from configs.sources import RehearsalSource, Source
@@ -22,11 +23,26 @@ class Recipe(Section):
     training: Training = Training()
     evaluation: Evaluation
     gates: tuple[Gate, ...] = ()
+    references: References = References()
     tracking: Tracking = Tracking()
 
     def source(self, name: str) -> Source:
         """Return the source of that name."""
         return next(s for s in self.sources if s.name == name)
+
+    @property
+    def family(self) -> str:
+        """What recipes share that are tried in turn on the same test items.
+
+        Their experiment and their domain sources: ratios, learning rates and names may differ.
+        """
+        domain = sorted(s.name for s in self.sources if s.role == "domain")
+        return f"{self.tracking.experiment}/{'+'.join(domain)}"
+
+    @property
+    def registered_name(self) -> str:
+        """Name of the registered model that this recipe's releases are versions of."""
+        return self.references.champion or self.name
 
     def suite(self, name: str) -> Suite:
         """Return the suite of that name."""
@@ -101,6 +117,18 @@ class Recipe(Section):
         if gate.metric not in given:
             raise ValueError(
                 f"@{path}.metric: no suite gives '{gate.metric}'. Fix: use one of {_listed(given)}."
+            )
+        suite = self.suite(gate.metric.partition("/")[0])
+        fewest = getattr(suite, "items_per_label", None) or FEWEST_A_CLASS
+        if gate.metric.endswith("/macro_f1") and fewest < FEWEST_A_CLASS:
+            raise ValueError(
+                f"@{path}.metric: macro-F1 of {fewest} items a class has no interval that holds. "
+                f"Fix: set items_per_label of suite '{suite.name}' to {FEWEST_A_CLASS} or more."
+            )
+        if gate.on_inconclusive == "extend" and not caps(suite):
+            raise ValueError(
+                f"@{path}.on_inconclusive: suite '{suite.name}' already asks all its items. "
+                "Fix: use block or warn, or let the suite ask fewer at first."
             )
 
 

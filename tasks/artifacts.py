@@ -243,7 +243,20 @@ class Estimate(BaseModel):
 
 
 class GateResult(BaseModel):
-    """The outcome of one gate: PASS, FAIL or INCONCLUSIVE, with the evidence."""
+    """The outcome of one gate: PASS, FAIL or INCONCLUSIVE, with the evidence.
+
+    Attributes:
+        base: The metric on the model compared with.
+        against: Which model that is; None for a floor, which compares with none.
+        alpha: One-sided error of the look that gave the verdict.
+        look: 1, or 2 after ``extend``.
+        policy: What is to happen where the verdict is INCONCLUSIVE.
+        reference_digest: Weights of the model compared with.
+        candidate_digest: Weights of the candidate.
+        fingerprint: Of the suite, with its items and prompts.
+        seen: Candidates of the recipe's family that were judged on these test items, this one
+            included; 0 where they are not test items.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -258,6 +271,14 @@ class GateResult(BaseModel):
     n: int
     needed_n: int | None
     reason: str
+    against: str | None = "base"
+    alpha: float = 0.05
+    look: int = 1
+    policy: Literal["block", "warn", "extend"] = "block"
+    reference_digest: str = ""
+    candidate_digest: str = ""
+    fingerprint: str = ""
+    seen: int = 0
 
 
 SuiteScores.model_rebuild()
