@@ -97,6 +97,7 @@ def _told(answer: Any) -> Any:
             for verdict in answer["verdicts"]]  # fmt: skip
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("command", ["mix", "check"])
 def test_a_command_killed_at_random_moments_ends_with_what_it_would_have_said(
     big_recipe: Path, tmp_path: Path, command: str
