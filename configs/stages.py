@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from configs.backends import SagemakerBackend
 from configs.checks import LanguageCode, LanguageLimits, Mojibake, Personal, Secrets
 from configs.section import Name, Section
 from configs.text_rules import TextRules
@@ -169,7 +170,7 @@ class LocalBackend(Section):
     threads: PositiveInt | None = Field(None, description="CPU threads; all when absent")
 
 
-Backend = Annotated[LocalBackend, Field()]
+Backend = Annotated[LocalBackend | SagemakerBackend, Field(discriminator="kind")]
 
 
 class Training(Section):

@@ -7,7 +7,13 @@ from tasks.training.job import JobHandle, JobStatus, TrainingJob
 
 
 class TrainingBackend(Protocol):
-    """Starts, finds, watches and stops training jobs."""
+    """Starts, finds, watches and stops training jobs.
+
+    Attributes:
+        poll_seconds: How long to wait between two looks.
+    """
+
+    poll_seconds: float
 
     def submit(self, job: TrainingJob) -> JobHandle:
         """Start the job, or find it if it runs already: the same key never runs twice."""
@@ -18,6 +24,9 @@ class TrainingBackend(Protocol):
     def cancel(self, handle: JobHandle) -> None:
         """Stop the job; what it has saved stays."""
 
+    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
+        """Bring what a completed job left into the job's folder, where it isn't there already."""
+
 
 def open_backend(spec: Backend) -> TrainingBackend:
     """Return the backend of that kind."""
@@ -26,3 +35,7 @@ def open_backend(spec: Backend) -> TrainingBackend:
             from tasks.training.local import LocalProcess
 
             return LocalProcess()
+        case "sagemaker":
+            from tasks.training.sagemaker.jobs import SagemakerJobs
+
+            return SagemakerJobs(spec)

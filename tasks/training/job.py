@@ -39,7 +39,11 @@ class TrainingJob(BaseModel):
 
 
 class JobHandle(BaseModel):
-    """How a submitted job is found again; JSON, persisted before anyone waits for it."""
+    """How a submitted job is found again; JSON, persisted before anyone waits for it.
+
+    Attributes:
+        name: What a remote service calls the job; empty for a local one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,6 +51,7 @@ class JobHandle(BaseModel):
     key: str
     folder: Path
     pid: int | None = None
+    name: str = ""
 
 
 class JobStatus(BaseModel):

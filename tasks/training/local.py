@@ -24,6 +24,8 @@ class LocalProcess:
     whether a job is running, so a crashed flow finds the job again and never starts a second.
     """
 
+    poll_seconds = 0.5
+
     def submit(self, job: TrainingJob) -> JobHandle:
         """Start the job unless it runs or is done; after a failure or a kill, go on with it."""
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -56,6 +58,9 @@ class LocalProcess:
         if handle.pid is not None and is_locked(handle.folder):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(handle.pid, signal.SIGTERM)
+
+    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
+        """Do nothing: the trainer worked in the job's folder."""
 
     def _stored(self, job: TrainingJob) -> JobHandle | None:
         path = job.folder / "handle.json"

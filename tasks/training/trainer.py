@@ -51,8 +51,9 @@ def train(job: TrainingJob) -> dict[str, Any]:
     import torch
     from transformers.trainer_utils import get_last_checkpoint
 
-    if job.training.backend.threads:
-        torch.set_num_threads(job.training.backend.threads)
+    threads = getattr(job.training.backend, "threads", None)
+    if threads:
+        torch.set_num_threads(threads)
     states = job.folder / "states"
     states.mkdir(exist_ok=True)
     last = get_last_checkpoint(str(states))

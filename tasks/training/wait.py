@@ -3,13 +3,11 @@
 import time
 
 from tasks.artifacts import Checkpoint
-from tasks.errors import TrainingError
+from tasks.errors import TrainingError, Unreachable
 from tasks.progress import report
 from tasks.training.backend import TrainingBackend, open_backend
 from tasks.training.checkpoint import take_checkpoint
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
-
-POLL_SECONDS = 0.5
 
 
 def wait(job: TrainingJob, handle: JobHandle) -> Checkpoint:
@@ -17,16 +15,20 @@ def wait(job: TrainingJob, handle: JobHandle) -> Checkpoint:
 
     Raises:
         TrainingError: The trainer failed, or was killed.
+        Unreachable: The backend does not answer; the job goes on and the next run finds it.
     """
     backend = open_backend(job.training.backend)
     try:
         status = _watch(backend, handle)
+    except Unreachable:
+        raise
     except BaseException:
         # Cancelled from the UI or by Ctrl-C: no process may be left behind. A kill -9 never gets
         # here; the trainer then lives on and the next run finds it by its lock.
         backend.cancel(handle)
         raise
     if status.state == "completed":
+        backend.collect(job, handle)
         return take_checkpoint(job)
     raise _failure(job, status)
 
@@ -34,7 +36,7 @@ def wait(job: TrainingJob, handle: JobHandle) -> Checkpoint:
 def _watch(backend: TrainingBackend, handle: JobHandle) -> JobStatus:
     while (status := backend.poll(handle)).state == "running":
         report("training", status.step, status.steps)
-        time.sleep(POLL_SECONDS)
+        time.sleep(backend.poll_seconds)
     report("training", status.step, status.steps)
     return status
 
