@@ -4,8 +4,9 @@ from pydantic import Field, model_validator
 
 from configs.evaluation import BitsPerByteSuite, ClassificationSuite, Evaluation, Gate, Suite
 from configs.licences import Licences
+from configs.nova_rules import check_nova
 from configs.section import Name, Section
-from configs.sources import RehearsalSource, Source
+from configs.sources import Source, StoredSource
 from configs.stages import Mixture, Model, Quality, Tracking, Training
 
 
@@ -38,6 +39,7 @@ class Recipe(Section):
         _refuse_twins("evaluation.suites", [s.name for s in self.evaluation.suites])
         self._roles_fit_share()
         self._licences_are_allowed()
+        check_nova(self.sources, self.mixture, self.training.backend)
         for i, suite in enumerate(self.evaluation.suites):
             self._suite_has_its_source(f"evaluation.suites.{i}", suite)
         for i, gate in enumerate(self.gates):
@@ -88,7 +90,7 @@ class Recipe(Section):
     def _suite_has_its_source(self, path: str, suite: Suite) -> None:
         if not isinstance(suite, ClassificationSuite | BitsPerByteSuite) or suite.source is None:
             return
-        stored = {s.name for s in self.sources if not isinstance(s, RehearsalSource)}
+        stored = {s.name for s in self.sources if isinstance(s, StoredSource)}
         if suite.source not in stored:
             raise ValueError(
                 f"@{path}.source: no stored source is named '{suite.source}'. "

@@ -4,8 +4,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from configs.backends import SagemakerBackend
+from configs.backends import SagemakerBackend, WorkPoolBackend
 from configs.checks import LanguageCode, LanguageLimits, Mojibake, Personal, Secrets
+from configs.nova import NovaBackend
 from configs.section import Name, Section
 from configs.text_rules import TextRules
 
@@ -170,7 +171,9 @@ class LocalBackend(Section):
     threads: PositiveInt | None = Field(None, description="CPU threads; all when absent")
 
 
-Backend = Annotated[LocalBackend | SagemakerBackend, Field(discriminator="kind")]
+Backend = Annotated[
+    LocalBackend | SagemakerBackend | NovaBackend | WorkPoolBackend, Field(discriminator="kind")
+]
 
 
 class Training(Section):

@@ -101,6 +101,7 @@ class Format(StrEnum):
     openai = "openai"
     converse = "converse"
     alpaca = "alpaca"
+    text = "text"
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import Any
 
 from configs.recipe import Recipe
 from configs.settings import Settings
-from configs.sources import RehearsalSource
+from configs.sources import RehearsalSource, StoredSource
 from configs.stages import Quality
 from flows.calling import each, once
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
@@ -42,7 +42,7 @@ def check_sources(recipe: Recipe) -> tuple[CleanSource, ...]:
     from tasks.ingest.task import ingest_source
     from tasks.quality.task import check_quality
 
-    stored = [s for s in recipe.sources if not isinstance(s, RehearsalSource)]
+    stored = [s for s in recipe.sources if isinstance(s, StoredSource)]
     snapshots = each(ingest_source, [stored])
     return tuple(each(check_quality, [snapshots, stored], recipe.quality, recipe.seed))
 

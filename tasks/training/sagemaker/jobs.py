@@ -2,8 +2,6 @@
 
 import json
 import tarfile
-import time
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +9,17 @@ from configs.backends import SagemakerBackend
 from configs.settings import Settings
 from tasks.errors import SetupError, TrainingError
 from tasks.storage import write_text
-from tasks.store.aws import code_of, refusal, region_of
+from tasks.store.aws import region_of
 from tasks.store.places import S3Place, open_place
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
 from tasks.training.local import latest_record
+from tasks.training.sagemaker.attempts import Attempts
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.logs import LogTail
 from tasks.training.sagemaker.opening import open_logs, open_sagemaker
 from tasks.training.sagemaker.request import Placed, Request, build_request, job_name
 from tasks.training.sagemaker.uploads import addresses, upload
 
-Described = dict[str, Any]
-
-STOPPING_PATIENCE_SECONDS = 300.0
 
 
 class SagemakerJobs:
@@ -34,10 +30,11 @@ class SagemakerJobs:
     def __init__(self, backend: SagemakerBackend, sagemaker: Calls | None = None) -> None:
         self.backend = backend
         patience = backend.patience_minutes * 60
-        self._calls = sagemaker or Calls(lambda: open_sagemaker(backend.region), patience)
+        calls = sagemaker or Calls(lambda: open_sagemaker(backend.region), patience)
         self._logs = Calls(lambda: open_logs(backend.region), patience)
         if Settings().sagemaker_standin:
             self.poll_seconds = 0.2
+        self.attempts = Attempts(calls, job_name, self.poll_seconds)
 
     def submit(self, job: TrainingJob) -> JobHandle:
         """Start the job, or find it: an attempt that runs or is done is the one there is.
@@ -46,11 +43,11 @@ class SagemakerJobs:
             TrainingError: ``dry_run`` is set, or the service refuses the request.
             SetupError: Role or store is not set, or AWS refuses the upload.
         """
-        attempt, found = self._newest(job.key)
+        attempt, found = self.attempts.newest(job.key)
         if found is None:
             self._refuse_dry_run()
             request = self.request(job, upload(job, s3_store()), attempt)
-            self._create(request)
+            self.attempts.create(request)
         name = job_name(job.key, attempt)
         job.write()
         handle = JobHandle(backend="sagemaker", key=job.key, folder=job.folder, name=name)
@@ -59,7 +56,7 @@ class SagemakerJobs:
 
     def planned(self, job: TrainingJob) -> Request:
         """Return the request that ``submit`` would send; nothing is uploaded or sent."""
-        return self.request(job, addresses(job, s3_store()), self._newest(job.key)[0])
+        return self.request(job, addresses(job, s3_store()), self.attempts.newest(job.key)[0])
 
     def request(self, job: TrainingJob, channels: dict[str, str], attempt: int) -> Request:
         """Return the request for parts at those addresses."""
@@ -71,7 +68,7 @@ class SagemakerJobs:
         Raises:
             Unreachable: AWS does not answer, or the credentials have expired; the job goes on.
         """
-        found = self._described(handle.name)
+        found = self.attempts.described(handle.name)
         if found is None:
             return JobStatus(state="lost", message=f"{handle.name} is not known to the service.")
         LogTail(self._logs, handle.name, handle.folder).catch_up()
@@ -87,67 +84,19 @@ class SagemakerJobs:
 
     def cancel(self, handle: JobHandle) -> None:
         """Stop the job; what it has saved stays in S3."""
-        from botocore.exceptions import ClientError
-
-        try:
-            self._calls("stop_training_job", TrainingJobName=handle.name)
-        except ClientError as error:
-            found = self._described(handle.name)
-            if found is None or found["TrainingJobStatus"] not in ("Completed", "Failed", "Stopped",
-                                                                   "Stopping"):  # fmt: skip
-                raise refusal(error, "stopping the job", handle.name) from error
+        self.attempts.stop(handle.name)
 
     def collect(self, job: TrainingJob, handle: JobHandle) -> None:
         """Bring ``model.tar.gz`` of a completed job into the job's folder."""
         if (job.folder / "out").is_dir() and (job.folder / "result.json").is_file():
             return
-        found = self._described(handle.name) or {}
+        found = self.attempts.described(handle.name) or {}
         uri = str(found["ModelArtifacts"]["S3ModelArtifacts"])
         parent, _, name = uri.rpartition("/")
         archive = job.folder / f"{handle.name}.tar.gz"
         open_place(parent).get(name, archive)
         _unpack(archive, job.folder)
         archive.unlink()
-
-    def _newest(self, key: str) -> tuple[int, Described | None]:
-        """Return the attempt to look at and its description; None if it is still to be made."""
-        for attempt in count(1):
-            found = self._settled(job_name(key, attempt))
-            if found is None or found["TrainingJobStatus"] not in ("Failed", "Stopped"):
-                return attempt, found
-        raise AssertionError("count() does not end")
-
-    def _settled(self, name: str) -> Described | None:
-        """Return the description once it isn't just about to change from Stopping to Stopped."""
-        deadline = time.monotonic() + STOPPING_PATIENCE_SECONDS
-        while (found := self._described(name)) and found["TrainingJobStatus"] == "Stopping":
-            if time.monotonic() > deadline:
-                raise TrainingError("the job is still being stopped.", where=name,
-                                    fix="run again in some minutes.")  # fmt: skip
-            time.sleep(self.poll_seconds)
-        return found
-
-    def _described(self, name: str) -> Described | None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            return self._calls("describe_training_job", TrainingJobName=name)
-        except ClientError as error:
-            if _is_unknown(error):
-                return None
-            raise refusal(error, "looking for the job", name) from error
-        except BotoCoreError as error:
-            raise refusal(error, "looking for the job", name) from error
-
-    def _create(self, request: Request) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self._calls("create_training_job", **request)
-        except (BotoCoreError, ClientError) as error:
-            # Sent before and not heard of, or by someone else a moment ago: it is there.
-            if code_of(error) != "ResourceInUse":
-                raise refusal(error, "submitting the job", request["TrainingJobName"]) from error
 
     def _placed(self, job: TrainingJob, channels: dict[str, str]) -> Placed:
         store, mlflow = s3_store(), Settings().mlflow_uri
@@ -157,7 +106,7 @@ class SagemakerJobs:
             mlflow=mlflow if mlflow and mlflow.startswith(("http", "arn:")) else None,
         )  # fmt: skip
 
-    def _reason(self, handle: JobHandle, found: Described) -> str:
+    def _reason(self, handle: JobHandle, found: dict[str, Any]) -> str:
         """Return why the job ended, whole: the service keeps its first 1024 characters only."""
         secondary = str(found.get("SecondaryStatus", ""))
         kept = s3_store().read(f"checkpoints/{handle.key[:32]}/ends/{handle.name}.json")
@@ -204,14 +153,6 @@ def role() -> str:
                          fix="export TEMPER_SAGEMAKER_ROLE=arn:aws:iam::ACCOUNT:role/NAME "
                          "(infra/aws/stack.yaml makes one).")  # fmt: skip
     return found
-
-
-def _is_unknown(error: Exception) -> bool:
-    text = str(error).lower()
-    code = code_of(error)
-    return code in ("ResourceNotFound", "ResourceNotFoundException") or (
-        code == "ValidationException" and ("not found" in text or "does not exist" in text
-                                           or "could not find" in text))  # fmt: skip
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -1,0 +1,63 @@
+"""Nova instead of a model of one's own: the same recipe, its rows uploaded, its request shown."""
+
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.recipe import Recipe
+from flows import data
+from flows.calling import once
+from flows.planning import planned
+from tasks.artifacts import MixtureReceipt
+from tasks.storage import digest_of, home
+from tasks.training.nova.job import CHANNEL, NovaJob, NovaModelReceipt, Rows, nova_job
+from tasks.training.nova.jobs import UNKNOWN, NovaJobs
+from tasks.training.nova.mixing import own_part
+
+
+def planned_request(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
+    """Return the plan of the recipe's own rows and the exact request; nothing is sent."""
+    table = planned(own_part(recipe))
+    rows = sum(line.rows for line in table.sources)
+    return table, NovaJobs(nova_job(recipe, Rows(UNKNOWN, None, rows))).planned()
+
+
+def trained_nova(recipe: Recipe) -> NovaModelReceipt:
+    """Return the Nova model of a recipe, submitting its training only if need be."""
+    job = ready_job(recipe)
+    name = once(submit_nova, job)
+    receipt: NovaModelReceipt = once(wait_for_nova, job, name)
+    return receipt
+
+
+def ready_job(recipe: Recipe) -> NovaJob:
+    """Return the job with its rows written to this machine."""
+    own = own_part(recipe)
+    gathered = data.all_data(own)
+    return nova_job(recipe, rows_of(recipe, data.mix(own, gathered)))
+
+
+def rows_of(recipe: Recipe, mixture: MixtureReceipt) -> Rows:
+    """Return a mixture's rows as the service reads them; written once."""
+    from tasks.mixture.export import Export, Wish, export
+    from tasks.storage import find
+
+    backend = recipe.training.backend
+    assert backend.kind == "nova"
+    form = "text" if backend.method == "cpt" else "converse"
+    folder = home("exports", digest_of([mixture.digest, form])[:32])
+    made = find(folder, Export) or export(mixture, Wish(form, folder, strict=True))
+    return Rows(made.digest, made.path / CHANNEL, made.rows)
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="submit the Nova training")
+def submit_nova(job: NovaJob) -> str:
+    """Start the job at the service, or find it where it already runs."""
+    return NovaJobs(job).submit()
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="wait for the Nova training")
+def wait_for_nova(job: NovaJob, name: str) -> NovaModelReceipt:
+    """Watch the job to its end."""
+    return NovaJobs(job).wait(name)
