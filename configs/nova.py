@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from configs.backends import KmsKey, Network, Tags, check_tags
+from configs.remote import KmsKey, Network, Tags, check_tags
 from configs.section import Section
 
 NovaModel = Literal[

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from configs.backends import SagemakerBackend, WorkPoolBackend
+from configs.remote import SagemakerBackend, WorkPoolBackend
 from configs.checks import LanguageCode, LanguageLimits, Mojibake, Personal, Secrets
 from configs.nova import NovaBackend
 from configs.section import Name, Section

@@ -1,6 +1,6 @@
 """Which of AWS's PyTorch training containers a job uses."""
 
-from configs.backends import SagemakerBackend
+from configs.remote import SagemakerBackend
 from configs.machines import is_gpu
 from tasks.errors import SetupError
 

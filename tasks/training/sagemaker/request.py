@@ -7,7 +7,7 @@ uploads while it builds, so that a job can't be found again and a dry run isn't 
 import re
 from typing import Any, NamedTuple
 
-from configs.backends import SagemakerBackend
+from configs.remote import SagemakerBackend
 from tasks.training.job import TrainingJob
 from tasks.training.sagemaker.images import image_of
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.backends import SagemakerBackend
+from configs.remote import SagemakerBackend
 from configs.stages import Lora, Training
 from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.text.chat import IGNORED

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from configs.backends import SagemakerBackend
+from configs.remote import SagemakerBackend
 from configs.machines import MACHINES
 from configs.stages import Training
 from tasks.artifacts import LocalModel, MixtureReceipt
