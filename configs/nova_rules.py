@@ -3,30 +3,42 @@
 from collections.abc import Sequence
 
 from configs.nova import NovaBackend
-from configs.section import Section
 from configs.sources import NovaSource, RehearsalSource, Source
-from configs.stages import Mixture
+from configs.stages import Mixture, Training
 
 
-def check_nova(sources: Sequence[Source], mixture: Mixture, backend: Section) -> None:
+def check_nova(sources: Sequence[Source], mixture: Mixture, training: Training) -> None:
     """Refuse sources and mixtures that Nova's service can't be asked for.
 
     Raises:
         ValueError: With the place in the recipe, ``@sources.1.category: ...``.
     """
     theirs = [(i, s) for i, s in enumerate(sources) if isinstance(s, NovaSource)]
+    backend = training.backend
     if not isinstance(backend, NovaBackend):
         if theirs:
             raise ValueError(f"@sources.{theirs[0][0]}.kind: Nova's data is mixed in by its own "
                              "service alone. Fix: set training.backend.kind: nova, or take the "
                              "source out.")  # fmt: skip
         return
+    _check_method(training, backend)
     _check_mixture(mixture, bool(theirs))
     for i, source in enumerate(sources):
         if isinstance(source, RehearsalSource):
             raise ValueError(f"@sources.{i}.kind: Nova's weights can't be asked to rehearse here. "
                              "Fix: use kind: nova sources for general data.")  # fmt: skip
     _check_categories(theirs, backend)
+
+
+def _check_method(training: Training, backend: NovaBackend) -> None:
+    if training.method != backend.method:
+        raise ValueError(
+            f"@training.backend.method: it is {backend.method}, and training.method is "
+            f"{training.method}. Fix: give both the same; Nova is trained by sft or cpt here."
+        )
+    if training.adapter is None and backend.peft == "lora":
+        raise ValueError("@training.backend.peft: adapter: null asks for all parameters. "
+                         "Fix: set peft: full, or take adapter: null out.")  # fmt: skip
 
 
 def _check_mixture(mixture: Mixture, mixed: bool) -> None:

@@ -65,6 +65,10 @@ class SagemakerBackend(Section):
     metrics: tuple[MetricPattern, ...] = Field((), max_length=20)
     retries: int = Field(0, ge=0, le=30, description="by the service, after errors of its own")
     environment: dict[str, str] = Field(default_factory=dict)
+    threads: PositiveInt | None = Field(None, description="CPU threads a process; all when absent")
+    sharding: Literal["none", "fsdp"] = Field(
+        "none", description="fsdp: weights and optimiser are split over the GPUs"
+    )
     install: bool = Field(True, description="pip install what the trainer needs, first thing")
     patience_minutes: PositiveFloat = Field(30, description="how long AWS may not answer")
     dry_run: bool = Field(False, description="look and print; upload and submit nothing")
@@ -105,6 +109,13 @@ class SagemakerBackend(Section):
                 f"@training.backend.instance_count: {self.instance_type} has no GPU, and several "
                 "such machines are slower than one. Fix: set instance_count: 1."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sharding_fits(self) -> Self:
+        if self.sharding == "fsdp" and not is_gpu(self.instance_type):
+            raise ValueError(f"@training.backend.sharding: {self.instance_type} has no GPU to "
+                             "shard over. Fix: set sharding: none.")  # fmt: skip
         return self
 
     @model_validator(mode="after")

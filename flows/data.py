@@ -69,9 +69,9 @@ def stored_data(recipe: Recipe, *, weights: bool) -> Data:
     clean = tuple(once(remove_duplicates, clean, recipe.quality))
     refuse_blocked(clean)
     data = Data(once(fetch_model, recipe.model, weights), clean)
-    limit = recipe.training.sequence_length
     data = replace(data, excluded=exclusions(recipe, data))
-    tokens = tuple(each(tokenise_source, [clean], data.model, limit, data.excluded))
+    limit, how = recipe.training.sequence_length, row_kind(recipe)
+    tokens = tuple(each(tokenise_source, [clean], data.model, limit, data.excluded, how))
     return replace(data, tokens=tokens, needs=rehearsal_needs(recipe, tokens))
 
 
@@ -89,9 +89,16 @@ def all_data(recipe: Recipe) -> Data:
         refuse_blocked([clean])
         [clean] = once(remove_duplicates, [clean], among_stored(recipe.quality), data.clean)
         tokens = once(tokenise_source, clean, data.model, recipe.training.sequence_length,
-                      data.excluded)  # fmt: skip
+                      data.excluded, row_kind(recipe))  # fmt: skip
         data = replace(data, clean=(*data.clean, clean), tokens=(*data.tokens, tokens))
     return data
+
+
+def row_kind(recipe: Recipe) -> Any:
+    """Return what the recipe's method makes of a chat row."""
+    from tasks.mixture.methods import How
+
+    return How(recipe.training.method, recipe.training.overlong)
 
 
 def among_stored(quality: Quality) -> Quality:

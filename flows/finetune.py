@@ -79,10 +79,13 @@ def tracked(recipe: Recipe) -> Iterator[str]:
 
 def trained(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> Checkpoint:
     """Return the checkpoint of the recipe's training job, submitting it only if need be."""
+    from tasks.mixture.task import pack_mixture
     from tasks.training.checkpoint import find_checkpoint
     from tasks.training.job import make_job
 
-    job = make_job(data.model, mixture, recipe.training, recipe.seed)
+    spec = recipe.training
+    packs = once(pack_mixture, mixture, spec.sequence_length) if spec.packed else None
+    job = make_job(data.model, mixture, spec, recipe.seed, packs)
     done = find_checkpoint(job)
     if done is not None:
         return done

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from configs.recipe import Recipe
 from flows import data
 from flows.calling import once
@@ -12,15 +9,17 @@ from flows.planning import planned
 from tasks.artifacts import MixtureReceipt
 from tasks.storage import digest_of, home
 from tasks.training.nova.job import CHANNEL, NovaJob, NovaModelReceipt, Rows, nova_job
-from tasks.training.nova.jobs import UNKNOWN, NovaJobs
+from tasks.training.nova.jobs import NovaJobs
 from tasks.training.nova.mixing import own_part
+from tasks.training.nova.task import submit_nova, wait_for_nova
 
 
 def planned_request(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
-    """Return the plan of the recipe's own rows and the exact request; nothing is sent."""
-    table = planned(own_part(recipe))
-    rows = sum(line.rows for line in table.sources)
-    return table, NovaJobs(nova_job(recipe, Rows(UNKNOWN, None, rows))).planned()
+    """Return the plan of the recipe's own rows and the exact request.
+
+    The rows are written to this machine, since the request names them by digest; nothing is sent.
+    """
+    return planned(own_part(recipe)), NovaJobs(ready_job(recipe)).planned()
 
 
 def trained_nova(recipe: Recipe) -> NovaModelReceipt:
@@ -34,7 +33,7 @@ def trained_nova(recipe: Recipe) -> NovaModelReceipt:
 def ready_job(recipe: Recipe) -> NovaJob:
     """Return the job with its rows written to this machine."""
     own = own_part(recipe)
-    gathered = data.all_data(own)
+    gathered = data.stored_data(own, weights=False)
     return nova_job(recipe, rows_of(recipe, data.mix(own, gathered)))
 
 
@@ -49,15 +48,3 @@ def rows_of(recipe: Recipe, mixture: MixtureReceipt) -> Rows:
     folder = home("exports", digest_of([mixture.digest, form])[:32])
     made = find(folder, Export) or export(mixture, Wish(form, folder, strict=True))
     return Rows(made.digest, made.path / CHANNEL, made.rows)
-
-
-@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="submit the Nova training")
-def submit_nova(job: NovaJob) -> str:
-    """Start the job at the service, or find it where it already runs."""
-    return NovaJobs(job).submit()
-
-
-@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="wait for the Nova training")
-def wait_for_nova(job: NovaJob, name: str) -> NovaModelReceipt:
-    """Watch the job to its end."""
-    return NovaJobs(job).wait(name)

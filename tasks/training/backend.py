@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from configs.stages import Backend
+from configs.backends import Backend
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
 
 

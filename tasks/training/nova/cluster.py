@@ -97,4 +97,5 @@ def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
                          fix="pip install hyperpod, and install kubectl.") from error  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise Unreachable(f"{command[0]} gave no answer in {SECONDS} seconds.",
-                          where="the HyperPod cluster", fix="run again later.") from error  # fmt: skip
+                          where="the HyperPod cluster", fix="run again later.",
+                          ) from error  # fmt: skip

@@ -21,12 +21,12 @@ class Rows(NamedTuple):
 
     Attributes:
         digest: SHA-256 of the file.
-        file: On this machine; None where they are only planned.
+        file: On this machine.
         rows: Lines.
     """
 
     digest: str
-    file: Path | None
+    file: Path
     rows: int
 
 

@@ -28,8 +28,6 @@ from tasks.training.sagemaker.jobs import role, s3_store
 from tasks.training.sagemaker.opening import open_sagemaker
 
 POLL_SECONDS = 15.0
-UNKNOWN = "0" * 64
-"""Digest of rows that are only planned."""
 
 
 class NovaJobs:
@@ -55,12 +53,8 @@ class NovaJobs:
 
     def planned(self) -> dict[str, Any]:
         """Return exactly what ``submit`` would send; nothing is uploaded, sent or asked."""
-        digest, files = self.job.rows.digest, self._files()
-        if files and digest != UNKNOWN:
-            data = s3_store().uri(f"{address_of('rows', digest, files)[0]}/{CHANNEL}")
-        else:
-            data = s3_store().uri(f"rows/DIGEST/CONTENT/{CHANNEL}")
-        placed = self._placed(data)
+        key, _ = address_of("rows", self.job.rows.digest, self._files())
+        placed = self._placed(s3_store().uri(f"{key}/{CHANNEL}"))
         if self.backend.hyperpod is None:
             return {"CreateTrainingJob": serverless_request(self.job, placed, 1)}
         return {"recipe": hyperpod_recipe(self.job, placed, 1),
@@ -160,7 +154,7 @@ class NovaJobs:
         return f"{made.uri}/{CHANNEL}"
 
     def _files(self) -> dict[str, Any]:
-        return {CHANNEL: self.job.rows.file} if self.job.rows.file else {}
+        return {CHANNEL: self.job.rows.file}
 
     def _placed(self, data: str) -> NovaPlaced:
         store: S3Place = s3_store()

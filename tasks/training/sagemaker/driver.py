@@ -19,18 +19,18 @@ from typing import Any
 from tasks.training.job import TrainingJob
 from tasks.training.sagemaker.container import ROOT, Container, gpus
 from tasks.training.sagemaker.request import MARK
-from tasks.training.sagemaker.states import drop_broken, newest_step
+from tasks.training.states import last_state
 
 POLL_SECONDS = 0.5
 PORT = "29500"
-KEPT = ("losses.jsonl", "job.json", "result.json")
+KEPT = ("*.jsonl", "job.json", "result.json")
 
 
 def main() -> int:
     """Run the job of this container; return the exit code the service is to see."""
     container = Container(Path(os.environ.get(ROOT, "/opt/ml")))
     job = arrive(container)
-    printed = newest_step(container.checkpoints / "states")
+    printed = resumed_step(container, job)
     process = subprocess.Popen(command(container, job),
                                env={**os.environ, **container.variables()})  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
@@ -45,8 +45,9 @@ def arrive(container: Container) -> TrainingJob:
     """Return the job with this machine's paths, its folder ready and earlier states in it."""
     told = json.loads((container.channel("job") / "job.json").read_text())
     told["folder"] = str(container.work)
-    for part in ("model", "mixture"):
-        told[part]["path"] = str(container.channel(part))
+    for part in ("model", "mixture", "packs"):
+        if told.get(part):
+            told[part]["path"] = str(container.channel(part))
     job = TrainingJob.model_validate(told)
     states = container.checkpoints / "states"
     for folder in (states, container.work, container.model):
@@ -55,12 +56,17 @@ def arrive(container: Container) -> TrainingJob:
     # there.
     if not (container.work / "states").exists():
         (container.work / "states").symlink_to(states)
-    for name in drop_broken(states):
-        print(f"{name} came back incomplete and is left out", flush=True)
     for stream in container.checkpoints.glob("*.jsonl"):
         shutil.copy2(stream, container.work / stream.name)
     job.write()
     return job
+
+
+def resumed_step(container: Container, job: TrainingJob) -> int:
+    """Return the step of the newest whole state; a half-saved one that came back is removed."""
+    data = job.packs.digest if job.packs else job.mixture.digest
+    found = last_state(container.checkpoints / "states", data)
+    return found[1].step if found else 0
 
 
 def command(container: Container, job: TrainingJob) -> list[str]:
@@ -105,8 +111,8 @@ def leave(container: Container, code: int) -> int:
         return code or 1
     if container.rank == 0:
         shutil.move(container.work / "out", container.model / "out")
-        for name in KEPT:
-            shutil.copy2(container.work / name, container.model / name)
+        for file in (f for pattern in KEPT for f in container.work.glob(pattern)):
+            shutil.copy2(file, container.model / file.name)
     return 0
 
 

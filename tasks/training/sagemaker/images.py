@@ -1,7 +1,7 @@
 """Which of AWS's PyTorch training containers a job uses."""
 
-from configs.remote import SagemakerBackend
 from configs.machines import is_gpu
+from configs.remote import SagemakerBackend
 from tasks.errors import SetupError
 
 ACCOUNT = "763104351884"

@@ -21,7 +21,6 @@ from tasks.training.sagemaker.request import Placed, Request, build_request, job
 from tasks.training.sagemaker.uploads import addresses, upload
 
 
-
 class SagemakerJobs:
     """Training jobs of one AWS account and region."""
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from configs.local_backend import LocalBackend
 from tasks.errors import SetupError
 from tasks.inference.identity import weight_files
 from tasks.storage import home, write_text
@@ -33,12 +34,16 @@ def mixture_files(job: TrainingJob) -> dict[str, Path]:
 def parts_of(job: TrainingJob) -> dict[str, Part]:
     """Return what a job needs on another machine, by the name of its channel."""
     digest, code = source_package()
-    return {
+    found: dict[str, Part] = {
         "code": ("code", digest, code),
         "job": ("jobs", job.key, {"job.json": _job_file(job)}),
         "model": ("models", job.model.digest, model_files(job.model.path)),
         "mixture": ("mixtures", job.mixture.digest, mixture_files(job)),
     }
+    if job.packs is not None:
+        shards = {name: job.packs.path / name for name in job.packs.shards}
+        found["packs"] = ("packs", job.packs.digest, shards)
+    return found
 
 
 def upload(job: TrainingJob, place: Place) -> dict[str, str]:
@@ -63,14 +68,15 @@ def _job_file(job: TrainingJob) -> Path:
         "folder": Path("/opt/ml/checkpoints"),
         "model": job.model.model_copy(update=plain),
         "mixture": job.mixture.model_copy(update=plain),
+        "packs": job.packs.model_copy(update=plain) if job.packs else None,
         "training": job.training.model_copy(update={"backend": _local(job)}),
     })  # fmt: skip
     write_text(path, elsewhere.model_dump_json(indent=1))
     return path
 
 
-def _local(job: TrainingJob) -> object:
+def _local(job: TrainingJob) -> LocalBackend:
     """Return where the trainer is placed once it is on the other machine: there."""
-    from configs.stages import LocalBackend
-
-    return LocalBackend()
+    backend = job.training.backend
+    return LocalBackend(threads=getattr(backend, "threads", None),
+                        sharding=getattr(backend, "sharding", "none"))  # fmt: skip

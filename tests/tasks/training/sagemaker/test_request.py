@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from configs.remote import SagemakerBackend
 from configs.machines import MACHINES
+from configs.remote import SagemakerBackend
 from configs.stages import Training
 from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.errors import SetupError
