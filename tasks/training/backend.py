@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from configs.backends import Backend
+from tasks.errors import SetupError
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
 
 
@@ -39,3 +40,12 @@ def open_backend(spec: Backend) -> TrainingBackend:
             from tasks.training.sagemaker.jobs import SagemakerJobs
 
             return SagemakerJobs(spec)
+        case "work_pool":
+            from tasks.training.pool.jobs import PoolJobs
+
+            return PoolJobs(spec)
+        case "nova":
+            raise SetupError("Nova's weights stay with AWS, so there is no checkpoint here.",
+                             where="training.backend",
+                             fix="use temper train or temper run, which take Nova's own way.",
+                             )  # fmt: skip

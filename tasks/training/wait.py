@@ -18,6 +18,18 @@ def wait(job: TrainingJob, handle: JobHandle) -> Checkpoint:
         Unreachable: The backend does not answer; the job goes on and the next run finds it.
     """
     backend = open_backend(job.training.backend)
+    watched(job, backend, handle)
+    backend.collect(job, handle)
+    return take_checkpoint(job)
+
+
+def watched(job: TrainingJob, backend: TrainingBackend, handle: JobHandle) -> None:
+    """Return once the job is done well; a wait that is broken off stops the job.
+
+    Raises:
+        TrainingError: The trainer failed, or was killed.
+        Unreachable: The backend does not answer; the job goes on and the next run finds it.
+    """
     try:
         status = _watch(backend, handle)
     except Unreachable:
@@ -27,10 +39,8 @@ def wait(job: TrainingJob, handle: JobHandle) -> Checkpoint:
         # here; the trainer then lives on and the next run finds it by its lock.
         backend.cancel(handle)
         raise
-    if status.state == "completed":
-        backend.collect(job, handle)
-        return take_checkpoint(job)
-    raise _failure(job, status)
+    if status.state != "completed":
+        raise _failure(job, status)
 
 
 def _watch(backend: TrainingBackend, handle: JobHandle) -> JobStatus:

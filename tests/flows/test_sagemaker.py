@@ -38,6 +38,11 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         }.items():  # fmt: skip
             patch.setenv(name, value)
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="temper-tests")
+        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+                                "Principal": {"Service": "sagemaker.amazonaws.com"}}]}  # fmt: skip
+        boto3.client("iam", region_name="us-east-1").create_role(
+            RoleName="temper-job", AssumeRolePolicyDocument=json.dumps(trust)
+        )
         yield folder
     server.stop()
 

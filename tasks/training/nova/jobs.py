@@ -22,6 +22,7 @@ from tasks.training.nova.request import (
     job_name,
     serverless_request,
 )
+from tasks.training.preflight.run import looked_at, refuse
 from tasks.training.sagemaker.attempts import Attempts, Described
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.jobs import role, s3_store
@@ -132,6 +133,7 @@ class NovaJobs:
 
     def _request(self, attempt: int) -> Request:
         self._refuse_dry_run()
+        refuse(looked_at(self.backend, self.job.rows.rows))
         return serverless_request(self.job, self._placed(self._upload()), attempt)
 
     def _submit_to_cluster(self) -> str:

@@ -106,6 +106,8 @@ def _role(open_: Opening) -> Look:
         return Look(name="role", state="refused", says=f"SageMaker may not assume {arn}.",
                     fix="let sagemaker.amazonaws.com assume it (infra/aws/stack.yaml).",
                     )  # fmt: skip
+    if Settings().sagemaker_standin is not None:
+        return Look(name="role", state="ok", says=f"{arn} is there; the stand-in needs no more")
     return _allowed(iam, arn)
 
 

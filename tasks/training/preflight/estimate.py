@@ -55,9 +55,10 @@ def memory_bytes(size: ModelSize, training: Training, load: Load, machine: Machi
 
     With an adapter the base stands in its own dtype without gradients, and each adapted matrix has
     rank * (rows + columns) weights; weights that are trained take 4 bytes each for themselves,
-    their gradient, and AdamW's two moments. A layer keeps about 34 bytes a token and unit of its width in
-    16 bits (Korthikanti et al. 2022, section 4, without the attention matrix), and logits are in
-    float32 at supervised positions, held three times (logits, log-probabilities, gradient).
+    their gradient, and AdamW's two moments. A layer keeps about 34 bytes a token and unit of its
+    width in 16 bits (Korthikanti et al. 2022, section 4, without the attention matrix), and logits
+    are in float32 at supervised positions, held three times (as such, as log-probabilities, as
+    their gradient).
     """
     width = 2 if _halves(training, machine) else 4
     trained = trained_parameters(size, training)

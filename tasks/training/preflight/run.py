@@ -3,10 +3,12 @@
 from configs.nova import NovaBackend
 from configs.prices import read_prices
 from configs.remote import SagemakerBackend, WorkPoolBackend
+from configs.settings import Settings
 from configs.training import Training
 from tasks.artifacts import LocalModel
 from tasks.errors import DataError, SetupError
 from tasks.storage import home
+from tasks.training.job import TrainingJob
 from tasks.training.preflight import aws
 from tasks.training.preflight.estimate import Load, estimate
 from tasks.training.preflight.report import Estimate, Look, Preflight
@@ -27,9 +29,7 @@ def preflight(
     """
     backend = training.backend
     if isinstance(backend, NovaBackend):
-        reader = opening or aws.opening(backend.region)
-        return Preflight(backend="nova", looks=(*aws.looks(backend.region, reader, None),
-                                                _dataset(rows, backend)))  # fmt: skip
+        return looked_at(backend, rows, opening)
     if isinstance(backend, WorkPoolBackend):
         return Preflight(backend="work_pool", looks=(_store(),))
     found = None
@@ -38,12 +38,30 @@ def preflight(
         reader = opening or aws.opening(backend.region)
         use = "spot training job usage" if backend.spot else "training job usage"
         quota = (f"{backend.instance_type} for {use}", backend.instance_count)
-        looks += aws.looks(backend.region, reader, quota)
+        looks += aws.looks(backend.region, reader, quota if on_aws() else None)
         found, more = _sized(training, model, load)
         looks += more
     else:
         looks.append(_disk(model))
     return Preflight(backend=backend.kind, looks=tuple(looks), estimate=found)
+
+
+def looked_at(backend: NovaBackend, rows: int, opening: aws.Opening | None = None) -> Preflight:
+    """Return what can be known before a Nova job is submitted."""
+    reader = opening or aws.opening(backend.region)
+    found = (*aws.looks(backend.region, reader, None), _dataset(rows, backend))
+    return Preflight(backend="nova", looks=found)
+
+
+def look_first(job: TrainingJob) -> None:
+    """Look at a job's backend before it is submitted.
+
+    Raises:
+        SetupError: Something would be refused; the first thing, with its fix.
+    """
+    mixture = job.mixture
+    load = Load(mixture.tokens, mixture.supervised_tokens, job.steps)
+    refuse(preflight(job.training, job.model, load, mixture.rows))
 
 
 def refuse(found: Preflight) -> None:
@@ -52,6 +70,11 @@ def refuse(found: Preflight) -> None:
     if look is not None:
         raise SetupError(look.says if look.says.endswith(".") else f"{look.says}.",
                          where=f"preflight, {look.name}", fix=look.fix)  # fmt: skip
+
+
+def on_aws() -> bool:
+    """Return whether jobs run on AWS, and not on the stand-in, which has room for one machine."""
+    return Settings().sagemaker_standin is None
 
 
 def _sized(training: Training, model: LocalModel, load: Load) -> tuple[Estimate | None, list[Look]]:

@@ -53,7 +53,8 @@ def size_of(folder: Path) -> ModelSize:
         )  # fmt: skip
     except KeyError as error:
         raise SetupError(f"the config names no {error}.", where=str(folder / "config.json"),
-                         fix="give a causal language model of transformers.") from error  # fmt: skip
+                         fix="give a causal language model of transformers.",
+                         ) from error  # fmt: skip
 
 
 def _shapes(folder: Path) -> dict[str, list[int]]:

@@ -13,12 +13,13 @@ from tasks.store.aws import region_of
 from tasks.store.places import S3Place, open_place
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
 from tasks.training.local import latest_record
+from tasks.training.preflight.run import look_first
 from tasks.training.sagemaker.attempts import Attempts
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.logs import LogTail
 from tasks.training.sagemaker.opening import open_logs, open_sagemaker
 from tasks.training.sagemaker.request import Placed, Request, build_request, job_name
-from tasks.training.sagemaker.uploads import addresses, upload
+from tasks.training.uploads import addresses, upload
 
 
 class SagemakerJobs:
@@ -45,6 +46,7 @@ class SagemakerJobs:
         attempt, found = self.attempts.newest(job.key)
         if found is None:
             self._refuse_dry_run()
+            look_first(job)
             request = self.request(job, upload(job, s3_store()), attempt)
             self.attempts.create(request)
         name = job_name(job.key, attempt)

@@ -1,5 +1,6 @@
 """AWS on loopback: a moto server for S3, IAM, STS and logs, and the stand-in for SageMaker."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ def aws(moto_address: str, temper_home: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, value)
     client = boto3.client("s3", region_name="us-east-1")
     client.create_bucket(Bucket=BUCKET)
+    trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+                            "Principal": {"Service": "sagemaker.amazonaws.com"}}]}  # fmt: skip
+    boto3.client("iam", region_name="us-east-1").create_role(
+        RoleName="temper-job", AssumeRolePolicyDocument=json.dumps(trust)
+    )
     return client
 
 

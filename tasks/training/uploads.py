@@ -9,7 +9,7 @@ from tasks.storage import home, write_text
 from tasks.store.places import Place
 from tasks.store.publish import address_of, publish
 from tasks.training.job import TrainingJob
-from tasks.training.sagemaker.package import source_package
+from tasks.training.package import source_package
 
 Part = tuple[str, str, dict[str, Path]]
 """Kind and digest of a publication, and its files by name."""
@@ -31,29 +31,37 @@ def mixture_files(job: TrainingJob) -> dict[str, Path]:
     return {name: folder / name for name in names}
 
 
-def parts_of(job: TrainingJob) -> dict[str, Part]:
+def parts_of(job: TrainingJob, code: bool = True) -> dict[str, Part]:
     """Return what a job needs on another machine, by the name of its channel."""
-    digest, code = source_package()
     found: dict[str, Part] = {
-        "code": ("code", digest, code),
         "job": ("jobs", job.key, {"job.json": _job_file(job)}),
         "model": ("models", job.model.digest, model_files(job.model.path)),
         "mixture": ("mixtures", job.mixture.digest, mixture_files(job)),
     }
+    if code:
+        found["code"] = ("code", *source_package())
     if job.packs is not None:
         shards = {name: job.packs.path / name for name in job.packs.shards}
         found["packs"] = ("packs", job.packs.digest, shards)
     return found
 
 
-def upload(job: TrainingJob, place: Place) -> dict[str, str]:
-    """Publish the parts that aren't there yet and return their addresses by channel."""
-    return {name: publish(*part, place).uri for name, part in parts_of(job).items()}
+def upload(job: TrainingJob, place: Place, *, code: bool = True) -> dict[str, str]:
+    """Publish the parts that aren't there yet and return their addresses by channel.
+
+    Args:
+        job: What is to be trained.
+        place: The store.
+        code: False where the other machine has the project installed.
+    """
+    parts = parts_of(job, code)
+    return {name: publish(*part, place).uri for name, part in parts.items()}
 
 
-def addresses(job: TrainingJob, place: Place) -> dict[str, str]:
-    """Return the addresses that ``upload`` would give; reads files, writes nothing."""
-    return {name: place.uri(address_of(*part)[0]) for name, part in parts_of(job).items()}
+def addresses(job: TrainingJob, place: Place, *, code: bool = True) -> dict[str, str]:
+    """Return the addresses that ``upload`` would give; nothing is published."""
+    parts = parts_of(job, code)
+    return {name: place.uri(address_of(*part)[0]) for name, part in parts.items()}
 
 
 def _job_file(job: TrainingJob) -> Path:
