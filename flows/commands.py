@@ -16,16 +16,23 @@ EXIT_OF_VERDICT = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
 
 @dataclass(frozen=True)
 class Answer:
-    """A command's answer: the ``--json`` object, and what a person is shown."""
+    """A command's answer: the ``--json`` object, and what a person is shown.
+
+    Attributes:
+        view: How it is shown, where that isn't by the command's name.
+    """
 
     json: dict[str, Any]
     shown: Any = None
     exit_code: int = 0
+    view: str = ""
 
 
 def run(recipe: str, overrides: Sequence[str]) -> Answer:
     """Run the pipeline as a Prefect flow."""
     loaded = load_recipe(recipe, overrides)
+    if (other := _elsewhere("run", loaded)) is not None:
+        return other
     require_training()
     from flows.finetune import finetune
 
@@ -38,6 +45,8 @@ def run(recipe: str, overrides: Sequence[str]) -> Answer:
 def plan(recipe: str, overrides: Sequence[str]) -> Answer:
     """Plan the mixture; rehearsal that is not generated yet is announced, not generated."""
     loaded = load_recipe(recipe, overrides)
+    if (other := _elsewhere("plan", loaded)) is not None:
+        return other
     from flows.planning import planned
 
     table = planned(loaded)
@@ -56,6 +65,37 @@ def check(recipe: str, overrides: Sequence[str]) -> Answer:
                  "quarantine": str(c.quarantine) if c.quarantine else None}
                 for c in clean]  # fmt: skip
     return Answer({"ok": ok, "verdicts": verdicts}, clean, 0 if ok else DataError.exit_code)
+
+
+def preflight(recipe: str, overrides: Sequence[str]) -> Answer:
+    """Look at the backend; what would be refused makes the exit code 2."""
+    loaded = load_recipe(recipe, overrides)
+    from flows.remote import looked
+
+    found = looked(loaded)
+    return Answer({"ok": found.ok, **found.model_dump(mode="json")}, found,
+                  0 if found.ok else DataError.exit_code)  # fmt: skip
+
+
+def deploy(run: str, to: str, out: Path | None, endpoint: tuple[Any, str, Any]) -> Answer:
+    """Deploy a run's model; ``endpoint`` is name, instance and container."""
+    require_training()
+    from flows.deploying import deployed
+
+    made = deployed(run, to, out, endpoint)
+    return Answer(made, made)
+
+
+def _elsewhere(command: str, recipe: Any) -> Answer | None:
+    """Return the answer of a recipe that is trained by Nova, or is a dry run; None for others."""
+    backend = recipe.training.backend
+    if backend.kind != "nova" and not getattr(backend, "dry_run", False):
+        return None
+    if backend.kind != "nova" and command == "plan":
+        return None
+    from flows.remote import answered
+
+    return answered(command, recipe)
 
 
 def mix(
@@ -87,6 +127,8 @@ def reproduce(lock: Path) -> Answer:
 def train(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
     """Train on the mixture."""
     loaded = load_recipe(recipe, overrides)
+    if (other := _elsewhere("train", loaded)) is not None:
+        return other
     require_training()
     from flows import data
     from flows.finetune import trained

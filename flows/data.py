@@ -6,7 +6,7 @@ from typing import Any
 
 from configs.recipe import Recipe
 from configs.settings import Settings
-from configs.sources import RehearsalSource
+from configs.sources import RehearsalSource, StoredSource
 from configs.stages import Quality
 from flows.calling import each, once
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
@@ -42,7 +42,7 @@ def check_sources(recipe: Recipe) -> tuple[CleanSource, ...]:
     from tasks.ingest.task import ingest_source
     from tasks.quality.task import check_quality
 
-    stored = [s for s in recipe.sources if not isinstance(s, RehearsalSource)]
+    stored = [s for s in recipe.sources if isinstance(s, StoredSource)]
     snapshots = each(ingest_source, [stored])
     return tuple(each(check_quality, [snapshots, stored], recipe.quality, recipe.seed))
 
@@ -69,9 +69,9 @@ def stored_data(recipe: Recipe, *, weights: bool) -> Data:
     clean = tuple(once(remove_duplicates, clean, recipe.quality))
     refuse_blocked(clean)
     data = Data(once(fetch_model, recipe.model, weights), clean)
-    limit = recipe.training.sequence_length
     data = replace(data, excluded=exclusions(recipe, data))
-    tokens = tuple(each(tokenise_source, [clean], data.model, limit, data.excluded))
+    limit, how = recipe.training.sequence_length, row_kind(recipe)
+    tokens = tuple(each(tokenise_source, [clean], data.model, limit, data.excluded, how))
     return replace(data, tokens=tokens, needs=rehearsal_needs(recipe, tokens))
 
 
@@ -89,9 +89,16 @@ def all_data(recipe: Recipe) -> Data:
         refuse_blocked([clean])
         [clean] = once(remove_duplicates, [clean], among_stored(recipe.quality), data.clean)
         tokens = once(tokenise_source, clean, data.model, recipe.training.sequence_length,
-                      data.excluded)  # fmt: skip
+                      data.excluded, row_kind(recipe))  # fmt: skip
         data = replace(data, clean=(*data.clean, clean), tokens=(*data.tokens, tokens))
     return data
+
+
+def row_kind(recipe: Recipe) -> Any:
+    """Return what the recipe's method makes of a chat row."""
+    from tasks.mixture.methods import How
+
+    return How(recipe.training.method, recipe.training.overlong)
 
 
 def among_stored(quality: Quality) -> Quality:

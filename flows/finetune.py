@@ -19,6 +19,7 @@ from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, MixtureReceipt, SuiteScores
 from tasks.gating.task import judge_gates
 from tasks.tracking import task as track
+from tasks.training.job import TrainingJob
 from tasks.training.task import submit_training, wait_for_training
 
 
@@ -80,15 +81,24 @@ def tracked(recipe: Recipe) -> Iterator[str]:
 def trained(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> Checkpoint:
     """Return the checkpoint of the recipe's training job, submitting it only if need be."""
     from tasks.training.checkpoint import find_checkpoint
-    from tasks.training.job import make_job
 
-    job = make_job(data.model, mixture, recipe.training, recipe.seed)
+    job = job_of(recipe, data, mixture)
     done = find_checkpoint(job)
     if done is not None:
         return done
     handle = once(submit_training, job)
     checkpoint: Checkpoint = once(wait_for_training, job, handle)
     return checkpoint
+
+
+def job_of(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> TrainingJob:
+    """Return the training job of a recipe whose mixture is there."""
+    from tasks.mixture.task import pack_mixture
+    from tasks.training.job import make_job
+
+    spec = recipe.training
+    packs = once(pack_mixture, mixture, spec.sequence_length) if spec.packed else None
+    return make_job(data.model, mixture, spec, recipe.seed, packs)
 
 
 def conclude(recipe: Recipe, found: Evidence) -> RunReport:

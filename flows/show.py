@@ -21,7 +21,7 @@ out = Console(width=None if sys.stdout.isatty() else 128)
 err = Console(stderr=True)
 COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "pass": "green",
            "quarantine": "yellow", "block": "red", "ok": "green", "optional": "yellow",
-           "missing": "red"}  # fmt: skip
+           "missing": "red", "warn": "yellow", "refused": "red", "unknown": "yellow"}  # fmt: skip
 
 
 def answer(command: str, found: Answer, as_json: bool) -> None:
@@ -31,9 +31,11 @@ def answer(command: str, found: Answer, as_json: bool) -> None:
         return
     views: dict[str, Callable[[Any], None]] = {
         "run": _run, "plan": _plan, "check": _check, "compare": _compare, "doctor": _doctor,
-        "evaluate": _evaluate, "export": _export, "trace": _trace,
+        "evaluate": _evaluate, "export": _export, "trace": _trace, "preflight": _preflight,
+        "told": _told,
     }  # fmt: skip
-    views.get(command, lambda _: out.print_json(json.dumps(found.json, default=str)))(found.shown)
+    view = found.view or command
+    views.get(view, lambda _: out.print_json(json.dumps(found.json, default=str)))(found.shown)
 
 
 def failure(error: Exception, as_json: bool) -> int:
@@ -101,6 +103,20 @@ def _cell(text: str) -> str:
 
     colour = COLOURS.get(text)
     return f"[{colour}]{text}[/{colour}]" if colour else escape(text)
+
+
+def _told(found: Any) -> None:
+    """Show a dry run, or a plan for Nova: the table, what was looked at, the request as it is."""
+    _plan(found.table)
+    if found.found is not None:
+        _preflight(found.found)
+    out.print("the request:", markup=False)
+    out.print_json(json.dumps(found.request, default=str))
+
+
+def _preflight(found: Any) -> None:
+    rows = [[look.name, look.state, look.says, look.fix] for look in found.looks]
+    table(f"preflight: {found.backend}", ["look", "state", "says", "fix"], rows)
 
 
 def _plan(found: Any) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import hashlib
-import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -59,8 +59,10 @@ def source_digest(*packages: str) -> str:
     """
     lines = []
     for package in packages:
-        module = importlib.import_module(package)
-        root = Path(str(module.__file__))
+        # Found, not imported: what a stage imports may take seconds, or not be installed here.
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        root = Path(str(spec.origin))
         files = sorted(root.parent.rglob("*.py")) if root.name == "__init__.py" else [root]
         lines += [f"{package}/{f.relative_to(root.parent)}:{file_digest(f)}" for f in files
                   if f.name not in ("task.py", "page.py")]  # fmt: skip

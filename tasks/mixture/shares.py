@@ -166,9 +166,7 @@ def _shortage(
     )  # fmt: skip
 
 
-def _remedies(
-    mixture: Mixture, stocks: Sequence[Stock], asked: Mapping[str, int]
-) -> Iterator[str]:
+def _remedies(mixture: Mixture, stocks: Sequence[Stock], asked: Mapping[str, int]) -> Iterator[str]:
     """Yield the changes of the section that make these quotas, or fewer of each, possible."""
     repeated = {"on_shortage": "repeat", "max_epochs": _passes(mixture, stocks, asked)}
     told = f"mixture.on_shortage: repeat and mixture.max_epochs: {repeated['max_epochs']:.0f}"

@@ -83,10 +83,12 @@ def main() -> int:
             answers = harness(model, subject, found)
             part.with_suffix(".aside").write_text(json.dumps(answers))
             part.with_suffix(".aside").rename(part)
-    rows = [row for s in sorted(found.examples) for row in json.loads((parts / f"{s}.json").read_text())]
+    rows = [
+        row for s in sorted(found.examples) for row in json.loads((parts / f"{s}.json").read_text())
+    ]
     table = pa.table({"item_id": found.ids, "logprobs": pa.array(rows, pa.list_(pa.float32()))})
-    kept = {"weights": weights_digest(folder), "harness": "lm-eval 0.4.13", "shots": str(SHOTS)}
-    pq.write_table(table.replace_schema_metadata(kept), out, compression="zstd")
+    said = {"weights": weights_digest(folder), "harness": "lm-eval 0.4.13", "shots": str(SHOTS)}
+    pq.write_table(table.replace_schema_metadata(said), out, compression="zstd")
     return 0
 
 

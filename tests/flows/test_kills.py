@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,13 @@ def big_recipe(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFac
     words = " ".join(words).split()
     for source, keys in zip(fields["sources"], (("review", "category"), ("prompt", "completion")),
                             strict=True):  # fmt: skip
-        rows = [{keys[0]: f"{i} " + " ".join(draw.choices(words, k=12)),
-                 keys[1]: draw.choice(["praise", "price", "delivery"])} for i in range(ROWS)]
+        rows = [
+            {
+                keys[0]: f"{i} " + " ".join(draw.choices(words, k=12)),
+                keys[1]: draw.choice(["praise", "price", "delivery"]),
+            }
+            for i in range(ROWS)
+        ]
         path = folder / f"{source['name']}.jsonl"
         path.write_text("\n".join(map(json.dumps, rows)))
         source["path"] = str(path)
@@ -135,13 +139,15 @@ def test_a_full_disk_gets_one_paragraph_and_what_was_whole_goes_on(
         pytest.skip("a disk of its own can't be mounted here (unshare -rm)")
     disk, kept = tmp_path / "disk", tmp_path / "kept"
     disk.mkdir()
-    mix = f"{sys.executable} -c \"{COMMAND}\" mix {big_recipe}"
+    mix = f'{sys.executable} -c "{COMMAND}" mix {big_recipe}'
     check = mix.replace(" mix ", " check ") + " --json"
     env = {"PYTHONPATH": str(ROOT), "TEMPER_HOME": str(disk / "home"), "COLUMNS": "160",
            "PREFECT_HOME": str(tmp_path / "prefect")}  # fmt: skip
     # Enough room for the checks, and not for the mixture; then the same disk, made larger.
-    script = (f"{check} >/dev/null; {mix} > {tmp_path}/said 2>&1; echo $? > {tmp_path}/code; "
-              f"cp -r {disk}/home {kept}; mount -o remount,size=200m {disk} && {mix} --json")
+    script = (
+        f"{check} >/dev/null; {mix} > {tmp_path}/said 2>&1; echo $? > {tmp_path}/code; "
+        f"cp -r {disk}/home {kept}; mount -o remount,size=200m {disk} && {mix} --json"
+    )
     done = _mounted(script, disk, "5500k", env)
     said = (tmp_path / "said").read_text()
     assert (tmp_path / "code").read_text().strip() == "1", said

@@ -148,8 +148,10 @@ def _changes(fix):
 @given(SECTIONS, UNITS, st.lists(st.integers(1, 50), min_size=8, max_size=8))
 def test_what_a_shortage_says_to_set_works_when_it_is_set(fields, units, weights):
     names = [f"s{i}" for i in range(len(units))]
-    stocks = [Stock(name, "domain" if i == 0 else "general", weight, size)
-              for i, (name, weight, size) in enumerate(zip(names, weights, units, strict=False))]
+    stocks = [
+        Stock(name, "domain" if i == 0 else "general", weight, size)
+        for i, (name, weight, size) in enumerate(zip(names, weights, units, strict=False))
+    ]
     asked = mixture(**fields)
     try:
         quotas(asked, stocks)
