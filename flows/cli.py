@@ -129,6 +129,21 @@ def compare(
     _answer("compare", json_, a, b)
 
 
+@app.command()
+def promote(
+    run: Annotated[str, typer.Argument(help="a run: its id, or its folder")],
+    name: Annotated[
+        str | None, typer.Option(help="registered model; the recipe's when absent")
+    ] = None,
+    waive: Annotated[
+        str | None, typer.Option("--waive", metavar="REASON", help="release without a PASS")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Release a run's model: the alias champion moves if the gates' record speaks for it."""
+    _answer("promote", json_, run, name, waive)
+
+
 class Format(StrEnum):
     """What other trainers read."""
 

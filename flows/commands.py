@@ -163,6 +163,14 @@ def compare(a: str, b: str) -> Answer:
                    "metrics": [r.model_dump(mode="json") for r in rows]}, rows)  # fmt: skip
 
 
+def promote(run: str, name: str | None, waiver: str | None) -> Answer:
+    """Release a run's checkpoint, if its gates speak for it."""
+    from flows.promote import promote as promote_run
+
+    done = promote_run(run, name, waiver)
+    return Answer(done.model_dump(mode="json"), done)
+
+
 def export(
     mixture: str, overrides: Sequence[str], wish: tuple[Any, Path, bool, bool]
 ) -> Answer:  # fmt: skip

@@ -11,6 +11,7 @@ from configs.stages import Quality
 from flows.calling import each, once
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
 from tasks.errors import QualityBlocked
+from tasks.gating.planning import GatePlan
 from tasks.text.overlap import Item
 
 
@@ -24,6 +25,7 @@ class Data:
         tokens: The same sources tokenised.
         needs: What each rehearsal source must give, in the mixture's unit.
         excluded: By suite, the items that training rows may not overlap with.
+        gates: What each gate can tell on the items its suite will ask.
     """
 
     model: LocalModel
@@ -31,6 +33,7 @@ class Data:
     tokens: tuple[TokenizedSource, ...] = ()
     needs: dict[str, int] = field(default_factory=dict)
     excluded: dict[str, list[str | Item]] = field(default_factory=dict)
+    gates: tuple[GatePlan, ...] = ()
 
     def by_name(self) -> dict[str, CleanSource]:
         """Return the clean sources by name."""
@@ -59,6 +62,7 @@ def refuse_blocked(clean: Sequence[CleanSource]) -> None:
 
 def stored_data(recipe: Recipe, *, weights: bool) -> Data:
     """Return model, clean and tokenised stored sources, and what rehearsal must give."""
+    from flows.gates import planned_gates
     from tasks.ingest.task import fetch_model
     from tasks.mixture.task import tokenise_source
     from tasks.quality.task import remove_duplicates
@@ -69,7 +73,7 @@ def stored_data(recipe: Recipe, *, weights: bool) -> Data:
     clean = tuple(once(remove_duplicates, clean, recipe.quality))
     refuse_blocked(clean)
     data = Data(once(fetch_model, recipe.model, weights), clean)
-    data = replace(data, excluded=exclusions(recipe, data))
+    data = replace(data, excluded=exclusions(recipe, data), gates=planned_gates(recipe, data))
     limit, how = recipe.training.sequence_length, row_kind(recipe)
     tokens = tuple(each(tokenise_source, [clean], data.model, limit, data.excluded, how))
     return replace(data, tokens=tokens, needs=rehearsal_needs(recipe, tokens))
@@ -117,7 +121,7 @@ def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
 
     opened = once(plan_mixture, recipe.mixture, data.tokens, source_weights(recipe), recipe.seed)
     each(write_shards, [blocks(opened, Settings().workers)])
-    origin = recipe.model_dump(mode="json", exclude={"gates", "tracking"})
+    origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
     receipt: MixtureReceipt = once(finish_mixture, opened, data.model, origin)
     return receipt
 

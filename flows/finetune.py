@@ -14,10 +14,11 @@ from flows import data as stages
 from flows.calling import once
 from flows.data import Data
 from flows.evaluate import scored
+from flows.gates import judged, references
 from flows.report import RunReport, metric_map
 from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, MixtureReceipt, SuiteScores
-from tasks.gating.task import judge_gates
+from tasks.gating.task import count_looks
 from tasks.tracking import task as track
 from tasks.training.job import TrainingJob
 from tasks.training.task import submit_training, wait_for_training
@@ -106,7 +107,11 @@ def conclude(recipe: Recipe, found: Evidence) -> RunReport:
     from tasks.gating.gates import overall
     from tasks.tracking.card import Card
 
-    gates = judge_gates(recipe.gates, found.base, found.candidate)
+    models = (found.data.model, found.checkpoint)
+    known = references(recipe, found.data, found.base, scored)
+    gates = judged(recipe, found.data, models, (known, found.candidate), scored)
+    if recipe.evaluation.split == "test":
+        gates = count_looks(recipe.family, found.run_id, found.candidate, gates)
     card = Card(
         run_id=found.run_id, recipe=recipe, base=tuple(found.base),
         candidate=tuple(found.candidate), gates=tuple(gates), verdict=overall(gates),
@@ -119,7 +124,7 @@ def conclude(recipe: Recipe, found: Evidence) -> RunReport:
         metrics={"base": metric_map(card.base), "candidate": metric_map(card.candidate)},
         scorecard=page, checkpoint=found.checkpoint.path, lock=found.mixture.lock,
         base_scores=card.base, candidate_scores=card.candidate, mixture=found.mixture,
-        trained=found.checkpoint,
+        trained=found.checkpoint, registered=recipe.registered_name,
     )  # fmt: skip
     report.save()
     return report

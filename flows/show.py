@@ -32,7 +32,7 @@ def answer(command: str, found: Answer, as_json: bool) -> None:
     views: dict[str, Callable[[Any], None]] = {
         "run": _run, "plan": _plan, "check": _check, "compare": _compare, "doctor": _doctor,
         "evaluate": _evaluate, "export": _export, "trace": _trace, "preflight": _preflight,
-        "told": _told,
+        "told": _told, "promote": _promote,
     }  # fmt: skip
     view = found.view or command
     views.get(view, lambda _: out.print_json(json.dumps(found.json, default=str)))(found.shown)
@@ -162,6 +162,16 @@ def _compare(found: Any) -> None:
     rows = [[r.metric, f"{r.a:.4f}", f"{r.b:.4f}", f"{r.difference:+.4f}",
              f"{r.low:+.4f} to {r.high:+.4f}", str(r.n)] for r in found]  # fmt: skip
     table("b against a", ["metric", "a", "b", "difference", "95 % interval", "n"], rows)
+
+
+def _promote(found: Any) -> None:
+    release, before = found.release, found.before
+    out.print(f"{release.name} version {release.version} is the champion: weights "
+              f"{release.weights[:12]} of run {release.run_id}", markup=False,
+              soft_wrap=True)  # fmt: skip
+    out.print(f"before: {f'version {before.version}' if before else 'none'}", markup=False)
+    if found.waiver:
+        out.print(f"let through with verdict {found.verdict}: {found.waiver}", markup=False)
 
 
 def _export(found: Any) -> None:

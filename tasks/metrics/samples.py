@@ -176,15 +176,30 @@ def _t_interval(
 def _varied(items: ItemValues, other: ItemValues | None) -> int:
     """Return the independent units that differ: between two samples, or from most of the sample."""
     if other is not None:
-        return _units_with(items, _answers(items) != _answers(other))
+        return _units_with(items, _changed(items, other))
+    if isinstance(items.data, Pooled):
+        _, kind, often = np.unique(items.data.held(), axis=0, return_inverse=True,
+                                   return_counts=True)  # fmt: skip
+        return _units_with(items, kind.reshape(-1) != often.argmax())
     marks = _marks(items)
     assert marks is not None
     return min(_units_with(items, marks), _units_with(items, ~marks))
 
 
+def _changed(items: ItemValues, other: ItemValues) -> Bools:
+    if isinstance(items.data, Pooled) and isinstance(other.data, Pooled):
+        first, second = items.data.held(), other.data.held()
+        # Items have as many labels as they have; the wider table is padded with nothing.
+        wide = max(first.shape[1], second.shape[1])
+        padded = [np.pad(h, ((0, 0), (0, wide - h.shape[1])), constant_values=-1.0)
+                  for h in (first, second)]  # fmt: skip
+        return np.asarray((padded[0] != padded[1]).any(axis=1))
+    return np.asarray(_answers(items) != _answers(other))
+
+
 def _answers(items: ItemValues) -> Floats | Ints:
     data = items.data
-    assert not isinstance(data, Ratio)
+    assert not isinstance(data, Ratio | Pooled)
     return data.predicted if isinstance(data, Labelled) else data.values
 
 

@@ -135,7 +135,8 @@ def test_an_error_is_an_object_with_json(
 UNITS = {"rows", "tokens", "supervised_tokens"}
 ESTIMATE = {"value", "low", "high", "n"}
 GATE = {"metric", "rule", "verdict", "base", "candidate", "difference", "low", "high", "n",
-        "needed_n", "reason"}  # fmt: skip
+        "needed_n", "reason", "against", "alpha", "policy", "look", "seen", "fingerprint",
+        "candidate_digest", "reference_digest"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.suites import mmlu
+from configs.suites import classification, mmlu
 from tasks.artifacts import SuiteScores
 from tasks.metrics.estimates import BY_KIND, estimate_all
 
@@ -58,6 +58,7 @@ def suite_scores(tmp_path: Path) -> Callable[..., SuiteScores]:
         pq.write_table(_table([{"suite": suite} | r for r in rows], labels), path / "items.parquet")
         cloze = any(r["form"] == "cloze" for r in rows)
         metrics = BY_KIND[kind] if kind != "mmlu" or cloze else mmlu.LETTERS
+        metrics = classification.METRICS if kind == "classification" else metrics
         return SuiteScores(
             path=path,
             digest=f"{made:064x}",
