@@ -9,14 +9,18 @@ from configs.section import Section
 from configs.suites.base import SuiteSection
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from configs.suites.classification import ClassificationSuite
+from configs.suites.harness import HarnessSuite
 from configs.suites.mmlu import MmluSuite
 
 __all__ = [
-    "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "Gate", "HoldGate", "ImproveGate",
+    "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "Gate", "HarnessSuite", "HoldGate",
+    "ImproveGate",
     "MmluSuite", "Suite", "metrics_by_kind",
 ]  # fmt: skip
 
-Suite = Annotated[ClassificationSuite | MmluSuite | BitsPerByteSuite, Field(discriminator="kind")]
+Suite = Annotated[
+    ClassificationSuite | MmluSuite | BitsPerByteSuite | HarnessSuite, Field(discriminator="kind")
+]
 
 
 def metrics_by_kind() -> dict[str, dict[str, Metric]]:

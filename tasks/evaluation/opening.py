@@ -2,7 +2,13 @@
 
 from typing import assert_never
 
-from configs.evaluation import BitsPerByteSuite, ClassificationSuite, MmluSuite, Suite
+from configs.evaluation import (
+    BitsPerByteSuite,
+    ClassificationSuite,
+    HarnessSuite,
+    MmluSuite,
+    Suite,
+)
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.bits_per_byte import text_exam
@@ -29,6 +35,10 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
             return classification_exam(suite, source, context.split, context.seed)
         case BitsPerByteSuite():
             return text_exam(suite, source, context.split, context.seed)
+        case HarnessSuite():
+            from tasks.evaluation.harness.exam import harness_exam
+
+            return harness_exam(suite, context.split)
         case _:
             assert_never(suite)
 
