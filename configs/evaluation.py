@@ -13,18 +13,19 @@ from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from configs.suites.classification import ClassificationSuite
 from configs.suites.extraction import ExtractionSuite
 from configs.suites.gsm8k import Gsm8kSuite
+from configs.suites.harness import HarnessSuite
 from configs.suites.mmlu import MmluSuite
 from configs.suites.open_answers import OpenAnswersSuite
 
 __all__ = [
     "ArcSuite", "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "ExtractionSuite",
-    "FloorGate", "Gate", "Gsm8kSuite", "HellaswagSuite", "HoldGate", "ImproveGate", "MmluSuite",
+    "FloorGate", "Gate", "Gsm8kSuite", "HarnessSuite", "HellaswagSuite", "HoldGate", "ImproveGate", "MmluSuite",
     "MultipleChoiceSuite", "OpenAnswersSuite", "Suite", "metrics_by_kind",
 ]  # fmt: skip
 
 Suite = Annotated[
     ArcSuite | BitsPerByteSuite | ClassificationSuite | ExtractionSuite | Gsm8kSuite
-    | HellaswagSuite | MmluSuite | MultipleChoiceSuite | OpenAnswersSuite,
+    | HarnessSuite | HellaswagSuite | MmluSuite | MultipleChoiceSuite | OpenAnswersSuite,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

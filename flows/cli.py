@@ -110,13 +110,31 @@ def train(
 def evaluate(
     recipe: RecipeArgument,
     model: Annotated[
-        str | None, typer.Option(help="a model folder; the recipe's base model when absent")
+        str | None,
+        typer.Option(
+            help="a model folder, or a YAML file or {mapping} of kind endpoint, bedrock, "
+            "sagemaker, vllm or adapter; the recipe's base model when absent"
+        ),
     ] = None,
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Run the recipe's suites on one model."""
     _answer("evaluate", json_, recipe, set_ or [], model)
+
+
+@app.command("import-samples")
+def import_samples(
+    files: Annotated[list[Path], typer.Argument(help="samples_*.jsonl of lm-evaluation-harness")],
+    name: Annotated[str, typer.Option(help="the suite's name")] = "harness",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", help="of items, NAME or NAME:mean; repeatable; acc if absent"),
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Read sample logs of lm-evaluation-harness as scores, with intervals."""
+    _answer("import_samples", json_, files, name, metric or ["acc"])
 
 
 @app.command()

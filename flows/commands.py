@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.loading import load_recipe
+from configs.served import Remote, find_served
 from tasks.errors import DataError
 
 EXIT_OF_VERDICT = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
@@ -141,15 +142,38 @@ def train(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
 
 
 def evaluate(recipe: str, overrides: Sequence[str], model: str | None) -> Answer:
-    """Run the recipe's suites on a model."""
-    loaded = load_recipe(recipe, overrides)
-    require_training()
+    """Run the recipe's suites on a model; items without an answer make the exit code 1."""
+    loaded, served = load_recipe(recipe, overrides), find_served(model or "")
+    if not isinstance(served, Remote):
+        require_training()
     from flows.evaluate import evaluate_model
 
     scores = evaluate_model(loaded, model)
     suites = {s.suite: {"metrics": {m: e.model_dump() for m, e in s.metrics.items()},
-                        "items": str(s.items)} for s in scores}  # fmt: skip
-    return Answer({"weights_digest": scores[0].weights_digest, "suites": suites}, scores)
+                        "items": str(s.items), "errors": s.errors} for s in scores}  # fmt: skip
+    return Answer({"weights_digest": scores[0].weights_digest, "suites": suites}, scores,
+                  1 if any(s.errors for s in scores) else 0)  # fmt: skip
+
+
+def import_samples(files: Sequence[Path], name: str, metrics: Sequence[str]) -> Answer:
+    """Read sample logs of lm-evaluation-harness as the scores of a suite."""
+    from configs.suites.harness import HarnessSuite
+    from tasks.evaluation.harness.samples import import_samples as read_samples
+
+    suite = HarnessSuite(kind="harness", name=name, task=name,
+                         metrics=dict(map(_metric, metrics)))  # fmt: skip
+    scores = read_samples(files, suite)
+    return Answer({"suite": name, "scores": str(scores.path), "items": str(scores.items),
+                   "metrics": {m: e.model_dump() for m, e in scores.metrics.items()}},
+                  [scores])  # fmt: skip
+
+
+def _metric(named: str) -> tuple[str, Any]:
+    """Return a metric's name and what it is: ``f1:mean`` is a mean, others right or wrong."""
+    from configs.suites.harness import HarnessMetric
+
+    mean = named.endswith(":mean")
+    return named.removesuffix(":mean"), HarnessMetric(estimator="mean" if mean else "proportion")
 
 
 def compare(a: str, b: str) -> Answer:

@@ -31,7 +31,8 @@ def answer(command: str, found: Answer, as_json: bool) -> None:
         return
     views: dict[str, Callable[[Any], None]] = {
         "run": _run, "plan": _plan, "check": _check, "compare": _compare, "doctor": _doctor,
-        "evaluate": _evaluate, "export": _export, "trace": _trace, "preflight": _preflight,
+        "evaluate": _evaluate, "import_samples": _evaluate, "export": _export,
+        "trace": _trace, "preflight": _preflight,
         "told": _told, "promote": _promote,
     }  # fmt: skip
     view = found.view or command
@@ -144,6 +145,12 @@ def _evaluate(found: Any) -> None:
     table("scores", ["metric", "value", "95 % interval", "n"],
           [[f"{s.suite}/{m}", f"{e.value:.4f}", f"{e.low:.4f} to {e.high:.4f}", f"{e.n:,}"]
            for s in found for m, e in s.metrics.items()])  # fmt: skip
+    for scores in (s for s in found if s.errors):
+        out.print(
+            f"{scores.suite}: {scores.errors:,} items were not answered and count as wrong (see "
+            f"error in {scores.items}). Run again: what was answered is kept, and only these are "
+            "asked."
+        )
 
 
 def _run(found: Any) -> None:

@@ -8,6 +8,7 @@ from configs.evaluation import (
     ClassificationSuite,
     ExtractionSuite,
     Gsm8kSuite,
+    HarnessSuite,
     HellaswagSuite,
     MmluSuite,
     MultipleChoiceSuite,
@@ -55,6 +56,10 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
             return extraction_exam(suite, source, context.split, context.seed)
         case BitsPerByteSuite():
             return text_exam(suite, source, context.split, context.seed)
+        case HarnessSuite():
+            from tasks.evaluation.harness.exam import harness_exam
+
+            return harness_exam(suite, context.split)
         case _:
             assert_never(suite)
 

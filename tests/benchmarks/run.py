@@ -25,7 +25,7 @@ MODULES = {
     "plan": "plan", "plan_24": "plan", "plan_tokens": "plan", "build": "build", "pack": "pack",
     "resume": "resume", "neardup": "neardup", "rules": "rules", "memory": "memory",
     "checks": "checks",
-    "gates": "gates",
+    "gates": "gates", "mmlu": "mmlu", "hellaswag": "mmlu",
 }  # fmt: skip
 """Benchmark -> the module beside this one that has a function of its name."""
 
