@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.suites import mmlu
+from configs.suites import classification, mmlu
 from tasks.artifacts import SuiteScores
 from tasks.metrics.estimates import BY_KIND, estimate_all
 
@@ -57,7 +57,11 @@ def suite_scores(tmp_path: Path) -> Callable[..., SuiteScores]:
         path.mkdir(parents=True)
         pq.write_table(_table([{"suite": suite} | r for r in rows], labels), path / "items.parquet")
         cloze = any(r["form"] == "cloze" for r in rows)
-        metrics = BY_KIND[kind] if kind != "mmlu" or cloze else mmlu.LETTERS
+        tables = {
+            "classification": classification.METRICS,
+            "mmlu": mmlu.METRICS if cloze else mmlu.LETTERS,
+        }
+        metrics = tables.get(kind) or BY_KIND[kind]
         return SuiteScores(
             path=path,
             digest=f"{made:064x}",
