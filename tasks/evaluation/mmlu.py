@@ -5,22 +5,36 @@ from dataclasses import dataclass
 from typing import Literal
 
 from configs.evaluation import MmluSuite
+from configs.suites.mmlu_subjects import GROUP_OF
 from tasks.evaluation.items import ItemRow
 from tasks.evaluation.mmlu_data import LETTERS, Question, Questions
 from tasks.inference.progress import Progress, shifted
 from tasks.inference.seam import Choice, Chosen, Model
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
+from tasks.text.rows import Message
 
-Form = Literal["letters", "cloze"]
+Form = Literal["letters", "chat_letters", "cloze"]
 
 
 def letters_prompt(question: Question, examples: Sequence[Question] = ()) -> str:
     """Return what the answer letter follows, as in lm-evaluation-harness 0.4.13 ``mmlu``."""
-    subject = question.subject.replace("_", " ")
-    head = f"The following are multiple choice questions (with answers) about {subject}.\n\n"
     shown = [f"{_asked(e)} {LETTERS[e.answer]}" for e in examples]
-    return head + "\n\n".join([*shown, _asked(question)])
+    return _head(question) + "\n\n".join([*shown, _asked(question)])
+
+
+def chat_prompt(question: Question, examples: Sequence[Question] = ()) -> list[Message]:
+    """Return the same as a conversation, as the harness does where it applies a chat template."""
+    said = [(_asked(e), LETTERS[e.answer]) for e in examples]
+    shown = [Message(role=role, content=content) for pair in said
+             for role, content in zip(("user", "assistant"), pair, strict=True)]  # fmt: skip
+    return [Message(role="system", content=_head(question)), *shown,
+            Message(role="user", content=_asked(question))]  # fmt: skip
+
+
+def _head(question: Question) -> str:
+    subject = question.subject.replace("_", " ")
+    return f"The following are multiple choice questions (with answers) about {subject}.\n\n"
 
 
 def _asked(question: Question) -> str:
@@ -52,8 +66,10 @@ class MmluExam:
         """None: the letters are no labels of the suite's."""
 
     def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
-        """Return the answers in letters form, then (if asked) those in cloze form."""
-        forms: list[Form] = ["letters", "cloze"] if self.suite.cloze else ["letters"]
+        """Return the answers in letters form, then (if asked) those in chat and cloze form."""
+        wanted: dict[Form, bool] = {"letters": True, "chat_letters": self.suite.chat,
+                                    "cloze": self.suite.cloze}  # fmt: skip
+        forms = [form for form, asked_for in wanted.items() if asked_for]
         size = len(self.questions.asked)
         rows: list[ItemRow] = []
         for done, form in enumerate(forms):
@@ -71,21 +87,25 @@ class MmluExam:
         if form == "cloze":
             return [Choice(cloze_prompt(q), tuple(f" {c}" for c in q.choices))
                     for q in self.questions.asked]  # fmt: skip
-        options = tuple(f" {letter}" for letter in LETTERS)
         shown = self.questions.examples
+        if form == "chat_letters":
+            return [Choice(chat_prompt(q, shown[q.subject]), LETTERS) for q in self.questions.asked]
+        options = tuple(f" {letter}" for letter in LETTERS)
         return [Choice(letters_prompt(q, shown[q.subject]), options) for q in self.questions.asked]
 
 
 def _row(form: Form, item: str, question: Question, found: Chosen) -> ItemRow:
-    words = LETTERS if form == "letters" else question.choices
+    words = question.choices if form == "cloze" else LETTERS
     sizes = [len(w.encode()) for w in words]
     # Longer texts are less likely whatever they say; lm-evaluation-harness calls this acc_norm.
     scores = [x / max(1, n) for x, n in zip(found.logprobs, sizes, strict=True)]
     best = scores.index(max(scores))
+    group = GROUP_OF.get(question.subject) if form == "letters" else None
     return ItemRow(
         item_id=item, form=form, prompt_digest=found.prompt_digest,
         prompt_tokens=found.prompt_tokens, stratum=question.subject,
         gold=words[question.answer], prediction=words[best], choice_logprobs=found.logprobs,
         choice_bytes=sizes, gold_index=question.answer, score=float(best == question.answer),
+        scores=None if group is None else {group: float(best == question.answer)},
         latency_s=found.latency_s, truncated=found.truncated,
     )  # fmt: skip

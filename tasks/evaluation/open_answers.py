@@ -1,31 +1,22 @@
 """Open answers: what the model writes against what could have been written."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from importlib.util import find_spec
+from typing import Literal
 
 from configs.suites.open_answers import OpenAnswersSuite
 from tasks.artifacts import CleanSource, SplitName
-from tasks.errors import EvaluationError
-from tasks.evaluation.held_out import held_out
-from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.origins import Located, of_files
+from tasks.errors import SetupError
+from tasks.evaluation.asked import Asked, questions_of
+from tasks.evaluation.items import ItemRow, answered
 from tasks.inference.progress import Progress
 from tasks.inference.seam import Decoding, Model, Prompt
 from tasks.metrics.words import exact, quasi_exact, token_f1
 from tasks.storage import digest_of
-from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.overlap import Item
-from tasks.text.rows import Message, prompt_text
-
-
-class Asked(NamedTuple):
-    """A question with the answers that are right; ``group`` joins what depends on each other."""
-
-    prompt: list[Message]
-    answers: tuple[str, ...]
-    group: str | None
+from tasks.text.rows import prompt_text
 
 
 @dataclass(frozen=True)
@@ -98,49 +89,26 @@ def open_exam_of(
 
     Raises:
         EvaluationError: There are none, or one has no question or no answer.
+        SetupError: A metric's library isn't installed.
     """
-    if source is not None:
-        rows = held_out(suite.name, source, split)
-        asked = [Asked(row.prompt, (row.answer,), row.group) for row in rows]
-    else:
-        asked = [_of_record(suite, found) for found in _records(suite, split)]
-    if not asked:
-        raise EvaluationError("there are no questions.", where=f"evaluation.suites.{suite.name}",
-                              fix="give a file that has some.")  # fmt: skip
-    ids = item_ids([{"prompt": a.prompt, "answers": list(a.answers)} for a in asked])
-    chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "open_answers"))
-    return OpenExam(suite, [asked[i] for i in chosen], [ids[i] for i in chosen])
+    _need_libraries(suite)
+    asked, ids = questions_of(suite, source, split, seed)
+    return OpenExam(suite, asked, ids)
+
+
+def _need_libraries(suite: OpenAnswersSuite) -> None:
+    """Refuse before any answer is paid for."""
+    needed = {"rouge_l": "rouge_score", "bleu": "sacrebleu"}
+    lacking = [name for metric, name in needed.items()
+               if metric in suite.metrics and find_spec(name) is None]  # fmt: skip
+    if lacking:
+        raise SetupError(f"{' and '.join(lacking)} isn't installed.",
+                         where=f"evaluation.suites.{suite.name}.metrics",
+                         fix="pip install 'temper-llm[texts]', or leave the metric out.",
+                         )  # fmt: skip
 
 
 def _scorers() -> dict[str, Callable[[str, str], float]]:
     from tasks.evaluation.rouge import rouge_l
 
     return {"exact": exact, "quasi_exact": quasi_exact, "token_f1": token_f1, "rouge_l": rouge_l}
-
-
-def _records(suite: OpenAnswersSuite, split: SplitName) -> Iterator[Located]:
-    path = suite.path if split == "test" else suite.dev_path
-    if path is None:
-        raise EvaluationError(f"the suite has no file of {split} items.",
-                              where=f"evaluation.suites.{suite.name}",
-                              fix="set dev_path: too.")  # fmt: skip
-    return of_files(path)
-
-
-def _of_record(suite: OpenAnswersSuite, found: Located) -> Asked:
-    record = found.record
-    question, answers = record.get(suite.question), _answers(record.get(suite.answer))
-    if not isinstance(question, str) or not question.strip() or not answers:
-        raise EvaluationError(
-            f"it has no '{suite.question}' or no '{suite.answer}'.", where=found.where,
-            fix=f"set question: and answer: to columns of it: {', '.join(sorted(record))}.",
-        )  # fmt: skip
-    system, group = record.get(suite.system), record.get(suite.group or "")
-    turns = [Message(role="system", content=str(system))] if system else []
-    return Asked([*turns, Message(role="user", content=question)], answers,
-                 None if group is None else str(group))  # fmt: skip
-
-
-def _answers(value: object) -> tuple[str, ...]:
-    given = value if isinstance(value, list | tuple) else [] if value is None else [value]
-    return tuple(str(one) for one in given if str(one).strip())

@@ -74,6 +74,16 @@ def wrong_pairs(rows: pa.Table, level: int | None = None) -> list[tuple[str, str
     return found
 
 
+def unpaired(rows: pa.Table, level: int | None = None) -> list[tuple[str | None, str | None]]:
+    """Return golds and predictions without a partner, as pairs of which one side is None."""
+    found: list[tuple[str | None, str | None]] = []
+    for golds, said in _pairs(rows):
+        taken = {one["gold"] for one in said}
+        found += [(cut(g["label"], level), None) for i, g in enumerate(golds) if i not in taken]
+        found += [(None, cut(one["label"], level)) for one in said if one["gold"] is None]
+    return found
+
+
 def _pairs(rows: pa.Table) -> list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
     columns = (rows[name].to_pylist() for name in ("gold", "prediction"))
     return [(json.loads(gold), json.loads(said)) for gold, said in zip(*columns, strict=True)]

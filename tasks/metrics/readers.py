@@ -25,7 +25,9 @@ def reader(form: str, metric: str) -> Read | None:
     if form in LISTS:
         return _of_lists(metric)
     if form == "classification" and (found := _LEVEL.fullmatch(metric)):
-        return _one_label(int(found[1]), found[2])
+        level, average = int(found[1]), found[2]
+        kind: Average = "micro" if average == "micro" else _average(average)
+        return lambda rows: one_label(rows, level, kind)
     if (form, metric) == ("open", "bleu"):
         return lambda rows: bleu(named_scores(rows))
     return None
@@ -65,22 +67,18 @@ def _average(name: str) -> Literal["macro", "weighted"]:
     return "macro" if name == "macro" else "weighted"
 
 
-def _one_label(level: int, average: str) -> Read:
-    """Return what reads one label an item, as its path is at a level."""
-
-    def read(rows: pa.Table) -> Labelled:
-        labels = level_labels(stored_paths(rows), level)
-        index = {label: code for code, label in enumerate(labels)}
-        gold = [index[cut(label, level)] for label in rows["gold"].to_pylist()]
-        said = [INVALID if label is None else index.get(cut(label, level), INVALID)
-                for label in rows["prediction"].to_pylist()]  # fmt: skip
-        kind: Average = "micro" if average == "micro" else _average(average)
-        return Labelled(np.array(gold, np.int64), np.array(said, np.int64), tuple(labels), kind)
-
-    return read
+def one_label(rows: pa.Table, level: int | None, average: Average) -> Labelled:
+    """Return gold and prediction of items with one label each, at a level of their paths."""
+    labels = level_labels(stored_paths(rows), level)
+    index = {label: code for code, label in enumerate(labels)}
+    gold = [index[cut(label, level)] for label in rows["gold"].to_pylist()]
+    said = [INVALID if label is None else index.get(cut(label, level), INVALID)
+            for label in rows["prediction"].to_pylist()]  # fmt: skip
+    return Labelled(np.array(gold, np.int64), np.array(said, np.int64), tuple(labels), average)
 
 
 def stored_paths(rows: pa.Table) -> list[str]:
     """Return the fixed list of a table with one label an item; else the labels in its golds."""
     stored = (rows.schema.metadata or {}).get(b"labels")
-    return json.loads(stored) if stored else sorted(set(rows["gold"].to_pylist()))
+    found: list[str] = json.loads(stored) if stored else sorted(set(rows["gold"].to_pylist()))
+    return found

@@ -16,6 +16,7 @@ from tasks.artifacts import (
     SuiteScores,
 )
 from tasks.tracking.arms import Arm, arm_of
+from tasks.tracking.classes import classes, classes_record
 
 VERSION = 1
 
@@ -84,6 +85,7 @@ def card_record(card: Card) -> dict[str, Any]:
         "recipe_digest": recipe_digest(card.recipe), "verdict": card.verdict,
         "gates": [g.model_dump(mode="json") for g in card.gates],
         "metrics": {"base": _dumped(base), "candidate": _dumped(candidate)},
+        "classes": classes_record(classes(card.base, card.candidate)),
         "weights": {"base": card.checkpoint.parent, "candidate": card.checkpoint.digest},
         "mixture": {"digest": card.mixture.digest, "unit": lock["unit"],
                     "sources": lock["sources"]},

@@ -8,6 +8,7 @@ from configs.loading import recipe_digest
 from tasks.artifacts import CleanSource, Estimate, GateResult
 from tasks.pages import render, write_page
 from tasks.storage import home, write_text
+from tasks.tracking import classes, reliability
 from tasks.tracking.arms import axes
 from tasks.tracking.card import Card, MetricLine, card_record, metric_lines, read_lock
 from tasks.tracking.figures import loss_figure, retention_figure
@@ -43,6 +44,9 @@ def scorecard_html(card: Card) -> str:
         picture=retention_figure(card.arms, *drawn) if drawn else None,
         gates=[_gate(g) for g in card.gates], suites=_suites(metric_lines(card)),
         sources=[_source(s, lock["unit"]) for s in lock["sources"]], unit=lock["unit"],
+        classes=classes.classes(card.base, card.candidate),
+        letters=classes.letters(card.base, card.candidate),
+        reliability=reliability.reliability(card.base, card.candidate),
         left_out_lines=len(losses) - len(drawn_losses),
         loss=loss_figure(drawn_losses) if any(drawn_losses.values()) else None,
         verdicts=[_quality(c) for c in card.clean], digests=_digests(card),

@@ -57,8 +57,11 @@ def suite_scores(tmp_path: Path) -> Callable[..., SuiteScores]:
         path.mkdir(parents=True)
         pq.write_table(_table([{"suite": suite} | r for r in rows], labels), path / "items.parquet")
         cloze = any(r["form"] == "cloze" for r in rows)
-        metrics = BY_KIND[kind] if kind != "mmlu" or cloze else mmlu.LETTERS
-        metrics = classification.METRICS if kind == "classification" else metrics
+        tables = {
+            "classification": classification.METRICS,
+            "mmlu": mmlu.METRICS if cloze else mmlu.LETTERS,
+        }
+        metrics = tables.get(kind) or BY_KIND[kind]
         return SuiteScores(
             path=path,
             digest=f"{made:064x}",

@@ -4,9 +4,13 @@ from typing import Any
 import pytest
 
 from configs.evaluation import MmluSuite
+from configs.suites.mmlu_subjects import GROUP_OF, GROUPS
 from tasks.artifacts import LocalModel
-from tasks.evaluation.mmlu import MmluExam, cloze_prompt, letters_prompt
-from tasks.evaluation.mmlu_data import Question, load_questions
+from tasks.evaluation.items import write_items
+from tasks.evaluation.mmlu import MmluExam, chat_prompt, cloze_prompt, letters_prompt
+from tasks.evaluation.mmlu_data import Question, Questions, load_questions
+from tasks.inference.scripted import Scripted
+from tasks.metrics.estimates import estimate_all
 from tasks.text.chat import load_tokenizer
 
 torch = pytest.importorskip("torch")
@@ -159,3 +163,75 @@ def test_the_harness_names_every_subject_as_the_prompt_does() -> None:
         assert letters_prompt(question).startswith(task["description"] + "q\n"), file.name
         checked += 1
     assert checked == 57
+
+
+def test_the_groups_are_those_of_the_harness() -> None:
+    lm_eval = pytest.importorskip("lm_eval")
+    import yaml
+
+    folder = Path(lm_eval.__file__).parent / "tasks" / "mmlu" / "default"
+    tasks = [yaml.safe_load(file.read_text()) for file in folder.glob("mmlu_*.yaml")]
+    assert {t["dataset_name"]: t["tag"] for t in tasks} == {
+        subject: f"mmlu_{group}_tasks" for subject, group in GROUP_OF.items()
+    }
+
+
+def test_each_groups_accuracy_is_over_its_questions(tmp_path: Path) -> None:
+    asked = [
+        Question(subject, f"{subject} {i}", ("a", "b", "c", "d"), i % 4)
+        for subject in ("anatomy", "astronomy", "virology")
+        for i in range(4 if subject == "astronomy" else 8)
+    ]
+    suite = MmluSuite(kind="mmlu", name="m", cloze=False)
+    exam = MmluExam(suite, Questions(asked, [str(i) for i in range(20)], {
+        s: [] for s in ("anatomy", "astronomy", "virology")}))  # fmt: skip
+
+    def score(context: str, option: str) -> float:
+        return -1.0 if option == (" A" if "virology" in context else " B") else -2.0
+
+    rows = exam.sit(Scripted(score=score))
+    write_items(tmp_path / "items.parquet", "m", rows, None)
+    table = {m: t for m, t in suite.metric_table().items() if m in ("stem", "other", "accuracy")}
+    found = estimate_all(tmp_path / "items.parquet", table)
+    assert (found["stem"].value, found["stem"].n) == (0.25, 12)
+    assert (found["other"].value, found["other"].n) == (0.25, 8)
+    assert (found["accuracy"].value, found["accuracy"].n) == (0.25, 20)
+
+
+def test_groups_are_given_where_their_subjects_are_asked() -> None:
+    def given(**fields: Any) -> set[str]:
+        return set(MmluSuite(kind="mmlu", name="m", **fields).metric_table()) & set(GROUPS)
+
+    assert given() == set(GROUPS)
+    assert given(path="x") == set()
+    assert given(path="x", groups=True) == set(GROUPS)
+    assert given(subjects=("anatomy", "virology")) == {"stem", "other"}
+
+
+def test_the_chat_form_goes_by_names_of_its_own(
+    tiny_model: LocalModel, mmlu_folder: Path, tmp_path: Path
+) -> None:
+    exam, rows = sat(tiny_model, path=str(mmlu_folder), shots=2, cloze=False, chat=True)
+    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    chat = [r for r in rows if r.form == "chat_letters"]
+    assert [r.item_id for r in chat] == [r.item_id for r in rows if r.form == "letters"]
+    for question, row in list(zip(exam.questions.asked, chat, strict=True))[::5]:
+        turns = chat_prompt(question, exam.questions.examples[question.subject])
+        assert [m["role"] for m in turns] == ["system", *["user", "assistant"] * 2, "user"]
+        prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        expected = [naive(model, tokenizer, prompt, x) for x in "ABCD"]
+        assert row.choice_logprobs == pytest.approx(expected, abs=1e-4)
+    write_items(tmp_path / "items.parquet", "m", rows, None)
+    found = estimate_all(tmp_path / "items.parquet", exam.suite.metric_table())
+    assert {"chat_accuracy", "accuracy"} <= found.keys()
+
+
+def test_the_chat_form_is_put_as_the_harness_puts_it() -> None:
+    task_api = pytest.importorskip("lm_eval.api.task")
+    question = Question("odd_sums", "1 + 1? ", ("1", "2", "3", "4"), 1)
+    task = task_api.ConfigurableTask.__new__(task_api.ConfigurableTask)
+    turn = task_api.ConfigurableTask.build_qa_turn(
+        task, q="1 + 1?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:", c=list("ABCD"), a=1
+    )
+    theirs = [m.to_dict() for m in turn]
+    assert chat_prompt(question, [question])[1:3] == theirs

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.artifacts import Estimate
 from tasks.tracking.arms import Arm, earlier_arm
-from tasks.tracking.card import Card
+from tasks.tracking.card import Card, card_record
 from tasks.tracking.scorecard import scorecard, scorecard_html
 
 
@@ -39,7 +39,7 @@ def test_the_page_shows_verdict_gates_suites_shares_and_losses(card: Card) -> No
         "needs 1,234", "gold_margin", "75.00%", "supervised tokens", "c" * 64,
     ):  # fmt: skip
         assert words in text
-    assert tags.count("svg") == 2
+    assert tags.count("svg") == 3
     assert text.index("INCONCLUSIVE") < text.index("Domain against general")
 
 
@@ -70,7 +70,7 @@ def test_the_record_can_be_drawn_beside_a_later_run(card: Card, temper_home: Pat
     assert earlier == card.arms[1]
     later = card.model_copy(update={"run_id": "run2", "others": (earlier,)})
     assert len(later.arms) == 3
-    assert scorecard_html(later).count("<circle") == 1
+    assert scorecard_html(later).split("</figure>")[0].count("<circle") == 1
 
 
 @pytest.mark.parametrize("verdict", ["PASS", "FAIL", "INCONCLUSIVE"])
@@ -110,3 +110,13 @@ def test_a_real_browser_shows_the_page_and_runs_nothing(card: Card, tmp_path: Pa
          page.as_uri()], capture_output=True, text=True, timeout=120, check=True)  # fmt: skip
     assert shot.stat().st_size > 20_000
     assert "CONSOLE" not in done.stderr
+
+
+def test_the_page_shows_worst_classes_what_is_taken_for_what_and_calibration(card: Card) -> None:
+    _, text = read(scorecard_html(card))
+    assert "voc-intent: the candidate's worst of 4 classes" in text
+    assert "(no label of the list)" in text
+    assert "mmlu: reliability by letters" in text
+    record = card_record(card)["classes"]
+    assert [(c["suite"], c["classes"], len(c["worst"])) for c in record] == [("voc-intent", 4, 4)]
+    assert all(c["said"] is None and c["times"] <= c["base"] for c in record[0]["confusions"])

@@ -1,0 +1,68 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tasks.errors import EvaluationError
+from tasks.metrics.classes import ClassLine, Confusion, class_lines, confusions, letter_shares
+
+Table = Callable[..., pa.Table]
+
+
+def one(gold: str, said: str | None) -> dict[str, Any]:
+    return {"form": "classification", "gold": gold, "prediction": said}
+
+
+def test_every_class_has_its_figures_the_worst_first(table: Table) -> None:
+    rows = table([one("a", "a"), one("a", "b"), one("a", None), one("b", "b"), one("c", "b"),
+                  one("c", "odd")], ["a", "b", "c", "d"])  # fmt: skip
+    assert class_lines(rows) == [
+        ClassLine("c", 2, 0, 0.0, 0.0, 0.0),
+        ClassLine("a", 3, 1, 1.0, pytest.approx(1 / 3), pytest.approx(2 / 4)),
+        ClassLine("b", 1, 3, pytest.approx(1 / 3), 1.0, pytest.approx(2 / 4)),
+    ]
+    assert confusions(rows) == [
+        Confusion("a", None, 1), Confusion("a", "b", 1), Confusion("c", "b", 1),
+        Confusion("c", "odd", 1),
+    ]  # fmt: skip
+
+
+def test_labels_with_levels_are_shown_at_each(table: Table) -> None:
+    rows = table([one("A > x", "A > y"), one("A > y", "A > y"), one("B > z", "A > y")],
+                 ["A > x", "A > y", "B > z"])  # fmt: skip
+    assert [(x.label, x.support, x.said) for x in class_lines(rows, 1)] == [
+        ("B", 1, 0),
+        ("A", 2, 3),
+    ]
+    assert confusions(rows, 1) == [Confusion("B", "A", 1)]
+    assert confusions(rows)[0] == Confusion("A > x", "A > y", 1)
+
+
+def test_lists_show_partners_and_what_has_none(table: Table) -> None:
+    said = [
+        {"label": "x", "gold": 0, "right": 1, "whole": True},
+        {"label": "z", "gold": None, "right": 0, "whole": False},
+    ]
+    row = {"form": "extraction", "gold": json.dumps([{"label": "x"}, {"label": "y"}]),
+           "prediction": json.dumps(said)}  # fmt: skip
+    rows = table([row, row], ["x", "y", "z"])
+    assert [(c.label, c.support, c.said, c.f1) for c in class_lines(rows)] == [
+        ("y", 2, 0, 0.0), ("x", 2, 2, 1.0), ("z", 0, 2, 0.0),
+    ]  # fmt: skip
+    assert confusions(rows) == [Confusion(None, "z", 2), Confusion("y", None, 2)]
+
+
+def test_letters_show_a_model_that_says_one_alone(table: Table) -> None:
+    rows = [{"form": "letters", "gold": "ABCD"[i % 4], "prediction": "B"} for i in range(8)]
+    shares = letter_shares(table([*rows, {"form": "cloze", "gold": "x", "prediction": "x"}]))
+    assert shares == {"A": (0.25, 0.0), "B": (0.25, 1.0), "C": (0.25, 0.0), "D": (0.25, 0.0)}
+
+
+def test_items_without_classes_or_letters_are_refused(table: Table) -> None:
+    rows = table([{"form": "text"}])
+    with pytest.raises(EvaluationError, match="no classes"):
+        class_lines(rows)
+    with pytest.raises(EvaluationError, match="asked by letters"):
+        letter_shares(rows)
