@@ -1,4 +1,4 @@
-"""Every metric a suite gives: its direction and how it is computed from the per-item table."""
+"""What a suite says of each metric it gives: direction, and how items make its value."""
 
 from typing import Literal, NamedTuple
 
@@ -18,25 +18,3 @@ class Metric(NamedTuple):
     better: Literal["higher", "lower"]
     estimator: Estimator
     chance: float | None = None
-
-
-CLASSIFICATION: dict[str, Metric] = {
-    "accuracy": Metric("higher", "proportion", 0.0),
-    "macro_f1": Metric("higher", "f1", 0.0),
-    "micro_f1": Metric("higher", "f1", 0.0),
-    "weighted_f1": Metric("higher", "f1", 0.0),
-    "invalid_rate": Metric("lower", "proportion"),
-}
-LETTERS: dict[str, Metric] = {
-    "accuracy": Metric("higher", "proportion", 0.25),
-    "gold_logprob": Metric("higher", "mean"),
-    "gold_margin": Metric("higher", "mean"),
-    "letter_mass": Metric("higher", "mean"),
-}
-CLOZE: dict[str, Metric] = {
-    "cloze_accuracy": Metric("higher", "proportion", 0.25),
-    "cloze_margin": Metric("higher", "mean"),
-    "cloze_gold_logprob": Metric("higher", "mean"),
-}
-MMLU: dict[str, Metric] = {**LETTERS, **CLOZE}
-BITS_PER_BYTE: dict[str, Metric] = {"bits_per_byte": Metric("lower", "ratio")}

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from configs.evaluation import BitsPerByteSuite, ClassificationSuite, Evaluation, Gate, Suite
+from configs.evaluation import Evaluation, Gate, Suite
 from configs.licences import Licences
 from configs.section import Name, Section
 from configs.sources import RehearsalSource, Source
@@ -86,12 +86,13 @@ class Recipe(Section):
             )
 
     def _suite_has_its_source(self, path: str, suite: Suite) -> None:
-        if not isinstance(suite, ClassificationSuite | BitsPerByteSuite) or suite.source is None:
+        name = suite.source_name()
+        if name is None:
             return
         stored = {s.name for s in self.sources if not isinstance(s, RehearsalSource)}
-        if suite.source not in stored:
+        if name not in stored:
             raise ValueError(
-                f"@{path}.source: no stored source is named '{suite.source}'. "
+                f"@{path}.source: no stored source is named '{name}'. "
                 f"Fix: use one of {_listed(stored)}."
             )
 

@@ -124,7 +124,7 @@ def exclusions(recipe: Recipe, data: Data) -> dict[str, list[str | Item]]:
     """Return the items of the suites that training rows may not overlap with."""
     if not recipe.mixture.exclude_overlap_with:
         return {}
-    from tasks.evaluation.run import overlap_texts
+    from tasks.evaluation.opening import overlap_texts
 
     context = evaluation_context(recipe, data)
     return {name: overlap_texts(recipe.suite(name), context)

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from configs.metrics import Metric
+
 SplitName = Literal["train", "dev", "test"]
 
 
@@ -202,13 +204,26 @@ class Checkpoint(LocalModel):
 
 
 class SuiteScores(Receipt):
-    """One suite on one model: ``items.parquet``, one row an item (and form)."""
+    """One suite on one model: ``items.parquet``, one row an item (and form).
+
+    Attributes:
+        fingerprint: What two models' scores must share to be compared.
+        metrics: Each metric's value and interval.
+        about: What each metric is.
+        protocol: What the suite asks and how it judges, field by field.
+        made: What the answers were made with: model, items, split, seed, code, versions.
+        errors: Items that could not be answered; evaluating again asks for them alone.
+    """
 
     suite: str
     kind: str
     fingerprint: str
     weights_digest: str
     metrics: dict[str, "Estimate"]
+    about: dict[str, Metric] = {}
+    protocol: dict[str, Any] = {}
+    made: dict[str, Any] = {}
+    errors: int = 0
 
     @property
     def items(self) -> Path:

@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pyarrow.parquet as pq
 
 from configs.evaluation import ClassificationSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import ItemRow, item_ids, prompt_digest
+from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.labels import label_index, label_of
-from tasks.inference.loading import TorchModel
 from tasks.inference.progress import Progress
+from tasks.inference.seam import Decoding, Model, Prompt
 from tasks.storage import digest_of
-from tasks.text.chat import Tokenizer, prompt_ids
 from tasks.text.keyed import key_of, keyed_sample
-from tasks.text.rows import Message, is_plain
+from tasks.text.overlap import Item
+from tasks.text.rows import Message, is_plain, prompt_text
 
 
 class Case(NamedTuple):
@@ -36,32 +36,30 @@ class ClassificationExam:
     cases: Sequence[Case]
     ids: Sequence[str]
     labels: tuple[str, ...] = field(default=())
+    needs: Literal["answers"] = "answers"
 
     @property
     def content(self) -> str:
         """Digest of cases and labels."""
         return digest_of({"ids": list(self.ids), "labels": self.labels})
 
-    def sit(
-        self, model: TorchModel, tokenizer: Tokenizer, progress: Progress | None = None
-    ) -> list[ItemRow]:
+    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the labels the model writes, greedily decoded."""
-        from tasks.inference.generation import Decoding, generate
-
-        prompts = [prompt_ids(tokenizer, case.prompt) for case in self.cases]
         decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
-        answers = generate(model, tokenizer, prompts, decoding, progress)
+        answers = model.answers([Prompt(c.prompt) for c in self.cases], decoding, progress)
         index = label_index(self.labels)
         rows = []
-        for item, case, ids, answer in zip(self.ids, self.cases, prompts, answers, strict=True):
+        for item, case, answer in zip(self.ids, self.cases, answers, strict=True):
             label = label_of(answer.text, index)
-            rows.append(ItemRow(
-                item_id=item, form="classification", prompt_digest=prompt_digest(ids),
-                prompt_tokens=len(ids), cluster=case.group, gold=case.gold, prediction=label,
-                raw_output=answer.text, score=float(label == case.gold),
-                latency_s=answer.latency_s, truncated=answer.truncated,
+            rows.append(answered(item, "classification", answer)._replace(
+                cluster=case.group, gold=case.gold, prediction=label,
+                score=float(label == case.gold),
             ))  # fmt: skip
         return rows
+
+    def overlap(self) -> list[str | Item]:
+        """Return the prompts."""
+        return [prompt_text(case.prompt) for case in self.cases]
 
 
 def classification_exam(

@@ -1,18 +1,17 @@
 """The per-item table: one row an item and form, from which every metric is computed."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.inference.progress import Progress
+from tasks.inference.seam import Answer, Model
 from tasks.storage import digest_of
-
-Form = Literal["letters", "cloze", "classification", "text"]
+from tasks.text.overlap import Item
 
 ITEM_SCHEMA = pa.schema(
     [
@@ -20,6 +19,7 @@ ITEM_SCHEMA = pa.schema(
         pa.field("suite", pa.string(), nullable=False),
         pa.field("form", pa.string(), nullable=False),
         pa.field("cluster", pa.string()),
+        pa.field("stratum", pa.string()),
         pa.field("prompt_digest", pa.string(), nullable=False),
         pa.field("prompt_tokens", pa.int64(), nullable=False),
         pa.field("gold", pa.string()),
@@ -29,10 +29,12 @@ ITEM_SCHEMA = pa.schema(
         pa.field("choice_bytes", pa.list_(pa.int64())),
         pa.field("gold_index", pa.int64()),
         pa.field("score", pa.float64()),
+        pa.field("scores", pa.map_(pa.string(), pa.float64())),
         pa.field("nats", pa.float64()),
         pa.field("bytes", pa.int64()),
         pa.field("latency_s", pa.float64()),
         pa.field("truncated", pa.bool_()),
+        pa.field("error", pa.string()),
     ]
 )
 
@@ -42,10 +44,11 @@ class ItemRow(NamedTuple):
 
     Attributes:
         item_id: Identity of the item's content.
-        form: How it was put.
+        form: How it was put: an item may be put in several forms.
         prompt_digest: Digest of the prompt's token ids.
         prompt_tokens: Tokens of the prompt.
-        cluster: Subject of a question; dialogue or passage that items share.
+        cluster: What joins items that depend on each other: a dialogue, a passage.
+        stratum: The part of the suite it belongs to: a subject, a category.
         gold: The right answer.
         prediction: The model's, in the gold answers' words; None where it is none of them.
         raw_output: What the model wrote.
@@ -53,17 +56,20 @@ class ItemRow(NamedTuple):
         choice_bytes: UTF-8 length of each choice.
         gold_index: The right choice.
         score: 1 where the prediction is the gold answer, else 0.
+        scores: Named scores of the item, each read by the metric of its name.
         nats: Negative log-probability of a text.
         bytes: UTF-8 length of that text.
         latency_s: Seconds the item took, its share of its batch.
         truncated: Whether prompt, text or answer was cut.
+        error: Why there is no answer, where the model gave none after all attempts.
     """
 
     item_id: str
-    form: Form
+    form: str
     prompt_digest: str
     prompt_tokens: int
     cluster: str | None = None
+    stratum: str | None = None
     gold: str | None = None
     prediction: str | None = None
     raw_output: str | None = None
@@ -71,10 +77,12 @@ class ItemRow(NamedTuple):
     choice_bytes: list[int] | None = None
     gold_index: int | None = None
     score: float | None = None
+    scores: dict[str, float] | None = None
     nats: float | None = None
     bytes: int | None = None
     latency_s: float = 0.0
     truncated: bool = False
+    error: str | None = None
 
 
 class Exam(Protocol):
@@ -88,8 +96,29 @@ class Exam(Protocol):
     def labels(self) -> tuple[str, ...] | None:
         """The fixed label list, where there is one."""
 
-    def sit(self, model: Any, tokenizer: Any, progress: Progress | None = None) -> list[ItemRow]:
+    @property
+    def needs(self) -> Literal["answers", "log_probs"]:
+        """What it asks of a model."""
+
+    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Put every item to the model and return the answers, in the items' order."""
+
+    def overlap(self) -> list[str | Item]:
+        """Return what training rows may not hold."""
+
+
+def answered(item: str, form: str, answer: Answer) -> ItemRow:
+    """Return a row with all that an answer says by itself; the suite adds gold and scores.
+
+    Args:
+        item: The item's id.
+        form: How it was put.
+        answer: The model's.
+    """
+    return ItemRow(
+        item, form, answer.prompt_digest, answer.prompt_tokens, raw_output=answer.text,
+        latency_s=answer.latency_s, truncated=answer.truncated, error=answer.error,
+    )  # fmt: skip
 
 
 def item_ids(contents: Sequence[object]) -> list[str]:
@@ -106,14 +135,10 @@ def item_ids(contents: Sequence[object]) -> list[str]:
     return ids
 
 
-def prompt_digest(ids: Sequence[int]) -> str:
-    """Return the digest of a prompt's token ids."""
-    return hashlib.sha256(" ".join(map(str, ids)).encode()).hexdigest()[:32]
-
-
 def write_items(path: Path, suite: str, rows: Sequence[ItemRow], labels: object) -> None:
     """Write the per-item table; ``labels`` (JSON, or None) goes into the schema's metadata."""
-    fields = [{"suite": suite, **row._asdict()} for row in rows]
+    fields = [{"suite": suite, **row._asdict(), "scores": row.scores and list(row.scores.items())}
+              for row in rows]  # fmt: skip
     schema = ITEM_SCHEMA
     if labels is not None:
         schema = schema.with_metadata({b"labels": json.dumps(labels).encode()})

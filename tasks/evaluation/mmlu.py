@@ -1,17 +1,18 @@
 """MMLU put to a model: by answer letters, and by the answer texts (cloze)."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from configs.evaluation import MmluSuite
-from tasks.evaluation.items import Form, ItemRow, prompt_digest
+from tasks.evaluation.items import ItemRow
 from tasks.evaluation.mmlu_data import LETTERS, Question, Questions
-from tasks.inference.loading import TorchModel, most_positions
 from tasks.inference.progress import Progress, shifted
-from tasks.inference.spans import Span, encode_options, fit
+from tasks.inference.seam import Choice, Chosen, Model
 from tasks.storage import digest_of
-from tasks.text.chat import Tokenizer
+from tasks.text.overlap import Item
+
+Form = Literal["letters", "cloze"]
 
 
 def letters_prompt(question: Question, examples: Sequence[Question] = ()) -> str:
@@ -38,6 +39,7 @@ class MmluExam:
 
     suite: MmluSuite
     questions: Questions
+    needs: Literal["log_probs"] = "log_probs"
 
     @property
     def content(self) -> str:
@@ -49,57 +51,41 @@ class MmluExam:
     def labels(self) -> None:
         """None: the letters are no labels of the suite's."""
 
-    def sit(
-        self, model: TorchModel, tokenizer: Tokenizer, progress: Progress | None = None
-    ) -> list[ItemRow]:
+    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the answers in letters form, then (if asked) those in cloze form."""
         forms: list[Form] = ["letters", "cloze"] if self.suite.cloze else ["letters"]
         size = len(self.questions.asked)
         rows: list[ItemRow] = []
         for done, form in enumerate(forms):
             told = shifted(progress, done * size, len(forms) * size)
-            rows += self._form(form, model, tokenizer, told)
+            chosen = model.choices(self._asked(form), self.suite.batch_tokens, told)
+            rows += [_row(form, item, question, found) for item, question, found in zip(
+                self.questions.ids, self.questions.asked, chosen, strict=True)]  # fmt: skip
         return rows
 
-    def _form(
-        self, form: Form, model: TorchModel, tokenizer: Tokenizer, progress: Progress | None
-    ) -> list[ItemRow]:
-        from tasks.inference.scoring import continuation_logprobs
+    def overlap(self) -> list[str | Item]:
+        """Return the questions with their choices; the few-shot examples are public and stay."""
+        return [Item(q.question, q.choices) for q in self.questions.asked]
 
-        start = time.perf_counter()
-        limit = most_positions(model)
-        fitted = [[fit(span, limit) for span in spans] for spans in self._spans(form, tokenizer)]
-        groups = [[span for span, _ in spans] for spans in fitted]
-        logprobs = continuation_logprobs(model, groups, self.suite.batch_tokens, progress)
-        each = (time.perf_counter() - start) / max(1, len(groups))
-        return [
-            _row(form, question, prompt, values)._replace(
-                item_id=item, latency_s=each, truncated=any(cut for _, cut in spans))
-            for item, question, prompt, values, spans in zip(
-                self.questions.ids, self.questions.asked, groups, logprobs, fitted, strict=True)
-        ]  # fmt: skip
-
-    def _spans(self, form: Form, tokenizer: Tokenizer) -> list[list[Span]]:
+    def _asked(self, form: Form) -> list[Choice]:
         if form == "cloze":
-            return [encode_options(tokenizer, cloze_prompt(q), [f" {c}" for c in q.choices])
+            return [Choice(cloze_prompt(q), tuple(f" {c}" for c in q.choices))
                     for q in self.questions.asked]  # fmt: skip
-        options = [f" {letter}" for letter in LETTERS]
+        options = tuple(f" {letter}" for letter in LETTERS)
         shown = self.questions.examples
-        return [encode_options(tokenizer, letters_prompt(q, shown[q.subject]), options)
-                for q in self.questions.asked]  # fmt: skip
+        return [Choice(letters_prompt(q, shown[q.subject]), options) for q in self.questions.asked]
 
 
-def _row(form: Form, question: Question, spans: list[Span], logprobs: list[float]) -> ItemRow:
+def _row(form: Form, item: str, question: Question, found: Chosen) -> ItemRow:
     words = LETTERS if form == "letters" else question.choices
     sizes = [len(w.encode()) for w in words]
     # Longer texts are less likely whatever they say; lm-evaluation-harness calls this acc_norm.
-    scores = [x / max(1, n) for x, n in zip(logprobs, sizes, strict=True)]
+    scores = [x / max(1, n) for x, n in zip(found.logprobs, sizes, strict=True)]
     best = scores.index(max(scores))
-    context = min(spans[0].at)
-    ids = [token for span in spans for token in span.ids]
     return ItemRow(
-        item_id="", form=form, prompt_digest=prompt_digest(ids), prompt_tokens=context,
-        cluster=question.subject, gold=words[question.answer], prediction=words[best],
-        choice_logprobs=logprobs, choice_bytes=sizes, gold_index=question.answer,
-        score=float(best == question.answer),
+        item_id=item, form=form, prompt_digest=found.prompt_digest,
+        prompt_tokens=found.prompt_tokens, stratum=question.subject,
+        gold=words[question.answer], prediction=words[best], choice_logprobs=found.logprobs,
+        choice_bytes=sizes, gold_index=question.answer, score=float(best == question.answer),
+        latency_s=found.latency_s, truncated=found.truncated,
     )  # fmt: skip

@@ -1,27 +1,23 @@
 """One suite put to one model, or its scores found from before."""
 
-from typing import assert_never
+from pathlib import Path
+from typing import Any
 
-from configs.evaluation import BitsPerByteSuite, ClassificationSuite, MmluSuite, Suite
-from tasks.artifacts import CleanSource, LocalModel, SuiteScores
+from configs.evaluation import Suite
+from configs.suites.base import PLACES
+from tasks.artifacts import LocalModel, SuiteScores
 from tasks.errors import EvaluationError
-from tasks.evaluation.bits_per_byte import text_exam
-from tasks.evaluation.classification import classification_exam
 from tasks.evaluation.context import EvalContext
-from tasks.evaluation.items import Exam, fingerprint, items_digest, write_items
-from tasks.evaluation.mmlu import MmluExam
-from tasks.evaluation.mmlu_data import load_questions
-from tasks.inference.identity import stopping
-from tasks.inference.loading import load_model, resolve_dtype
+from tasks.evaluation.items import Exam, ItemRow, fingerprint, items_digest, write_items
+from tasks.evaluation.opening import open_exam
+from tasks.inference.cache import Cached
+from tasks.inference.engine import Engine
+from tasks.inference.opening import open_model
 from tasks.inference.progress import Progress
 from tasks.metrics.estimates import estimate_all
-from tasks.storage import building, commit, find, home, stage_key
-from tasks.text.chat import load_tokenizer
-from tasks.text.overlap import Item
-from tasks.text.rows import full_text, prompt_text
+from tasks.storage import building, commit, find, home, source_digest, stage_key
 
 CODE = ("tasks.evaluation", "tasks.inference", "tasks.text")
-_NOT_PROTOCOL = {"name", "source", "path", "batch_size", "batch_tokens"}
 
 
 def evaluate(
@@ -29,8 +25,9 @@ def evaluate(
 ) -> SuiteScores:
     """Return the model's scores on the suite, computed now or found whole from before.
 
-    The key holds the suite's section, the items' content, the digests of weights and tokenizer,
-    split, dtype and code; never a path or a model's name.
+    The key holds the suite's section, the items' content, what decides the model's answers,
+    split and code; never a path or a model's name. Answers are kept as they come, so that an
+    evaluation that was stopped goes on, and one whose scoring changed asks the model nothing.
 
     Args:
         suite: The section.
@@ -39,81 +36,56 @@ def evaluate(
         progress: Called with answers given and their number.
 
     Raises:
-        EvaluationError: The suite has no items, or they can't be used.
+        EvaluationError: The suite has no items, they can't be used, or the model can't do what
+            the suite asks.
         SetupError: Questions or model aren't on this machine.
     """
-    exam, metrics = open_exam(suite, context), suite.metric_table()
-    dtype = resolve_dtype(context.dtype)
-    section = suite.model_dump(mode="json", exclude={"path", "source"})
+    exam, engine = open_exam(suite, context), open_model(model, context.dtype)
+    _refuse_blind(suite, exam, engine, model.name)
+    section = suite.model_dump(mode="json", exclude=set(PLACES))
     key = stage_key("evaluation", {
-        "suite": section, "items": exam.content, "split": context.split, "dtype": dtype,
-        "weights": model.digest, "tokenizer": model.tokenizer_digest,
-        "stopping": stopping(model.path),
+        "suite": section, "items": exam.content, "split": context.split, "model": engine.digest,
     }, *CODE)  # fmt: skip
     folder = home("scores", key)
     known = find(folder, SuiteScores)
     if known is not None:
         # Metrics come from the stored answers, so that a new one costs no inference.
-        return known.model_copy(update={"metrics": estimate_all(known.items, metrics)})
-    rows = exam.sit(load_model(model, dtype), load_tokenizer(model.path), progress)
-    protocol = {k: v for k, v in section.items() if k not in _NOT_PROTOCOL}
+        table = suite.metric_table()
+        metrics = estimate_all(known.items, table)
+        return known.model_copy(update={"metrics": metrics, "about": table})
+    rows = exam.sit(Cached(engine), progress)
+    errors = sum(row.error is not None for row in rows)
+    if errors:
+        # Not what another run would find: it asks again for the items that weren't answered.
+        folder = home("scores", f"{key}-partial-{items_digest(rows)[:8]}")
     with building(folder) as aside:
         write_items(aside / "items.parquet", suite.name, rows, exam.labels)
-        return commit(aside, SuiteScores(
-            path=folder, digest=items_digest(rows), suite=suite.name, kind=suite.kind,
-            fingerprint=fingerprint({**protocol, "labels": exam.labels}, rows),
-            weights_digest=model.digest,
-            metrics=estimate_all(aside / "items.parquet", metrics),
-        ))  # fmt: skip
+        made = _made(exam, engine, context)
+        scores = _scores(suite, exam, rows, aside / "items.parquet")
+        return commit(aside, scores.model_copy(update={
+            "path": folder, "weights_digest": model.digest, "made": made, "errors": errors,
+        }))  # fmt: skip
 
 
-def open_exam(suite: Suite, context: EvalContext) -> Exam:
-    """Return the suite with its items.
-
-    Raises:
-        EvaluationError: Its source isn't among the context's, or has no usable rows.
-    """
-    match suite:
-        case MmluSuite():
-            return MmluExam(suite, load_questions(suite, context.split, context.seed))
-        case ClassificationSuite():
-            source = _source(suite.name, suite.source, context)
-            return classification_exam(suite, source, context.split, context.seed)
-        case BitsPerByteSuite():
-            held = _source(suite.name, suite.source, context) if suite.source else None
-            return text_exam(suite, held, context.split, context.seed)
-        case _:
-            assert_never(suite)
+def _refuse_blind(suite: Suite, exam: Exam, engine: Engine, name: str) -> None:
+    if exam.needs == "log_probs" and not engine.log_probs:
+        raise EvaluationError(
+            f"suite '{suite.name}' ({suite.kind}) needs log-probabilities, and the model '{name}' "
+            "gives answers only.", where=f"evaluation.suites.{suite.name}",
+            fix="evaluate the weights themselves, or take the suite out for this model.",
+        )  # fmt: skip
 
 
-def overlap_texts(suite: Suite, context: EvalContext) -> list[str | Item]:
-    """Return what :class:`tasks.text.overlap.OverlapIndex` keeps out of training rows.
-
-    Of MMLU the questions with their choices (all subjects' few-shot examples are public and stay);
-    of a classification the prompt; of bits per byte the text.
-    """
-    match suite:
-        case MmluSuite():
-            asked = load_questions(suite, context.split, context.seed).asked
-            return [Item(q.question, q.choices) for q in asked]
-        case ClassificationSuite():
-            source = _source(suite.name, suite.source, context)
-            exam = classification_exam(suite, source, context.split, context.seed)
-            return [prompt_text(case.prompt) for case in exam.cases]
-        case BitsPerByteSuite():
-            held = _source(suite.name, suite.source, context) if suite.source else None
-            return [
-                full_text(h.messages)
-                for h in text_exam(suite, held, context.split, context.seed).texts
-            ]
-        case _:
-            assert_never(suite)
+def _made(exam: Exam, engine: Engine, context: EvalContext) -> dict[str, Any]:
+    return {**engine.about, "items": exam.content, "split": context.split, "seed": context.seed,
+            "code": source_digest(*CODE)}  # fmt: skip
 
 
-def _source(suite: str, name: str, context: EvalContext) -> CleanSource:
-    if name not in context.sources:
-        known = ", ".join(sorted(context.sources)) or "none"
-        raise EvaluationError(f"the source '{name}' wasn't prepared.",
-                              where=f"evaluation.suites.{suite}.source",
-                              fix=f"name one that was: {known}.")  # fmt: skip
-    return context.sources[name]
+def _scores(suite: Suite, exam: Exam, rows: list[ItemRow], items: Path) -> SuiteScores:
+    asked = suite.model_dump(mode="json", exclude=set(suite.FREE))
+    protocol = {**asked, "labels": exam.labels}
+    return SuiteScores(
+        path=items.parent, digest=items_digest(rows), suite=suite.name, kind=suite.kind,
+        fingerprint=fingerprint(protocol, rows), weights_digest="", protocol=protocol,
+        metrics=estimate_all(items, suite.metric_table()), about=suite.metric_table(),
+    )  # fmt: skip

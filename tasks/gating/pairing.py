@@ -28,7 +28,8 @@ class Pair(NamedTuple):
             EvaluationError: The suite gives no such metric.
         """
         metric = metric_of(self.first, name)
-        return metric, item_values(self.first_items, name), item_values(self.second_items, name)
+        return (metric, item_values(self.first_items, name, metric),
+                item_values(self.second_items, name, metric))  # fmt: skip
 
     def difference(self, name: str, confidence: float) -> Difference:
         """Return a metric's paired difference, second minus first."""

@@ -1,8 +1,7 @@
 """Answers of a model, in batches of like length."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +11,7 @@ from tasks.inference.loading import TorchModel
 from tasks.inference.prefix import for_rows, keys_and_values, shared_prefix
 from tasks.inference.progress import Progress
 from tasks.inference.sampling import KeyedSampler, draw_keys
+from tasks.inference.seam import Decoding as Decoding
 from tasks.text.chat import Tokenizer
 
 MIN_SHARED = 8
@@ -34,26 +34,6 @@ class Generation(NamedTuple):
     latency_s: float
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """How answers are drawn.
-
-    Attributes:
-        max_new_tokens: Tokens of an answer at the most.
-        batch_size: Prompts answered at a time.
-        temperature: 0 takes the likeliest token each time.
-        top_p: Draw from the likeliest tokens that hold this much probability.
-        seed: Of the draws; the same prompt with the same seed gives the same answer (in float32
-            whatever else is in its batch).
-    """
-
-    max_new_tokens: int
-    batch_size: int = 32
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-
-
 def generate(
     model: TorchModel, tokenizer: Tokenizer, prompts: Sequence[list[int]], decoding: Decoding,
     progress: Progress | None = None,
@@ -67,18 +47,31 @@ def generate(
         decoding: How to draw.
         progress: Called with prompts answered and their number.
     """
+    answers: dict[int, Generation] = {}
+    for batch in generating(model, tokenizer, prompts, decoding):
+        answers |= batch
+        if progress is not None:
+            progress(len(answers), len(prompts))
+    return [answers[i] for i in range(len(prompts))]
+
+
+def generating(
+    model: TorchModel, tokenizer: Tokenizer, prompts: Sequence[list[int]], decoding: Decoding,
+    skip: Container[int] = frozenset(),
+) -> Iterator[list[tuple[int, Generation]]]:  # fmt: skip
+    """Yield the answers of one batch after another, with their places among the prompts.
+
+    Batches are made of all prompts; one whose places are all in ``skip`` is left out.
+    """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     keys = draw_keys(decoding.seed, prompts)
-    answers: dict[int, Generation] = {}
-    with torch.inference_mode():
-        answerer = _Answerer(model, tokenizer, decoding, shared_prefix(prompts, MIN_SHARED))
-        for start in range(0, len(order), decoding.batch_size):
-            batch = order[start : start + decoding.batch_size]
-            rows = [prompts[i] for i in batch]
-            answers |= zip(batch, answerer.answer(rows, [keys[i] for i in batch]), strict=True)
-            if progress is not None:
-                progress(len(answers), len(prompts))
-    return [answers[i] for i in range(len(prompts))]
+    answerer = _Answerer(model, tokenizer, decoding, shared_prefix(prompts, MIN_SHARED))
+    for start in range(0, len(order), decoding.batch_size):
+        batch = order[start : start + decoding.batch_size]
+        if all(i in skip for i in batch):
+            continue
+        made = answerer.answer([prompts[i] for i in batch], [keys[i] for i in batch])
+        yield list(zip(batch, made, strict=True))
 
 
 def stop_ids(model: TorchModel, tokenizer: Tokenizer) -> list[int]:
@@ -95,13 +88,15 @@ class _Answerer:
         self, model: TorchModel, tokenizer: Tokenizer, decoding: Decoding, prefix: list[int]
     ) -> None:
         self._model, self._tokenizer, self._prefix = model, tokenizer, prefix
-        self._known = keys_and_values(model, prefix)
+        with torch.inference_mode():
+            self._known = keys_and_values(model, prefix)
         self._stops = stop_ids(model, tokenizer)
         self._pad = tokenizer.pad_token_id
         if self._pad is None:
             self._pad = self._stops[0] if self._stops else 0
         self._decoding, self._config = decoding, _config(decoding, self._stops, self._pad)
 
+    @torch.inference_mode()
     def answer(self, prompts: list[list[int]], keys: list[int]) -> list[Generation]:
         start = time.perf_counter()
         ids, mask = self._inputs(prompts)

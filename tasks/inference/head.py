@@ -1,6 +1,7 @@
 """From hidden states to log-probabilities, at the places and for the tokens that are asked."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -10,9 +11,16 @@ CHUNK = 512
 """Places whose logits over the vocabulary are held at a time."""
 
 
+class Token(NamedTuple):
+    """A token's log-probability (nats) at its place, and whether none there is likelier."""
+
+    logprob: float
+    best: bool
+
+
 def token_logprobs(
     model: TorchModel, hidden: torch.Tensor, rows: Sequence[int], tokens: Sequence[int]
-) -> list[float]:
+) -> list[Token]:
     """Return log-probabilities (nats) of tokens, normalised over the vocabulary in float32.
 
     Args:
@@ -27,6 +35,7 @@ def token_logprobs(
     row = torch.tensor(rows, device=hidden.device)
     token = torch.tensor(tokens, device=hidden.device)
     found = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
+    best = torch.empty(len(tokens), dtype=torch.bool, device=hidden.device)
     for start in range(0, len(hidden), CHUNK):
         inside = (row >= start) & (row < start + CHUNK)
         place, asked = row[inside] - start, token[inside]
@@ -35,8 +44,8 @@ def token_logprobs(
         logits[place, asked] = _exact(model, part[place], asked)
         logits = _scaled(model, logits)
         found[inside] = logits[place, asked] - logits.logsumexp(dim=-1)[place]
-    values: list[float] = found.tolist()
-    return values
+        best[inside] = logits[place, asked] >= logits.max(dim=-1).values[place]
+    return [Token(*pair) for pair in zip(found.tolist(), best.tolist(), strict=True)]
 
 
 def _exact(model: TorchModel, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import logging
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from tasks.artifacts import LocalModel
@@ -50,8 +51,36 @@ def load_model(model: LocalModel, dtype: str = "auto") -> TorchModel:
 
 def most_positions(model: TorchModel) -> int | None:
     """Return how many tokens the model can see, where its config says so."""
-    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return _positions(model.config)
+
+
+def _positions(config: Any) -> int | None:
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
     return int(limit) if limit else None
+
+
+def _config(path: str) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> SetupError:
+    return SetupError(f"the model can't be loaded: {error}", where=path,
+                      fix="check that the folder is whole and of a causal language model.",
+                      )  # fmt: skip
+
+
+def positions_of(folder: Path) -> int | None:
+    """Return how many tokens a model folder's config says the model can see.
+
+    Raises:
+        SetupError: The config can't be read.
+    """
+    return _positions(_config(str(folder)))
 
 
 def forget_model() -> None:
@@ -64,21 +93,19 @@ def _load(path: str, digest: str, dtype: Dtype) -> TorchModel:
     # The digest is part of the cache's key: other weights at the same path are another model.
     logging.getLogger("transformers").setLevel(logging.ERROR)
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging as progress
 
     progress.disable_progress_bar()
+    config = _config(path)
     try:
         safe = {"trust_remote_code": False, "local_files_only": True}
-        config = AutoConfig.from_pretrained(path, **safe)
         model = AutoModelForCausalLM.from_pretrained(
             path, config=config, dtype=getattr(torch, dtype), use_safetensors=True,
             attn_implementation=_attention(config), **safe,
         )  # fmt: skip
     except (OSError, ValueError) as error:
-        raise SetupError(f"the model can't be loaded: {error}", where=path,
-                         fix="check that the folder is whole and of a causal language model.",
-                         ) from error  # fmt: skip
+        raise _unreadable(path, error) from error
     return model.to(device()).eval()
 
 

@@ -1,11 +1,11 @@
 """Log-probabilities of tokens, in float32, computing nothing twice."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Container, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 
-from tasks.inference.head import token_logprobs
+from tasks.inference.head import Token, token_logprobs
 from tasks.inference.loading import TorchModel
 from tasks.inference.prefix import KeysAndValues, for_rows, keys_and_values
 from tasks.inference.progress import Progress
@@ -62,22 +62,58 @@ def continuation_logprobs(
         For each group one sum (nats, at most 0, over the whole vocabulary) a span.
     """
     sums = [[0.0] * len(group) for group in groups]
+    done, total = 0, sum(any(span.at for span in group) for group in groups)
+    for batch in scoring(model, groups, batch_tokens):
+        for index, found in batch:
+            sums[index] = [score.logprob for score in found]
+        done += len(batch)
+        if progress is not None:
+            progress(done, total)
+    return sums
+
+
+class Score(NamedTuple):
+    """Summed log-probability (nats) of a span's wanted tokens, and whether all are likeliest."""
+
+    logprob: float
+    greedy: bool
+
+
+def scoring(
+    model: TorchModel, groups: Sequence[Sequence[Span]], batch_tokens: int = 4096,
+    skip: Container[int] = frozenset(),
+) -> Iterator[list[tuple[int, list[Score]]]]:  # fmt: skip
+    """Yield the scores of one forward pass after another, with the groups' places.
+
+    Batches are made of all groups; one whose places are all in ``skip`` is left out, and so are
+    groups without a wanted token.
+    """
     trees = [tree for i, group in enumerate(groups) if (tree := pack(i, group)).wanted]
-    done = 0
-    with torch.inference_mode():
-        for cluster in clusters(trees):
-            prefix = keys_and_values(model, cluster.prefix)
-            for batch in batches(cluster.trees, batch_tokens, len(cluster.prefix)):
-                _add(sums, batch, _score(model, batch, len(cluster.prefix), prefix))
-                done += len(batch)
-                if progress is not None:
-                    progress(done, len(trees))
+    for cluster in clusters(trees):
+        prefix: KeysAndValues | None = None
+        for batch in batches(cluster.trees, batch_tokens, len(cluster.prefix)):
+            if all(tree.index in skip for tree in batch):
+                continue
+            # A consumer may stop between two batches: the mode must not outlive one.
+            with torch.inference_mode():
+                if prefix is None:
+                    prefix = keys_and_values(model, cluster.prefix)
+                found = _score(model, batch, len(cluster.prefix), prefix)
+            yield [(tree.index, _summed(tree, len(groups[tree.index]), values))
+                   for tree, values in zip(batch, found, strict=True)]  # fmt: skip
+
+
+def _summed(tree: Tree, spans: int, values: list[Token]) -> list[Score]:
+    sums = [Score(0.0, True)] * spans
+    for (_, _, span), value in zip(tree.wanted, values, strict=True):
+        before = sums[span]
+        sums[span] = Score(before.logprob + value.logprob, before.greedy and value.best)
     return sums
 
 
 def _score(
     model: TorchModel, batch: list[Tree], shared: int, prefix: KeysAndValues
-) -> list[list[float]]:
+) -> list[list[Token]]:
     """Return the log-probability of every wanted token of every tree."""
     ids = _padded([t.ids for t in batch], 0).to(model.device)
     given: dict[str, Any] = {"input_ids": ids, "use_cache": bool(prefix)}
@@ -110,7 +146,7 @@ def _added(model: TorchModel, seen: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(seen, dtype=model.dtype).masked_fill(~seen, hidden).to(model.device)
 
 
-def _wanted(model: TorchModel, batch: list[Tree], hidden: torch.Tensor) -> list[list[float]]:
+def _wanted(model: TorchModel, batch: list[Tree], hidden: torch.Tensor) -> list[list[Token]]:
     rows = [(i, place) for i, tree in enumerate(batch) for place, _, _ in tree.wanted]
     tokens = [token for tree in batch for _, token, _ in tree.wanted]
     # A place may predict for several spans (four letters): its logits are computed once.
@@ -120,12 +156,6 @@ def _wanted(model: TorchModel, batch: list[Tree], hidden: torch.Tensor) -> list[
     found = token_logprobs(model, hidden[row, column], [number[r] for r in rows], tokens)
     values = iter(found)
     return [[next(values) for _ in tree.wanted] for tree in batch]
-
-
-def _add(sums: list[list[float]], batch: list[Tree], scores: list[list[float]]) -> None:
-    for tree, values in zip(batch, scores, strict=True):
-        for (_, _, span), value in zip(tree.wanted, values, strict=True):
-            sums[tree.index][span] += value
 
 
 def _padded(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:

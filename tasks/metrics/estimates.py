@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs import metrics as vocabulary
+from configs.evaluation import metrics_by_kind
 from configs.metrics import Metric
 from tasks.artifacts import Estimate, SuiteScores
 from tasks.errors import EvaluationError
@@ -14,14 +14,10 @@ from tasks.metrics.samples import interval, point
 from tasks.metrics.values import ItemValues, item_values
 
 COLUMNS = (
-    "item_id", "suite", "form", "cluster", "prompt_digest", "gold", "prediction",
-    "choice_logprobs", "choice_bytes", "gold_index", "score", "nats", "bytes",
+    "item_id", "suite", "form", "cluster", "stratum", "prompt_digest", "gold", "prediction",
+    "choice_logprobs", "choice_bytes", "gold_index", "score", "scores", "nats", "bytes", "error",
 )  # fmt: skip
-BY_KIND: dict[str, dict[str, Metric]] = {
-    "classification": vocabulary.CLASSIFICATION,
-    "mmlu": vocabulary.MMLU,
-    "bits_per_byte": vocabulary.BITS_PER_BYTE,
-}
+BY_KIND: dict[str, dict[str, Metric]] = metrics_by_kind()
 
 
 def estimate_all(items: Path, metrics: Mapping[str, Metric]) -> dict[str, Estimate]:
@@ -31,7 +27,7 @@ def estimate_all(items: Path, metrics: Mapping[str, Metric]) -> dict[str, Estima
         EvaluationError: A metric's items are missing or can't be used.
     """
     table = read_items(items)
-    return {name: estimate(item_values(table, name)) for name in metrics}
+    return {name: estimate(item_values(table, name, metric)) for name, metric in metrics.items()}
 
 
 def estimate(items: ItemValues, confidence: float = 0.95) -> Estimate:
@@ -42,7 +38,8 @@ def estimate(items: ItemValues, confidence: float = 0.95) -> Estimate:
 
 def read_items(items: Path) -> pa.Table:
     """Return the columns of a per-item table that metrics need (raw outputs stay on disk)."""
-    return pq.read_table(items, columns=list(COLUMNS))
+    stored = set(pq.read_schema(items).names)
+    return pq.read_table(items, columns=[c for c in COLUMNS if c in stored])
 
 
 def metric_of(scores: SuiteScores, name: str) -> Metric:
@@ -54,4 +51,4 @@ def metric_of(scores: SuiteScores, name: str) -> Metric:
     if name not in scores.metrics:
         raise EvaluationError(f"suite '{scores.suite}' gives no '{name}'.", where="metrics",
                               fix=f"use one of {', '.join(sorted(scores.metrics))}.")  # fmt: skip
-    return BY_KIND[scores.kind][name]
+    return scores.about.get(name) or BY_KIND[scores.kind][name]

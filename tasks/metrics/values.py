@@ -4,19 +4,19 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.metrics import Metric
 from tasks.errors import EvaluationError
 from tasks.metrics.arrays import Floats, Ints, codes, integers, matrix, reals
 from tasks.metrics.f1 import INVALID, Average, Labelled
 
-Form = Literal["letters", "cloze", "classification", "text"]
 STRATIFIED: frozenset[str] = frozenset({"letters", "cloze"})
-"""Forms whose ``cluster`` is a subject: a part of the design, not a source of dependence."""
+"""Forms whose ``cluster``, without a ``stratum``, is a subject: a part of the design."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +55,34 @@ class ItemValues:
         return len(self.ids)
 
 
-def item_values(table: pa.Table, metric_name: str) -> ItemValues:
+def item_values(table: pa.Table, metric_name: str, metric: Metric | None = None) -> ItemValues:
     """Return what ``metric_name`` needs of every item.
 
     Items of the metric's own form count, and no others: a suite's table may hold the letters and
-    the cloze form of each question. In the letters and cloze forms ``cluster`` is the subject, a
-    stratum, as is a ``cluster`` equal to the gold label; otherwise it joins dependent items (a
-    dialogue, a passage).
+    the cloze form of each question. A metric without a reader of its own, or whose forms the
+    table lacks, is that of the items' named ``scores``. ``stratum`` is a part of the design (a
+    subject), ``cluster`` joins dependent items (a dialogue, a passage). Where there is no
+    stratum, the cluster of the letters and cloze forms counts as one, as does a cluster equal to
+    the gold label.
+
+    Args:
+        table: A suite's items.
+        metric_name: The metric.
+        metric: What the suite says of it; needed for named scores alone.
 
     Raises:
         EvaluationError: No such metric, no items of its form, an id twice, or a value that is
             missing or not finite.
     """
-    if metric_name not in _READERS:
-        raise EvaluationError(f"there is no metric '{metric_name}'.", where="metrics",
-                              fix=f"use one of {', '.join(sorted(_READERS))}.")  # fmt: skip
-    forms, read = _READERS[metric_name]
-    rows = _of_form(table, forms, metric_name)
+    rows, read = _rows_and_reader(table, metric_name, metric)
     ids = tuple(rows["item_id"].to_pylist())
     if len(set(ids)) < len(ids):
         raise EvaluationError(f"an item id occurs twice among the {rows['form'][0]} items.",
                               where=metric_name, fix="evaluate the suite anew.")  # fmt: skip
     groups = rows["cluster"].to_pylist()
+    strata = rows["stratum"].to_pylist() if "stratum" in rows.column_names else [None]
+    if any(s is not None for s in strata):
+        return ItemValues(ids, read(rows), codes(strata, alone=False), codes(groups, alone=True))
     # A class is what is asked, not a reason for its items to fail together.
     stratified = rows["form"][0].as_py() in STRATIFIED or groups == rows["gold"].to_pylist()
     return ItemValues(
@@ -113,7 +119,34 @@ def _some(ids: list[str]) -> str:
     return f" ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})" if ids else ""
 
 
-def _of_form(table: pa.Table, forms: tuple[Form, ...], metric_name: str) -> pa.Table:
+def _rows_and_reader(
+    table: pa.Table, name: str, metric: Metric | None
+) -> tuple[pa.Table, Callable[[pa.Table], Numbers | Ratio | Labelled]]:
+    forms, read = _READERS.get(name, ((), _score))
+    own = bool(pc.any(pc.is_in(table["form"], pa.array(forms, pa.string()))).as_py())
+    named = _named(table, name)
+    if own or (forms and named.null_count == len(named)):
+        return _of_form(table, forms, name), read
+    if named.null_count == len(named):
+        raise EvaluationError(f"there is no metric '{name}'.", where="metrics",
+                              fix=f"use one of {', '.join(sorted(_READERS))}, or a score that the "
+                              "suite's items have.")  # fmt: skip
+    proportion = metric is not None and metric.estimator == "proportion"
+    return table.filter(pc.is_valid(named)), lambda rows: _named_score(rows, name, proportion)
+
+
+def _named(table: pa.Table, name: str) -> pa.ChunkedArray:
+    if "scores" not in table.column_names:
+        return pa.chunked_array([pa.nulls(len(table), pa.float64())])
+    return pc.map_lookup(table["scores"], pa.scalar(name), "first")
+
+
+def _named_score(rows: pa.Table, name: str, proportion: bool) -> Numbers:
+    values = rows.select(["item_id", "suite"]).append_column(name, _named(rows, name))
+    return Numbers(reals(values, name, only=(0.0, 1.0) if proportion else ()), proportion)
+
+
+def _of_form(table: pa.Table, forms: tuple[str, ...], metric_name: str) -> pa.Table:
     rows = table.filter(pc.is_in(table["form"], pa.array(forms)))
     if not rows.num_rows:
         raise EvaluationError(
@@ -198,7 +231,7 @@ def _labelled(average: Average) -> Callable[[pa.Table], Labelled]:
     return read
 
 
-_READERS: dict[str, tuple[tuple[Form, ...], Callable[[pa.Table], Numbers | Ratio | Labelled]]] = {
+_READERS: dict[str, tuple[tuple[str, ...], Callable[[pa.Table], Numbers | Ratio | Labelled]]] = {
     "accuracy": (("letters", "classification"), _score),
     "gold_logprob": (("letters",), _gold_value(_choices)),
     "gold_margin": (("letters",), _margin(_choices)),

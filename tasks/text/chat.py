@@ -77,10 +77,16 @@ def prompt_ids(
     tokenizer: Tokenizer, messages: Sequence[Message], tools: str | None = None
 ) -> list[int]:
     """Return the tokens of a prompt that ends where the assistant's answer begins."""
-    talk = _Talk(tokenizer, as_turns(messages), as_offered(tools))
-    text = talk.text(answer_next=True)
+    text = rendered_prompt(tokenizer, messages, tools)
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
+
+
+def rendered_prompt(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: str | None = None
+) -> str:
+    """Return a prompt as the template writes it, up to where the assistant's answer begins."""
+    return _Talk(tokenizer, as_turns(messages), as_offered(tools)).text(answer_next=True)
 
 
 def _render_text(tokenizer: Tokenizer, text: str) -> Rendered:

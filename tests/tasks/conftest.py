@@ -9,17 +9,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs import metrics as vocabulary
+from configs.suites import mmlu
 from tasks.artifacts import SuiteScores
 from tasks.metrics.estimates import BY_KIND, estimate_all
 
 SCHEMA = pa.schema([
     ("item_id", pa.string()), ("suite", pa.string()), ("form", pa.string()),
-    ("cluster", pa.string()), ("prompt_digest", pa.string()), ("prompt_tokens", pa.int64()),
+    ("cluster", pa.string()), ("stratum", pa.string()),
+    ("prompt_digest", pa.string()), ("prompt_tokens", pa.int64()),
     ("gold", pa.string()), ("prediction", pa.string()), ("raw_output", pa.string()),
     ("choice_logprobs", pa.list_(pa.float64())), ("choice_bytes", pa.list_(pa.int64())),
-    ("gold_index", pa.int64()), ("score", pa.float64()), ("nats", pa.float64()),
+    ("gold_index", pa.int64()), ("score", pa.float64()),
+    ("scores", pa.map_(pa.string(), pa.float64())), ("nats", pa.float64()),
     ("bytes", pa.int64()), ("latency_s", pa.float64()), ("truncated", pa.bool_()),
+    ("error", pa.string()),
 ])  # fmt: skip
 
 
@@ -54,7 +57,7 @@ def suite_scores(tmp_path: Path) -> Callable[..., SuiteScores]:
         path.mkdir(parents=True)
         pq.write_table(_table([{"suite": suite} | r for r in rows], labels), path / "items.parquet")
         cloze = any(r["form"] == "cloze" for r in rows)
-        metrics = BY_KIND[kind] if kind != "mmlu" or cloze else vocabulary.LETTERS
+        metrics = BY_KIND[kind] if kind != "mmlu" or cloze else mmlu.LETTERS
         return SuiteScores(
             path=path,
             digest=f"{made:064x}",

@@ -8,12 +8,13 @@ import pytest
 from configs.evaluation import BitsPerByteSuite
 from tasks.artifacts import CleanSource, LocalModel
 from tasks.errors import EvaluationError
-from tasks.evaluation.bits_per_byte import measure, text_exam
+from tasks.evaluation.bits_per_byte import text_exam
 from tasks.text.chat import load_tokenizer
 
 torch = pytest.importorskip("torch")
 
 from tasks.inference.loading import load_model  # noqa: E402
+from tasks.inference.transformer import in_memory  # noqa: E402
 
 Make = Callable[..., CleanSource]
 TEXTS = ["what is 1 plus 2?", "Answer: 35 plus 36 – naïve", "Question: what is 11 plus 12? " * 9]
@@ -39,7 +40,7 @@ def test_plain_text_is_scored_from_its_first_token(
 ) -> None:
     model = load_model(tiny_model, "float32")
     exam = text_exam(suite(source="voc"), clean_source(test=[text(t) for t in TEXTS]), "test", 17)
-    rows = exam.sit(model, tokenizer)
+    rows = exam.sit(in_memory(model, tokenizer))
     assert len(rows) == 3
     for held, row in zip(exam.texts, rows, strict=True):
         content = held.messages[0]["content"]
@@ -54,21 +55,12 @@ def test_of_a_conversation_the_answers_count_without_their_end_of_turn(
 ) -> None:
     model = load_model(tiny_model, "float32")
     exam = text_exam(suite(source="voc"), clean_source(test=[chat("what?", "3 plus 4")]), "test", 1)
-    (row,) = exam.sit(model, tokenizer)
+    (row,) = exam.sit(in_memory(model, tokenizer))
     head = tokenizer("<|user|>\nwhat?<eos>\n<|assistant|>\n", add_special_tokens=False)["input_ids"]
     ids = tokenizer("<|user|>\nwhat?<eos>\n<|assistant|>\n3 plus 4<eos>\n")["input_ids"]
     answer = [i for i in range(len(head), len(ids)) if "eos" not in tokenizer.decode([ids[i]])]
     assert row.nats == pytest.approx(naive_nats(model, ids, answer[:-1]), rel=1e-5)
     assert row.bytes == len("3 plus 4")
-
-
-def test_a_long_text_is_cut_and_its_bytes_with_it(tokenizer: Any) -> None:
-    whole = measure(tokenizer, [{"role": "text", "content": TEXTS[2]}], 512)
-    cut = measure(tokenizer, [{"role": "text", "content": TEXTS[2]}], 10)
-    assert not whole.truncated
-    assert cut.truncated
-    assert cut.bytes == len(tokenizer.decode(cut.span.ids[1:]).encode()) < whole.bytes
-    assert len(cut.span.ids) == 11
 
 
 def test_an_answer_beyond_the_limit_is_left_out_and_none_left_is_refused(
@@ -77,10 +69,10 @@ def test_an_answer_beyond_the_limit_is_left_out_and_none_left_is_refused(
     model = load_model(tiny_model, "float32")
     rows = [chat("what is 4 plus 5? " * 20, "9"), chat("4?", "4 plus 4")]
     short = suite(source="voc", max_tokens=24)
-    (row,) = text_exam(short, clean_source(test=rows), "test", 1).sit(model, tokenizer)
+    (row,) = text_exam(short, clean_source(test=rows), "test", 1).sit(in_memory(model, tokenizer))
     assert row.bytes == len("4 plus 4")
     with pytest.raises(EvaluationError, match="raise max_tokens"):
-        text_exam(short, clean_source(test=rows[:1]), "test", 1).sit(model, tokenizer)
+        text_exam(short, clean_source(test=rows[:1]), "test", 1).sit(in_memory(model, tokenizer))
 
 
 def test_texts_of_files_are_chosen_by_seed(tmp_path: Path) -> None:

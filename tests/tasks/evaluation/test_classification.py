@@ -78,6 +78,7 @@ def test_an_answer_that_is_no_label_is_invalid_and_a_miss(
     pytest.importorskip("torch")
     from tasks.inference.generation import Decoding, generate
     from tasks.inference.loading import load_model
+    from tasks.inference.transformer import in_memory
 
     model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
     prompts = [prompt_ids(tokenizer, [{"role": "user", "content": p}]) for p in ("what", "is 4")]
@@ -86,7 +87,7 @@ def test_an_answer_that_is_no_label_is_invalid_and_a_miss(
     assert spoken != said[1].strip()
     source = clean_source(test=[chat("what", spoken, group="one"), chat("is 4", "other")])
     exam = classification_exam(suite(max_new_tokens=4), source, "test", 17)
-    right, wrong = exam.sit(model, tokenizer)
+    right, wrong = exam.sit(in_memory(model, tokenizer))
     assert (right.prediction, right.score, right.cluster) == (spoken, 1.0, "one")
     assert (wrong.prediction, wrong.score, wrong.gold) == (None, 0.0, "other")
     assert [right.raw_output, wrong.raw_output] == said

@@ -1,4 +1,4 @@
-from tasks.evaluation.items import ItemRow, fingerprint, item_ids, items_digest, prompt_digest
+from tasks.evaluation.items import ItemRow, fingerprint, item_ids, items_digest
 
 
 def test_copies_of_an_item_have_their_own_ids_in_order() -> None:
@@ -6,10 +6,6 @@ def test_copies_of_an_item_have_their_own_ids_in_order() -> None:
     assert len({first, second, other, third}) == 4
     assert item_ids(["a", "b", "a"]) == [first, other, second]
     assert all(len(i) == 32 for i in (first, second, third))
-
-
-def test_a_prompt_digest_knows_where_tokens_end() -> None:
-    assert prompt_digest([1, 23]) != prompt_digest([12, 3])
 
 
 def test_the_digest_of_answers_leaves_times_out() -> None:

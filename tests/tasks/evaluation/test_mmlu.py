@@ -12,12 +12,14 @@ from tasks.text.chat import load_tokenizer
 torch = pytest.importorskip("torch")
 
 from tasks.inference.loading import load_model  # noqa: E402
+from tasks.inference.opening import open_model  # noqa: E402
+from tasks.inference.transformer import in_memory  # noqa: E402
 
 
 def sat(model: LocalModel, **fields: Any) -> tuple[MmluExam, list[Any]]:
     suite = MmluSuite.model_validate({"kind": "mmlu", "name": "m"} | fields)
     exam = MmluExam(suite, load_questions(suite, "test", 17))
-    return exam, exam.sit(load_model(model, "float32"), load_tokenizer(model.path))
+    return exam, exam.sit(open_model(model, "float32"))
 
 
 def naive(model: Any, tokenizer: Any, context: str, option: str) -> float:
@@ -40,7 +42,7 @@ def test_letters_equal_a_plain_loop(tiny_model: LocalModel, mmlu_folder: Path, s
         assert row.prediction == "ABCD"[best]
         assert row.score == float(best == question.answer)
         assert row.prompt_tokens == len(tokenizer(prompt)["input_ids"])
-        assert row.cluster == question.subject
+        assert (row.stratum, row.cluster) == (question.subject, None)
         assert row.gold == "ABCD"[row.gold_index]
 
 
@@ -71,7 +73,9 @@ def test_a_prompt_too_long_for_the_model_is_cut_on_the_left_and_marked(
     short.load_state_dict(model.state_dict())
     suite = MmluSuite(kind="mmlu", name="m", path=str(mmlu_folder), shots=5, cloze=False)
     exam = MmluExam(suite, load_questions(suite, "test", 17))
-    for question, row in zip(exam.questions.asked, exam.sit(short, tokenizer), strict=True):
+    for question, row in zip(
+        exam.questions.asked, exam.sit(in_memory(short, tokenizer)), strict=True
+    ):
         assert row.truncated
         prompt = letters_prompt(question, exam.questions.examples[question.subject])
         kept = tokenizer(prompt)["input_ids"][-48:]

@@ -13,7 +13,8 @@ from tasks.artifacts import CleanSource, LocalModel, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.evaluation.context import EvalContext
 from tasks.evaluation.items import ITEM_SCHEMA
-from tasks.evaluation.run import evaluate, overlap_texts
+from tasks.evaluation.opening import overlap_texts
+from tasks.evaluation.run import evaluate
 from tasks.text.overlap import Item
 
 pytest.importorskip("torch")
@@ -125,7 +126,7 @@ def test_a_plan_without_torch_can_name_the_items(mmlu_folder: Path) -> None:
     program = (
         "import sys; from configs.evaluation import MmluSuite\n"
         "from tasks.evaluation.context import EvalContext\n"
-        "from tasks.evaluation.run import overlap_texts\n"
+        "from tasks.evaluation.opening import overlap_texts\n"
         f"s = MmluSuite(kind='mmlu', name='m', path={str(mmlu_folder)!r})\n"
         "print(len(overlap_texts(s, EvalContext())), 'torch' in sys.modules)"
     )

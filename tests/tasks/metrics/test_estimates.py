@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs import metrics as vocabulary
+from configs.suites import classification, mmlu
 from tasks.errors import EvaluationError
 from tasks.metrics.estimates import BY_KIND, estimate_all
 
@@ -17,8 +17,8 @@ def test_a_suites_metrics_come_from_its_stored_items(tmp_path: Path, table: Tabl
     rows = [{"form": "classification", "gold": g, "prediction": p, "score": float(g == p)}
             for g, p in zip("aabbab", answers, strict=True)]  # fmt: skip
     pq.write_table(table(rows, ["a", "b"]), tmp_path / "items.parquet")
-    found = estimate_all(tmp_path / "items.parquet", vocabulary.CLASSIFICATION)
-    assert list(found) == list(vocabulary.CLASSIFICATION)
+    found = estimate_all(tmp_path / "items.parquet", classification.METRICS)
+    assert list(found) == list(classification.METRICS)
     assert found["accuracy"].value == pytest.approx(5 / 6)
     assert found["invalid_rate"].value == pytest.approx(1 / 6)
     assert found["macro_f1"].value == pytest.approx((1.0 + 0.8) / 2)
@@ -31,7 +31,7 @@ def test_a_suite_without_the_cloze_form_does_not_give_cloze_metrics(
     row = {"form": "letters", "gold_index": 0, "score": 1.0, "choice_logprobs": [-1.0, -2.0]}
     pq.write_table(table([row] * 3), tmp_path / "items.parquet")
     with pytest.raises(EvaluationError, match="cloze"):
-        estimate_all(tmp_path / "items.parquet", vocabulary.MMLU)
+        estimate_all(tmp_path / "items.parquet", mmlu.METRICS)
 
 
 def test_every_suite_kind_of_the_recipe_has_its_metrics() -> None:

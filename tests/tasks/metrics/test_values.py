@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs import metrics as vocabulary
+from configs.metrics import Metric
+from configs.suites import bits_per_byte, classification, mmlu
 from tasks.errors import EvaluationError
 from tasks.metrics.f1 import Labelled
 from tasks.metrics.samples import point
@@ -25,13 +26,13 @@ CLOZE: dict[str, Any] = LETTERS | {
 
 def test_every_metric_of_the_vocabulary_can_be_read(table: Table) -> None:
     rows = table([LETTERS, LETTERS, CLOZE, CLOZE])
-    for name in vocabulary.MMLU:
+    for name in mmlu.METRICS:
         assert len(item_values(rows, name)) == 2
     answers = [{"form": "classification", "gold": "a", "prediction": "a", "score": 1.0}] * 2
-    for name in vocabulary.CLASSIFICATION:
+    for name in classification.METRICS:
         assert len(item_values(table(answers, ["a", "b"]), name)) == 2
     texts = [{"form": "text", "nats": 3.0, "bytes": 4}] * 2
-    for name in vocabulary.BITS_PER_BYTE:
+    for name in bits_per_byte.METRICS:
         assert len(item_values(table(texts), name)) == 2
 
 
@@ -142,3 +143,54 @@ def test_aligning_follows_the_first_ones_order_and_names_strangers(table: Table)
     other = item_values(table([rows[0], LETTERS | {"item_id": "c"}]), "accuracy")
     with pytest.raises(EvaluationError, match=r"1 only in the first \(b\).*\(c\)"):
         aligned(first, other)
+
+
+NAMED = {"kind_a": Metric("higher", "proportion"), "length": Metric("lower", "mean")}
+
+
+def test_a_named_score_is_read_over_the_items_that_have_it(table: Table) -> None:
+    rows = table([
+        {"form": "made", "scores": [("kind_a", 1.0), ("length", 2.5)], "stratum": "one"},
+        {"form": "made", "scores": [("kind_a", 0.0)], "stratum": "two", "cluster": "talk"},
+        {"form": "made", "scores": [("length", 3.5)], "stratum": "two", "cluster": "talk"},
+    ])  # fmt: skip
+    length = item_values(rows, "length", NAMED["length"])
+    assert length.ids == ("i0", "i2")
+    assert isinstance(length.data, Numbers)
+    assert (length.data.values.tolist(), length.data.proportion) == ([2.5, 3.5], False)
+    kind = item_values(rows, "kind_a", NAMED["kind_a"])
+    assert isinstance(kind.data, Numbers)
+    assert kind.data.proportion
+    assert kind.strata is not None
+    assert kind.strata.tolist() == [0, 1]
+
+
+def test_a_score_that_no_item_has_is_no_metric(table: Table) -> None:
+    rows = table([{"form": "made", "scores": [("other", 1.0)]}])
+    with pytest.raises(EvaluationError, match="there is no metric 'length'"):
+        item_values(rows, "length", NAMED["length"])
+
+
+def test_a_proportion_takes_only_right_and_wrong(table: Table) -> None:
+    rows = table([{"form": "made", "scores": [("kind_a", 0.5)]}])
+    with pytest.raises(EvaluationError, match="no usable 'kind_a'"):
+        item_values(rows, "kind_a", NAMED["kind_a"])
+
+
+def test_a_stratum_and_a_cluster_are_told_apart(table: Table) -> None:
+    rows = table([{"form": "letters", "stratum": s, "cluster": c, "score": 1.0, "gold": "A"}
+                  for s, c in (("law", "one"), ("law", "one"), ("sums", None))])  # fmt: skip
+    values = item_values(rows, "accuracy")
+    assert values.strata is not None
+    assert values.strata.tolist() == [0, 0, 1]
+    assert values.clusters is not None
+    assert values.clusters.tolist() == [0, 0, 1]
+
+
+def test_an_own_reader_goes_before_a_named_score_and_gives_way_where_its_form_is_absent(
+    table: Table,
+) -> None:
+    both = {"form": "letters", "score": 1.0, "scores": [("accuracy", 0.0)]}
+    assert point(item_values(table([both] * 2), "accuracy")) == 1.0
+    other = {"form": "made", "score": 1.0, "scores": [("accuracy", 0.0)]}
+    assert point(item_values(table([other] * 2), "accuracy", NAMED["kind_a"])) == 0.0

@@ -1,0 +1,1 @@
+"""The suites' sections, one file a family, each with the metrics it gives."""

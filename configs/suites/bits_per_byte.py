@@ -1,0 +1,32 @@
+"""Bits per byte on held-out text."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from configs.metrics import Metric
+from configs.section import Name
+from configs.suites.base import SuiteSection
+
+METRICS: dict[str, Metric] = {"bits_per_byte": Metric("lower", "ratio")}
+
+
+class BitsPerByteSuite(SuiteSection):
+    """Bits a UTF-8 byte on held-out text: lower is a better model of it."""
+
+    METRICS: ClassVar[dict[str, Metric]] = METRICS
+
+    kind: Literal["bits_per_byte"]
+    name: Name
+    source: Name | None = Field(None, description="held-out rows of this source")
+    path: str | None = Field(None, description="or a file, folder, glob or package: path")
+    column: str = Field("text", description="of the file at path")
+    limit: PositiveInt = Field(200, description="texts, chosen by seed")
+    max_tokens: PositiveInt = Field(512, description="a text; the rest is left out and counted")
+    batch_tokens: PositiveInt = 4096
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "BitsPerByteSuite":
+        if (self.source is None) == (self.path is None):
+            raise ValueError("give exactly one of source and path")
+        return self

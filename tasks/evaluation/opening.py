@@ -1,0 +1,55 @@
+"""A recipe's suite with its items, from its section."""
+
+from typing import assert_never
+
+from configs.evaluation import BitsPerByteSuite, ClassificationSuite, MmluSuite, Suite
+from tasks.artifacts import CleanSource
+from tasks.errors import EvaluationError
+from tasks.evaluation.bits_per_byte import text_exam
+from tasks.evaluation.classification import classification_exam
+from tasks.evaluation.context import EvalContext
+from tasks.evaluation.items import Exam
+from tasks.evaluation.mmlu import MmluExam
+from tasks.evaluation.mmlu_data import load_questions
+from tasks.text.overlap import Item
+
+
+def open_exam(suite: Suite, context: EvalContext) -> Exam:
+    """Return the suite with its items.
+
+    Raises:
+        EvaluationError: Its source isn't among the context's, or has no usable rows.
+    """
+    source = source_of(suite, context)
+    match suite:
+        case MmluSuite():
+            return MmluExam(suite, load_questions(suite, context.split, context.seed))
+        case ClassificationSuite():
+            assert source is not None
+            return classification_exam(suite, source, context.split, context.seed)
+        case BitsPerByteSuite():
+            return text_exam(suite, source, context.split, context.seed)
+        case _:
+            assert_never(suite)
+
+
+def overlap_texts(suite: Suite, context: EvalContext) -> list[str | Item]:
+    """Return what :class:`tasks.text.overlap.OverlapIndex` keeps out of training rows."""
+    return open_exam(suite, context).overlap()
+
+
+def source_of(suite: Suite, context: EvalContext) -> CleanSource | None:
+    """Return the source whose rows the suite reads; None where it reads none.
+
+    Raises:
+        EvaluationError: It isn't among the context's.
+    """
+    name = suite.source_name()
+    if name is None:
+        return None
+    if name not in context.sources:
+        known = ", ".join(sorted(context.sources)) or "none"
+        raise EvaluationError(f"the source '{name}' wasn't prepared.",
+                              where=f"evaluation.suites.{suite.name}.source",
+                              fix=f"name one that was: {known}.")  # fmt: skip
+    return context.sources[name]

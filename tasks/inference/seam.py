@@ -1,0 +1,164 @@
+"""What a suite asks of a model, and what it gets: nothing here knows tokenizers or torch.
+
+A suite is given a :class:`Model` and may ask three things of it: an answer to a prompt, the
+log-probability of each option after a context, and the nats of a text. Which model it is (weights
+of this machine, an endpoint) stays behind :mod:`tasks.inference.engine`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from tasks.inference.progress import Progress
+from tasks.text.rows import Message
+
+
+class Prompt(NamedTuple):
+    """What is answered: a conversation, or one message of role ``text`` that is continued as is.
+
+    Attributes:
+        messages: The turns; the assistant's is next.
+        tools: JSON text of a list of ``{name, description, parameters}``.
+    """
+
+    messages: Sequence[Message]
+    tools: str | None = None
+
+
+class Choice(NamedTuple):
+    """A context with the options that may follow it.
+
+    Attributes:
+        context: Plain text, or a conversation after which the assistant's turn begins.
+        options: What follows, with the space it begins with where there is one.
+    """
+
+    context: str | Sequence[Message]
+    options: tuple[str, ...]
+
+
+class Text(NamedTuple):
+    """A text to be scored whole, or a conversation whose answers are.
+
+    Attributes:
+        messages: One message of role ``text``, or a conversation.
+        max_tokens: Tokens kept; the rest is left out.
+    """
+
+    messages: Sequence[Message]
+    max_tokens: int
+
+
+class Answer(NamedTuple):
+    """An answer, or why there is none.
+
+    Attributes:
+        text: What the model wrote, special tokens and the stop string left out.
+        truncated: Whether it was cut at the most tokens allowed.
+        latency_s: Seconds it took, its share of its batch.
+        prompt_digest: Digest of what the model was shown (token ids where they are known).
+        prompt_tokens: Tokens of the prompt; 0 where the model doesn't say.
+        error: Why there is no answer after all attempts; ``text`` is then empty.
+    """
+
+    text: str
+    truncated: bool
+    latency_s: float
+    prompt_digest: str
+    prompt_tokens: int
+    error: str | None = None
+
+
+class Chosen(NamedTuple):
+    """How likely each option is after its context.
+
+    Attributes:
+        logprobs: Summed log-probability (nats) of each option's tokens.
+        bytes: UTF-8 length of each option as given.
+        tokens: Tokens of each option.
+        greedy: Whether each token of an option is the likeliest one at its place.
+        prompt_digest: Digest of context and options as token ids.
+        prompt_tokens: Tokens of the context.
+        truncated: Whether the context was cut on the left to fit the model.
+        latency_s: Seconds it took, its share of its batch.
+    """
+
+    logprobs: list[float]
+    bytes: list[int]
+    tokens: list[int]
+    greedy: list[bool]
+    prompt_digest: str
+    prompt_tokens: int
+    truncated: bool
+    latency_s: float
+
+
+class Measured(NamedTuple):
+    """How well a text was predicted.
+
+    Attributes:
+        nats: Negative log-probability of the wanted tokens, summed.
+        bytes: UTF-8 length of what they spell; 0 where nothing was left to score.
+        tokens: Wanted tokens.
+        prompt_digest: Digest of the text as token ids.
+        prompt_tokens: Tokens of the text, as far as it was kept.
+        truncated: Whether it was cut.
+        latency_s: Seconds it took, its share of its batch.
+    """
+
+    nats: float
+    bytes: int
+    tokens: int
+    prompt_digest: str
+    prompt_tokens: int
+    truncated: bool
+    latency_s: float
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are drawn.
+
+    Attributes:
+        max_new_tokens: Tokens of an answer at the most.
+        batch_size: Prompts answered at a time.
+        temperature: 0 takes the likeliest token each time.
+        top_p: Draw from the likeliest tokens that hold this much probability.
+        seed: Of the draws; the same prompt with the same seed gives the same answer (in float32
+            whatever else is in its batch).
+        stop: An answer ends before the first of these strings.
+    """
+
+    max_new_tokens: int
+    batch_size: int = 32
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+class Model(Protocol):
+    """Any model that can be evaluated."""
+
+    @property
+    def digest(self) -> str:
+        """Identity of everything that decides its answers; never a path."""
+
+    @property
+    def log_probs(self) -> bool:
+        """Whether it gives log-probabilities: ``choices`` and ``nats``."""
+
+    def answers(
+        self, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None
+    ) -> list[Answer]:
+        """Return the answer to each prompt, in their order."""
+
+    def choices(
+        self, asked: Sequence[Choice], batch_tokens: int = 4096, progress: Progress | None = None
+    ) -> list[Chosen]:
+        """Return how likely each option of each context is, in their order."""
+
+    def nats(
+        self, texts: Sequence[Text], batch_tokens: int = 4096, progress: Progress | None = None
+    ) -> list[Measured]:
+        """Return how well each text is predicted, in their order."""
