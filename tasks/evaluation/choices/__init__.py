@@ -1,0 +1,1 @@
+"""Multiple choice: ARC, HellaSwag, and files of your own."""

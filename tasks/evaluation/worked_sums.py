@@ -1,0 +1,138 @@
+"""GSM8K put to a model: a question after worked examples, the answer read for its last number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal, NamedTuple
+
+from configs.suites.gsm8k import Gsm8kSuite
+from tasks.artifacts import SplitName
+from tasks.errors import EvaluationError
+from tasks.evaluation.items import ItemRow, answered, item_ids
+from tasks.evaluation.origins import Located, Published, of_files, of_published, own_or_published
+from tasks.inference.progress import Progress
+from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.metrics.numbers_said import bare, flexible_number, same_number, strict_number
+from tasks.storage import digest_of
+from tasks.text.keyed import key_of, keyed_sample
+from tasks.text.overlap import Item
+from tasks.text.rows import TEXT_ROLE, Message
+
+STOP = ("Question:", "</s>", "<|im_end|>")
+_TEST = Published("openai/gsm8k", "cc7b047b6e5bb11b4f1af84efc572db110a51b3c", "main", "test")
+
+
+class Sum(NamedTuple):
+    """A question with its worked answer, which ends in "#### " and the number."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class SumsExam:
+    """Questions and the worked examples before each."""
+
+    suite: Gsm8kSuite
+    asked: Sequence[Sum]
+    ids: Sequence[str]
+    examples: Sequence[Sum] = ()
+    labels: None = None
+    needs: Literal["answers"] = "answers"
+
+    @property
+    def content(self) -> str:
+        """Digest of questions and examples."""
+        return digest_of({"ids": list(self.ids), "examples": [list(e) for e in self.examples]})
+
+    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+        """Return the answers, greedily decoded, with both readings of each."""
+        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size, stop=STOP)
+        put = chat_prompt if self.suite.chat else text_prompt
+        prompts = [put(one, self.examples) for one in self.asked]
+        answers = model.answers(prompts, decoding, progress)
+        return [_row(item, one, answer)
+                for item, one, answer in zip(self.ids, self.asked, answers, strict=True)]  # fmt: skip
+
+    def overlap(self) -> list[str | Item]:
+        """Return the questions."""
+        return [one.question for one in self.asked]
+
+
+def text_prompt(asked: Sum, examples: Sequence[Sum]) -> Prompt:
+    """Return the prompt of lm-evaluation-harness 0.4.13 ``gsm8k``, to be continued as it is."""
+    shown = [f"{_question(e)} {e.answer}" for e in examples]
+    text = "\n\n".join([*shown, _question(asked)])
+    return Prompt([Message(role=TEXT_ROLE, content=text)])
+
+
+def chat_prompt(asked: Sum, examples: Sequence[Sum]) -> Prompt:
+    """Return the same as a conversation: each example a question and its answer."""
+    turns = [m for e in examples
+             for m in (Message(role="user", content=_question(e)),
+                       Message(role="assistant", content=e.answer))]  # fmt: skip
+    return Prompt([*turns, Message(role="user", content=_question(asked))])
+
+
+def sums_exam(suite: Gsm8kSuite, split: SplitName, seed: int) -> SumsExam:
+    """Return the suite's questions, ``limit`` of them chosen by seed, and its examples.
+
+    They come from the suite's files, else from the hub at a pinned commit. The published set has no
+    questions to choose on: ``dev`` asks training questions, those of the examples left out.
+
+    Raises:
+        EvaluationError: A record is no sum, or there are too few examples.
+        SetupError: They aren't on this machine and the hub can't be reached.
+    """
+    place = _TEST if split == "test" else _TEST._replace(split="train")
+    paths = (suite.path, suite.dev_path)
+    examples = [_sum(found) for found in islice(_examples(suite), suite.shots)]
+    if len(examples) < suite.shots:
+        raise EvaluationError(f"there are {len(examples)} examples and {suite.shots} shots are "
+                              "asked for.", where=f"evaluation.suites.{suite.name}.examples",
+                              fix="give a file with more, or lower shots:.")  # fmt: skip
+    asked = [one for found in own_or_published(paths, split, place, suite.name)
+             if (one := _sum(found)) not in examples]  # fmt: skip
+    if not asked:
+        raise EvaluationError("there are no questions.", where=f"evaluation.suites.{suite.name}",
+                              fix="give a file that has some.")  # fmt: skip
+    ids = item_ids([list(one) for one in asked])
+    chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "gsm8k"))
+    return SumsExam(suite, [asked[i] for i in chosen], [ids[i] for i in chosen], examples)
+
+
+def _examples(suite: Gsm8kSuite) -> "islice[Located]":
+    if suite.shots == 0:
+        return islice((), 0)
+    if suite.examples is not None:
+        return islice(of_files(suite.examples), None)
+    if suite.path is not None or suite.dev_path is not None:
+        raise EvaluationError("the suite has its own questions and no examples.",
+                              where=f"evaluation.suites.{suite.name}.examples",
+                              fix="give a file of worked examples, or set shots: 0.")  # fmt: skip
+    return islice(of_published(_TEST._replace(split="train")), None)
+
+
+def _question(one: Sum) -> str:
+    return f"Question: {one.question}\nAnswer:"
+
+
+def _sum(found: Located) -> Sum:
+    question, answer = (found.record.get(c) for c in ("question", "answer"))
+    if not isinstance(question, str) or not isinstance(answer, str):
+        raise EvaluationError("it has no question and answer.", where=found.where,
+                              fix="give GSM8K's files, or records of that form.")  # fmt: skip
+    if strict_number(answer) is None:
+        raise EvaluationError("its answer doesn't end in '#### ' and a number.", where=found.where,
+                              fix="write the result on a last line: #### 42")  # fmt: skip
+    return Sum(question, answer)
+
+
+def _row(item: str, asked: Sum, answer: Answer) -> ItemRow:
+    found = {"strict": strict_number(answer.text), "flexible": flexible_number(answer.text)}
+    scores = {name: same_number(said, asked.answer) for name, said in found.items()}
+    said = found["flexible"]
+    return answered(item, "sum", answer)._replace(
+        gold=bare(asked.answer), prediction=None if said is None else bare(said),
+        score=scores["strict"], scores=scores,
+    )  # fmt: skip

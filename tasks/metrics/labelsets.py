@@ -1,0 +1,103 @@
+"""F1 where an item has several labels, and what it is without each item.
+
+An item's labels are a bag: what was said twice and meant once is one hit and one false alarm. A
+label outside the fixed list is a false alarm of no label; macro and weighted F1 are over the labels
+that occur in gold, as in :mod:`tasks.metrics.f1`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+
+from tasks.metrics.arrays import Floats, Ints
+from tasks.metrics.pooled import Pooled, divided
+
+HIT, ALARM, MISS = 0, 1, 2
+"""Said and meant, said alone, meant alone."""
+NOTHING = -1
+"""Pads the rows of items with fewer labels than others, and stands for no label of the list."""
+
+
+@dataclass(frozen=True)
+class LabelSets(Pooled):
+    """Labels of every item as codes into ``labels``, with what became of each.
+
+    Attributes:
+        codes: int64, shape (items, most labels of an item), padded with ``NOTHING``.
+        kinds: ``HIT``, ``ALARM`` or ``MISS`` of each, same shape.
+        labels: The fixed list.
+        average: Over the labels in gold, alike (macro) or by their frequency there (weighted).
+    """
+
+    codes: Ints
+    kinds: Ints
+    labels: tuple[str, ...]
+    average: Literal["macro", "weighted"] = "macro"
+
+    def value(self) -> float:
+        """Return the F1."""
+        counts = self.counts()
+        weight = self._weights(counts)
+        return float(weight @ f1_of(counts) / max(weight.sum(), 1.0))
+
+    def counts(self) -> Floats:
+        """Return hits, false alarms and misses of each label, float64, shape (labels, 3)."""
+        touched = self._touched(np.zeros(len(self.codes), dtype=np.int64))
+        out = np.zeros((len(self.labels), 3))
+        out[touched.label] = touched.counts
+        return out
+
+    def without_each(self, units: Ints | None = None) -> Floats:
+        """Return F1 without each unit in turn, float64, shape (units,).
+
+        The labels averaged over stay those of the whole sample.
+        """
+        units = np.arange(len(self.codes)) if units is None else units
+        size = int(units.max()) + 1
+        whole, touched = self.counts(), self._touched(units)
+        left = whole[touched.label] - touched.counts
+        old_weight, old = self._weights(whole), f1_of(whole)
+        present = old_weight[touched.label] > 0
+        fewer = touched.counts[:, HIT] + touched.counts[:, MISS]
+        gone = fewer if self.average == "weighted" else np.zeros_like(fewer)
+        new_weight = np.where(present, old_weight[touched.label] - gone, 0.0)
+        change = new_weight * f1_of(left) - (old_weight * old)[touched.label]
+        total = old_weight @ old + np.bincount(touched.unit, change, minlength=size)
+        weight = old_weight.sum() - np.bincount(touched.unit, gone, minlength=size)
+        return divided(total, np.maximum(weight, 0.0))
+
+    def taken(self, order: Ints) -> Self:
+        """Return the same with the items of these places, in this order."""
+        return replace(self, codes=self.codes[order], kinds=self.kinds[order])
+
+    def _weights(self, counts: Floats) -> Floats:
+        support = counts[:, HIT] + counts[:, MISS]
+        return np.asarray(support if self.average == "weighted" else (support > 0) * 1.0)
+
+    def _touched(self, units: Ints) -> "_Touched":
+        """Return the counts of every label that a unit has anything to do with."""
+        item, column = np.nonzero(self.codes != NOTHING)
+        label, kind = self.codes[item, column], self.kinds[item, column]
+        keys, place = np.unique(units[item] * len(self.labels) + label, return_inverse=True)
+        counts = np.zeros((len(keys), 3))
+        np.add.at(counts, (place, kind), 1.0)
+        return _Touched(keys // len(self.labels), keys % len(self.labels), counts)
+
+
+class _Touched(NamedTuple):
+    unit: Ints
+    label: Ints
+    counts: Floats
+
+
+def f1_of(counts: Floats) -> Floats:
+    """Return F1 of hits, false alarms and misses, shape (n, 3) -> (n,); 0 where that is 0 / 0."""
+    hits = counts[:, HIT]
+    return divided(2 * hits, 2 * hits + counts[:, ALARM] + counts[:, MISS])
+
+
+def padded(rows: list[list[int]], fill: int = NOTHING) -> Ints:
+    """Return rows of codes as int64, shape (rows, longest row, at least 1)."""
+    width = max([1, *map(len, rows)])
+    return np.array([[*row, *[fill] * (width - len(row))] for row in rows], np.int64)

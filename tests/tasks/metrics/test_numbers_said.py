@@ -1,0 +1,82 @@
+import gzip
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from tasks.metrics.numbers_said import bare, flexible_number, same_number, strict_number
+
+
+@pytest.mark.parametrize(
+    ("answer", "strict", "flexible"),
+    [
+        ("3 + 4 = 7\n#### 7", "7", "7"), ("#### 1,234\n\nQuestion: 5", "1,234", "5"),
+        ("The answer is $18.", None, "$18."), ("#### -3", "-3", "-3"), ("####7", None, "7"),
+        ("#### $7", None, "$7"), ("none", None, None), ("", None, None),
+        ("4 and 5...", None, "5..."),
+        ("so 5. Then...", None, "..."), ("#### 12 #### 13", "12", "13"), ("6 - 2", None, "2"),
+    ],
+)  # fmt: skip
+def test_a_number_is_read_strictly_and_flexibly(
+    answer: str, strict: str | None, flexible: str | None
+) -> None:
+    assert strict_number(answer) == strict
+    assert flexible_number(answer) == flexible
+
+
+def test_numbers_are_compared_letter_by_letter_without_signs() -> None:
+    gold = "She has 1,000 + 800.\n#### 1,800"
+    assert bare(gold) == "1800"
+    for said in ("$1,800.", "1800"):
+        assert same_number(said, gold) == 1.0
+    for wrong in ("1800.0", "180", None):
+        assert same_number(wrong, gold) == 0.0
+
+
+@pytest.mark.shared_data
+def test_every_gold_answer_of_the_test_set_reads_as_itself(shared_data: Path) -> None:
+    with gzip.open(shared_data / "gsm8k" / "test.jsonl.gz", "rt", encoding="utf-8") as lines:
+        answers = [json.loads(line)["answer"] for line in lines]
+    assert len(answers) == 1319
+    for answer in answers:
+        assert same_number(strict_number(answer), answer) == 1.0
+        assert same_number(flexible_number(answer), answer) == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_verdicts_are_those_of_lm_evaluation_harness(shared_data: Path) -> None:
+    extraction = pytest.importorskip("lm_eval.filters.extraction")
+    metrics = pytest.importorskip("lm_eval.api.metrics")
+    yaml = pytest.importorskip("yaml")
+    import lm_eval
+
+    task = yaml.safe_load(
+        (Path(lm_eval.__file__).parent / "tasks" / "gsm8k" / "gsm8k.yaml").read_text()
+    )
+    ignored = task["metric_list"][0]["regexes_to_ignore"]
+    readers = {"strict-match": strict_number, "flexible-extract": flexible_number}
+    with gzip.open(shared_data / "gsm8k" / "test.jsonl.gz", "rt", encoding="utf-8") as lines:
+        golds = [json.loads(line)["answer"] for line in lines][:150]
+    said = [text for gold in golds for text in _answers(gold)]
+    for rule in task["filter_list"]:
+        made = {k: v for k, v in rule["filter"][0].items() if k != "function"}
+        theirs = extraction.RegexFilter(**made).apply([[t] for t in said], [{}] * len(said))
+        for text, (read,), gold in zip(said, theirs, _repeated(golds), strict=True):
+            verdict = metrics.exact_match_hf_evaluate(
+                [read], [gold], regexes_to_ignore=ignored, ignore_case=True
+            )["exact_match"]
+            assert same_number(readers[rule["name"]](text), gold) == verdict, text
+
+
+def _answers(gold: str) -> list[str]:
+    number = gold.split("#### ")[1]
+    rng = random.Random(gold)
+    noise = "".join(rng.choice("#$0123456789.,- \n") for _ in range(30))
+    return [gold, f"The answer is ${number}.", f"{number}... done", f"#### {number}.\n\n#### 3",
+            f"-{number}, x", "", f"#### {number}.00", noise]  # fmt: skip
+
+
+def _repeated(golds: list[str]) -> list[str]:
+    return [gold for gold in golds for _ in range(8)]
