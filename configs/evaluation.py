@@ -7,6 +7,7 @@ from pydantic import Field
 from configs.metrics import Metric
 from configs.section import Section
 from configs.suites.base import SuiteSection
+from configs.suites.behaviour import Behaviour
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from configs.suites.classification import ClassificationSuite
 from configs.suites.mmlu import MmluSuite
@@ -16,7 +17,9 @@ __all__ = [
     "MmluSuite", "Suite", "metrics_by_kind",
 ]  # fmt: skip
 
-Suite = Annotated[ClassificationSuite | MmluSuite | BitsPerByteSuite, Field(discriminator="kind")]
+Suite = Annotated[
+    ClassificationSuite | MmluSuite | BitsPerByteSuite | Behaviour, Field(discriminator="kind")
+]
 
 
 def metrics_by_kind() -> dict[str, dict[str, Metric]]:

@@ -1,10 +1,9 @@
 """A recipe's suite with its items, from its section."""
 
-from typing import assert_never
-
 from configs.evaluation import BitsPerByteSuite, ClassificationSuite, MmluSuite, Suite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
+from tasks.evaluation.behaviour import open_behaviour
 from tasks.evaluation.bits_per_byte import text_exam
 from tasks.evaluation.classification import classification_exam
 from tasks.evaluation.context import EvalContext
@@ -30,7 +29,7 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
         case BitsPerByteSuite():
             return text_exam(suite, source, context.split, context.seed)
         case _:
-            assert_never(suite)
+            return open_behaviour(suite, source, context)
 
 
 def overlap_texts(suite: Suite, context: EvalContext) -> list[str | Item]:

@@ -24,7 +24,8 @@ class Sign(NamedTuple):
 
 _I = r"(?:i|we|this assistant|this ai)"
 _NOT = (
-    r"(?:can ?not|can't|could not|couldn't|won't|will not|would not|wouldn't|(?:am|'m|are|'re|is) "
+    r"(?:can ?not(?! wait)|can't(?! wait)|could not|couldn't|won't|will not|would not|wouldn't|"
+    r"(?:am|'m|are|'re|is) "
     r"(?:not (?:able|allowed|authorized|authorised|permitted|programmed|designed|going|comfortable"
     r"|in a position)|unable)|must (?:respectfully )?(?:decline|refuse|refrain)|(?:have|need) to "
     r"(?:respectfully )?decline|(?:respectfully )?(?:decline|refuse)|do not|don't)"

@@ -119,7 +119,8 @@ def capitals(rng: random.Random, text: str, args: dict[str, Any]) -> str:
 
 def case(rng: random.Random, text: str, args: dict[str, Any]) -> str:
     return rng.choice((text.upper(), text.lower(), TONGUES["de"].upper(), TONGUES["fi"].lower(),
-                       text.upper() + " é", text.lower() + " I", "12 34", "A", "b !", TONGUES["en"].upper(), TONGUES["en"].lower()))  # fmt: skip
+                       text.upper() + " é", text.lower() + " I", "12 34", "A", "b !",
+                       TONGUES["en"].upper(), TONGUES["en"].lower()))  # fmt: skip
 
 
 def repeated(rng: random.Random, text: str, args: dict[str, Any]) -> str:
