@@ -9,17 +9,24 @@ from configs.section import Section
 from configs.suites.base import SuiteSection
 from configs.suites.behaviour import Behaviour
 from configs.suites.bits_per_byte import BitsPerByteSuite
+from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from configs.suites.classification import ClassificationSuite
+from configs.suites.extraction import ExtractionSuite
+from configs.suites.gsm8k import Gsm8kSuite
 from configs.suites.mmlu import MmluSuite
+from configs.suites.open_answers import OpenAnswersSuite
 
 __all__ = [
-    "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "Gate", "HoldGate", "ImproveGate",
-    "MmluSuite", "Suite", "metrics_by_kind",
+    "ArcSuite", "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "ExtractionSuite", "Gate",
+    "Gsm8kSuite", "HellaswagSuite", "HoldGate", "ImproveGate", "MmluSuite", "MultipleChoiceSuite",
+    "OpenAnswersSuite", "Suite", "metrics_by_kind",
 ]  # fmt: skip
 
 Suite = Annotated[
-    ClassificationSuite | MmluSuite | BitsPerByteSuite | Behaviour, Field(discriminator="kind")
-]
+    ArcSuite | Behaviour | BitsPerByteSuite | ClassificationSuite | ExtractionSuite
+    | Gsm8kSuite | HellaswagSuite | MmluSuite | MultipleChoiceSuite | OpenAnswersSuite,
+    Field(discriminator="kind"),
+]  # fmt: skip
 
 
 def metrics_by_kind() -> dict[str, dict[str, Metric]]:

@@ -1,11 +1,12 @@
 """Multiple choice by the answers' texts and by their letters: ARC, HellaSwag, your own file."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
-from configs.section import Name, Section
+from configs.section import Name
+from configs.suites.base import SuiteSection
 
 
 def text_metrics(chance: float) -> dict[str, Metric]:
@@ -32,7 +33,7 @@ def letter_metrics(chance: float) -> dict[str, Metric]:
     }
 
 
-class Choices(Section):
+class Choices(SuiteSection):
     """What every multiple-choice suite has.
 
     By texts (Brown et al. 2020, section 2.4): the log-probability of each answer's text after the
@@ -40,6 +41,8 @@ class Choices(Section):
     lm-evaluation-harness 0.4.13 does. By letters: the answers are listed with letters and the
     log-probability of each letter is taken, as in MMLU.
     """
+
+    METRICS: ClassVar[dict[str, Metric]] = {**letter_metrics(0.25), **text_metrics(0.25)}
 
     name: Name
     texts: bool = Field(True, description="choose among the answers' texts")

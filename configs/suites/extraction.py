@@ -1,11 +1,12 @@
 """Extraction: a list of labelled spans for every item."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
-from configs.section import Name, Section
+from configs.section import Name
+from configs.suites.base import SuiteSection
 from configs.suites.labels import MOST_LEVELS, SEVERAL, level_metrics
 
 Key = Annotated[str, Field(min_length=1)]
@@ -16,7 +17,7 @@ METRICS: dict[str, Metric] = {
 }
 
 
-class ExtractionSuite(Section):
+class ExtractionSuite(SuiteSection):
     """Labelled spans by generation: the model writes a JSON array of objects for each item.
 
     The items are the held-out rows of a source: the prompt is every message but the last, the gold
@@ -26,6 +27,8 @@ class ExtractionSuite(Section):
     and every gold without one a miss. See ``tasks/evaluation/read_list.py`` for how an answer that
     is no clean JSON is read.
     """
+
+    METRICS: ClassVar[dict[str, Metric]] = {**METRICS, **level_metrics(MOST_LEVELS, several=True)}
 
     kind: Literal["extraction"]
     name: Name
@@ -43,7 +46,8 @@ class ExtractionSuite(Section):
         1.0, gt=0, le=1, description="token F1 of two spans from which on they are the same"
     )
     labels: tuple[str, ...] | None = Field(
-        None, description="the whole list, levels joined by the divider or ' > '"
+        None,
+        description="all of them; levels joined by the divider, or '>' with several keys",
     )
     limit: PositiveInt | None = Field(None, description="items, chosen by seed; all when absent")
     max_new_tokens: int = Field(512, ge=1, le=8192)

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from configs.metrics import Metric
-from configs.section import Name, Section
+from configs.section import Name
+from configs.suites.base import SuiteSection
 
 METRICS: dict[str, Metric] = {
     "strict": Metric("higher", "proportion", 0.0),
@@ -13,7 +14,7 @@ METRICS: dict[str, Metric] = {
 }
 
 
-class Gsm8kSuite(Section):
+class Gsm8kSuite(SuiteSection):
     """GSM8K (Cobbe et al. 2021) by generation, with worked examples before each question.
 
     As lm-evaluation-harness 0.4.13 ``gsm8k``: "Question: ...", "Answer:" on the next line, an empty
@@ -34,7 +35,3 @@ class Gsm8kSuite(Section):
     limit: PositiveInt | None = Field(None, description="items, chosen by seed; all when absent")
     max_new_tokens: int = Field(256, ge=8, le=4096)
     batch_size: PositiveInt = 16
-
-    def metric_table(self) -> dict[str, Metric]:
-        """Return the metrics this suite gives, by name."""
-        return self.METRICS

@@ -1,11 +1,12 @@
 """Open answers: free text against one or more references."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
-from configs.section import Name, Section
+from configs.section import Name
+from configs.suites.base import SuiteSection
 
 METRICS: dict[str, Metric] = {
     "exact": Metric("higher", "proportion", 0.0),
@@ -16,7 +17,7 @@ METRICS: dict[str, Metric] = {
 }
 
 
-class OpenAnswersSuite(Section):
+class OpenAnswersSuite(SuiteSection):
     """Free answers by generation, compared with references by their words.
 
     ``exact`` (but for space around it), ``quasi_exact`` and ``token_f1`` (SQuAD's normal form:
@@ -28,6 +29,8 @@ class OpenAnswersSuite(Section):
     the records of a file: a question, an answer or a list of answers, and a system message where
     the file has one.
     """
+
+    METRICS: ClassVar[dict[str, Metric]] = METRICS
 
     kind: Literal["open_answers"]
     name: Name

@@ -1,6 +1,6 @@
 """Single-label classification: the model writes the label, and anything else is a miss."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,9 +11,11 @@ from configs.evaluation import ClassificationSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.labels import label_index, label_of
+from tasks.evaluation.labels import label_index, label_of, path_said, tidy
+from tasks.evaluation.paths import path_index
 from tasks.inference.progress import Progress
 from tasks.inference.seam import Decoding, Model, Prompt
+from tasks.metrics.matching import JOINT
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.overlap import Item
@@ -47,15 +49,25 @@ class ClassificationExam:
         """Return the labels the model writes, greedily decoded."""
         decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
         answers = model.answers([Prompt(c.prompt) for c in self.cases], decoding, progress)
-        index = label_index(self.labels)
+        said = self._reader()
         rows = []
         for item, case, answer in zip(self.ids, self.cases, answers, strict=True):
-            label = label_of(answer.text, index)
+            label = said(answer.text)
             rows.append(answered(item, "classification", answer)._replace(
                 cluster=case.group, gold=case.gold, prediction=label,
                 score=float(label == case.gold),
+                scores=None if self.suite.hierarchy is None else {
+                    "off_list": float(label not in self.labels)},
             ))  # fmt: skip
         return rows
+
+    def _reader(self) -> Callable[[str], str | None]:
+        hierarchy = self.suite.hierarchy
+        if hierarchy is None:
+            index = label_index(self.labels)
+            return lambda text: label_of(text, index)
+        known = path_index(self.labels, JOINT.strip())
+        return lambda text: path_said(text, known, hierarchy)
 
     def overlap(self) -> list[str | Item]:
         """Return the prompts."""
@@ -77,7 +89,8 @@ def classification_exam(
         EvaluationError: There are no rows, a row has no label, or its label isn't in the list.
     """
     cases = _cases(suite, source.split(split))
-    labels = suite.labels or _labels_seen(suite, source, cases)
+    given = tuple(tidy(label, suite.hierarchy) for label in suite.labels or ())
+    labels = given or _labels_seen(suite, source, cases)
     index = label_index(labels)
     if len(index) < len(labels):
         raise EvaluationError("two labels differ only in case or space.",
@@ -127,7 +140,7 @@ def _case(
     suite: ClassificationSuite, messages: list[Message], group: str | None, origin: str
 ) -> Case:
     last = messages[-1]
-    label = last["content"].strip()
+    label = tidy(last["content"].strip(), suite.hierarchy)
     if last["role"] != "assistant" or not label or len(messages) < 2:
         raise EvaluationError(
             "the row doesn't end in a label (a last assistant message).", where=origin,
@@ -136,6 +149,9 @@ def _case(
     if len(label.splitlines()) > 1:
         raise EvaluationError("its label has several lines.", where=origin,
                               fix="a label is one line.")  # fmt: skip
+    if suite.hierarchy is not None and len(label.split(JOINT)) > suite.levels:
+        raise EvaluationError(f"'{label}' has more levels than {suite.levels}.", where=origin,
+                              fix="raise levels:, or correct the row.")  # fmt: skip
     return Case([Message(role=m["role"], content=m["content"]) for m in messages[:-1]], label,
                 group)  # fmt: skip
 

@@ -68,8 +68,11 @@ def scored(said: str, meant: Sequence[str], suite: OpenAnswersSuite) -> dict[str
     BLEU is of all answers together: an answer has the counts it is computed from.
     """
     wanted = suite.metrics
-    scores = {name: max(by(said, one) for one in meant)
-              for name, by in _scorers().items() if name in wanted}  # fmt: skip
+    scores: dict[str, float] = {
+        name: max(by(said, one) for one in meant)
+        for name, by in _scorers().items()
+        if name in wanted
+    }
     if "bleu" in wanted:
         from tasks.metrics.bleu import sentence_counts
 

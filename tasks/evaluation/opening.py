@@ -1,15 +1,31 @@
 """A recipe's suite with its items, from its section."""
 
-from configs.evaluation import BitsPerByteSuite, ClassificationSuite, MmluSuite, Suite
+from configs.evaluation import (
+    ArcSuite,
+    BitsPerByteSuite,
+    ClassificationSuite,
+    ExtractionSuite,
+    Gsm8kSuite,
+    HellaswagSuite,
+    MmluSuite,
+    MultipleChoiceSuite,
+    OpenAnswersSuite,
+    Suite,
+)
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.behaviour import open_behaviour
 from tasks.evaluation.bits_per_byte import text_exam
+from tasks.evaluation.choices.exam import choices_exam
 from tasks.evaluation.classification import classification_exam
 from tasks.evaluation.context import EvalContext
+from tasks.evaluation.extraction import extraction_exam
 from tasks.evaluation.items import Exam
 from tasks.evaluation.mmlu import MmluExam
 from tasks.evaluation.mmlu_data import load_questions
+from tasks.evaluation.multilabel import several_exam
+from tasks.evaluation.open_answers import open_exam_of
+from tasks.evaluation.worked_sums import sums_exam
 from tasks.text.overlap import Item
 
 
@@ -23,9 +39,19 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
     match suite:
         case MmluSuite():
             return MmluExam(suite, load_questions(suite, context.split, context.seed))
+        case ArcSuite() | HellaswagSuite() | MultipleChoiceSuite():
+            return choices_exam(suite, context.split, context.seed)
+        case Gsm8kSuite():
+            return sums_exam(suite, context.split, context.seed)
+        case OpenAnswersSuite():
+            return open_exam_of(suite, source, context.split, context.seed)
         case ClassificationSuite():
             assert source is not None
-            return classification_exam(suite, source, context.split, context.seed)
+            opened = several_exam if suite.several else classification_exam
+            return opened(suite, source, context.split, context.seed)
+        case ExtractionSuite():
+            assert source is not None
+            return extraction_exam(suite, source, context.split, context.seed)
         case BitsPerByteSuite():
             return text_exam(suite, source, context.split, context.seed)
         case _:

@@ -51,8 +51,8 @@ class SumsExam:
         put = chat_prompt if self.suite.chat else text_prompt
         prompts = [put(one, self.examples) for one in self.asked]
         answers = model.answers(prompts, decoding, progress)
-        return [_row(item, one, answer)
-                for item, one, answer in zip(self.ids, self.asked, answers, strict=True)]  # fmt: skip
+        asked = zip(self.ids, self.asked, answers, strict=True)
+        return [_row(item, one, answer) for item, one, answer in asked]
 
     def overlap(self) -> list[str | Item]:
         """Return the questions."""

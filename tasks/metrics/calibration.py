@@ -8,8 +8,8 @@ It is biased upwards where bins hold few items, so the Brier score stands beside
 over items and needs no bins.
 """
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,10 +47,6 @@ class Calibration(Pooled):
             gaps, ones = sums_by(units, gaps), sums_by(units, ones)
         left = len(self.right) - ones[:, 0]
         return np.asarray(np.abs(gaps.sum(axis=0) - gaps).sum(axis=1) / np.maximum(left, 1.0))
-
-    def taken(self, order: Ints) -> Self:
-        """Return the same with the items of these places, in this order."""
-        return replace(self, confidence=self.confidence[order], right=self.right[order])
 
     def bins(self) -> list[Bin]:
         """Return the bins that hold items, from low confidence to high."""

@@ -5,8 +5,8 @@ label outside the fixed list is a false alarm of no label; macro and weighted F1
 that occur in gold, as in :mod:`tasks.metrics.f1`.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,11 @@ class LabelSets(Pooled):
         out[touched.label] = touched.counts
         return out
 
+    def support(self) -> Ints:
+        """Return how often each label occurs in gold, int64, shape (labels,)."""
+        counts = self.counts()
+        return np.asarray(counts[:, HIT] + counts[:, MISS], dtype=np.int64)
+
     def without_each(self, units: Ints | None = None) -> Floats:
         """Return F1 without each unit in turn, float64, shape (units,).
 
@@ -66,10 +71,6 @@ class LabelSets(Pooled):
         total = old_weight @ old + np.bincount(touched.unit, change, minlength=size)
         weight = old_weight.sum() - np.bincount(touched.unit, gone, minlength=size)
         return divided(total, np.maximum(weight, 0.0))
-
-    def taken(self, order: Ints) -> Self:
-        """Return the same with the items of these places, in this order."""
-        return replace(self, codes=self.codes[order], kinds=self.kinds[order])
 
     def _weights(self, counts: Floats) -> Floats:
         support = counts[:, HIT] + counts[:, MISS]

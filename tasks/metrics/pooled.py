@@ -2,21 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from tasks.metrics.arrays import Floats, Ints
 
 
+@dataclass(frozen=True)
 class Pooled(ABC):
-    """What such a metric needs of every item; every array's first axis is the items.
+    """What such a metric needs of every item; the first axis of every array is the items.
 
     ``bounded`` says that the value lies between 0 and 1.
     """
 
-    bounded: bool = True
+    bounded: ClassVar[bool] = True
 
     @abstractmethod
     def value(self) -> float:
@@ -29,10 +30,6 @@ class Pooled(ABC):
         Args:
             units: Unit of each item (0-based codes); None: every item is one.
         """
-
-    @abstractmethod
-    def taken(self, order: Ints) -> Self:
-        """Return the same with the items of these places, in this order."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +50,6 @@ class Sums(Pooled):
         """Return the metric without each unit in turn, float64, shape (units,)."""
         parts = self.columns if units is None else sums_by(units, self.columns)
         return self.of(self.columns.sum(axis=0)[None] - parts)
-
-    def taken(self, order: Ints) -> Self:
-        """Return the same with the items of these places, in this order."""
-        return replace(self, columns=self.columns[order])
 
 
 @dataclass(frozen=True)
@@ -83,9 +76,3 @@ def sums_by(units: Ints, columns: Floats) -> Floats:
     out = np.zeros((int(units.max()) + 1, columns.shape[1]))
     np.add.at(out, units, columns)
     return out
-
-
-def array_fields(data: Pooled) -> list[str]:
-    """Return the names of the fields that hold an array."""
-    named = fields(data)  # type: ignore[arg-type]
-    return [f.name for f in named if isinstance(getattr(data, f.name), np.ndarray)]

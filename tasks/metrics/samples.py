@@ -18,6 +18,7 @@ from tasks.metrics.intervals import (
     tango,
     wilson,
 )
+from tasks.metrics.pooled import Pooled
 from tasks.metrics.values import ItemValues, Numbers, Ratio, aligned
 
 
@@ -54,6 +55,8 @@ def point(items: ItemValues) -> float:
             return float(data.numerator.sum() / data.denominator.sum())
         case Labelled():
             return f1.f1(data)
+        case Pooled():
+            return data.value()
         case _:
             assert_never(data)
 
@@ -118,7 +121,8 @@ def _is_proportion(items: ItemValues) -> bool:
 
 
 def _is_bounded(items: ItemValues) -> bool:
-    return isinstance(items.data, Labelled) or _is_proportion(items)
+    pooled = isinstance(items.data, Pooled) and items.data.bounded
+    return pooled or isinstance(items.data, Labelled) or _is_proportion(items)
 
 
 def _units(items: ItemValues) -> int:
@@ -159,6 +163,8 @@ def _contribution(items: ItemValues) -> Floats:
             return data.values
         case Ratio():
             return _ratio_without(data, items.clusters)
+        case Pooled():
+            return data.without_each(items.clusters)
         case Labelled() if items.clusters is None:
             return f1.without_each_item(data)
         case Labelled():

@@ -13,7 +13,10 @@ import pyarrow.compute as pc
 from configs.metrics import Metric
 from tasks.errors import EvaluationError
 from tasks.metrics.arrays import Floats, Ints, codes, integers, matrix, reals
+from tasks.metrics.calibration import brier, calibration
 from tasks.metrics.f1 import INVALID, Average, Labelled
+from tasks.metrics.pooled import Pooled
+from tasks.metrics.readers import reader
 
 STRATIFIED: frozenset[str] = frozenset({"letters", "cloze"})
 """Forms whose ``cluster``, without a ``stratum``, is a subject: a part of the design."""
@@ -47,7 +50,7 @@ class ItemValues:
     """
 
     ids: tuple[str, ...]
-    data: Numbers | Ratio | Labelled
+    data: Numbers | Ratio | Labelled | Pooled
     strata: Ints | None = None
     clusters: Ints | None = None
 
@@ -121,7 +124,10 @@ def _some(ids: list[str]) -> str:
 
 def _rows_and_reader(
     table: pa.Table, name: str, metric: Metric | None
-) -> tuple[pa.Table, Callable[[pa.Table], Numbers | Ratio | Labelled]]:
+) -> tuple[pa.Table, Callable[[pa.Table], Numbers | Ratio | Labelled | Pooled]]:
+    for form in pc.unique(table["form"]).to_pylist():
+        if found := reader(form, name):
+            return table.filter(pc.equal(table["form"], form)), found
     forms, read = _READERS.get(name, ((), _score))
     own = bool(pc.any(pc.is_in(table["form"], pa.array(forms, pa.string()))).as_py())
     named = _named(table, name)
@@ -201,6 +207,14 @@ def _best_per_byte(rows: pa.Table) -> Numbers:
     return Numbers((best == integers(rows, "gold_index")).astype(np.float64), proportion=True)
 
 
+def _brier(rows: pa.Table) -> Numbers:
+    return Numbers(brier(_choices(rows), integers(rows, "gold_index")))
+
+
+def _calibration(rows: pa.Table) -> Pooled:
+    return calibration(_choices(rows), integers(rows, "gold_index"))
+
+
 def _bits(rows: pa.Table) -> Ratio:
     sizes = reals(rows, "bytes")
     if (sizes <= 0).any():
@@ -231,7 +245,9 @@ def _labelled(average: Average) -> Callable[[pa.Table], Labelled]:
     return read
 
 
-_READERS: dict[str, tuple[tuple[str, ...], Callable[[pa.Table], Numbers | Ratio | Labelled]]] = {
+Read = Callable[[pa.Table], Numbers | Ratio | Labelled | Pooled]
+
+_READERS: dict[str, tuple[tuple[str, ...], Read]] = {
     "accuracy": (("letters", "classification"), _score),
     "gold_logprob": (("letters",), _gold_value(_choices)),
     "gold_margin": (("letters",), _margin(_choices)),
@@ -239,6 +255,14 @@ _READERS: dict[str, tuple[tuple[str, ...], Callable[[pa.Table], Numbers | Ratio 
     "cloze_accuracy": (("cloze",), _best_per_byte),
     "cloze_margin": (("cloze",), _margin(_per_byte)),
     "cloze_gold_logprob": (("cloze",), _gold_value(_per_byte)),
+    "ece": (("letters",), _calibration),
+    "brier": (("letters",), _brier),
+    "cloze_ece": (("cloze",), _calibration),
+    "cloze_brier": (("cloze",), _brier),
+    "chat_accuracy": (("chat_letters",), _score),
+    "chat_gold_logprob": (("chat_letters",), _gold_value(_choices)),
+    "chat_gold_margin": (("chat_letters",), _margin(_choices)),
+    "chat_letter_mass": (("chat_letters",), _mass),
     "invalid_rate": (("classification",), _invalid),
     "macro_f1": (("classification",), _labelled("macro")),
     "micro_f1": (("classification",), _labelled("micro")),

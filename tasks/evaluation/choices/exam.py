@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.evaluation.choices.load import ChoicesSuite, Questions
+from tasks.evaluation.choices.load import ChoicesSuite, Questions, load_questions
 from tasks.evaluation.choices.questions import LETTERS, Question
 from tasks.evaluation.items import ItemRow
 from tasks.inference.progress import Progress, shifted
@@ -34,8 +34,8 @@ class ChoicesExam:
 
     def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the answers by letters, then those by texts, as far as the suite asks for them."""
-        forms: list[Form] = [*(["letters"] if self.suite.letters else []),
-                             *(["cloze"] if self.suite.texts else [])]  # type: ignore[list-item]  # fmt: skip
+        wanted: dict[Form, bool] = {"letters": self.suite.letters, "cloze": self.suite.texts}
+        forms = [form for form, asked_for in wanted.items() if asked_for]
         size = len(self.questions.asked)
         rows: list[ItemRow] = []
         for done, form in enumerate(forms):
@@ -53,6 +53,11 @@ class ChoicesExam:
 
     def _both(self) -> tuple[list[str], list[Question]]:
         return self.questions.ids, self.questions.asked
+
+
+def choices_exam(suite: ChoicesSuite, split: str, seed: int) -> ChoicesExam:
+    """Return the suite with its questions; what is raised is that of ``load_questions``."""
+    return ChoicesExam(suite, load_questions(suite, split, seed))
 
 
 def texts(question: Question) -> Choice:

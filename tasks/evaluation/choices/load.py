@@ -6,6 +6,7 @@ from typing import NamedTuple, assert_never
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.choices.questions import (
+    LETTERS,
     Question,
     arc_question,
     hellaswag_question,
@@ -50,10 +51,12 @@ def load_questions(suite: ChoicesSuite, split: str, seed: int) -> Questions:
     if not asked:
         raise EvaluationError("there are no questions.", where=f"evaluation.suites.{suite.name}",
                               fix="give a file that has some.")  # fmt: skip
+    if suite.letters and max(len(q.choices) for q in asked) > len(LETTERS):
+        raise EvaluationError(f"a question has more than {len(LETTERS)} answers.",
+                              where=f"evaluation.suites.{suite.name}",
+                              fix="choose by texts alone: letters: false.")  # fmt: skip
     ids = item_ids([[q.context, list(q.choices), q.answer] for q in asked])
-    chosen = range(len(asked))
-    if suite.limit is not None:
-        chosen = sorted(keyed_sample(ids, suite.limit, key_of(seed, suite.kind)))
+    chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, suite.kind))
     return Questions([asked[i] for i in chosen], [ids[i] for i in chosen])
 
 

@@ -95,7 +95,7 @@ def _parts(
     missing = [c for c in (question, answer) if record.get(c) is None]
     if missing:
         raise _no_question(f"it has no '{missing[0]}'", found.where,
-                           f"its columns are {', '.join(sorted(record))}: name the right ones.")  # fmt: skip
+                           f"name its columns: it has {', '.join(sorted(record))}.")  # fmt: skip
     texts, labels = _choices(record, choices, found.where)
     if len(texts) < 2:
         raise _no_question("it has fewer than two answers", found.where,
@@ -120,9 +120,7 @@ def _choices(
                            "give a list, JSON of one, or text and label.") from error  # fmt: skip
 
 
-def _right(
-    value: object, texts: Sequence[str], labels: Sequence[str] | None, where: str
-) -> int:
+def _right(value: object, texts: Sequence[str], labels: Sequence[str] | None, where: str) -> int:
     """Return the place of the right answer: by place, label, letter or text."""
     said = str(value).strip()
     if labels is not None:
