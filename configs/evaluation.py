@@ -8,6 +8,7 @@ from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
 from configs.metrics import Metric
 from configs.section import Section
 from configs.suites.base import SuiteSection
+from configs.suites.behaviour import Behaviour
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from configs.suites.classification import ClassificationSuite
@@ -24,8 +25,9 @@ __all__ = [
 ]  # fmt: skip
 
 Suite = Annotated[
-    ArcSuite | BitsPerByteSuite | ClassificationSuite | ExtractionSuite | Gsm8kSuite
-    | HarnessSuite | HellaswagSuite | MmluSuite | MultipleChoiceSuite | OpenAnswersSuite,
+    ArcSuite | Behaviour | BitsPerByteSuite | ClassificationSuite | ExtractionSuite
+    | Gsm8kSuite | HarnessSuite | HellaswagSuite | MmluSuite | MultipleChoiceSuite
+    | OpenAnswersSuite,
     Field(discriminator="kind"),
 ]  # fmt: skip
 
