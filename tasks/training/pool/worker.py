@@ -25,7 +25,8 @@ def arrive(parts: dict[str, str], threads: int | None) -> TrainingJob:
     for part in ("model", "mixture", "packs"):
         if told.get(part):
             told[part]["path"] = str(folders[part])
-    told["folder"] = str(home("jobs", str(told["key"])[:32]))
+    # A folder of its own, in case worker and flow share a TEMPER_HOME.
+    told["folder"] = str(home("pool", str(told["key"])[:32]))
     told["training"]["backend"] = LocalBackend(threads=threads).model_dump()
     return TrainingJob.model_validate(told)
 
