@@ -7,6 +7,7 @@ from flows import data
 from flows.calling import once
 from flows.planning import planned
 from tasks.artifacts import MixtureReceipt
+from tasks.mixture.formats import FormatName
 from tasks.storage import digest_of, home
 from tasks.training.nova.job import CHANNEL, NovaJob, NovaModelReceipt, Rows, nova_job
 from tasks.training.nova.jobs import NovaJobs
@@ -44,7 +45,7 @@ def rows_of(recipe: Recipe, mixture: MixtureReceipt) -> Rows:
 
     backend = recipe.training.backend
     assert backend.kind == "nova"
-    form = "text" if backend.method == "cpt" else "converse"
+    form: FormatName = "text" if backend.method == "cpt" else "converse"
     folder = home("exports", digest_of([mixture.digest, form])[:32])
     made = find(folder, Export) or export(mixture, Wish(form, folder, strict=True))
     return Rows(made.digest, made.path / CHANNEL, made.rows)

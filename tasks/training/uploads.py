@@ -3,16 +3,20 @@
 from pathlib import Path
 
 from configs.local_backend import LocalBackend
+from tasks.artifacts import LocalModel, MixtureReceipt, Receipt
 from tasks.errors import SetupError
 from tasks.inference.identity import weight_files
 from tasks.storage import home, write_text
 from tasks.store.places import Place
-from tasks.store.publish import address_of, publish
+from tasks.store.publish import address_of, files_below, publish
 from tasks.training.job import TrainingJob
 from tasks.training.package import source_package
 
 Part = tuple[str, str, dict[str, Path]]
 """Kind and digest of a publication, and its files by name."""
+
+_KINDS = {"model": "models", "mixture": "mixtures"}
+"""Where in the store a job's field goes, if not under its own name."""
 
 _BESIDE_WEIGHTS = ("*.json", "*.jinja", "*.txt", "*.model", "LICENSE*")
 
@@ -24,26 +28,33 @@ def model_files(folder: Path) -> dict[str, Path]:
     return {f.name: f for f in [*weight_files(folder), *beside]}
 
 
-def mixture_files(job: TrainingJob) -> dict[str, Path]:
+def mixture_files(mixture: MixtureReceipt) -> dict[str, Path]:
     """Return the mixture's shards and its lock."""
-    folder = job.mixture.path
-    names = [*job.mixture.shards, *([job.mixture.lock.name] if job.mixture.lock.is_file() else [])]
-    return {name: folder / name for name in names}
+    names = [*mixture.shards, *([mixture.lock.name] if mixture.lock.is_file() else [])]
+    return {name: mixture.path / name for name in names}
 
 
 def parts_of(job: TrainingJob, code: bool = True) -> dict[str, Part]:
     """Return what a job needs on another machine, by the name of its channel."""
-    found: dict[str, Part] = {
-        "job": ("jobs", job.key, {"job.json": _job_file(job)}),
-        "model": ("models", job.model.digest, model_files(job.model.path)),
-        "mixture": ("mixtures", job.mixture.digest, mixture_files(job)),
-    }
+    found: dict[str, Part] = {"job": ("jobs", job.key, {"job.json": _job_file(job)})}
+    for name, receipt in _receipts(job).items():
+        found[name] = (_KINDS.get(name, name), receipt.digest, _files(receipt))
     if code:
         found["code"] = ("code", *source_package())
-    if job.packs is not None:
-        shards = {name: job.packs.path / name for name in job.packs.shards}
-        found["packs"] = ("packs", job.packs.digest, shards)
     return found
+
+
+def _receipts(job: TrainingJob) -> dict[str, Receipt]:
+    """Return the artifacts that a job names: model, mixture, and what else there may be."""
+    return {name: value for name, value in job if isinstance(value, Receipt)}
+
+
+def _files(receipt: Receipt) -> dict[str, Path]:
+    if isinstance(receipt, LocalModel):
+        return model_files(receipt.path)
+    if isinstance(receipt, MixtureReceipt):
+        return mixture_files(receipt)
+    return files_below(receipt.path)
 
 
 def upload(job: TrainingJob, place: Place, *, code: bool = True) -> dict[str, str]:
@@ -72,11 +83,9 @@ def _job_file(job: TrainingJob) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Paths of this machine and the placement say nothing there, and would make equal jobs differ.
     plain = {"path": Path("/opt/ml/input/data")}
+    receipts = {n: r.model_copy(update=plain) for n, r in _receipts(job).items()}
     elsewhere = job.model_copy(update={
-        "folder": Path("/opt/ml/checkpoints"),
-        "model": job.model.model_copy(update=plain),
-        "mixture": job.mixture.model_copy(update=plain),
-        "packs": job.packs.model_copy(update=plain) if job.packs else None,
+        "folder": Path("/opt/ml/checkpoints"), **receipts,
         "training": job.training.model_copy(update={"backend": _local(job)}),
     })  # fmt: skip
     write_text(path, elsewhere.model_dump_json(indent=1))

@@ -87,7 +87,7 @@ def check_rows(rows: int, backend: NovaBackend) -> None:
         DataError: With the bounds.
     """
     if backend.hyperpod is not None:
-        least, most = backend.global_batch_size, 10**9
+        least, most = int(backend.global_batch_size), 10**9
     else:
         least, most = SERVERLESS_ROWS
     if not least <= rows <= most:

@@ -11,11 +11,11 @@ HUB = "SageMakerPublicHub"
 DEFAULT_RATES = {"lora": 1e-5, "full": 5e-6}
 """AWS's own learning rates, which its guide says to keep."""
 
-_TYPES = {"nova-textgeneration-lite-v2": "amazon.nova-2-lite-v1:0:256k",
+MODEL_TYPES = {"nova-textgeneration-lite-v2": "amazon.nova-2-lite-v1:0:256k",
           "nova-textgeneration-micro": "amazon.nova-micro-v1:0:128k",
           "nova-textgeneration-lite": "amazon.nova-lite-v1:0:300k",
           "nova-textgeneration-pro": "amazon.nova-pro-v1:0:300k"}  # fmt: skip
-_PATHS = {"nova-textgeneration-lite-v2": "nova-lite-2/prod",
+MODEL_PATHS = {"nova-textgeneration-lite-v2": "nova-lite-2/prod",
           "nova-textgeneration-micro": "nova-micro/prod",
           "nova-textgeneration-lite": "nova-lite/prod",
           "nova-textgeneration-pro": "nova-pro/prod"}  # fmt: skip
@@ -95,8 +95,8 @@ def hyperpod_recipe(job: NovaJob, placed: NovaPlaced, attempt: int) -> Request:
     backend = job.backend
     assert backend.hyperpod is not None
     run = {
-        "name": job_name(job.key, attempt), "model_type": _TYPES[backend.model],
-        "model_name_or_path": _PATHS[backend.model], "replicas": backend.hyperpod.nodes,
+        "name": job_name(job.key, attempt), "model_type": MODEL_TYPES[backend.model],
+        "model_name_or_path": MODEL_PATHS[backend.model], "replicas": backend.hyperpod.nodes,
         "data_s3_path": placed.data, "output_s3_path": placed.output,
     }  # fmt: skip
     if backend.mlflow_arn:

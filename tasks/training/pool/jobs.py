@@ -3,11 +3,12 @@
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
 from configs.remote import WorkPoolBackend
-from tasks.errors import SetupError, StorageError, TrainingError, Unreachable
+from tasks.errors import StorageError, TrainingError, Unreachable
 from tasks.storage import write_text
 from tasks.store.places import Place, open_place
 from tasks.store.publish import fetch
@@ -96,27 +97,15 @@ class PoolJobs:
 
     def _started(self, job: TrainingJob, parameters: dict[str, Any]) -> str:
         """Return the id of the run that goes on or is done; a failed one is followed by another."""
-        import httpx
-
         from tasks.training.pool.task import start_run
 
         for attempt in count(1):
             key = f"{job.key[:32]}-{attempt}"
-            try:
-                run = self._patient(
-                    lambda key=key: start_run(self.backend.deployment, parameters, key)
-                )
-            except httpx.HTTPStatusError as error:
-                raise self._no_deployment(error) from error
+            starting = partial(start_run, self.backend.deployment, parameters, key)
+            run = self._patient(starting)
             if run.state != "failed":
                 return run.id
         raise AssertionError("count() does not end")
-
-    def _no_deployment(self, error: Exception) -> SetupError:
-        return SetupError(
-            f"the deployment can't be run: {error}", where=self.backend.deployment,
-            fix="prefect deploy --prefect-file infra/prefect.yaml --name train-job",
-        )  # fmt: skip
 
     def _patient(self, call: Callable[[], T]) -> T:
         """Return the answer of the Prefect server, asked again while it is away."""

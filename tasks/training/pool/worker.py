@@ -22,10 +22,11 @@ def arrive(parts: dict[str, str], threads: int | None) -> TrainingJob:
     """
     folders = {name: _fetched(uri) for name, uri in parts.items()}
     told: dict[str, Any] = json.loads((folders["job"] / "job.json").read_text())
-    for part in ("model", "mixture", "packs"):
-        if told.get(part):
-            told[part]["path"] = str(folders[part])
-    told["folder"] = str(home("jobs", str(told["key"])[:32]))
+    for part, value in told.items():
+        if isinstance(value, dict) and part in folders:
+            value["path"] = str(folders[part])
+    # A folder of its own, in case worker and flow share a TEMPER_HOME.
+    told["folder"] = str(home("pool", str(told["key"])[:32]))
     told["training"]["backend"] = LocalBackend(threads=threads).model_dump()
     return TrainingJob.model_validate(told)
 

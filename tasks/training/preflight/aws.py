@@ -150,7 +150,7 @@ def _bucket(open_: Opening, region: str | None) -> Look:
 def _quota(open_: Opening, name: str, count: int) -> Look:
     client, token = open_("service-quotas"), None
     while True:
-        more = {"NextToken": token} if token else {}
+        more: dict[str, str] = {"NextToken": token} if token else {}
         page = client.list_service_quotas(ServiceCode="sagemaker", MaxResults=100, **more)
         for quota in page["Quotas"]:
             if quota["QuotaName"] == name:

@@ -45,9 +45,9 @@ def arrive(container: Container) -> TrainingJob:
     """Return the job with this machine's paths, its folder ready and earlier states in it."""
     told = json.loads((container.channel("job") / "job.json").read_text())
     told["folder"] = str(container.work)
-    for part in ("model", "mixture", "packs"):
-        if told.get(part):
-            told[part]["path"] = str(container.channel(part))
+    for part, value in told.items():
+        if isinstance(value, dict) and "path" in value:
+            value["path"] = str(container.channel(part))
     job = TrainingJob.model_validate(told)
     states = container.checkpoints / "states"
     for folder in (states, container.work, container.model):

@@ -5,17 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from configs.remote import SagemakerBackend
 from configs.stages import Lora, Training
 from tasks.artifacts import LocalModel, MixtureReceipt
-from tasks.text.chat import IGNORED
 from tasks.training.job import TrainingJob, make_job
 
-ROWS = 48
 BUCKET = "temper-tests"
 ROLE = "arn:aws:iam::123456789012:role/temper-job"
 
@@ -64,22 +60,6 @@ def keys(aws: Any) -> Callable[[], dict[str, int]]:
         return {o["Key"]: o["Size"] for o in found}
 
     return listed
-
-
-@pytest.fixture
-def mixture(temper_home: Path) -> MixtureReceipt:
-    """Forty-eight short rows of two sources."""
-    folder = temper_home / "mixtures" / "m"
-    folder.mkdir(parents=True)
-    ids = [[7 + (i * j) % 190 for j in range(1, 12 + i % 9)] for i in range(ROWS)]
-    table = pa.table({
-        "input_ids": pa.array(ids, pa.list_(pa.int32())),
-        "labels": pa.array([[IGNORED] * 4 + row[4:] for row in ids], pa.list_(pa.int32())),
-        "source": ["a" if i % 3 else "b" for i in range(ROWS)],
-    })  # fmt: skip
-    pq.write_table(table, folder / "shard-00000.parquet")
-    return MixtureReceipt(path=folder, digest="d" * 64, rows=ROWS, tokens=0, supervised_tokens=0,
-                          shards=("shard-00000.parquet",), sources=("a", "b"))  # fmt: skip
 
 
 @pytest.fixture
