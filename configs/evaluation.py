@@ -20,8 +20,8 @@ from configs.suites.open_answers import OpenAnswersSuite
 
 __all__ = [
     "ArcSuite", "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "ExtractionSuite",
-    "FloorGate", "Gate", "Gsm8kSuite", "HarnessSuite", "HellaswagSuite", "HoldGate", "ImproveGate", "MmluSuite",
-    "MultipleChoiceSuite", "OpenAnswersSuite", "Suite", "metrics_by_kind",
+    "FloorGate", "Gate", "Gsm8kSuite", "HarnessSuite", "HellaswagSuite", "HoldGate", "ImproveGate",
+    "MmluSuite", "MultipleChoiceSuite", "OpenAnswersSuite", "Suite", "metrics_by_kind",
 ]  # fmt: skip
 
 Suite = Annotated[
