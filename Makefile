@@ -31,7 +31,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	$(call install,train)
 
 $(VENV)/.dev: pyproject.toml constraints.txt
-	$(call install,train$(COMMA)aws$(COMMA)croissant$(COMMA)dev)
+	$(call install,train$(COMMA)aws$(COMMA)croissant$(COMMA)ifeval$(COMMA)texts$(COMMA)dev)
 
 COMMA := ,
 
