@@ -26,6 +26,7 @@ MODULES = {
     "resume": "resume", "neardup": "neardup", "rules": "rules", "memory": "memory",
     "checks": "checks",
     "gates": "gates", "mmlu": "mmlu", "hellaswag": "mmlu",
+    "train": "train",
 }  # fmt: skip
 """Benchmark -> the module beside this one that has a function of its name."""
 
