@@ -45,10 +45,10 @@ def decide(gate: Gate, found: Found) -> Outcome:
     threshold = _threshold(gate)
     sure = f"{1 - found.alpha:.4g}"
     if low > threshold:
-        reason = f"{_amount(gate, low)} at the least (confidence {sure}); asked: {_asked(gate)}."
+        reason = f"at worst {_amount(gate, low)} (confidence {sure}); asked: {_asked(gate)}."
         return Outcome("PASS", reason)
     if high < threshold:
-        reason = f"{_amount(gate, high)} at the most (confidence {sure}); asked: {_asked(gate)}."
+        reason = f"at best {_amount(gate, high)} (confidence {sure}); asked: {_asked(gate)}."
         return Outcome("FAIL", reason)
     needed, taken = _needed(gate, found, sign * d.value - threshold)
     then = f"about {needed:,} would decide it, taking {taken} for true" if needed else (
