@@ -83,7 +83,8 @@ def _row(item: str, task: str, sample: Sample) -> ItemRow:
         item, "harness", str(sample["prompt_hash"])[:32], 0, stratum=task, gold=_text(gold),
         prediction=None if logprobs else _text(answers[0]), choice_logprobs=logprobs,
         raw_output=first if isinstance(first, str) else None,
-        gold_index=gold if logprobs and isinstance(gold, int) else None,
+        # A log has numbers as text.
+        gold_index=int(gold) if logprobs and str(gold).isdigit() else None,
     )  # fmt: skip
 
 

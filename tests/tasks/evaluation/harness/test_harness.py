@@ -1,5 +1,6 @@
 """Tasks of the harness put to our models, beside the harness's own models."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,11 @@ def theirs(model: LocalModel, tasks: Path, task: str, folder: Path, **fields: An
         tasks=[task], log_samples=True, bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(tasks), include_defaults=False), **fields,
     )  # fmt: skip
+    # Writing the log turns what it is given into text.
+    samples: list[Any] = copy.deepcopy(found["samples"][task])
     tracker = EvaluationTracker(output_path=str(folder))
     tracker.save_results_aggregated(results=found, samples=found["samples"])
     tracker.save_results_samples(task_name=task, samples=found["samples"][task])
-    samples: list[Any] = found["samples"][task]
     return samples
 
 
@@ -113,7 +115,7 @@ def test_options_are_scored_as_by_the_harness_and_its_log_is_read_to_the_same(
     (log,) = tmp_path.rglob("samples_*.jsonl")
     logged = import_samples([log], spec)
     assert logged.metrics == scores.metrics
-    kept = ("item_id", "prompt_digest", "gold", "scores")
+    kept = ("item_id", "prompt_digest", "gold", "gold_index", "scores")
     assert [[r[k] for k in kept] for r in pq.read_table(logged.items).to_pylist()] == [
         [r[k] for k in kept] for r in rows]  # fmt: skip
     same = scores.model_copy(update={"fingerprint": logged.fingerprint})
