@@ -14,6 +14,9 @@ from tasks.training.preflight.estimate import Load, estimate
 from tasks.training.preflight.report import Estimate, Look, Preflight
 from tasks.training.preflight.size import size_of
 
+CERTAIN = 1.5
+"""So far over what there is, a counted need is refused; below that the count may be off."""
+
 
 def preflight(
     training: Training, model: LocalModel, load: Load, rows: int, opening: aws.Opening | None = None
@@ -93,11 +96,13 @@ def _memory(training: Training, found: Estimate) -> Look:
         return Look(name="memory", state="unknown", says=f"about {need:.1f} GiB; {kind} isn't in "
                     "the table of machines")  # fmt: skip
     says = f"about {need:.1f} GiB of {have:.1f} GiB ({kind})"
-    if need > have:
-        return Look(name="memory", state="refused", says=f"{says} would not do.",
-                    fix="lower micro_batch_tokens, set gradient_checkpointing: true, use an "
-                    "adapter, or take a larger instance.")  # fmt: skip
-    return Look(name="memory", state="warn" if need > 0.8 * have else "ok", says=says)
+    fix = ("lower micro_batch_tokens, set gradient_checkpointing: true, use an adapter, or take a "
+           "larger instance.")  # fmt: skip
+    if need > CERTAIN * have:
+        return Look(name="memory", state="refused", says=f"{says} would not do.", fix=fix)
+    if need > 0.8 * have:
+        return Look(name="memory", state="warn", says=f"{says} may not do.", fix=fix)
+    return Look(name="memory", state="ok", says=says)
 
 
 def _context(training: Training, positions: int | None) -> Look:
