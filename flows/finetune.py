@@ -16,11 +16,11 @@ from flows.data import Data
 from flows.evaluate import scored
 from flows.report import RunReport, metric_map
 from flows.runner import task_runner
-from tasks.artifacts import Checkpoint, MixtureReceipt, SuiteScores
+from tasks.artifacts import Checkpoint, HeldOut, MixtureReceipt, SuiteScores
 from tasks.gating.task import judge_gates
 from tasks.tracking import task as track
 from tasks.training.job import TrainingJob
-from tasks.training.task import submit_training, wait_for_training
+from tasks.training.task import blend_weights, submit_training, wait_for_training
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,35 @@ def trained(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> Checkpoint:
     from tasks.training.checkpoint import find_checkpoint
 
     job = job_of(recipe, data, mixture)
-    done = find_checkpoint(job)
-    if done is not None:
-        return done
-    handle = once(submit_training, job)
-    checkpoint: Checkpoint = once(wait_for_training, job, handle)
-    return checkpoint
+    checkpoint = find_checkpoint(job)
+    if checkpoint is None:
+        handle = once(submit_training, job)
+        checkpoint = once(wait_for_training, job, handle)
+    kept: Checkpoint = once(blend_weights, data.model, checkpoint, recipe.training.blend)
+    return kept
+
+
+def held_out(recipe: Recipe, data: Data) -> HeldOut | None:
+    """Return the rows that training is validated on, where the recipe says so."""
+    from tasks.mixture.task import hold_out_rows
+
+    spec = recipe.training
+    if spec.validation is None:
+        return None
+    found: HeldOut = once(hold_out_rows, data.clean, data.model, spec.sequence_length,
+                          stages.row_kind(recipe), spec.validation.rows)  # fmt: skip
+    return found
 
 
 def job_of(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> TrainingJob:
     """Return the training job of a recipe whose mixture is there."""
     from tasks.mixture.task import pack_mixture
-    from tasks.training.job import make_job
+    from tasks.training.job import Extras, make_job
 
     spec = recipe.training
     packs = once(pack_mixture, mixture, spec.sequence_length) if spec.packed else None
-    return make_job(data.model, mixture, spec, recipe.seed, packs)
+    extras = Extras(packs, held_out(recipe, data))
+    return make_job(data.model, mixture, spec, recipe.seed, extras)
 
 
 def conclude(recipe: Recipe, found: Evidence) -> RunReport:

@@ -193,6 +193,16 @@ class PackedMixture(Receipt):
     lost: dict[str, Lost]
 
 
+class HeldOut(Receipt):
+    """Held-out rows to validate on while training: ``rows.parquet``, rendered and masked.
+
+    Attributes:
+        rows: Role -> rows.
+    """
+
+    rows: dict[str, int]
+
+
 class Checkpoint(LocalModel):
     """Trained weights merged into the base (``adapter/`` beside them), and ``losses.jsonl``."""
 

@@ -11,6 +11,7 @@ from prefect.context import TaskRunContext
 from configs.stages import Mixture
 from tasks.artifacts import (
     CleanSource,
+    HeldOut,
     LocalModel,
     MixtureReceipt,
     PackedMixture,
@@ -76,3 +77,13 @@ def pack_mixture(mixture: MixtureReceipt, capacity: int) -> PackedMixture:
     from tasks.mixture.packed import pack
 
     return pack(mixture, capacity, "error")
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="hold out rows to validate on")
+def hold_out_rows(
+    clean: Sequence[CleanSource], model: LocalModel, length: int, how: How, rows: int
+) -> HeldOut:
+    """Render and mask dev rows of each role."""
+    from tasks.mixture.held_out import hold_out
+
+    return hold_out(clean, model, length, how, rows)

@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from trl import DPOConfig, GRPOConfig, SFTConfig
 
-from tasks.inference.loading import resolve_dtype
 from tasks.training.job import TrainingJob
-from tasks.training.models import liger
+from tasks.training.models import autocasts, liger
 
 _OPTIMISERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "sgd": "sgd"}
 
@@ -46,7 +45,7 @@ def _common(job: TrainingJob, states: Path, world: int) -> dict[str, Any]:
         "disable_tqdm": True, "use_cpu": not on_gpu, "remove_unused_columns": False,
         # Where to go on is known from the step; nothing has to be read to get there.
         "ignore_data_skip": True,
-        "bf16": resolve_dtype(spec.dtype) == "bfloat16", "logging_nan_inf_filter": False,
+        "bf16": autocasts(spec), "logging_nan_inf_filter": False,
         "activation_checkpointing": spec.gradient_checkpointing, "use_liger_kernel": liger(spec),
         **_processes(world, on_gpu),
         "dataloader_num_workers": 0, "dataloader_pin_memory": False,

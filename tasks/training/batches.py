@@ -44,13 +44,13 @@ class MicroBatches:
     """
 
     def __init__(self, shape: Shape, sources: Sequence[str], place: Place = Place()) -> None:  # noqa: B008
-        self._shape, self._place = shape, place
+        self.shape, self._place = shape, place
         self._index = {name: i for i, name in enumerate(sources)}
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return the batch of a step."""
         own = dealt(rows, self._place)
-        make = self._in_row if self._shape.layout == "packed" else self._pad_left
+        make = self._in_row if self.shape.layout == "packed" else self._pad_left
         # A process without a document takes part all the same: gradients are summed by all.
         groups = self.groups(own) or [[_masked(rows[0])]]
         return {"micro": [make(group) for group in groups],
@@ -60,13 +60,13 @@ class MicroBatches:
     def groups(self, rows: Sequence[Row]) -> list[list[Row]]:
         """Return the rows cut into micro-batches, longest first, each within the budget."""
         ordered = sorted(rows, key=length_of, reverse=True)
-        cost = _total if self._shape.layout == "packed" else _rectangle
-        return grouped(ordered, self._shape.budget, cost)
+        cost = _total if self.shape.layout == "packed" else _rectangle
+        return grouped(ordered, self.shape.budget, cost)
 
     def _pad_left(self, rows: Sequence[Row]) -> Micro:
         width = max(len(r["input_ids"]) for r in rows)
         shape = (len(rows), width)
-        ids = torch.full(shape, self._shape.pad_id, dtype=torch.long)
+        ids = torch.full(shape, self.shape.pad_id, dtype=torch.long)
         labels = torch.full(shape, IGNORED, dtype=torch.long)
         mask, source = (torch.zeros(shape, dtype=torch.long) for _ in range(2))
         for i, row in enumerate(rows):

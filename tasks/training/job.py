@@ -1,12 +1,12 @@
 """The contract between whoever starts a training job and the trainer."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from configs.training import Training
-from tasks.artifacts import LocalModel, MixtureReceipt, PackedMixture
+from tasks.artifacts import HeldOut, LocalModel, MixtureReceipt, PackedMixture
 from tasks.storage import home, stage_key, write_text
 
 
@@ -19,6 +19,7 @@ class TrainingJob(BaseModel):
         folder: Where the trainer works and leaves ``result.json``.
         steps: Optimiser steps: the mixture is passed over once.
         packs: What steps are of, where packing is on; of the same mixture.
+        held_out: Rows to validate on, where there is validation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +32,7 @@ class TrainingJob(BaseModel):
     seed: int
     steps: int
     packs: PackedMixture | None = None
+    held_out: HeldOut | None = None
 
     def write(self) -> Path:
         """Write ``job.json`` and return its path."""
@@ -74,26 +76,37 @@ class JobStatus(BaseModel):
 
 
 _CODE = tuple(f"tasks.training.{module}" for module in (
-    "arguments", "batches", "loop", "models", "opening", "pairs", "rewards", "run", "sampled",
-    "seeding", "stepping", "steps",
+    "adapters", "arguments", "batches", "loop", "models", "nats", "opening", "pairs", "rewards",
+    "run", "sampled", "seeding", "stepping", "steps", "validating",
 ))  # fmt: skip
 """What the weights depend on: an edit of other modules trains nothing anew."""
-_NO_MATTER = {"backend", "save_steps", "blend"}
+_NO_MATTER = {"backend", "save_steps", "blend", "validation"}
 """Fields of the section that don't change what is learnt."""
+
+
+class Extras(NamedTuple):
+    """What a job may have beside its mixture."""
+
+    packs: PackedMixture | None = None
+    held_out: HeldOut | None = None
 
 
 def make_job(
     model: LocalModel, mixture: MixtureReceipt, training: Training, seed: int,
-    packs: PackedMixture | None = None,
+    extras: Extras = Extras(),  # noqa: B008
 ) -> TrainingJob:  # fmt: skip
     """Return the job that trains ``model`` on ``mixture``, or on its packs."""
-    section = training.model_dump(mode="json", exclude=_NO_MATTER)
+    packs, held_out = extras
+    stopping = training.validation is not None and training.validation.stop_on is not None
     key = stage_key("training", {
-        "model": model.digest, "mixture": mixture.digest, "seed": seed, "training": section,
+        "model": model.digest, "mixture": mixture.digest, "seed": seed,
+        "training": training.model_dump(mode="json", exclude=_NO_MATTER),
         "packs": packs.digest if packs else None,
+        # Validation that only watches changes nothing.
+        "stopping": [training.validation, held_out and held_out.digest] if stopping else None,
     }, *_CODE)  # fmt: skip
     units = packs.packs if packs else mixture.rows
     return TrainingJob(
         key=key, folder=home("jobs", key[:32]), model=model, mixture=mixture, packs=packs,
-        training=training, seed=seed, steps=-(-units // training.batch_rows),
+        held_out=held_out, training=training, seed=seed, steps=-(-units // training.batch_rows),
     )  # fmt: skip

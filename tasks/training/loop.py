@@ -10,6 +10,7 @@ from trl import SFTTrainer
 from tasks.errors import TrainingError
 from tasks.text.chat import IGNORED
 from tasks.training.batches import Micro, tokens_of
+from tasks.training.nats import nats_of, passing, plain_head
 from tasks.training.stepping import Batch, PlanSteps
 
 
@@ -35,6 +36,9 @@ class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
         given = weights or {}
         self._weights = torch.tensor([float(given.get(name, 1.0)) for name in sources])
         self._anchor = kl
+        sharded = self.is_fsdp_enabled
+        # A sharded layer's weights are whole only inside its own forward pass.
+        self._head = None if sharded else plain_head(self.accelerator.unwrap_model(self.model))
         self._sums = torch.zeros(4, len(sources), dtype=torch.float64)
 
     def prepare_step(self, batch: Batch) -> Batch:
@@ -49,19 +53,36 @@ class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
 
     def micro_loss(self, model: Any, micro: Micro, batch: Batch) -> torch.Tensor:
         """Return the micro-batch's weighted nats over the supervised tokens of the step."""
-        logits, at = supervised_logits(model, micro)
-        nats = token_nats(logits, micro, at)
-        source = micro["source"][:, 1:][:, at]
+        labels = micro["labels"][:, 1:]
+        kept = labels != IGNORED
+        source = micro["source"][:, 1:][kept]
+        if self._anchor is None and self._head is not None:
+            nats = nats_of(hidden_at(model, self._head, micro, kept), self._head.weight,
+                           labels[kept])  # fmt: skip
+            drift = None
+        else:
+            logits, at = supervised_logits(model, micro)
+            nats = token_nats(logits, micro, at)[kept[:, at]]
+            drift = self._drift(model, micro, logits, at)
         self._weights = self._weights.to(nats.device)
         loss: torch.Tensor = (nats * self._weights[source]).sum() / batch["supervised"]
-        kept = micro["labels"][:, 1:][:, at] != IGNORED
-        self._count(torch.stack([nats.detach(), kept.float()]), source, kept)
-        if self._anchor is not None:
-            drift = self._anchor.divergence(model, micro, logits, at) * kept
-            loss = loss + self._anchor.weight * drift.sum() / batch["supervised"]
-            self._sums[3, 0] += float(drift.detach().sum())
+        ones = torch.ones(len(source))
+        for row, values in enumerate((nats.detach().cpu(), ones)):
+            self._sums[row].index_add_(0, source.cpu(), values.double())
         self._sums[2, 0] += tokens_of(micro)
+        if drift is not None and self._anchor is not None:
+            loss = loss + self._anchor.weight * drift / batch["supervised"]
+            self._sums[3, 0] += float(drift.detach())
         return loss
+
+    def _drift(
+        self, model: Any, micro: Micro, logits: torch.Tensor, at: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Return the divergence from the base summed over the supervised tokens, in nats."""
+        if self._anchor is None:
+            return None
+        kept = micro["labels"][:, 1:][:, at] != IGNORED
+        return (self._anchor.divergence(model, micro, logits, at) * kept).sum()
 
     def measured(self, batch: Batch) -> dict[str, float]:
         """Return tokens, and the mean loss in nats a supervised token, in all and by source."""
@@ -75,10 +96,6 @@ class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
             if tokens:
                 record[f"loss/{name}"] = nats / tokens
         return record
-
-    def _count(self, of: torch.Tensor, source: torch.Tensor, kept: torch.Tensor) -> None:
-        for row, values in enumerate(of):
-            self._sums[row].index_add_(0, source[kept].cpu(), values[kept].double().cpu())
 
 
 class Anchor:
@@ -109,6 +126,20 @@ class Anchor:
             return logits_at(inner, micro, at)
 
 
+def hidden_at(model: Any, head: Any, micro: Micro, kept: torch.Tensor) -> torch.Tensor:
+    """Return the last hidden states that predict the supervised tokens, (n, width).
+
+    Args:
+        model: As wrapped.
+        head: Its output layer.
+        micro: The micro-batch.
+        kept: Which tokens but the first of each row are supervised, (b, t - 1).
+    """
+    with passing(head):
+        hidden: torch.Tensor = called(model, micro, 0)
+    return hidden[:, :-1][kept]
+
+
 def supervised_logits(model: Any, micro: Micro) -> tuple[torch.Tensor, torch.Tensor]:
     """Return float32 logits (b, k, vocabulary) and the k positions at which a row has loss."""
     at = (micro["labels"][:, 1:] != IGNORED).any(0).nonzero().flatten()
@@ -116,15 +147,20 @@ def supervised_logits(model: Any, micro: Micro) -> tuple[torch.Tensor, torch.Ten
 
 
 def logits_at(model: Any, micro: Micro, at: torch.Tensor) -> torch.Tensor:
-    """Return the float32 logits at some positions, (b, k, vocabulary).
+    """Return the float32 logits at some positions, (b, k, vocabulary)."""
+    return called(model, micro, at).float()
+
+
+def called(model: Any, micro: Micro, keep: torch.Tensor | int) -> torch.Tensor:
+    """Return the model's logits at some positions, or at all (0).
 
     Without an attention mask the documents of a row are kept apart by their position ids, which
     holds only where the model keeps no cache.
     """
     logits: torch.Tensor = model(
         input_ids=micro["input_ids"], attention_mask=micro.get("attention_mask"),
-        position_ids=micro["position_ids"], use_cache=False, logits_to_keep=at,
-    ).logits.float()  # fmt: skip
+        position_ids=micro["position_ids"], use_cache=False, logits_to_keep=keep,
+    ).logits  # fmt: skip
     return logits
 
 

@@ -60,6 +60,26 @@ def adapter_config(lora: Lora | None) -> Any:
                       target_modules=targets, task_type="CAUSAL_LM")  # fmt: skip
 
 
+def autocasts(training: Training) -> bool:
+    """Return whether the forward pass is to be under autocast: float32 weights, bfloat16 products.
+
+    Frozen bfloat16 weights with a plain adapter need none: every operation would ask what to cast,
+    and find nothing to.
+    """
+    plain = training.adapter is not None and not training.adapter.dora
+    return resolve_dtype(training.dtype) == "bfloat16" and not plain
+
+
+def quickened(training: Training, model: Any) -> Any:
+    """Return the model with its adapter's layers in their short form, where they may have it."""
+    from tasks.training.adapters import quicken
+
+    # A sharded parameter is whole only inside the layer that the wrapper knows.
+    if training.adapter is not None and getattr(training.backend, "sharding", "none") == "none":
+        quicken(model)
+    return model
+
+
 def save_merged(model: LocalModel, training: Training, trained: Any, out: Path) -> None:
     """Write a whole model into ``out``, in the base's own dtype, and the adapter beside it."""
     import torch

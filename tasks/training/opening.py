@@ -9,7 +9,7 @@ from configs.training import Reward
 from tasks.training.batches import Layout, MicroBatches, Shape
 from tasks.training.data import data_of
 from tasks.training.job import TrainingJob
-from tasks.training.models import adapter_config, load_base
+from tasks.training.models import adapter_config, load_base, quickened
 from tasks.training.steps import Place
 
 SAMPLED = 64
@@ -31,10 +31,13 @@ def open_trainer(job: TrainingJob, args: Any, tokenizer: Any, rows: Any) -> Any:
     shape = Shape(pad, job.training.micro_batch_tokens, layout_here())
     match job.training.method:
         case "dpo":
-            return _pairs(job, args, tokenizer, rows, shape, place)
+            trainer = _pairs(job, args, tokenizer, rows, shape, place)
         case "rft":
-            return _sampled(job, args, tokenizer, rows, place)
-    return _texts(job, args, tokenizer, rows, shape, place)
+            trainer = _sampled(job, args, tokenizer, rows, place)
+        case _:
+            trainer = _texts(job, args, tokenizer, rows, shape, place)
+    quickened(job.training, trainer.model)
+    return trainer
 
 
 def layout_here() -> Layout:

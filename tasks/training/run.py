@@ -34,6 +34,8 @@ def train(job: TrainingJob) -> dict[str, Any]:
     trainer = _trainer(job, states)
     place: Place = trainer.place
     last = _resumed(job, states, place)
+    if (validator := getattr(trainer, "validator", None)) is not None:
+        validator.resume(job.folder / "losses.jsonl")
     with explained(job.folder, lambda: _tokens(job, trainer)):
         _check_room(job, trainer)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -83,9 +85,21 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     check_data(job, _context(trainer.model))
     trainer.begin(Steps(rows, job.training.batch_rows, data_of(job).sources), trainer.data_collator,
                   job.seed)  # fmt: skip
+    # Before the stream, which writes what validation adds to a step's record.
+    _validate(job, trainer)
     trainer.add_callback(Stream(job.folder, trainer))
     trainer.add_callback(Marker(job, data_of(job).digest, len(rows), trainer.place.rank))
     return trainer
+
+
+def _validate(job: TrainingJob, trainer: Any) -> None:
+    if job.training.validation is None or job.held_out is None:
+        return
+    from tasks.training.validating import Validator
+
+    shape = trainer.data_collator.shape
+    trainer.validator = Validator(job.training.validation, job.held_out, trainer, shape)
+    trainer.add_callback(trainer.validator)
 
 
 def world_size() -> int:

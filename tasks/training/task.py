@@ -3,7 +3,7 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.artifacts import Checkpoint
+from tasks.artifacts import Checkpoint, LocalModel
 from tasks.training.job import JobHandle, TrainingJob
 
 
@@ -21,3 +21,11 @@ def wait_for_training(job: TrainingJob, handle: JobHandle) -> Checkpoint:
     from tasks.training.wait import wait
 
     return wait(job, handle)
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="keep {share} of what was learnt")
+def blend_weights(base: LocalModel, trained: Checkpoint, share: float) -> Checkpoint:
+    """Interpolate between the base and the checkpoint; a share of 1 is the checkpoint."""
+    from tasks.training.blend import blended
+
+    return blended(base, trained, share)

@@ -23,7 +23,7 @@ os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 MODULES = {
     "plan": "plan", "plan_24": "plan", "plan_tokens": "plan", "build": "build", "pack": "pack",
-    "resume": "resume", "neardup": "neardup", "rules": "rules",
+    "resume": "resume", "neardup": "neardup", "rules": "rules", "train": "train",
 }  # fmt: skip
 """Benchmark -> the module beside this one that has a function of its name."""
 

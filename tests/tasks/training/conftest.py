@@ -8,7 +8,7 @@ from configs.local_backend import LocalBackend
 from configs.training import Lora, Training
 from tasks.artifacts import MixtureReceipt
 from tasks.text.chat import IGNORED
-from tasks.training.job import make_job
+from tasks.training.job import Extras, make_job
 
 TOKENS = pa.list_(pa.int32())
 ROWS = 48
@@ -71,7 +71,7 @@ def mixture(make_mixture):
 def make_training_job(tiny_model):
     """A function that makes a quick job on a mixture."""
 
-    def make(mixture, packs=None, **fields):
+    def make(mixture, packs=None, held_out=None, **fields):
         training = Training(
             **{
                 "batch_rows": 4,
@@ -83,7 +83,7 @@ def make_training_job(tiny_model):
                 **fields,
             }
         )
-        return make_job(tiny_model, mixture, training, 7, packs)
+        return make_job(tiny_model, mixture, training, 7, Extras(packs, held_out))
 
     return make
 

@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import signal
 import time
 
@@ -29,22 +30,24 @@ def train(job):
     return wait(job, LocalProcess().submit(job))
 
 
-def test_a_killed_job_goes_on_to_the_same_weights(
-    job_of, tiny_model, mixture, monkeypatch, tmp_path
+def test_a_job_killed_at_random_steps_goes_on_to_the_same_weights(
+    make_training_job, mixture, monkeypatch, tmp_path
 ):
-    whole = train(job_of(tiny_model, mixture))
+    whole = train(make_training_job(mixture))
     monkeypatch.setenv("TEMPER_HOME", str(tmp_path / "other"))
-    job = job_of(tiny_model, mixture)
-    handle = LocalProcess().submit(job)
-    while latest_record(job.folder / "losses.jsonl").get("step", 0) < 5:
-        time.sleep(0.01)
-    os.kill(handle.pid, signal.SIGKILL)
-    with pytest.raises(TrainingError, match="killed after step"):
-        wait(job, handle)
+    job = make_training_job(mixture)
+    for step in sorted(random.Random(11).sample(range(1, STEPS - 3), 3)):
+        handle = LocalProcess().submit(job)
+        while latest_record(job.folder / "losses.jsonl").get("step", 0) < step:
+            time.sleep(0.01)
+        os.kill(handle.pid, signal.SIGKILL)
+        with pytest.raises(TrainingError, match="killed after step"):
+            wait(job, handle)
     resumed = train(job)
     assert resumed.digest == whole.digest
-    steps = [json.loads(x)["step"] for x in (resumed.path / "losses.jsonl").open()]
-    assert steps == list(range(1, STEPS + 1))
+    for name in ("losses.jsonl", "rows.jsonl"):
+        steps = [json.loads(x)["step"] for x in (resumed.path / name).open()]
+        assert steps == list(range(1, STEPS + 1))
 
 
 def test_submitting_twice_finds_the_job_that_runs(job_of, tiny_model, mixture):

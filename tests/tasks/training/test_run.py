@@ -65,7 +65,11 @@ def interrupted(job, monkeypatch, after):
 
 @pytest.mark.parametrize(
     "adapter",
-    [None, Lora(rank=4, rslora=True), Lora(rank=4, dora=True, targets="all-linear")],
+    [
+        None,
+        Lora(rank=8, rslora=True, targets="all-linear"),
+        Lora(rank=4, dora=True, targets="all-linear"),
+    ],
     ids=["full", "rslora", "dora"],
 )
 def test_other_parameters_learn_and_are_merged(mixture, make_training_job, records, adapter):

@@ -1,0 +1,142 @@
+import errno
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("torch")
+from tasks.errors import StorageError, TrainingError  # noqa: E402
+from tasks.text.chat import IGNORED  # noqa: E402
+from tasks.training.data import check_data, planned_rows  # noqa: E402
+from tasks.training.states import MARK, forget_after, last_state, mark  # noqa: E402
+from tasks.training.stops import check_disk, explained, saved_bytes  # noqa: E402
+from tasks.training.watching import check_rows  # noqa: E402
+
+CPU = "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory"
+
+
+def raised(folder, error, used=(2000, 0, 2048)):
+    with pytest.raises((TrainingError, StorageError, KeyError, RuntimeError)) as caught:  # noqa: SIM117
+        with explained(folder, lambda: used):
+            raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("used", "fix"),
+    [
+        ((2000, 0, 2048), "micro_batch_tokens to 1,000 "),
+        ((2000, 1500, 2048), "micro_batch_tokens to 1,500 "),
+        ((2000, 2000, 2048), "micro_batch_tokens to 1,000 "),
+        ((4000, 0, 2048), "sequence_length to 2,000"),
+        ((0, 0, 2048), "use an adapter"),
+    ],
+)
+@pytest.mark.parametrize("error", [RuntimeError(CPU), MemoryError()])
+def test_out_of_memory_names_what_would_fit(tmp_path, error, used, fix):
+    assert fix in raised(tmp_path, error, used).fix
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed"),
+        KeyError("I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_named_whoever_finds_it(tmp_path, error):
+    found = raised(tmp_path, error)
+    assert isinstance(found, StorageError)
+    assert "disk is full" in found.message
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes don't fit"), KeyError("labels")])
+def test_other_errors_stay_what_they_are(tmp_path, error):
+    assert raised(tmp_path, error) is error
+
+
+def test_a_job_that_its_disk_has_no_room_for_is_refused_before_it_starts(tmp_path):
+    check_disk(tmp_path, 1000)
+    with pytest.raises(StorageError, match="GB are free"):
+        check_disk(tmp_path, 10**18)
+    assert saved_bytes(trainable=10, whole=100, merged=2) == 3 * 12 * 10 + 200 + 40
+
+
+@pytest.fixture
+def job(mixture, make_training_job):
+    return make_training_job(mixture)
+
+
+def test_a_sequence_over_the_models_context_is_refused(job):
+    check_data(job, context=19)
+    with pytest.raises(TrainingError, match="19 tokens, and tiny can see 18"):
+        check_data(job, context=18)
+
+
+def test_rows_of_which_all_labels_are_masked_are_refused(job):
+    path = job.mixture.path / job.mixture.shards[0]
+    table = pq.read_table(path)
+    masked = [[IGNORED] * len(row) for row in table["labels"].to_pylist()]
+    at = table.column_names.index("labels")
+    pq.write_table(table.set_column(at, "labels", pa.array(masked, pa.list_(pa.int32()))), path)
+    with pytest.raises(TrainingError, match="no token of the mixture carries loss"):
+        check_data(job, context=None)
+
+
+def state(folder, step, data="d"):
+    path = folder / f"checkpoint-{step}"
+    path.mkdir()
+    (path / "weights").write_text("x" * step)
+    mark(path, step, 4 * step, data)
+    return path
+
+
+def test_the_newest_whole_state_is_gone_on_from_and_broken_ones_are_removed(tmp_path):
+    state(tmp_path, 2)
+    state(tmp_path, 4)
+    (state(tmp_path, 10) / MARK).unlink()
+    (state(tmp_path, 6) / "weights").write_text("cut")
+    path, where = last_state(tmp_path, "d")
+    assert (path.name, where.step, where.position) == ("checkpoint-4", 4, 16)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-4"]
+
+
+def test_a_state_of_another_mixture_is_refused(tmp_path):
+    state(tmp_path, 2, data="other")
+    with pytest.raises(TrainingError, match="of another mixture"):
+        last_state(tmp_path, "d")
+
+
+def test_without_a_state_training_begins_at_the_beginning(tmp_path):
+    assert last_state(tmp_path, "d") is None
+
+
+def test_records_of_steps_that_are_done_again_are_dropped_half_lines_too(tmp_path):
+    stream = tmp_path / "losses.jsonl"
+    stream.write_text("".join(json.dumps({"step": n}) + "\n" for n in range(1, 6)) + '{"step": 6')
+    forget_after(stream, 3)
+    assert [json.loads(x)["step"] for x in stream.read_text().splitlines()] == [1, 2, 3]
+
+
+def consumed(folder, steps):
+    stream = folder / "rows.jsonl"
+    lines = [json.dumps({"step": i, "rows": rows}) for i, rows in enumerate(steps, 1)]
+    stream.write_text("\n".join(lines) + "\n")
+    return stream
+
+
+def test_the_rows_consumed_are_the_plans_step_by_step(tmp_path, job):
+    planned = list(planned_rows(job))
+    assert planned[1] == ["r4", "r5", "r6", "r7"]
+    backwards = [rows[::-1] for rows in planned]
+    assert check_rows(consumed(tmp_path, backwards), iter(planned)) == job.mixture.rows
+
+
+@pytest.mark.parametrize(
+    "used", [[["r0", "r2"], ["r1", "r3"]], [["r0", "r1", "r1"], ["r2", "r3"]], [["r0"], ["r2"]]]
+)
+def test_a_step_with_other_rows_than_the_plans_is_an_error(tmp_path, used):
+    with pytest.raises(TrainingError, match="other rows than the plan's"):
+        check_rows(consumed(tmp_path, used), iter([["r0", "r1"], ["r2", "r3"]]))
