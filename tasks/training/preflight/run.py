@@ -10,7 +10,7 @@ from tasks.errors import DataError, SetupError
 from tasks.storage import home
 from tasks.training.job import TrainingJob
 from tasks.training.preflight import aws
-from tasks.training.preflight.estimate import Load, estimate
+from tasks.training.preflight.estimate import Load, computes_in, estimate
 from tasks.training.preflight.report import Estimate, Look, Preflight
 from tasks.training.preflight.size import size_of
 
@@ -81,11 +81,18 @@ def on_aws() -> bool:
 
 
 def _sized(training: Training, model: LocalModel, load: Load) -> tuple[Estimate | None, list[Look]]:
+    from tasks.training.memory import dimensions
+    from tasks.training.memory import estimate as peak
+
     try:
         size = size_of(model.path)
+        longest = min(training.sequence_length, size.positions or training.sequence_length)
+        memory = peak(dimensions(model.path), training, computes_in(training), longest).total
     except SetupError as error:
         return None, [Look(name="memory", state="unknown", says=error.message)]
-    found = estimate(size, training, load, read_prices())
+    except AttributeError as error:  # a decoder of another kind, whose config names other sizes
+        return None, [Look(name="memory", state="unknown", says=f"it can't be counted: {error}")]
+    found = estimate(size, training, load, read_prices(), memory)
     return found, [_memory(training, found), _context(training, size.positions), _cost(found)]
 
 
