@@ -1,5 +1,6 @@
 """Nova's jobs: submit or find, wait, and what they leave. Serverless and HyperPod."""
 
+import json
 import time
 from typing import Any
 
@@ -140,16 +141,27 @@ class NovaJobs:
         pod = self.backend.hyperpod
         assert pod is not None
         self._cluster.connect(pod)
-        attempt = 1
-        while (found := self._cluster.find(pod, job_name(self.job.key, attempt))) is not None:
+        attempt, known = 1, self._submitted()
+        while (found := self._cluster.find(pod, self._name(known, attempt))) is not None:
             if found["TrainingJobStatus"] not in ("Failed", "Stopped"):
-                return job_name(self.job.key, attempt)
+                return self._name(known, attempt)
             attempt += 1
         self._refuse_dry_run()
         recipe = hyperpod_recipe(self.job, self._placed(self._upload()), attempt)
         self.job.folder.mkdir(parents=True, exist_ok=True)
         write_text(self.recipe_file, yaml.safe_dump(recipe, sort_keys=False))
-        return self._cluster.start(hyperpod_commands(self.job, str(self.recipe_file))[1])
+        name = self._cluster.start(hyperpod_commands(self.job, str(self.recipe_file))[1])
+        # The cluster may name a job otherwise than it was asked to.
+        write_text(self.job.folder / "cluster.json", json.dumps({**known, str(attempt): name}))
+        return name
+
+    def _submitted(self) -> dict[str, str]:
+        """Return the names that the cluster gave to earlier attempts."""
+        path = self.job.folder / "cluster.json"
+        return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+    def _name(self, known: dict[str, str], attempt: int) -> str:
+        return known.get(str(attempt)) or job_name(self.job.key, attempt)
 
     def _upload(self) -> str:
         made = publish("rows", self.job.rows.digest, self._files(), s3_store())

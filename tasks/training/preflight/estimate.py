@@ -15,9 +15,6 @@ CPU_GFLOPS = 30.0
 """10^9 operations a second that a virtual CPU does in float32 matrix products."""
 START_HOURS = 0.12
 """Until the first step: machine, image, packages, data."""
-FIXED_GIB = 1.5
-"""CUDA context, libraries and fragments."""
-EMBEDDINGS = ("embed_tokens", "lm_head", "wte", "wpe")
 
 
 class Load(NamedTuple):
@@ -28,13 +25,14 @@ class Load(NamedTuple):
     steps: int
 
 
-def estimate(size: ModelSize, training: Training, load: Load, prices: Prices) -> Estimate:
-    """Return what the job takes on its SageMaker machines."""
+def estimate(
+    size: ModelSize, training: Training, load: Load, prices: Prices, memory: int
+) -> Estimate:
+    """Return what the job takes on its SageMaker machines; ``memory`` is its peak in bytes."""
     backend = training.backend
     assert isinstance(backend, SagemakerBackend)
     machine = MACHINES.get(backend.instance_type)
     hours = START_HOURS + _hours(size, training, load, machine) / backend.instance_count
-    memory = memory_bytes(size, training, load, machine) / GIB + FIXED_GIB
     price = prices.hourly.get(backend.instance_type)
     share = prices.spot_share if backend.spot else 1.0
     cost = None if price is None else hours * backend.instance_count * price * share
@@ -45,49 +43,9 @@ def estimate(size: ModelSize, training: Training, load: Load, prices: Prices) ->
         f"prices of {prices.as_of}, {prices.region}"
         + (f", spot at {prices.spot_share:.0%} of on-demand" if backend.spot else ""),
     )  # fmt: skip
-    return Estimate(memory_gib=round(memory, 2), available_gib=_available(machine),
+    return Estimate(memory_gib=round(memory / GIB, 2), available_gib=_available(machine),
                     hours=round(hours, 3), cost=None if cost is None else round(cost, 2),
                     currency=prices.currency, assumptions=said)  # fmt: skip
-
-
-def memory_bytes(size: ModelSize, training: Training, load: Load, machine: Machine | None) -> float:
-    """Return the bytes of weights, gradients, optimiser and activations of the worst step.
-
-    With an adapter the base stands in its own dtype without gradients, and each adapted matrix has
-    rank * (rows + columns) weights; weights that are trained take 4 bytes each for themselves,
-    their gradient, and AdamW's two moments. A layer keeps about 34 bytes a token and unit of its
-    width in 16 bits (Korthikanti et al. 2022, section 4, without the attention matrix), and logits
-    are in float32 at supervised positions, held three times (as such, as log-probabilities, as
-    their gradient).
-    """
-    width = 2 if _halves(training, machine) else 4
-    trained = trained_parameters(size, training)
-    moments = {"adamw": 2, "sgd": 0, "adafactor": 0}[training.optimiser]
-    full = training.adapter is None
-    shards = (machine.gpus if machine and machine.gpus else 1) if _fsdp(training) else 1
-    weights = 0 if full else size.parameters * width
-    state = trained * 4 * (2 + moments) + (trained * width if full and width == 2 else 0)
-    tokens = max(
-        training.micro_batch_tokens, min(training.sequence_length, size.positions or 10**9)
-    )
-    kept = 2 if training.gradient_checkpointing else 34
-    activations = size.layers * tokens * size.hidden * kept * width / 2
-    activations += 34 * tokens * size.hidden * width / 2 if training.gradient_checkpointing else 0
-    at = tokens * max(load.supervised, 1) / max(load.tokens, 1)
-    logits = 3 * 4 * at * size.vocabulary
-    return (weights + state) / shards + activations + logits
-
-
-def trained_parameters(size: ModelSize, training: Training) -> int:
-    """Return how many weights are trained."""
-    lora = training.adapter
-    if lora is None:
-        return size.parameters
-    if lora.targets == "all-linear":
-        names = [n for n in size.matrices if n not in EMBEDDINGS]
-    else:
-        names = [n for n in size.matrices if n in lora.targets]
-    return sum(lora.rank * size.matrices[n] for n in names)
 
 
 def _hours(size: ModelSize, training: Training, load: Load, machine: Machine | None) -> float:
@@ -105,13 +63,12 @@ def _hours(size: ModelSize, training: Training, load: Load, machine: Machine | N
     return work / (machine.cpus * CPU_GFLOPS * 1e9) / 3600
 
 
-def _halves(training: Training, machine: Machine | None) -> bool:
-    return training.dtype == "bfloat16" or (
-        training.dtype == "auto" and machine is not None and machine.gpus > 0)  # fmt: skip
-
-
-def _fsdp(training: Training) -> bool:
-    return getattr(training.backend, "sharding", "none") == "fsdp"
+def computes_in(training: Training) -> str:
+    """Return the dtype that training computes in on its machine: bfloat16 on GPUs, unless told."""
+    machine = MACHINES.get(getattr(training.backend, "instance_type", ""))
+    if training.dtype == "auto":
+        return "bfloat16" if machine and machine.gpus else "float32"
+    return training.dtype
 
 
 def _available(machine: Machine | None) -> float | None:

@@ -10,9 +10,12 @@ from tasks.errors import DataError, SetupError
 from tasks.storage import home
 from tasks.training.job import TrainingJob
 from tasks.training.preflight import aws
-from tasks.training.preflight.estimate import Load, estimate
+from tasks.training.preflight.estimate import Load, computes_in, estimate
 from tasks.training.preflight.report import Estimate, Look, Preflight
 from tasks.training.preflight.size import size_of
+
+CERTAIN = 1.5
+"""So far over what there is, a counted need is refused; below that the count may be off."""
 
 
 def preflight(
@@ -78,11 +81,18 @@ def on_aws() -> bool:
 
 
 def _sized(training: Training, model: LocalModel, load: Load) -> tuple[Estimate | None, list[Look]]:
+    from tasks.training.memory import dimensions
+    from tasks.training.memory import estimate as peak
+
     try:
         size = size_of(model.path)
+        longest = min(training.sequence_length, size.positions or training.sequence_length)
+        memory = peak(dimensions(model.path), training, computes_in(training), longest).total
     except SetupError as error:
         return None, [Look(name="memory", state="unknown", says=error.message)]
-    found = estimate(size, training, load, read_prices())
+    except AttributeError as error:  # a decoder of another kind, whose config names other sizes
+        return None, [Look(name="memory", state="unknown", says=f"it can't be counted: {error}")]
+    found = estimate(size, training, load, read_prices(), memory)
     return found, [_memory(training, found), _context(training, size.positions), _cost(found)]
 
 
@@ -93,11 +103,13 @@ def _memory(training: Training, found: Estimate) -> Look:
         return Look(name="memory", state="unknown", says=f"about {need:.1f} GiB; {kind} isn't in "
                     "the table of machines")  # fmt: skip
     says = f"about {need:.1f} GiB of {have:.1f} GiB ({kind})"
-    if need > have:
-        return Look(name="memory", state="refused", says=f"{says} would not do.",
-                    fix="lower micro_batch_tokens, set gradient_checkpointing: true, use an "
-                    "adapter, or take a larger instance.")  # fmt: skip
-    return Look(name="memory", state="warn" if need > 0.8 * have else "ok", says=says)
+    fix = ("lower micro_batch_tokens, set gradient_checkpointing: true, use an adapter, or take a "
+           "larger instance.")  # fmt: skip
+    if need > CERTAIN * have:
+        return Look(name="memory", state="refused", says=f"{says} would not do.", fix=fix)
+    if need > 0.8 * have:
+        return Look(name="memory", state="warn", says=f"{says} may not do.", fix=fix)
+    return Look(name="memory", state="ok", says=says)
 
 
 def _context(training: Training, positions: int | None) -> Look:

@@ -7,9 +7,6 @@ from typing import NamedTuple
 from tasks.errors import SetupError
 from tasks.inference.identity import weight_files
 
-BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1,
-         "F8_E4M3": 1, "F8_E5M2": 1, "BOOL": 1}  # fmt: skip
-
 
 class ModelSize(NamedTuple):
     """What the estimates need to know of a model.
@@ -21,7 +18,6 @@ class ModelSize(NamedTuple):
         intermediate: Width inside the feed-forward part.
         vocabulary: Number of tokens there are.
         positions: Longest context; None where the config doesn't say.
-        matrices: Name suffix of each two-dimensional weight -> sum over layers of (rows + columns).
     """
 
     parameters: int
@@ -30,7 +26,6 @@ class ModelSize(NamedTuple):
     intermediate: int
     vocabulary: int
     positions: int | None
-    matrices: dict[str, int]
 
 
 def size_of(folder: Path) -> ModelSize:
@@ -49,7 +44,7 @@ def size_of(folder: Path) -> ModelSize:
             layers=int(config["num_hidden_layers"]),
             intermediate=int(config.get("intermediate_size", 4 * hidden)),
             vocabulary=int(config["vocab_size"]),
-            positions=config.get("max_position_embeddings"), matrices=_matrices(shapes),
+            positions=config.get("max_position_embeddings"),
         )  # fmt: skip
     except KeyError as error:
         raise SetupError(f"the config names no {error}.", where=str(folder / "config.json"),
@@ -64,15 +59,6 @@ def _shapes(folder: Path) -> dict[str, list[int]]:
             length = int.from_bytes(stream.read(8), "little")
             header = json.loads(stream.read(length))
         found |= {n: t["shape"] for n, t in header.items() if n != "__metadata__"}
-    return found
-
-
-def _matrices(shapes: dict[str, list[int]]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name, shape in shapes.items():
-        part = name.removesuffix(".weight").rpartition(".")[2]
-        if len(shape) == 2 and name.endswith(".weight"):
-            found[part] = found.get(part, 0) + sum(shape)
     return found
 
 

@@ -251,9 +251,11 @@ class Shell:
 
 def test_a_cluster_is_asked_first_and_submitted_to_once(ready: Any) -> None:
     jobs, _ = ready(hyperpod={"cluster": "c"}, model_package_group=None)
-    shell = Shell("Running", "Succeeded")
+    shell = Shell("Running", "Running", "Succeeded")
     jobs._cluster = Cluster(shell)
     assert jobs.submit() == "the-job"
+    assert jobs.submit() == "the-job"
+    assert sum("start-job" in c for c in shell.commands) == 1
     written = yaml.safe_load(jobs.recipe_file.read_text())
     assert written["run"]["name"].startswith("temper-nova-")
     assert jobs.wait("the-job").model.startswith("s3://bucket/store/outputs")

@@ -1,0 +1,147 @@
+"""The side inside the container: what arrives, what is started, what is left."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from configs.stages import Training
+from tasks.artifacts import LocalModel, MixtureReceipt, PackedMixture
+from tasks.training.job import TrainingJob
+from tasks.training.sagemaker import driver
+from tasks.training.sagemaker.container import Container
+from tasks.training.states import mark
+
+
+@pytest.fixture
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Container:
+    """A machine's /opt/ml with a job of packs."""
+    monkeypatch.setenv("TRAINING_JOB_NAME", "temper-x-1")
+    found = Container(tmp_path / "ml")
+    there = Path("/opt/ml/input/data")
+    job = TrainingJob(
+        key="k" * 64, folder=there, seed=1, steps=4, training=Training(packing="on"),
+        model=LocalModel(path=there, digest="a" * 64, name="m", tokenizer_digest="t" * 64),
+        mixture=MixtureReceipt(path=there, digest="b" * 64, rows=8, tokens=80,
+                               supervised_tokens=8, shards=("s",), sources=("a",)),
+        packs=PackedMixture(path=there, digest="c" * 64, mixture_digest="b" * 64, capacity=16,
+                            window=8, overflow="drop", packs=4, rows=8, tokens=80,
+                            supervised_tokens=8, shards=("s",), sources=("a",), lost={}),
+    )  # fmt: skip
+    folder = found.channel("job")
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(job.model_dump_json())
+    config = found.root / "input" / "config"
+    config.mkdir(parents=True)
+    (config / "inputdataconfig.json").write_text('{"job": {}, "model": {}}')
+    (config / "hyperparameters.json").write_text('{"steps": "4"}')
+    return found
+
+
+def _hosts(container: Container, current: str, *hosts: str) -> None:
+    config = {"current_host": current, "hosts": list(hosts)}
+    path = container.root / "input" / "config" / "resourceconfig.json"
+    path.write_text(json.dumps(config))
+
+
+def test_every_artifact_of_the_job_has_its_channel_s_path(container: Container) -> None:
+    job = driver.arrive(container)
+    assert job.model.path == container.channel("model")
+    assert job.mixture.path == container.channel("mixture")
+    assert job.packs is not None
+    assert job.packs.path == container.channel("packs")
+    assert job.folder == container.work
+    assert json.loads((container.work / "job.json").read_text())["key"] == job.key
+
+
+def test_states_lie_where_the_service_keeps_them_in_step_with_s3(container: Container) -> None:
+    driver.arrive(container)
+    (container.work / "states" / "file").write_text("x")
+    assert (container.checkpoints / "states" / "file").read_text() == "x"
+    driver.arrive(container)  # on the same disk again, as when the service retries
+
+
+def test_a_spot_machine_goes_on_from_the_newest_whole_state(container: Container) -> None:
+    states = container.checkpoints / "states"
+    for step in (1, 2):
+        folder = states / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        (folder / "optimizer.pt").write_bytes(b"x" * 10)
+        mark(folder, step, step, "c" * 64)
+    (states / "checkpoint-2" / "optimizer.pt").write_bytes(b"x" * 5)
+    (container.checkpoints / "losses.jsonl").write_text('{"step": 1}\n')
+    job = driver.arrive(container)
+    assert driver.resumed_step(container, job) == 1
+    assert not (states / "checkpoint-2").exists()
+    assert (container.work / "losses.jsonl").read_text() == '{"step": 1}\n'
+
+
+def test_only_new_records_are_printed_and_the_streams_are_kept(
+    container: Container, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver.arrive(container)
+    lines = [json.dumps({"step": s, "loss": 1.0 / s}) for s in (1, 2, 3)]
+    (container.work / "losses.jsonl").write_text("".join(f"{x}\n" for x in lines) + '{"ste')
+    (container.work / "rows.jsonl").write_text("r\n")
+    assert driver._pass_on(container, 1) == 3
+    assert capsys.readouterr().out == f"temper {lines[1]}\ntemper {lines[2]}\n"
+    assert (container.checkpoints / "losses.jsonl").is_file()
+    assert (container.checkpoints / "rows.jsonl").is_file()
+
+
+def test_one_process_is_started_plainly_and_more_by_torchrun(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _hosts(container, "algo-1", "algo-1")
+    job = driver.arrive(container)
+    assert driver.command(container, job)[1:3] == ["-m", "tasks.training.trainer"]
+    monkeypatch.setattr(driver, "gpus", lambda: 8)
+    _hosts(container, "algo-10", "algo-1", "algo-10", "algo-2")
+    found = driver.command(container, job)
+    assert found[1:7] == ["-m", "torch.distributed.run", "--nproc-per-node=8", "--nnodes=3",
+                          "--node-rank=2", "--master-addr=algo-1"]  # fmt: skip
+
+
+def test_a_completed_job_leaves_its_model_and_streams(container: Container) -> None:
+    driver.arrive(container)
+    (container.work / "out").mkdir()
+    (container.work / "out" / "model.safetensors").write_text("w")
+    for name in ("losses.jsonl", "rows.jsonl"):
+        (container.work / name).write_text("{}\n")
+    (container.work / "result.json").write_text('{"status": "completed"}')
+    assert driver.leave(container, 0) == 0
+    left = {str(p.relative_to(container.model)) for p in container.model.rglob("*") if p.is_file()}
+    assert left == {"out/model.safetensors", "losses.jsonl", "rows.jsonl", "job.json",
+                    "result.json"}  # fmt: skip
+    assert not container.failure.exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(-9, "memory runs out"), (-15, "was stopped"), (7, "ended with code 7")],
+)
+def test_a_trainer_that_left_nothing_is_explained(
+    container: Container, code: int, said: str
+) -> None:
+    driver.arrive(container)
+    assert driver.leave(container, code) != 0
+    assert said in container.failure.read_text()
+
+
+def test_a_long_reason_is_kept_whole_beside_the_states(container: Container) -> None:
+    driver.arrive(container)
+    reason = "x" * 5000
+    (container.work / "result.json").write_text(json.dumps({"status": "failed", "message": reason}))
+    assert driver.leave(container, 1) == 1
+    kept = json.loads((container.checkpoints / "ends" / "temper-x-1.json").read_text())
+    assert kept["message"] == reason
+
+
+def test_the_trainer_is_told_what_the_service_s_own_scripts_would_tell(
+    container: Container,
+) -> None:
+    found = container.variables()
+    assert found["SM_CHANNEL_MODEL"] == str(container.channel("model"))
+    assert json.loads(found["SM_HPS"]) == {"steps": "4"}
+    assert json.loads(found["SM_HOSTS"]) == ["algo-1"]
+    assert found["SM_MODEL_DIR"] == str(container.model)
