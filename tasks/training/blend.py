@@ -1,9 +1,8 @@
 """Weights between the base and the trained model: some of what was learnt, with no new training.
 
 ``base + share * (trained - base)`` is the adapter scaled by ``share``, where there is one, or else
-weight interpolation (WiSE-FT, Wortsman et al. 2022). It is the cheapest
-way to give up a little of the domain for a little of what was forgotten, so try it before anything
-that has to be trained for.
+weight interpolation (WiSE-FT, Wortsman et al. 2022). It is the cheapest way to give up a little of
+the domain for a little of what was forgotten, so try it before anything that has to be trained for.
 """
 
 import shutil

@@ -99,7 +99,11 @@ class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
 
 
 class Anchor:
-    """The base model, to be stayed near of.
+    """The base model, to be stayed near of: KL(base || model) is added to the loss.
+
+    It helps where the mixture has little general data of its own: the base's whole distribution is
+    held at the supervised tokens, which costs a second forward pass. Try a blend of the weights
+    first, which costs nothing, and rehearsal where general behaviour must hold off the domain.
 
     Args:
         weight: Of the divergence in the loss.
