@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from configs.suites.brittleness import BrittlenessSuite
 from configs.suites.choices import MultipleChoiceSuite
 from tasks.artifacts import CleanSource, SplitName
+from tasks.errors import EvaluationError
 from tasks.evaluation.choices.questions import own_question
 from tasks.evaluation.held_out import held_out
 from tasks.evaluation.items import ItemRow, answered, item_ids
@@ -165,6 +166,11 @@ def brittleness_exam(
     if source is not None:
         index = label_index(suite.labels or sorted({c.gold for c in cases}, reverse=True))
         labels = tuple(sorted(index.values()))
+        strange = sorted({c.gold for c in cases if label_of(c.gold, index) is None})
+        if strange:
+            raise EvaluationError(f"'{strange[0]}' is the label of a row and not in the list.",
+                                  where=f"evaluation.suites.{suite.name}.labels",
+                                  fix="add it to labels:, or correct the rows.")  # fmt: skip
         cases = [c._replace(gold=label_of(c.gold, index) or c.gold) for c in cases]
     return BrittlenessExam(suite, some(cases, ids, suite, seed), labels)
 

@@ -1,5 +1,6 @@
 """Records of a suite's own files or of the hub, what their fields are, and which are asked."""
 
+import glob
 import gzip
 import json
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,9 @@ def located(suite: OwnItems, split: str) -> Iterator[Located]:
     path = suite.path if split == "test" else suite.dev_path
     if path is not None:
         for file in find_files(path):
-            yield from _of_lines(file) if ".jsonl" in file.suffixes else of_files(str(file))
+            yield from (
+                _of_lines(file) if ".jsonl" in file.suffixes else of_files(glob.escape(str(file)))
+            )
     elif split == "test":
         yield from of_published(_place(suite))
     else:
@@ -118,10 +121,14 @@ def _place(suite: OwnItems) -> Published:
 def _of_lines(file: Path) -> Iterator[Located]:
     """Yield a JSONL file's records by their lines, empty ones counted."""
     opened = gzip.open if file.suffix == ".gz" else open
-    with opened(file, "rt", encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            if line.strip():
-                yield Located(_record(line, f"{file}:{number}"), f"{file}:{number}")
+    try:
+        with opened(file, "rt", encoding="utf-8") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield Located(_record(line, f"{file}:{number}"), f"{file}:{number}")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise EvaluationError(f"the file can't be read: {error}.", where=str(file),
+                              fix="check that it is JSON lines in UTF-8.") from error  # fmt: skip
 
 
 def _record(line: str, where: str) -> dict[str, Any]:

@@ -85,8 +85,15 @@ def prompt_ids(
 def rendered_prompt(
     tokenizer: Tokenizer, messages: Sequence[Message], tools: str | None = None
 ) -> str:
-    """Return a prompt as the template writes it, up to where the assistant's answer begins."""
-    return _Talk(tokenizer, as_turns(messages), as_offered(tools)).text(answer_next=True)
+    """Return a prompt as the template writes it, up to where the assistant's answer begins.
+
+    Raises:
+        DataError: The template refuses the turns, or leaves the tools out.
+    """
+    text = _Talk(tokenizer, as_turns(messages), as_offered(tools)).text(answer_next=True)
+    if tools is not None:
+        _check_whole(tokenizer, messages, tools, text)
+    return text
 
 
 def _render_text(tokenizer: Tokenizer, text: str) -> Rendered:
@@ -145,7 +152,7 @@ def _check_whole(
     missing = left_out(messages, tools, text)
     if missing:
         raise DataError(
-            f"the chat template leaves out {missing}, so the model would not learn it.",
+            f"the chat template leaves out {missing}, so the model would not see it.",
             where=str(tokenizer.name_or_path),
             fix="leave such rows out, or use a model whose template writes them.",
         )

@@ -84,6 +84,15 @@ def test_a_malformed_item_is_named_by_file_line_and_field(
     assert error.value.fix
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "own[1].jsonl").write_bytes(b'{"prompt": "\xff"}')
+    suite = AdherenceSuite.model_validate(
+        {"kind": "adherence", "name": "own", "path": str(tmp_path)}
+    )
+    with pytest.raises(EvaluationError, match="the file can't be read"):
+        adherence_exam(suite, "test", 17)
+
+
 def test_an_item_that_was_not_answered_has_no_scores(exam: Make) -> None:
     rows = exam(POLICY, PLAIN).sit(Scripted(lambda _: None))
     assert [(r.form, r.scores) for r in rows] == [("item", None)] * 2

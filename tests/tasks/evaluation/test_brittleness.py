@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from configs.suites.brittleness import BrittlenessSuite
+from tasks.errors import EvaluationError
 from tasks.evaluation.brittleness import brittleness_exam
 from tasks.evaluation.items import write_items
 from tasks.evaluation.wordings import CLASSIFICATION, MULTIPLE_CHOICE
@@ -56,6 +57,14 @@ def test_an_item_that_failed_under_one_template_has_no_scores(
     assert whole["x"] is None
     assert whole["y"] is not None
     assert whole["y"]["worst_accuracy"] == 1.0
+
+
+def test_a_gold_label_outside_the_list_is_refused(
+    clean_source: Callable[..., Any], chat: Callable[..., Any]
+) -> None:
+    source = clean_source(test=[chat("a", "x"), chat("b", "oops")])
+    with pytest.raises(EvaluationError, match="'oops' is the label of a row"):
+        brittleness_exam(suite(source="voc", labels=("x",)), source, "test", 17)
 
 
 def test_listed_answers_are_chosen_by_letter_or_number(tmp_path: Path) -> None:
