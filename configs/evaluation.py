@@ -4,26 +4,30 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
 from configs.metrics import Metric
 from configs.section import Section
 from configs.suites.base import SuiteSection
+from configs.suites.behaviour import Behaviour
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from configs.suites.classification import ClassificationSuite
 from configs.suites.extraction import ExtractionSuite
 from configs.suites.gsm8k import Gsm8kSuite
+from configs.suites.harness import HarnessSuite
 from configs.suites.mmlu import MmluSuite
 from configs.suites.open_answers import OpenAnswersSuite
 
 __all__ = [
-    "ArcSuite", "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "ExtractionSuite", "Gate",
-    "Gsm8kSuite", "HellaswagSuite", "HoldGate", "ImproveGate", "MmluSuite", "MultipleChoiceSuite",
-    "OpenAnswersSuite", "Suite", "metrics_by_kind",
+    "ArcSuite", "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "ExtractionSuite",
+    "FloorGate", "Gate", "Gsm8kSuite", "HarnessSuite", "HellaswagSuite", "HoldGate", "ImproveGate", "MmluSuite",
+    "MultipleChoiceSuite", "OpenAnswersSuite", "Suite", "metrics_by_kind",
 ]  # fmt: skip
 
 Suite = Annotated[
-    ArcSuite | BitsPerByteSuite | ClassificationSuite | ExtractionSuite | Gsm8kSuite
-    | HellaswagSuite | MmluSuite | MultipleChoiceSuite | OpenAnswersSuite,
+    ArcSuite | Behaviour | BitsPerByteSuite | ClassificationSuite | ExtractionSuite
+    | Gsm8kSuite | HarnessSuite | HellaswagSuite | MmluSuite | MultipleChoiceSuite
+    | OpenAnswersSuite,
     Field(discriminator="kind"),
 ]  # fmt: skip
 
@@ -40,24 +44,3 @@ class Evaluation(Section):
     suites: tuple[Suite, ...] = Field(min_length=1)
     split: Literal["test", "dev"] = Field("test", description="dev to choose, test to judge")
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-
-
-class ImproveGate(Section):
-    """The candidate must be better than the base by more than ``by`` (superiority)."""
-
-    rule: Literal["improve"]
-    metric: str = Field(pattern=r"^[^/]+/[^/]+$", description="suite/metric")
-    by: float = Field(0.0, ge=0)
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="one-sided error")
-
-
-class HoldGate(Section):
-    """The candidate may be worse than the base by less than ``margin`` (non-inferiority)."""
-
-    rule: Literal["hold"]
-    metric: str = Field(pattern=r"^[^/]+/[^/]+$", description="suite/metric")
-    margin: float = Field(gt=0)
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="one-sided error")
-
-
-Gate = Annotated[ImproveGate | HoldGate, Field(discriminator="rule")]

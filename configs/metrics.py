@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-Estimator = Literal["proportion", "mean", "f1", "ratio"]
+Estimator = Literal["proportion", "mean", "f1", "ratio", "corrected"]
 
 
 class Metric(NamedTuple):
@@ -11,7 +11,8 @@ class Metric(NamedTuple):
     Attributes:
         better: Which way is better.
         estimator: ``proportion`` (mean of 0/1), ``mean`` (of reals), ``f1`` (of gold and
-            prediction over a fixed label list) or ``ratio`` (of two sums).
+            prediction over a fixed label list), ``ratio`` (of two sums) or ``corrected`` (a rate
+            with its detector's error taken out).
         chance: Value without any knowledge, where there is one; a loss can't be seen from there.
     """
 

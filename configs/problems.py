@@ -74,7 +74,7 @@ def _line(loc: Loc, positions: Positions) -> int | None:
 
 
 def strip_tags(loc: Sequence[str | int]) -> Loc:
-    """Return a pydantic location without the union tags it inserts after list indexes."""
+    """Return a pydantic location without the union tags it inserts after the union's place."""
     tags = {
         "files",
         "hub",
@@ -86,10 +86,13 @@ def strip_tags(loc: Sequence[str | int]) -> Loc:
         "hold",
         "lora",
         "local",
+        "sagemaker",
+        "nova",
+        "work_pool",
     }
     return tuple(
         p for i, p in enumerate(loc)
-        if not (i and isinstance(loc[i - 1], int) and p in tags)
+        if not (i and (isinstance(loc[i - 1], int) or loc[i - 1] == "backend") and p in tags)
         and not (isinstance(p, str) and (p.startswith(("tuple[", "literal[", "function-"))))
     )  # fmt: skip
 

@@ -3,9 +3,11 @@
 from pydantic import Field, model_validator
 
 from configs.evaluation import Evaluation, Gate, Suite
+from configs.gates import FEWEST_A_CLASS, References, caps
 from configs.licences import Licences
+from configs.nova_rules import check_nova
 from configs.section import Name, Section
-from configs.sources import RehearsalSource, Source
+from configs.sources import RehearsalSource, Source, StoredSource
 from configs.stages import Mixture, Model, Quality, Tracking, Training
 
 
@@ -22,11 +24,26 @@ class Recipe(Section):
     training: Training = Training()
     evaluation: Evaluation
     gates: tuple[Gate, ...] = ()
+    references: References = References()
     tracking: Tracking = Tracking()
 
     def source(self, name: str) -> Source:
         """Return the source of that name."""
         return next(s for s in self.sources if s.name == name)
+
+    @property
+    def family(self) -> str:
+        """What recipes share that are tried in turn on the same test items.
+
+        Their experiment and their domain sources: ratios, learning rates and names may differ.
+        """
+        domain = sorted(s.name for s in self.sources if s.role == "domain")
+        return f"{self.tracking.experiment}/{'+'.join(domain)}"
+
+    @property
+    def registered_name(self) -> str:
+        """Name of the registered model that this recipe's releases are versions of."""
+        return self.references.champion or self.name
 
     def suite(self, name: str) -> Suite:
         """Return the suite of that name."""
@@ -38,6 +55,8 @@ class Recipe(Section):
         _refuse_twins("evaluation.suites", [s.name for s in self.evaluation.suites])
         self._roles_fit_share()
         self._licences_are_allowed()
+        check_nova(self.sources, self.mixture, self.training)
+        self._training_fits_sources()
         for i, suite in enumerate(self.evaluation.suites):
             self._suite_has_its_source(f"evaluation.suites.{i}", suite)
         for i, gate in enumerate(self.gates):
@@ -59,6 +78,26 @@ class Recipe(Section):
             raise ValueError(
                 "@mixture.domain_share: a share under 1 needs a general source. "
                 "Fix: add one (kind: rehearsal needs no data of yours) or set domain_share: 1.0."
+            )
+
+    def _training_fits_sources(self) -> None:
+        names, method = {s.name for s in self.sources}, self.training.method
+        for name in self.training.loss_weight:
+            if name not in names:
+                raise ValueError(
+                    f"@training.loss_weight.{name}: no source is named '{name}'. "
+                    f"Fix: use one of {_listed(names)}."
+                )
+        if method == "rft" and self.mixture.unit == "supervised_tokens":
+            raise ValueError(
+                "@mixture.unit: questions have no supervised tokens before they are answered. "
+                "Fix: set unit: rows, or tokens (those of the questions)."
+            )
+        rehearsed = [i for i, s in enumerate(self.sources) if isinstance(s, RehearsalSource)]
+        if rehearsed and method in ("dpo", "rft"):
+            raise ValueError(
+                f"@sources.{rehearsed[0]}.kind: rehearsal gives answers, and method {method} "
+                "learns from others. Fix: take the source out, or train by sft or cpt."
             )
 
     def _licences_are_allowed(self) -> None:
@@ -89,7 +128,7 @@ class Recipe(Section):
         name = suite.source_name()
         if name is None:
             return
-        stored = {s.name for s in self.sources if not isinstance(s, RehearsalSource)}
+        stored = {s.name for s in self.sources if isinstance(s, StoredSource)}
         if name not in stored:
             raise ValueError(
                 f"@{path}.source: no stored source is named '{name}'. "
@@ -101,6 +140,18 @@ class Recipe(Section):
         if gate.metric not in given:
             raise ValueError(
                 f"@{path}.metric: no suite gives '{gate.metric}'. Fix: use one of {_listed(given)}."
+            )
+        suite = self.suite(gate.metric.partition("/")[0])
+        fewest = getattr(suite, "items_per_label", None) or FEWEST_A_CLASS
+        if gate.metric.endswith("/macro_f1") and fewest < FEWEST_A_CLASS:
+            raise ValueError(
+                f"@{path}.metric: macro-F1 of {fewest} items a class has no interval that holds. "
+                f"Fix: set items_per_label of suite '{suite.name}' to {FEWEST_A_CLASS} or more."
+            )
+        if gate.on_inconclusive == "extend" and not caps(suite):
+            raise ValueError(
+                f"@{path}.on_inconclusive: suite '{suite.name}' already asks all its items. "
+                "Fix: use block or warn, or let the suite ask fewer at first."
             )
 
 

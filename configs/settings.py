@@ -16,6 +16,20 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".temper"), description="TEMPER_HOME: all local state")
     mlflow_uri: str | None = Field(None, validation_alias="MLFLOW_TRACKING_URI")
 
+    store: str | None = Field(
+        None, description="TEMPER_STORE: s3://BUCKET/PREFIX or a folder that other machines see"
+    )
+    sagemaker_role: str | None = Field(
+        None, description="TEMPER_SAGEMAKER_ROLE: ARN of the role that jobs run as"
+    )
+    sagemaker_standin: Path | None = Field(
+        None, description="TEMPER_SAGEMAKER_STANDIN: run jobs in this folder instead of on AWS"
+    )
+    sagemaker_standin_mounts: bool = Field(
+        True, description="TEMPER_SAGEMAKER_STANDIN_MOUNTS: false where /opt/ml can't be mounted"
+    )
+    prices: Path | None = Field(None, description="TEMPER_PRICES: a price table of yours")
+
     workers: PositiveInt = Field(
         default_factory=lambda: os.cpu_count() or 1,
         description="TEMPER_WORKERS: how many write a mixture side by side",

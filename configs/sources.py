@@ -130,5 +130,22 @@ class RehearsalSource(Section):
     split: Split = Split(dev=0, test=0)
 
 
-Source = Annotated[FilesSource | HubSource | RehearsalSource, Field(discriminator="kind")]
+class NovaSource(Section):
+    """Data of Amazon Nova's own, mixed in by its service: general data that nobody else sees.
+
+    Without a category it is AWS's default mix for the model, and then the only one of its kind.
+    """
+
+    kind: Literal["nova"]
+    name: Name
+    role: Literal["general"] = "general"
+    weight: PositiveFloat = Field(1.0, description="relative to the other general sources")
+    category: str | None = Field(None, min_length=1)
+    licence: str | None = "nova"
+    split: Split = Split(dev=0, test=0)
+
+
+Source = Annotated[
+    FilesSource | HubSource | RehearsalSource | NovaSource, Field(discriminator="kind")
+]
 StoredSource = FilesSource | HubSource

@@ -1,12 +1,20 @@
-"""The sections for model, quality, mixture, training and tracking."""
+"""The sections for model, quality, mixture and tracking; training has a file of its own."""
 
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from configs.backends import Backend
 from configs.checks import LanguageCode, LanguageLimits, Mojibake, Personal, Secrets
+from configs.local_backend import LocalBackend
 from configs.section import Name, Section
 from configs.text_rules import TextRules
+from configs.training import Lora, Training
+
+__all__ = [
+    "CHECKS", "Backend", "CheckName", "LocalBackend", "Lora", "Mixture", "Model", "NearDuplicates",
+    "Quality", "Severity", "Size", "Stage", "Target", "Tracking", "Training",
+]  # fmt: skip
 
 
 class Model(Section):
@@ -150,44 +158,6 @@ class Mixture(Section):
                 f"max_epochs {self.max_epochs:g}. Fix: raise max_epochs or lower domain_epochs."
             )
         return self
-
-
-class Lora(Section):
-    """Low-rank adaptation (Hu et al. 2021)."""
-
-    kind: Literal["lora"] = "lora"
-    rank: PositiveInt = 16
-    alpha: PositiveFloat = 32
-    dropout: float = Field(0.0, ge=0, lt=1)
-    targets: tuple[str, ...] | Literal["all-linear"] = ("q_proj", "k_proj", "v_proj", "o_proj")
-
-
-class LocalBackend(Section):
-    """A process of this machine."""
-
-    kind: Literal["local"] = "local"
-    threads: PositiveInt | None = Field(None, description="CPU threads; all when absent")
-
-
-Backend = Annotated[LocalBackend, Field()]
-
-
-class Training(Section):
-    """Supervised fine-tuning with an adapter."""
-
-    method: Literal["sft"] = "sft"
-    adapter: Lora = Lora()
-    learning_rate: PositiveFloat = 1e-4
-    schedule: Literal["linear", "cosine", "constant"] = "cosine"
-    warmup_ratio: float = Field(0.03, ge=0, le=1)
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: PositiveFloat = 1.0
-    batch_rows: PositiveInt = Field(16, description="rows an optimiser step, in plan order")
-    micro_batch_tokens: PositiveInt = Field(2048, description="tokens a forward pass, padded")
-    sequence_length: PositiveInt = Field(1024, description="longer rows are left out and counted")
-    save_steps: PositiveInt = 50
-    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    backend: Backend = LocalBackend()
 
 
 class Tracking(Section):

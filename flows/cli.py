@@ -21,6 +21,15 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="override one value; repeatable")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout")]
+
+
+class Target(StrEnum):
+    """Where a model is deployed to."""
+
+    folder = "folder"
+    sagemaker = "sagemaker"
+
+
 OutOption = Annotated[Path | None, typer.Option("--out", help="also copy the result here")]
 
 
@@ -37,9 +46,34 @@ def plan(recipe: RecipeArgument, set_: SetOption = None, json_: JsonOption = Fal
 
 
 @app.command()
-def check(recipe: RecipeArgument, set_: SetOption = None, json_: JsonOption = False) -> None:
+def check(
+    recipe: RecipeArgument,
+    backend: Annotated[
+        bool, typer.Option("--backend", help="look at where training would run instead; free")
+    ] = False,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+) -> None:
     """Check the quality of every source and say what is wrong with which rows."""
-    _answer("check", json_, recipe, set_ or [])
+    _answer("preflight" if backend else "check", json_, recipe, set_ or [])
+
+
+@app.command()
+def deploy(
+    run: Annotated[str, typer.Argument(help="a run: its id, or its folder")],
+    to: Annotated[Target, typer.Option("--to", help="where the model goes")],
+    out: Annotated[Path | None, typer.Option("--out", help="folder: a new one to write")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="sagemaker: of the endpoint")] = None,
+    instance: Annotated[
+        str, typer.Option("--instance", help="sagemaker: type of its machine")
+    ] = "ml.g5.xlarge",
+    container: Annotated[
+        str | None, typer.Option("--image", help="sagemaker: container instead of AWS's vLLM")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Deploy the model that a run evaluated, merged, with its card."""
+    _answer("deploy", json_, run, to.value, out, (name, instance, container))
 
 
 @app.command()
@@ -76,13 +110,31 @@ def train(
 def evaluate(
     recipe: RecipeArgument,
     model: Annotated[
-        str | None, typer.Option(help="a model folder; the recipe's base model when absent")
+        str | None,
+        typer.Option(
+            help="a model folder, or a YAML file or {mapping} of kind endpoint, bedrock, "
+            "sagemaker, vllm or adapter; the recipe's base model when absent"
+        ),
     ] = None,
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Run the recipe's suites on one model."""
     _answer("evaluate", json_, recipe, set_ or [], model)
+
+
+@app.command("import-samples")
+def import_samples(
+    files: Annotated[list[Path], typer.Argument(help="samples_*.jsonl of lm-evaluation-harness")],
+    name: Annotated[str, typer.Option(help="the suite's name")] = "harness",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", help="of items, NAME or NAME:mean; repeatable; acc if absent"),
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Read sample logs of lm-evaluation-harness as scores, with intervals."""
+    _answer("import_samples", json_, files, name, metric or ["acc"])
 
 
 @app.command()
@@ -95,12 +147,28 @@ def compare(
     _answer("compare", json_, a, b)
 
 
+@app.command()
+def promote(
+    run: Annotated[str, typer.Argument(help="a run: its id, or its folder")],
+    name: Annotated[
+        str | None, typer.Option(help="registered model; the recipe's when absent")
+    ] = None,
+    waive: Annotated[
+        str | None, typer.Option("--waive", metavar="REASON", help="release without a PASS")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Release a run's model: the alias champion moves if the gates' record speaks for it."""
+    _answer("promote", json_, run, name, waive)
+
+
 class Format(StrEnum):
     """What other trainers read."""
 
     openai = "openai"
     converse = "converse"
     alpaca = "alpaca"
+    text = "text"
 
 
 @app.command()

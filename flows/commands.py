@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.loading import load_recipe
+from configs.served import Remote, find_served
 from tasks.errors import DataError
 
 EXIT_OF_VERDICT = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
@@ -16,16 +17,23 @@ EXIT_OF_VERDICT = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
 
 @dataclass(frozen=True)
 class Answer:
-    """A command's answer: the ``--json`` object, and what a person is shown."""
+    """A command's answer: the ``--json`` object, and what a person is shown.
+
+    Attributes:
+        view: How it is shown, where that isn't by the command's name.
+    """
 
     json: dict[str, Any]
     shown: Any = None
     exit_code: int = 0
+    view: str = ""
 
 
 def run(recipe: str, overrides: Sequence[str]) -> Answer:
     """Run the pipeline as a Prefect flow."""
     loaded = load_recipe(recipe, overrides)
+    if (other := _elsewhere("run", loaded)) is not None:
+        return other
     require_training()
     from flows.finetune import finetune
 
@@ -38,6 +46,8 @@ def run(recipe: str, overrides: Sequence[str]) -> Answer:
 def plan(recipe: str, overrides: Sequence[str]) -> Answer:
     """Plan the mixture; rehearsal that is not generated yet is announced, not generated."""
     loaded = load_recipe(recipe, overrides)
+    if (other := _elsewhere("plan", loaded)) is not None:
+        return other
     from flows.planning import planned
 
     table = planned(loaded)
@@ -56,6 +66,37 @@ def check(recipe: str, overrides: Sequence[str]) -> Answer:
                  "quarantine": str(c.quarantine) if c.quarantine else None}
                 for c in clean]  # fmt: skip
     return Answer({"ok": ok, "verdicts": verdicts}, clean, 0 if ok else DataError.exit_code)
+
+
+def preflight(recipe: str, overrides: Sequence[str]) -> Answer:
+    """Look at the backend; what would be refused makes the exit code 2."""
+    loaded = load_recipe(recipe, overrides)
+    from flows.remote import looked
+
+    found = looked(loaded)
+    return Answer({"ok": found.ok, **found.model_dump(mode="json")}, found,
+                  0 if found.ok else DataError.exit_code)  # fmt: skip
+
+
+def deploy(run: str, to: str, out: Path | None, endpoint: tuple[Any, str, Any]) -> Answer:
+    """Deploy a run's model; ``endpoint`` is name, instance and container."""
+    require_training()
+    from flows.deploying import deployed
+
+    made = deployed(run, to, out, endpoint)
+    return Answer(made, made)
+
+
+def _elsewhere(command: str, recipe: Any) -> Answer | None:
+    """Return the answer of a recipe that is trained by Nova, or is a dry run; None for others."""
+    backend = recipe.training.backend
+    if backend.kind != "nova" and not getattr(backend, "dry_run", False):
+        return None
+    if backend.kind != "nova" and command == "plan":
+        return None
+    from flows.remote import answered
+
+    return answered(command, recipe)
 
 
 def mix(
@@ -87,6 +128,8 @@ def reproduce(lock: Path) -> Answer:
 def train(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
     """Train on the mixture."""
     loaded = load_recipe(recipe, overrides)
+    if (other := _elsewhere("train", loaded)) is not None:
+        return other
     require_training()
     from flows import data
     from flows.finetune import trained
@@ -99,15 +142,38 @@ def train(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
 
 
 def evaluate(recipe: str, overrides: Sequence[str], model: str | None) -> Answer:
-    """Run the recipe's suites on a model."""
-    loaded = load_recipe(recipe, overrides)
-    require_training()
+    """Run the recipe's suites on a model; items without an answer make the exit code 1."""
+    loaded, served = load_recipe(recipe, overrides), find_served(model or "")
+    if not isinstance(served, Remote):
+        require_training()
     from flows.evaluate import evaluate_model
 
     scores = evaluate_model(loaded, model)
     suites = {s.suite: {"metrics": {m: e.model_dump() for m, e in s.metrics.items()},
-                        "items": str(s.items)} for s in scores}  # fmt: skip
-    return Answer({"weights_digest": scores[0].weights_digest, "suites": suites}, scores)
+                        "items": str(s.items), "errors": s.errors} for s in scores}  # fmt: skip
+    return Answer({"weights_digest": scores[0].weights_digest, "suites": suites}, scores,
+                  1 if any(s.errors for s in scores) else 0)  # fmt: skip
+
+
+def import_samples(files: Sequence[Path], name: str, metrics: Sequence[str]) -> Answer:
+    """Read sample logs of lm-evaluation-harness as the scores of a suite."""
+    from configs.suites.harness import HarnessSuite
+    from tasks.evaluation.harness.samples import import_samples as read_samples
+
+    suite = HarnessSuite(kind="harness", name=name, task=name,
+                         metrics=dict(map(_metric, metrics)))  # fmt: skip
+    scores = read_samples(files, suite)
+    return Answer({"suite": name, "scores": str(scores.path), "items": str(scores.items),
+                   "metrics": {m: e.model_dump() for m, e in scores.metrics.items()}},
+                  [scores])  # fmt: skip
+
+
+def _metric(named: str) -> tuple[str, Any]:
+    """Return a metric's name and what it is: ``f1:mean`` is a mean, others right or wrong."""
+    from configs.suites.harness import HarnessMetric
+
+    mean = named.endswith(":mean")
+    return named.removesuffix(":mean"), HarnessMetric(estimator="mean" if mean else "proportion")
 
 
 def compare(a: str, b: str) -> Answer:
@@ -119,6 +185,14 @@ def compare(a: str, b: str) -> Answer:
     rows = compare_scores(first.candidate_scores, second.candidate_scores)
     return Answer({"a": first.run_id, "b": second.run_id,
                    "metrics": [r.model_dump(mode="json") for r in rows]}, rows)  # fmt: skip
+
+
+def promote(run: str, name: str | None, waiver: str | None) -> Answer:
+    """Release a run's checkpoint, if its gates speak for it."""
+    from flows.promote import promote as promote_run
+
+    done = promote_run(run, name, waiver)
+    return Answer(done.model_dump(mode="json"), done)
 
 
 def export(

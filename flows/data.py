@@ -6,11 +6,12 @@ from typing import Any
 
 from configs.recipe import Recipe
 from configs.settings import Settings
-from configs.sources import RehearsalSource
+from configs.sources import RehearsalSource, StoredSource
 from configs.stages import Quality
 from flows.calling import each, once
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
 from tasks.errors import QualityBlocked
+from tasks.gating.planning import GatePlan
 from tasks.text.overlap import Item
 
 
@@ -24,6 +25,7 @@ class Data:
         tokens: The same sources tokenised.
         needs: What each rehearsal source must give, in the mixture's unit.
         excluded: By suite, the items that training rows may not overlap with.
+        gates: What each gate can tell on the items its suite will ask.
     """
 
     model: LocalModel
@@ -31,6 +33,7 @@ class Data:
     tokens: tuple[TokenizedSource, ...] = ()
     needs: dict[str, int] = field(default_factory=dict)
     excluded: dict[str, list[str | Item]] = field(default_factory=dict)
+    gates: tuple[GatePlan, ...] = ()
 
     def by_name(self) -> dict[str, CleanSource]:
         """Return the clean sources by name."""
@@ -42,7 +45,7 @@ def check_sources(recipe: Recipe) -> tuple[CleanSource, ...]:
     from tasks.ingest.task import ingest_source
     from tasks.quality.task import check_quality
 
-    stored = [s for s in recipe.sources if not isinstance(s, RehearsalSource)]
+    stored = [s for s in recipe.sources if isinstance(s, StoredSource)]
     snapshots = each(ingest_source, [stored])
     return tuple(each(check_quality, [snapshots, stored], recipe.quality, recipe.seed))
 
@@ -59,6 +62,7 @@ def refuse_blocked(clean: Sequence[CleanSource]) -> None:
 
 def stored_data(recipe: Recipe, *, weights: bool) -> Data:
     """Return model, clean and tokenised stored sources, and what rehearsal must give."""
+    from flows.gates import planned_gates
     from tasks.ingest.task import fetch_model
     from tasks.mixture.task import tokenise_source
     from tasks.quality.task import remove_duplicates
@@ -69,9 +73,9 @@ def stored_data(recipe: Recipe, *, weights: bool) -> Data:
     clean = tuple(once(remove_duplicates, clean, recipe.quality))
     refuse_blocked(clean)
     data = Data(once(fetch_model, recipe.model, weights), clean)
-    limit = recipe.training.sequence_length
-    data = replace(data, excluded=exclusions(recipe, data))
-    tokens = tuple(each(tokenise_source, [clean], data.model, limit, data.excluded))
+    data = replace(data, excluded=exclusions(recipe, data), gates=planned_gates(recipe, data))
+    limit, how = recipe.training.sequence_length, row_kind(recipe)
+    tokens = tuple(each(tokenise_source, [clean], data.model, limit, data.excluded, how))
     return replace(data, tokens=tokens, needs=rehearsal_needs(recipe, tokens))
 
 
@@ -89,9 +93,16 @@ def all_data(recipe: Recipe) -> Data:
         refuse_blocked([clean])
         [clean] = once(remove_duplicates, [clean], among_stored(recipe.quality), data.clean)
         tokens = once(tokenise_source, clean, data.model, recipe.training.sequence_length,
-                      data.excluded)  # fmt: skip
+                      data.excluded, row_kind(recipe))  # fmt: skip
         data = replace(data, clean=(*data.clean, clean), tokens=(*data.tokens, tokens))
     return data
+
+
+def row_kind(recipe: Recipe) -> Any:
+    """Return what the recipe's method makes of a chat row."""
+    from tasks.mixture.methods import How
+
+    return How(recipe.training.method, recipe.training.overlong)
 
 
 def among_stored(quality: Quality) -> Quality:
@@ -110,7 +121,7 @@ def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
 
     opened = once(plan_mixture, recipe.mixture, data.tokens, source_weights(recipe), recipe.seed)
     each(write_shards, [blocks(opened, Settings().workers)])
-    origin = recipe.model_dump(mode="json", exclude={"gates", "tracking"})
+    origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
     receipt: MixtureReceipt = once(finish_mixture, opened, data.model, origin)
     return receipt
 

@@ -14,11 +14,13 @@ from flows import data as stages
 from flows.calling import once
 from flows.data import Data
 from flows.evaluate import scored
+from flows.gates import judged, references
 from flows.report import RunReport, metric_map
 from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, MixtureReceipt, SuiteScores
-from tasks.gating.task import judge_gates
+from tasks.gating.task import count_looks
 from tasks.tracking import task as track
+from tasks.training.job import TrainingJob
 from tasks.training.task import submit_training, wait_for_training
 
 
@@ -80,9 +82,8 @@ def tracked(recipe: Recipe) -> Iterator[str]:
 def trained(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> Checkpoint:
     """Return the checkpoint of the recipe's training job, submitting it only if need be."""
     from tasks.training.checkpoint import find_checkpoint
-    from tasks.training.job import make_job
 
-    job = make_job(data.model, mixture, recipe.training, recipe.seed)
+    job = job_of(recipe, data, mixture)
     done = find_checkpoint(job)
     if done is not None:
         return done
@@ -91,12 +92,26 @@ def trained(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> Checkpoint:
     return checkpoint
 
 
+def job_of(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> TrainingJob:
+    """Return the training job of a recipe whose mixture is there."""
+    from tasks.mixture.task import pack_mixture
+    from tasks.training.job import make_job
+
+    spec = recipe.training
+    packs = once(pack_mixture, mixture, spec.sequence_length) if spec.packed else None
+    return make_job(data.model, mixture, spec, recipe.seed, packs)
+
+
 def conclude(recipe: Recipe, found: Evidence) -> RunReport:
     """Judge the gates, publish the scorecard and keep the report."""
     from tasks.gating.gates import overall
     from tasks.tracking.card import Card
 
-    gates = judge_gates(recipe.gates, found.base, found.candidate)
+    models = (found.data.model, found.checkpoint)
+    known = references(recipe, found.data, found.base, scored)
+    gates = judged(recipe, found.data, models, (known, found.candidate), scored)
+    if recipe.evaluation.split == "test":
+        gates = count_looks(recipe.family, found.run_id, found.candidate, gates)
     card = Card(
         run_id=found.run_id, recipe=recipe, base=tuple(found.base),
         candidate=tuple(found.candidate), gates=tuple(gates), verdict=overall(gates),
@@ -109,7 +124,7 @@ def conclude(recipe: Recipe, found: Evidence) -> RunReport:
         metrics={"base": metric_map(card.base), "candidate": metric_map(card.candidate)},
         scorecard=page, checkpoint=found.checkpoint.path, lock=found.mixture.lock,
         base_scores=card.base, candidate_scores=card.candidate, mixture=found.mixture,
-        trained=found.checkpoint,
+        trained=found.checkpoint, registered=recipe.registered_name,
     )  # fmt: skip
     report.save()
     return report

@@ -16,9 +16,10 @@ def planned(recipe: Recipe) -> PlanTable:
     """Return the plan; what rehearsal will generate is estimated and says so."""
     data = stored_data(recipe, weights=False)
     weights = source_weights(recipe)
-    if not data.needs:
-        return plan_table(recipe.mixture, data.tokens, weights, recipe.seed)
-    return _with_rehearsal(recipe, data)
+    table = (_with_rehearsal(recipe, data) if data.needs
+             else plan_table(recipe.mixture, data.tokens, weights, recipe.seed))  # fmt: skip
+    told = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
+    return table.model_copy(update={"gates": told})
 
 
 def _with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:

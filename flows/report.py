@@ -29,6 +29,12 @@ class RunReport(BaseModel):
     candidate_scores: tuple[SuiteScores, ...]
     mixture: MixtureReceipt
     trained: Checkpoint
+    registered: str | None = None
+
+    @property
+    def registered_name(self) -> str:
+        """Name of the registered model that its releases are versions of."""
+        return self.registered or self.name
 
     @property
     def folder(self) -> Path:

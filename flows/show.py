@@ -21,7 +21,7 @@ out = Console(width=None if sys.stdout.isatty() else 128)
 err = Console(stderr=True)
 COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "pass": "green",
            "quarantine": "yellow", "block": "red", "ok": "green", "optional": "yellow",
-           "missing": "red"}  # fmt: skip
+           "missing": "red", "warn": "yellow", "refused": "red", "unknown": "yellow"}  # fmt: skip
 
 
 def answer(command: str, found: Answer, as_json: bool) -> None:
@@ -31,9 +31,12 @@ def answer(command: str, found: Answer, as_json: bool) -> None:
         return
     views: dict[str, Callable[[Any], None]] = {
         "run": _run, "plan": _plan, "check": _check, "compare": _compare, "doctor": _doctor,
-        "evaluate": _evaluate, "export": _export, "trace": _trace,
+        "evaluate": _evaluate, "import_samples": _evaluate, "export": _export,
+        "trace": _trace, "preflight": _preflight,
+        "told": _told, "promote": _promote,
     }  # fmt: skip
-    views.get(command, lambda _: out.print_json(json.dumps(found.json, default=str)))(found.shown)
+    view = found.view or command
+    views.get(view, lambda _: out.print_json(json.dumps(found.json, default=str)))(found.shown)
 
 
 def failure(error: Exception, as_json: bool) -> int:
@@ -103,6 +106,20 @@ def _cell(text: str) -> str:
     return f"[{colour}]{text}[/{colour}]" if colour else escape(text)
 
 
+def _told(found: Any) -> None:
+    """Show a dry run, or a plan for Nova: the table, what was looked at, the request as it is."""
+    _plan(found.table)
+    if found.found is not None:
+        _preflight(found.found)
+    out.print("the request:", markup=False)
+    out.print_json(json.dumps(found.request, default=str))
+
+
+def _preflight(found: Any) -> None:
+    rows = [[look.name, look.state, look.says, look.fix] for look in found.looks]
+    table(f"preflight: {found.backend}", ["look", "state", "says", "fix"], rows)
+
+
 def _plan(found: Any) -> None:
     from tasks.mixture.table import cells, notes
 
@@ -128,6 +145,12 @@ def _evaluate(found: Any) -> None:
     table("scores", ["metric", "value", "95 % interval", "n"],
           [[f"{s.suite}/{m}", f"{e.value:.4f}", f"{e.low:.4f} to {e.high:.4f}", f"{e.n:,}"]
            for s in found for m, e in s.metrics.items()])  # fmt: skip
+    for scores in (s for s in found if s.errors):
+        out.print(
+            f"{scores.suite}: {scores.errors:,} items were not answered and count as wrong (see "
+            f"error in {scores.items}). Run again: what was answered is kept, and only these are "
+            "asked."
+        )
 
 
 def _run(found: Any) -> None:
@@ -146,6 +169,16 @@ def _compare(found: Any) -> None:
     rows = [[r.metric, f"{r.a:.4f}", f"{r.b:.4f}", f"{r.difference:+.4f}",
              f"{r.low:+.4f} to {r.high:+.4f}", str(r.n)] for r in found]  # fmt: skip
     table("b against a", ["metric", "a", "b", "difference", "95 % interval", "n"], rows)
+
+
+def _promote(found: Any) -> None:
+    release, before = found.release, found.before
+    out.print(f"{release.name} version {release.version} is the champion: weights "
+              f"{release.weights[:12]} of run {release.run_id}", markup=False,
+              soft_wrap=True)  # fmt: skip
+    out.print(f"before: {f'version {before.version}' if before else 'none'}", markup=False)
+    if found.waiver:
+        out.print(f"let through with verdict {found.verdict}: {found.waiver}", markup=False)
 
 
 def _export(found: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from configs.metrics import Metric
+from configs.served import VllmModel
 
 SplitName = Literal["train", "dev", "test"]
 
@@ -203,6 +204,27 @@ class Checkpoint(LocalModel):
     adapter_digest: str
 
 
+class Adapted(LocalModel):
+    """A base model with an adapter merged into it in memory; ``path`` is the base's folder.
+
+    Attributes:
+        adapter: The adapter's folder.
+        alpha: What its change is multiplied by.
+    """
+
+    adapter: Path
+    adapter_digest: str
+    base_digest: str
+    alpha: float
+
+
+class VllmFolder(LocalModel):
+    """A model folder that vLLM answers for, with an adapter or without."""
+
+    adapter: Path | None
+    settings: VllmModel
+
+
 class SuiteScores(Receipt):
     """One suite on one model: ``items.parquet``, one row an item (and form).
 
@@ -243,7 +265,20 @@ class Estimate(BaseModel):
 
 
 class GateResult(BaseModel):
-    """The outcome of one gate: PASS, FAIL or INCONCLUSIVE, with the evidence."""
+    """The outcome of one gate: PASS, FAIL or INCONCLUSIVE, with the evidence.
+
+    Attributes:
+        base: The metric on the model compared with.
+        against: Which model that is; None for a floor, which compares with none.
+        alpha: One-sided error of the look that gave the verdict.
+        look: 1, or 2 after ``extend``.
+        policy: What is to happen where the verdict is INCONCLUSIVE.
+        reference_digest: Weights of the model compared with.
+        candidate_digest: Weights of the candidate.
+        fingerprint: Of the suite, with its items and prompts.
+        seen: Candidates of the recipe's family that were judged on these test items, this one
+            included; 0 where they are not test items.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -258,6 +293,14 @@ class GateResult(BaseModel):
     n: int
     needed_n: int | None
     reason: str
+    against: str | None = "base"
+    alpha: float = 0.05
+    look: int = 1
+    policy: Literal["block", "warn", "extend"] = "block"
+    reference_digest: str = ""
+    candidate_digest: str = ""
+    fingerprint: str = ""
+    seen: int = 0
 
 
 SuiteScores.model_rebuild()

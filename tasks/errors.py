@@ -8,6 +8,7 @@ TemperError
 │   ├── QualityBlocked          a verdict blocks the run
 │   └── InsufficientData        a quota needs more rows than there are
 ├── TrainingError               the trainer failed or its output is not whole
+│   └── Unreachable             a backend does not answer; its job goes on
 ├── EvaluationError             a suite can't be run or two runs can't be compared
 └── StorageError                an artifact is missing or damaged
 """
@@ -46,6 +47,12 @@ class TrainingError(TemperError):
     kind = "training"
 
 
+class Unreachable(TrainingError):
+    """A backend does not answer; the job goes on without us and is found again."""
+
+    kind = "unreachable"
+
+
 class EvaluationError(TemperError):
     """A suite can't be run, or two runs can't be compared."""
 
@@ -60,5 +67,5 @@ class StorageError(TemperError):
 
 __all__ = [
     "DataError", "EvaluationError", "InsufficientData", "QualityBlocked", "RecipeError",
-    "SetupError", "SourceError", "StorageError", "TemperError", "TrainingError",
+    "SetupError", "SourceError", "StorageError", "TemperError", "TrainingError", "Unreachable",
 ]  # fmt: skip

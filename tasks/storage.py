@@ -3,9 +3,10 @@
 import contextlib
 import errno
 import hashlib
-import importlib
+import importlib.util
 import json
 import os
+import platform
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -58,8 +59,10 @@ def source_digest(*packages: str) -> str:
     """
     lines = []
     for package in packages:
-        module = importlib.import_module(package)
-        root = Path(str(module.__file__))
+        # Found, not imported: what a stage imports may take seconds, or not be installed here.
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        root = Path(str(spec.origin))
         files = sorted(root.parent.rglob("*.py")) if root.name == "__init__.py" else [root]
         lines += [f"{package}/{f.relative_to(root.parent)}:{file_digest(f)}" for f in files
                   if f.name not in ("task.py", "page.py")]  # fmt: skip
@@ -99,15 +102,42 @@ def load(folder: Path, kind: type[R]) -> R:
 
 @contextlib.contextmanager
 def building(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``folder``; what is left of it on failure is removed."""
+    """Give a temporary folder beside ``folder``; what is left of it on failure is removed.
+
+    What a killed process left beside it is removed, too.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.parent / f".{folder.name[:40]}.{uuid.uuid4().hex[:8]}"
+    _sweep(folder.parent)
+    aside = folder.parent / f".{folder.name[:40]}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         with disk_errors(folder):
             aside.mkdir()
             yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove folders that processes of this machine left aside when they were killed."""
+    for left in parent.glob(f".*.{_machine()}-*-*"):
+        pid = left.name.rsplit("-", 2)[1]
+        if pid.isdecimal() and not _alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _machine() -> str:
+    # Folders may be shared between machines, and a number means a process on one of them.
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextlib.contextmanager

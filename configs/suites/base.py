@@ -5,7 +5,7 @@ from typing import ClassVar
 from configs.metrics import Metric
 from configs.section import Name, Section
 
-PLACES = frozenset({"path", "dev_path", "examples", "source"})
+PLACES = frozenset({"path", "dev_path", "examples", "source", "include"})
 """Where items come from: their content counts, not where it lay."""
 
 

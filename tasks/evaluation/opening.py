@@ -1,13 +1,12 @@
 """A recipe's suite with its items, from its section."""
 
-from typing import assert_never
-
 from configs.evaluation import (
     ArcSuite,
     BitsPerByteSuite,
     ClassificationSuite,
     ExtractionSuite,
     Gsm8kSuite,
+    HarnessSuite,
     HellaswagSuite,
     MmluSuite,
     MultipleChoiceSuite,
@@ -16,6 +15,7 @@ from configs.evaluation import (
 )
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
+from tasks.evaluation.behaviour import open_behaviour
 from tasks.evaluation.bits_per_byte import text_exam
 from tasks.evaluation.choices.exam import choices_exam
 from tasks.evaluation.classification import classification_exam
@@ -55,8 +55,12 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
             return extraction_exam(suite, source, context.split, context.seed)
         case BitsPerByteSuite():
             return text_exam(suite, source, context.split, context.seed)
+        case HarnessSuite():
+            from tasks.evaluation.harness.exam import harness_exam
+
+            return harness_exam(suite, context.split)
         case _:
-            assert_never(suite)
+            return open_behaviour(suite, source, context)
 
 
 def overlap_texts(suite: Suite, context: EvalContext) -> list[str | Item]:

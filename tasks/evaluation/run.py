@@ -12,7 +12,7 @@ from tasks.evaluation.items import Exam, ItemRow, fingerprint, items_digest, wri
 from tasks.evaluation.opening import open_exam
 from tasks.inference.cache import Cached
 from tasks.inference.engine import Engine
-from tasks.inference.opening import open_model
+from tasks.inference.opening import Evaluated, open_model, title
 from tasks.inference.progress import Progress
 from tasks.metrics.estimates import estimate_all
 from tasks.storage import building, commit, find, home, source_digest, stage_key
@@ -21,7 +21,7 @@ CODE = ("tasks.evaluation", "tasks.inference", "tasks.text")
 
 
 def evaluate(
-    suite: Suite, model: LocalModel, context: EvalContext, progress: Progress | None = None
+    suite: Suite, model: Evaluated, context: EvalContext, progress: Progress | None = None
 ) -> SuiteScores:
     """Return the model's scores on the suite, computed now or found whole from before.
 
@@ -31,7 +31,7 @@ def evaluate(
 
     Args:
         suite: The section.
-        model: Prepared, or a checkpoint.
+        model: Prepared, a checkpoint, or the section of a model that is served.
         context: Split, seed, dtype and sources.
         progress: Called with answers given and their number.
 
@@ -41,12 +41,8 @@ def evaluate(
         SetupError: Questions or model aren't on this machine.
     """
     exam, engine = open_exam(suite, context), open_model(model, context.dtype)
-    _refuse_blind(suite, exam, engine, model.name)
-    section = suite.model_dump(mode="json", exclude=set(PLACES))
-    key = stage_key("evaluation", {
-        "suite": section, "items": exam.content, "split": context.split, "model": engine.digest,
-    }, *CODE)  # fmt: skip
-    folder = home("scores", key)
+    _refuse_blind(suite, exam, engine, title(model))
+    folder = home("scores", _key(suite, exam, engine, context))
     known = find(folder, SuiteScores)
     if known is not None:
         # Metrics come from the stored answers, so that a new one costs no inference.
@@ -54,17 +50,34 @@ def evaluate(
         metrics = estimate_all(known.items, table)
         return known.model_copy(update={"metrics": metrics, "about": table})
     rows = exam.sit(Cached(engine), progress)
+    made = {**engine.about, "items": exam.content, "split": context.split, "seed": context.seed,
+            "code": source_digest(*CODE)}  # fmt: skip
+    weights = model.digest if isinstance(model, LocalModel) else engine.digest
+    return _stored(folder, suite, exam, rows, {"made": made, "weights_digest": weights})
+
+
+def _key(suite: Suite, exam: Exam, engine: Engine, context: EvalContext) -> str:
+    section = suite.model_dump(mode="json", exclude=set(PLACES))
+    return stage_key("evaluation", {
+        "suite": section, "items": exam.content, "split": context.split, "model": engine.digest,
+    }, *CODE)  # fmt: skip
+
+
+def _stored(
+    folder: Path, suite: Suite, exam: Exam, rows: list[ItemRow], about: dict[str, Any]
+) -> SuiteScores:
+    """Write the per-item table and commit the scores; those with errors stand aside.
+
+    Another run doesn't find the latter: it asks again for the items that weren't answered.
+    """
     errors = sum(row.error is not None for row in rows)
     if errors:
-        # Not what another run would find: it asks again for the items that weren't answered.
-        folder = home("scores", f"{key}-partial-{items_digest(rows)[:8]}")
+        folder = folder.with_name(f"{folder.name}-partial-{items_digest(rows)[:8]}")
     with building(folder) as aside:
-        write_items(aside / "items.parquet", suite.name, rows, exam.labels)
-        made = _made(exam, engine, context)
-        scores = _scores(suite, exam, rows, aside / "items.parquet")
-        return commit(aside, scores.model_copy(update={
-            "path": folder, "weights_digest": model.digest, "made": made, "errors": errors,
-        }))  # fmt: skip
+        items = aside / "items.parquet"
+        write_items(items, suite.name, rows, exam.labels)
+        return commit(aside, _scores(suite, exam, rows, items).model_copy(
+            update={**about, "path": folder, "errors": errors}))  # fmt: skip
 
 
 def _refuse_blind(suite: Suite, exam: Exam, engine: Engine, name: str) -> None:
@@ -74,11 +87,6 @@ def _refuse_blind(suite: Suite, exam: Exam, engine: Engine, name: str) -> None:
             "gives answers only.", where=f"evaluation.suites.{suite.name}",
             fix="evaluate the weights themselves, or take the suite out for this model.",
         )  # fmt: skip
-
-
-def _made(exam: Exam, engine: Engine, context: EvalContext) -> dict[str, Any]:
-    return {**engine.about, "items": exam.content, "split": context.split, "seed": context.seed,
-            "code": source_digest(*CODE)}  # fmt: skip
 
 
 def _scores(suite: Suite, exam: Exam, rows: list[ItemRow], items: Path) -> SuiteScores:

@@ -6,15 +6,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.evaluation import Suite
-from tasks.artifacts import LocalModel, SuiteScores
+from tasks.artifacts import SuiteScores
 from tasks.evaluation.context import EvalContext
+from tasks.inference.opening import Evaluated, title
 from tasks.progress import report
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="evaluate {suite.name}")
-def evaluate_suite(suite: Suite, model: LocalModel, context: EvalContext) -> SuiteScores:
+def evaluate_suite(suite: Suite, model: Evaluated, context: EvalContext) -> SuiteScores:
     """Put one suite's items to a model and store every answer."""
     from tasks.evaluation.run import evaluate
 
-    doing = f"{suite.name} on {model.name}"
+    doing = f"{suite.name} on {title(model)}"
     return evaluate(suite, model, context, partial(report, doing))

@@ -1,160 +1,142 @@
-"""One gate on one suite: PASS, FAIL or INCONCLUSIVE, from the paired items.
+"""Every gate of a recipe judged: PASS, FAIL or INCONCLUSIVE, from the paired items.
 
-``hold`` is non-inferiority with a margin, ``improve`` superiority by an amount. Both compare the
-one-sided bounds (confidence 1 - alpha) of the paired difference, turned so that up is better,
-with a threshold: -margin or by. PASS: the lower bound is above it. FAIL: the upper bound is below
-it. Otherwise the items at hand can't tell.
+The rules are in ``deciding``, the reasons for not judging at all in ``refusals``, the error of a
+gate that is judged twice in ``spending``.
 """
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from configs.evaluation import Gate, HoldGate
-from configs.metrics import Metric
+from configs.gates import FloorGate, Gate
 from tasks.artifacts import GateResult, SuiteScores
 from tasks.errors import EvaluationError
+from tasks.gating.deciding import Found, Outcome, Verdict, decide
 from tasks.gating.pairing import pair
-from tasks.gating.power import needed_items
-from tasks.metrics.estimates import estimate
-from tasks.metrics.f1 import Labelled, support
-from tasks.metrics.samples import Difference, difference, point
-from tasks.metrics.values import ItemValues
+from tasks.gating.refusals import refusal
+from tasks.gating.spending import first_level, second_level
+from tasks.metrics.samples import above, difference, point
 
-Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
-FEWEST = 5
-"""Items a class needs before macro-F1's jackknife can be trusted."""
+Scores = Sequence[SuiteScores]
 
 
-class Outcome(NamedTuple):
-    """A verdict with its reason, and the items that would decide where these can't."""
+class References(NamedTuple):
+    """The models a candidate is compared with, by their scores.
 
-    verdict: Verdict
-    reason: str
-    needed_n: int | None = None
+    Attributes:
+        base: What training started from.
+        original: None where it is the base.
+        champion: None where nothing was released yet; such gates are judged against the base.
+    """
+
+    base: Scores
+    original: Scores | None = None
+    champion: Scores | None = None
 
 
-def judge(gate: Gate, base: SuiteScores, candidate: SuiteScores) -> GateResult:
+def judge(
+    gate: Gate, reference: SuiteScores, candidate: SuiteScores, first_look: GateResult | None = None
+) -> GateResult:
     """Return the gate's outcome.
 
-    ``difference``, ``low`` and ``high`` are candidate minus base in the metric's own direction;
-    the bounds are those of the two-sided interval at confidence 1 - 2 alpha. A ``hold`` on a
-    metric whose base is at chance is INCONCLUSIVE (it can't fall), and so is any gate on macro-F1
+    ``difference``, ``low`` and ``high`` are candidate minus reference in the metric's own
+    direction (for a floor, candidate minus ``at``); the bounds are those of the two-sided interval
+    at confidence 1 - 2 alpha, where alpha is this look's. A ``hold`` on a metric whose reference
+    is at its floor or at chance is INCONCLUSIVE (it can't fall), and so is any gate on macro-F1
     with fewer than five items of a class.
+
+    Args:
+        gate: With ``on_inconclusive: extend``, its alpha is shared between two looks.
+        reference: Scores of the suite that the gate's metric is of.
+        candidate: The same suite's.
+        first_look: The outcome this is the second look of.
 
     Raises:
         EvaluationError: The two aren't over the same version of the suite and the same items.
     """
-    name = gate.metric.partition("/")[2]
-    metric, first, second = pair(base, candidate).values(name)
-    found = difference(first, second, 1 - 2 * gate.alpha)
-    outcome = (_too_few_of_a_class(name, first) or _at_chance(gate, metric, first)
-               or _decide(gate, metric, found))  # fmt: skip
+    metric, first, second = pair(reference, candidate).values(gate.metric.partition("/")[2])
+    alpha = level(gate, len(first), first_look)
+    alone = isinstance(gate, FloorGate)
+    found = (above(second, gate.at, 1 - 2 * alpha) if isinstance(gate, FloorGate)
+             else difference(first, second, 1 - 2 * alpha))  # fmt: skip
+    outcome = refusal(gate, metric, second if alone else first) or decide(
+        gate, Found(found, metric.better, alpha))  # fmt: skip
     return GateResult(
         metric=gate.metric, rule=gate.rule, verdict=outcome.verdict, base=point(first),
         candidate=point(second), difference=found.value, low=found.low, high=found.high,
-        n=found.n, needed_n=outcome.needed_n, reason=outcome.reason,
+        n=found.n, needed_n=outcome.needed_n, reason=_reason(outcome, first_look), alpha=alpha,
+        against=None if isinstance(gate, FloorGate) else gate.against, look=2 if first_look else 1,
+        policy=gate.on_inconclusive, reference_digest=reference.weights_digest,
+        candidate_digest=candidate.weights_digest, fingerprint=candidate.fingerprint,
     )  # fmt: skip
 
 
-def judge_all(
-    gates: Sequence[Gate], base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]
-) -> list[GateResult]:
-    """Return the outcome of every gate, in the recipe's order.
+def level(gate: Gate, n: int, first_look: GateResult | None) -> float:
+    """Return the one-sided error this look may make."""
+    if gate.on_inconclusive != "extend":
+        return gate.alpha
+    spent = first_level(gate.alpha, 1 / gate.extend_times)
+    return spent if first_look is None else second_level(gate.alpha, spent, first_look.n / n)
+
+
+def judge_all(gates: Sequence[Gate], base: Scores, candidate: Scores) -> list[GateResult]:
+    """Return the outcome of every gate against the base (see :func:`judge_against`)."""
+    return judge_against(gates, References(base), candidate)
+
+
+def judge_against(
+    gates: Sequence[Gate], references: References, candidate: Scores,
+    first_looks: Mapping[int, GateResult] | None = None,
+) -> list[GateResult]:  # fmt: skip
+    """Return the outcome of every gate, each against the model it names, in the recipe's order.
+
+    Args:
+        gates: The recipe's.
+        references: Scores of the models they may name.
+        candidate: The candidate's scores.
+        first_looks: Gate's index -> the outcome that it is now looked at again for.
 
     Raises:
         EvaluationError: A gate's suite was not run on both, or the two can't be compared.
     """
-    before, after = ({s.suite: s for s in scores} for scores in (base, candidate))
-    for gate in gates:
-        suite = gate.metric.partition("/")[0]
-        if suite not in before or suite not in after:
-            raise EvaluationError(
-                f"suite '{suite}' was not run on both base and candidate.", where=gate.metric,
-                fix="evaluate both with the whole recipe.",
-            )  # fmt: skip
-    return [judge(g, *(s[g.metric.partition("/")[0]] for s in (before, after))) for g in gates]
+    looks = first_looks or {}
+    return [_judged(gate, references, candidate, looks.get(i)) for i, gate in enumerate(gates)]
 
 
 def overall(results: Sequence[GateResult]) -> Verdict:
-    """Return FAIL if any gate fails, else INCONCLUSIVE if any is that, else PASS.
+    """Return FAIL if any gate fails, else INCONCLUSIVE if any that counts is that, else PASS.
 
     All must pass, so that claiming "no regression" needs no correction for their number (an
-    intersection-union test, Berger 1982).
+    intersection-union test, Berger 1982). A gate of policy ``warn`` doesn't count while it is
+    INCONCLUSIVE.
     """
-    verdicts = {r.verdict for r in results}
-    if "FAIL" in verdicts:
+    if any(r.verdict == "FAIL" for r in results):
         return "FAIL"
-    return "INCONCLUSIVE" if "INCONCLUSIVE" in verdicts else "PASS"
+    open_ = any(r.verdict == "INCONCLUSIVE" and r.policy != "warn" for r in results)
+    return "INCONCLUSIVE" if open_ else "PASS"
 
 
-def _too_few_of_a_class(name: str, first: ItemValues) -> Outcome | None:
-    if name != "macro_f1" or not isinstance(first.data, Labelled):
-        return None
-    there = dict(zip(first.data.labels, support(first.data).tolist(), strict=True))
-    thin = {label: k for label, k in there.items() if 0 < k < FEWEST}
-    if not thin:
-        return None
-    label, fewest = min(thin.items(), key=lambda x: x[1])
-    missing = sum(FEWEST - k for k in thin.values())
-    return Outcome(
-        "INCONCLUSIVE",
-        f"{len(thin)} of {sum(k > 0 for k in there.values())} classes have fewer than {FEWEST} "
-        f"items ('{label}' has {fewest}), too few for an interval of macro-F1.",
-        len(first) + missing,
+def _judged(
+    gate: Gate, references: References, candidate: Scores, first_look: GateResult | None
+) -> GateResult:
+    against = "base" if isinstance(gate, FloorGate) else gate.against
+    named: Scores | None = getattr(references, against)
+    before, after = (
+        {s.suite: s for s in scores} for scores in (named or references.base, candidate)
     )
+    suite = gate.metric.partition("/")[0]
+    if suite not in before or suite not in after:
+        raise EvaluationError(
+            f"suite '{suite}' was not run on both {against} and candidate.", where=gate.metric,
+            fix="evaluate both with the whole recipe.",
+        )  # fmt: skip
+    found = judge(gate, before[suite], after[suite], first_look)
+    if against != "champion" or named is not None:
+        return found
+    reason = f"no model was released yet, so this is against the base: {found.reason}"
+    return found.model_copy(update={"reason": reason})
 
 
-def _at_chance(gate: Gate, metric: Metric, first: ItemValues) -> Outcome | None:
-    if not isinstance(gate, HoldGate) or metric.chance is None:
-        return None
-    base, chance = estimate(first), metric.chance
-    seen = base.low > chance if metric.better == "higher" else base.high < chance
-    if seen:
-        return None
-    return Outcome(
-        "INCONCLUSIVE",
-        f"the base is at chance: {base.value:.4g} ({base.low:.4g} to {base.high:.4g}) against "
-        f"{chance:.4g}, so a loss could not be seen here.",
-    )
-
-
-def _decide(gate: Gate, metric: Metric, found: Difference) -> Outcome:
-    sign = 1 if metric.better == "higher" else -1
-    value, low, high = sign * found.value, *sorted((sign * found.low, sign * found.high))
-    threshold = -gate.margin if isinstance(gate, HoldGate) else gate.by
-    sure = f"{1 - gate.alpha:.4g}"
-    asked = (f"no worse than {gate.margin:.4g}" if isinstance(gate, HoldGate)
-             else f"better by more than {gate.by:.4g}")  # fmt: skip
-    if low > threshold:
-        return Outcome("PASS", f"{_amount(low)} at the least (confidence {sure}); asked: {asked}.")
-    if high < threshold:
-        return Outcome("FAIL", f"{_amount(high)} at the most (confidence {sure}); asked: {asked}.")
-    needed, taken = _needed(gate, found, value - threshold)
-    then = f"about {needed:,} would decide it, taking {taken} for true" if needed else (
-        "no number of items in sight would decide it")  # fmt: skip
-    return Outcome(
-        "INCONCLUSIVE",
-        f"between {_amount(low)} and {_amount(high)} (confidence {sure} each way); "
-        f"asked: {asked}. {found.n:,} items can't tell; {then}.",
-        needed,
-    )
-
-
-def _needed(gate: Gate, found: Difference, distance: float) -> tuple[int | None, str]:
-    """Return the items that decide with 80 % power, and the difference that takes for true.
-
-    A hold takes no change at all, the case it is there to show, unless that says no more than the
-    items at hand; then, as for improve, the difference seen.
-    """
-    if isinstance(gate, HoldGate):
-        unchanged = needed_items(found.variance, gate.margin, gate.alpha)
-        if unchanged is None or unchanged > found.n:
-            return unchanged, "no change"
-    needed = needed_items(found.variance, distance, gate.alpha)
-    return needed and max(needed, found.n + 1), "the difference seen"
-
-
-def _amount(change: float) -> str:
-    if change == 0:
-        return "no change"
-    return f"{abs(change):.4g} {'better' if change > 0 else 'worse'}"
+def _reason(outcome: Outcome, first_look: GateResult | None) -> str:
+    if first_look is None:
+        return outcome.reason
+    return f"second look, after {first_look.n:,} items could not tell: {outcome.reason}"

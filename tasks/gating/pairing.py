@@ -1,6 +1,6 @@
 """The same items answered by two models, or a refusal that names what differs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -11,6 +11,12 @@ from tasks.errors import EvaluationError
 from tasks.metrics.estimates import metric_of, read_items
 from tasks.metrics.samples import Difference, difference
 from tasks.metrics.values import ItemValues, item_values
+
+Prompts = dict[tuple[str, str], tuple[object, ...]]
+"""By form and item: prompt digest and gold answer."""
+
+_CAUSES = {"template": "the chat templates", "tokenizer": "the tokenizers", "code": "the releases"}
+"""What may put the same item in other words, by its key in a run's manifest."""
 
 
 class Pair(NamedTuple):
@@ -71,28 +77,64 @@ def _differences(
     found = []
     if first.suite != second.suite:
         found.append(f"the suites are '{first.suite}' and '{second.suite}'")
+    before, after = _prompts(one), _prompts(two)
     if first.fingerprint != second.fingerprint:
+        found += _protocol(first.protocol, second.protocol) + _reworded(
+            first, second, before, after
+        )
+    found += _missing(before, after, "first") + _missing(after, before, "second")
+    found += _unanswered(first, "first") + _unanswered(second, "second")
+    if first.fingerprint != second.fingerprint and not found:
         found.append(
             f"the suite's fingerprint is {first.fingerprint[:12]} for the first and "
             f"{second.fingerprint[:12]} for the second"
         )
-    before, after = _prompts(one), _prompts(two)
-    found += _missing(before, after, "first") + _missing(after, before, "second")
-    changed = sum(before[key] != after[key] for key in before.keys() & after.keys())
-    if found and changed:
-        found.append(f"{changed:,} of {len(before):,} items have another prompt or gold answer")
     return found
 
 
-def _prompts(table: pa.Table) -> dict[tuple[str, str], tuple[object, ...]]:
+def _protocol(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:
+    """Return the fields of the suite that differ, with both values where they are short."""
+    return [f"{field} is {_shown(first.get(field))} for the first and "
+            f"{_shown(second.get(field))} for the second"
+            for field in sorted(first.keys() | second.keys())
+            if first.get(field) != second.get(field)]  # fmt: skip
+
+
+def _reworded(
+    first: SuiteScores, second: SuiteScores, before: Prompts, after: Prompts
+) -> list[str]:
+    """Return how many shared items were put in other words, and whose doing that can be."""
+    shared = before.keys() & after.keys()
+    changed = sum(before[key] != after[key] for key in shared)
+    if not changed:
+        return []
+    causes = [what for key, what in _CAUSES.items()
+              if first.made.get(key) != second.made.get(key)]  # fmt: skip
+    why = f" ({' and '.join(causes)} differ)" if causes else ""
+    return [f"{changed:,} of {len(shared):,} shared items have another prompt or gold answer{why}"]
+
+
+def _unanswered(scores: SuiteScores, name: str) -> list[str]:
+    if not scores.errors:
+        return []
+    return [f"{scores.errors:,} items of the {name} were not answered, which says nothing of the "
+            "model (evaluate it again: answered items are kept)"]  # fmt: skip
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _prompts(table: pa.Table) -> Prompts:
     columns = (table[c].to_pylist()
                for c in ("form", "item_id", "prompt_digest", "gold", "gold_index"))  # fmt: skip
     return {(form, item): tuple(rest) for form, item, *rest in zip(*columns, strict=True)}
 
 
 def _missing(
-    have: dict[tuple[str, str], tuple[object, ...]],
-    other: dict[tuple[str, str], tuple[object, ...]],
+    have: Prompts,
+    other: Prompts,
     name: str,
 ) -> list[str]:
     only = sorted(f"{item} ({form})" for form, item in have.keys() - other.keys())

@@ -1,8 +1,8 @@
-"""How many items a gate needs."""
+"""How many items a gate needs, and how small a difference so many items can show."""
 
 import math
 
-from scipy import stats
+from tasks.metrics.intervals import t_quantile
 
 POWER = 0.8
 """Chance of a verdict at the number of items that INCONCLUSIVE names."""
@@ -10,22 +10,50 @@ MOST = 10**9
 """Beyond this a number of items says nothing but 'more than there are'."""
 
 
-def needed_items(variance: float, distance: float, alpha: float) -> int | None:
+def needed_items(
+    variance: float, distance: float, alpha: float, freedom: tuple[float, int] = (math.inf, 1)
+) -> int | None:
     """Return the paired items at which the interval clears the threshold with 80 % power.
 
-    n = (z_{1-alpha} + z_{power})^2 variance / distance^2, the normal approximation (e.g. Chow,
-    Shao and Wang 2008, 3.2): 6,183 items for a margin of 0.01 at 10 % discordance and alpha 0.05.
+    n = (t_{1-alpha} + t_{power})^2 variance / distance^2, the normal approximation (e.g. Chow,
+    Shao and Wang 2008, 3.2) with Student's quantiles: 6,183 items for a margin of 0.01 at 10 %
+    discordance and alpha 0.05.
 
     Args:
         variance: Of one item's contribution to the difference.
         distance: From the difference taken for true to the threshold.
         alpha: One-sided error.
+        freedom: Degrees of freedom seen, and the items they were seen with; they grow alike.
 
     Returns:
         The items, or None where no number in sight would do.
     """
     if distance == 0:
         return None
-    z = float(stats.norm.ppf(1 - alpha) + stats.norm.ppf(POWER))
-    n = z**2 * variance / distance**2
+    df, seen = freedom
+    n = _both_quantiles(alpha, math.inf) ** 2 * variance / distance**2
+    # Few clusters have few degrees of freedom; two rounds settle the number.
+    for _ in range(2):
+        if not n <= MOST:
+            return None
+        more = max(df * n / seen, 2.0) if math.isfinite(df) else df
+        n = _both_quantiles(alpha, more) ** 2 * variance / distance**2
     return math.ceil(n) if n <= MOST else None
+
+
+def resolvable(n: int, discordance: float, alpha: float) -> float:
+    """Return the smallest margin that ``n`` paired items show with 80 % power.
+
+    The two models are taken to be equally good and to differ on a share ``discordance`` of items,
+    so that an item's difference has just that variance.
+    """
+    return _both_quantiles(alpha, math.inf) * math.sqrt(discordance / n)
+
+
+def bearable_spread(n: int, margin: float, alpha: float) -> float:
+    """Return the standard deviation of an item's difference up to which ``n`` show a margin."""
+    return margin * math.sqrt(n) / _both_quantiles(alpha, math.inf)
+
+
+def _both_quantiles(alpha: float, df: float) -> float:
+    return t_quantile(1 - alpha, df) + t_quantile(POWER, df)

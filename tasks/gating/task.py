@@ -5,13 +5,30 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.evaluation import Gate
 from tasks.artifacts import GateResult, SuiteScores
+from tasks.gating.gates import References
 
 
 @task(task_run_name="judge gates", persist_result=True, cache_policy=NO_CACHE)
 def judge_gates(
-    gates: tuple[Gate, ...], base: list[SuiteScores], candidate: list[SuiteScores]
-) -> list[GateResult]:
-    """Return the outcome of every gate, from the stored items of base and candidate."""
-    from tasks.gating.gates import judge_all
+    gates: tuple[Gate, ...], references: References, candidate: list[SuiteScores],
+    first_looks: tuple[GateResult, ...] = (),
+) -> list[GateResult]:  # fmt: skip
+    """Return the outcome of every gate, from the stored items of candidate and references.
 
-    return judge_all(gates, base, candidate)
+    With ``first_looks``, one a gate, these are the second looks at the same gates.
+    """
+    from tasks.gating.gates import judge_against
+
+    return judge_against(gates, references, candidate, dict(enumerate(first_looks)))
+
+
+@task(task_run_name="count looks at test items", persist_result=True, cache_policy=NO_CACHE)
+def count_looks(
+    family: str, run_id: str, candidate: list[SuiteScores], results: list[GateResult]
+) -> list[GateResult]:
+    """Return the outcomes with how many candidates were judged on each gate's test items."""
+    from tasks.gating.ledger import look
+
+    judged = {r.metric.partition("/")[0] for r in results}
+    seen = {s.suite: look(family, s, run_id) for s in candidate if s.suite in judged}
+    return [r.model_copy(update={"seen": seen[r.metric.partition("/")[0]]}) for r in results]

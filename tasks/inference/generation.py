@@ -12,6 +12,7 @@ from tasks.inference.prefix import for_rows, keys_and_values, shared_prefix
 from tasks.inference.progress import Progress
 from tasks.inference.sampling import KeyedSampler, draw_keys
 from tasks.inference.seam import Decoding as Decoding
+from tasks.inference.stopping import StopAtText, first_stop
 from tasks.text.chat import Tokenizer
 
 MIN_SHARED = 8
@@ -22,7 +23,7 @@ class Generation(NamedTuple):
     """An answer.
 
     Attributes:
-        text: The answer, special tokens left out.
+        text: The answer, special tokens and what begins with a stop string left out.
         token_ids: Its tokens; the end-of-turn token last where the model ended it.
         truncated: Whether it was cut at the most tokens allowed.
         latency_s: Seconds of its batch, shared evenly.
@@ -104,6 +105,7 @@ class _Answerer:
             input_ids=ids, attention_mask=mask, generation_config=self._config,
             past_key_values=for_rows(self._known, len(prompts)) if self._known else None,
             logits_processor=self._sampler(keys),
+            stopping_criteria=self._stopping(ids.shape[1]),
         )  # fmt: skip
         each = (time.perf_counter() - start) / len(prompts)
         return [self._ended(row, each) for row in out[:, ids.shape[1] :].tolist()]
@@ -124,11 +126,20 @@ class _Answerer:
             return []
         return [KeyedSampler(keys, self._decoding.temperature, self._decoding.top_p)]
 
+    def _stopping(self, prompt: int) -> list[StopAtText]:
+        stop = self._decoding.stop
+        return [StopAtText(self._tokenizer, stop, prompt)] if stop else []
+
     def _ended(self, tokens: list[int], seconds: float) -> Generation:
         end = next((i + 1 for i, token in enumerate(tokens) if token in self._stops), None)
         kept = tokens[:end]
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        return Generation(text, kept, end is None, seconds)
+        cut = first_stop(text, self._decoding.stop)
+        if end is None and cut is not None:
+            # The library fills a row that has ended up with padding.
+            while kept and kept[-1] == self._pad:
+                kept.pop()
+        return Generation(text[:cut], kept, end is None and cut is None, seconds)
 
 
 def _config(decoding: Decoding, stops: list[int], pad: int) -> Any:

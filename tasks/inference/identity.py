@@ -14,6 +14,8 @@ _VOLATILE = frozenset({
     "chat_template",
 })  # fmt: skip
 """Keys of tokenizer_config.json that say how it was saved, not how it tokenises."""
+_SAVED = frozenset({"_name_or_path", "transformers_version", "dtype", "torch_dtype"})
+"""Keys of config.json that say how weights were saved, not what the model computes."""
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -60,6 +62,23 @@ def tokenizer_digest(folder: Path) -> str:
         "settings": {k: v for k, v in settings.items() if k not in _VOLATILE},
         "chat": chat if chat is not None else settings.get("chat_template"),
     })  # fmt: skip
+
+
+def config_digest(folder: Path) -> str:
+    """Return the digest of a model's config, without what says how it was saved.
+
+    Positions, rope and scaling decide answers as weights do.
+    """
+    config = _settings(folder / "config.json")
+    return digest_of({k: v for k, v in config.items() if k not in _SAVED})
+
+
+def template_digest(folder: Path) -> str:
+    """Return the digest of the chat template alone, to say what two runs differ in."""
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        return digest_of(template.read_text(encoding="utf-8"))
+    return digest_of(_settings(folder / "tokenizer_config.json").get("chat_template"))
 
 
 def stopping(folder: Path) -> object:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.artifacts import LocalModel
+from tasks.artifacts import Adapted, LocalModel
 from tasks.errors import SetupError
 
 TorchModel = Any
@@ -46,7 +46,8 @@ def load_model(model: LocalModel, dtype: str = "auto") -> TorchModel:
     if not model.has_weights:
         raise SetupError("only the tokenizer of this model was fetched.", where=model.name,
                          fix="prepare it with weights=True.")  # fmt: skip
-    return _load(str(model.path), model.digest, resolve_dtype(dtype))
+    adapter = (model.adapter, model.alpha) if isinstance(model, Adapted) else None
+    return _load(str(model.path), model.digest, resolve_dtype(dtype), adapter)
 
 
 def most_positions(model: TorchModel) -> int | None:
@@ -89,7 +90,7 @@ def forget_model() -> None:
 
 
 @lru_cache(maxsize=1)
-def _load(path: str, digest: str, dtype: Dtype) -> TorchModel:
+def _load(path: str, digest: str, dtype: Dtype, adapter: tuple[Path, float] | None) -> TorchModel:
     # The digest is part of the cache's key: other weights at the same path are another model.
     logging.getLogger("transformers").setLevel(logging.ERROR)
     import torch
@@ -106,6 +107,10 @@ def _load(path: str, digest: str, dtype: Dtype) -> TorchModel:
         )  # fmt: skip
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
+    if adapter is not None:
+        from tasks.inference.adapters import applied
+
+        model = applied(model, *adapter)
     return model.to(device()).eval()
 
 

@@ -1,42 +1,78 @@
 """A model behind the seam, from what names it."""
 
 import importlib.metadata
-from typing import Any
+from typing import Any, assert_never
 
-from tasks.artifacts import LocalModel
+from configs.served import BedrockModel, Endpoint, SageMakerEndpoint
+from tasks.artifacts import LocalModel, VllmFolder
 from tasks.inference.engine import Engine
-from tasks.inference.identity import stopping
+from tasks.inference.identity import config_digest, stopping, template_digest
 from tasks.inference.loading import device, load_model, positions_of, resolve_dtype
 from tasks.inference.transformer import Transformer
 from tasks.storage import digest_of, source_digest
 from tasks.text.chat import load_tokenizer
 
+Evaluated = LocalModel | Endpoint | BedrockModel | SageMakerEndpoint
+"""What can be evaluated: a folder of this machine (also adapted, or answered by vLLM), or a model
+that is served elsewhere."""
+
 _CODE = tuple(f"tasks.inference.{name}" for name in (
-    "generation", "head", "loading", "prefix", "sampling", "scoring", "spans", "texts",
-    "transformer",
+    "generation", "head", "loading", "prefix", "sampling", "scoring", "spans", "stopping", "texts",
+    "tokenized", "transformer",
 ))  # fmt: skip
 """Modules whose change may change what the same model answers to the same tokens."""
 
 
-def open_model(model: LocalModel, dtype: str = "auto") -> Engine:
-    """Return a model folder behind the seam; its weights are loaded when they are needed.
+def open_model(model: Evaluated, dtype: str = "auto") -> Engine:
+    """Return a model behind the seam; weights are loaded when they are needed.
 
     Args:
-        model: Prepared, or a checkpoint.
-        dtype: ``auto``, ``bfloat16`` or ``float32``.
+        model: Prepared, a checkpoint, or the section of a model that is served.
+        dtype: ``auto``, ``bfloat16`` or ``float32``; a served model has its own.
 
     Raises:
-        SetupError: The folder's config can't be read.
+        SetupError: The folder's config can't be read, a key or a package is missing.
     """
+    match model:
+        case VllmFolder():
+            from tasks.inference.vllm_engine import open_vllm
+
+            return open_vllm(model, dtype)
+        case LocalModel():
+            return _local(model, dtype)
+        case Endpoint():
+            from tasks.inference.endpoint import EndpointModel
+
+            return EndpointModel(model)
+        case BedrockModel():
+            from tasks.inference.converse import ConverseModel
+
+            return ConverseModel(model)
+        case SageMakerEndpoint():
+            from tasks.inference.sagemaker_endpoint import InvokedModel
+
+            return InvokedModel(model)
+        case _:
+            assert_never(model)
+
+
+def title(model: Evaluated) -> str:
+    """Return what a model is called in messages."""
+    return model.endpoint if isinstance(model, SageMakerEndpoint) else model.name
+
+
+def _local(model: LocalModel, dtype: str) -> Engine:
     resolved = resolve_dtype(dtype)
-    decides = {
+    about = {
         "weights": model.digest, "tokenizer": model.tokenizer_digest,
-        "stopping": stopping(model.path), "dtype": resolved, "device": device(),
+        "config": config_digest(model.path), "stopping": stopping(model.path),
+        "dtype": resolved, "device": device(),
         "backend": "transformers", "engine": source_digest(*_CODE), "versions": _versions(),
     }  # fmt: skip
     return Transformer(
-        load_tokenizer(model.path), lambda: load_model(model, resolved), digest_of(decides),
-        decides, positions_of(model.path),
+        lambda: load_model(model, resolved), load_tokenizer(model.path),
+        digest=digest_of(about), positions=positions_of(model.path),
+        about={**about, "template": template_digest(model.path)},
     )  # fmt: skip
 
 

@@ -32,6 +32,11 @@ def encode_options(tokenizer: Tokenizer, context: str, options: Sequence[str]) -
     stripped = context.rstrip()
     gap = context[len(stripped) :]
     alone, *whole = encode(tokenizer, [stripped, *(stripped + gap + o for o in options)])
+    if not alone:
+        # Nothing comes before: the first token follows the one that begins a sequence.
+        first = tokenizer.bos_token_id
+        first = tokenizer.eos_token_id if first is None else first
+        alone, whole = [first], [[first, *ids] for ids in whole]
     # At least the last token is the continuation's, should a tokenizer merge it with the context.
     return [Span(ids, range(min(len(alone), len(ids) - 1), len(ids))) for ids in whole]
 

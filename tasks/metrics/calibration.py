@@ -48,6 +48,10 @@ class Calibration(Pooled):
         left = len(self.right) - ones[:, 0]
         return np.asarray(np.abs(gaps.sum(axis=0) - gaps).sum(axis=1) / np.maximum(left, 1.0))
 
+    def held(self) -> Floats:
+        """Return confidence and right, shape (items, 2)."""
+        return np.column_stack([self.confidence, self.right])
+
     def bins(self) -> list[Bin]:
         """Return the bins that hold items, from low confidence to high."""
         found, where = [], self._bin()

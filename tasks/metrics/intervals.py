@@ -8,9 +8,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from tasks.metrics.arrays import Floats, Ints
+
+CONTINUITY = 0.25
+"""Pairs by which the paired score is moved towards the threshold, since counts are whole."""
 
 
 class Interval(NamedTuple):
@@ -21,15 +24,29 @@ class Interval(NamedTuple):
 
 
 class Error(NamedTuple):
-    """A standard error and its degrees of freedom."""
+    """A standard error.
+
+    Attributes:
+        se: Itself.
+        df: Its degrees of freedom.
+        lean: Skewness of the estimate over 6, the acceleration of Efron (1987): the sum of
+            influences cubed over 6 (sum of their squares)^1.5.
+    """
 
     se: float
     df: float
+    lean: float = 0.0
 
 
 def quantile(confidence: float) -> float:
     """Return the normal quantile of a two-sided interval."""
-    return float(stats.norm.ppf(0.5 + confidence / 2))
+    return float(special.ndtri(0.5 + confidence / 2))
+
+
+def t_quantile(probability: float, df: float) -> float:
+    """Return Student's quantile; the normal one where ``df`` is infinite."""
+    # scipy.stats says the same, a hundred times slower.
+    return float(special.ndtri(probability) if math.isinf(df) else special.stdtrit(df, probability))
 
 
 def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
@@ -72,6 +89,115 @@ def tango(gained: int, lost: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
+def paired_score(gained: int, lost: int, n: int, confidence: float = 0.95) -> Interval:
+    """Return :func:`tango`'s interval, made to keep its level at each end by itself.
+
+    Tango's ends miss by more than they may where few pairs are discordant and the difference is
+    not zero: at 100 pairs, 4 % of them discordant, an upward error of 5 % becomes 8.8 %. Two
+    corrections mend that, both only ever outwards: for the skewness of the score (Gart and Nam
+    1988; Laud 2017), and for continuity by a quarter of a pair. Over every difference from -0.2
+    to 0.2 and every discordance from 0.5 % to 40 %, the exact error of an end at a nominal 5 % is
+    then at most 5.6 % from 100 pairs on.
+
+    Args:
+        gained: Pairs in which only the second is a success.
+        lost: Pairs in which only the first is.
+        n: All pairs.
+        confidence: Two-sided.
+    """
+    z = quantile(confidence)
+    low = _paired_low(gained, lost, n, z)
+    return Interval(low, -_paired_low(lost, gained, n, z))
+
+
+def _paired_low(gained: int, lost: int, n: int, z: float) -> float:
+    def score(delta: float) -> float:
+        variance, skew = _constrained(gained, lost, n, delta)
+        lean = max(skew, 0.0) * max(z * z - 1, 0.0) / 6
+        return gained - lost - n * delta - CONTINUITY - z * math.sqrt(variance) - lean
+
+    point, end = (gained - lost) / n, -1 + 1e-12
+    # A handful of pairs, nearly all lost, exclude nothing.
+    if point <= end or score(end) <= 0:
+        return -1.0
+    return float(optimize.brentq(score, end, point))
+
+
+def _constrained(gained: int, lost: int, n: int, delta: float) -> tuple[float, float]:
+    """Return variance and (third moment / variance) of gained - lost, were delta the truth.
+
+    The nuisance parameter, the chance of a loss, is at its constrained maximum-likelihood estimate.
+    """
+    b = -gained - lost + (2 * n - gained + lost) * delta
+    c = -lost * delta * (1 - delta)
+    loss = max((math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n), -delta, 0.0)
+    gain = loss + delta
+    one = max(gain + loss - delta * delta, 0.0)
+    third = gain * (1 - delta) ** 3 - loss * (1 + delta) ** 3 - (1 - gain - loss) * delta**3
+    return n * one, third / one if one > 0 else 0.0
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """Return McNemar's two-sided mid-p value (Fagerland, Lydersen and Laake 2013).
+
+    Half the probability of what was seen is left out, which keeps the level where the exact test
+    wastes it and the asymptotic one exceeds it. 1 where nothing flipped.
+    """
+    few, flipped = min(gained, lost), gained + lost
+    exact = 2 * float(stats.binom.cdf(few, flipped, 0.5)) - float(
+        stats.binom.pmf(few, flipped, 0.5)
+    )
+    return min(exact, 1.0)
+
+
+def newcombe(gained: int, lost: int, both: int, n: int, confidence: float = 0.95) -> Interval:
+    """Return the hybrid score interval of a paired difference (Newcombe 1998, method 10).
+
+    The two Wilson intervals are squared and added, with the correlation of the pairs between
+    them. :func:`paired_score` judges; this one needs no search and is there to check it.
+
+    Args:
+        gained: Pairs in which only the second is a success.
+        lost: Pairs in which only the first is.
+        both: Pairs in which both are.
+        n: All pairs.
+        confidence: Two-sided.
+    """
+    after, before = both + gained, both + lost
+    one, two = wilson(after, n, confidence), wilson(before, n, confidence)
+    below, above = (after / n - one.low, two.high - before / n), (
+        one.high - after / n, before / n - two.low)  # fmt: skip
+    r, point = _phi(gained, lost, both, n), (gained - lost) / n
+
+    def spread(a: float, b: float) -> float:
+        return math.sqrt(max(a * a - 2 * r * a * b + b * b, 0.0))
+
+    return Interval(max(point - spread(*below), -1.0), min(point + spread(*above), 1.0))
+
+
+def _phi(gained: int, lost: int, both: int, n: int) -> float:
+    neither = n - gained - lost - both
+    sides = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)
+    if sides == 0:
+        return 0.0
+    cross = float(both * neither - gained * lost)
+    # Newcombe's correction for a positive correlation.
+    cross = max(cross - n / 2, 0.0) if cross > 0 else cross
+    return cross / math.sqrt(sides)
+
+
+def exact_proportion(successes: float, n: int, confidence: float = 0.95) -> Interval:
+    """Return the exact interval of a proportion (Clopper and Pearson 1934).
+
+    Never above its level, for an absolute requirement: Wilson's lower end, at 100 items and a true
+    share of 3 %, is above it 8.4 % of the time at a nominal 5 %.
+    """
+    tail = (1 - confidence) / 2
+    low = special.betaincinv(successes, n - successes + 1, tail) if successes > 0 else 0.0
+    high = special.betaincinv(successes + 1, n - successes, 1 - tail) if successes < n else 1.0
+    return Interval(float(low), float(high))
+
+
 def no_flips(n: int, confidence: float = 0.95) -> float:
     """Return the score half-width when nothing varied in ``n`` items: z^2 / (n + z^2).
 
@@ -86,7 +212,21 @@ def t_half_width(error: Error, confidence: float = 0.95) -> float:
     """Return the half-width of a Student t interval."""
     if error.se == 0:
         return 0.0
-    return float(stats.t.ppf(0.5 + confidence / 2, error.df)) * error.se
+    return t_quantile(0.5 + confidence / 2, error.df) * error.se
+
+
+def t_widths(error: Error, confidence: float = 0.95) -> Interval:
+    """Return how far a t interval reaches below and above its value.
+
+    Where the estimate is skewed, Student's interval misses on one side more often than it may (a
+    loss of a tenth in 20 dialogues: 6.6 % at a nominal 5 %). That side is moved outwards by
+    lean (1 + 2 t^2) se, the first term of the expansion of a studentised estimate (Johnson 1978;
+    Hall 1992, 3.5); the other side is left, since a skewness is estimated badly from few items.
+    """
+    half = t_half_width(error, confidence)
+    t = t_quantile(0.5 + confidence / 2, error.df) if error.se > 0 else 0.0
+    shift = error.lean * (1 + 2 * t * t) * error.se
+    return Interval(half + max(-shift, 0.0), half + max(shift, 0.0))
 
 
 def mean_error(values: Floats, strata: Ints | None, clusters: Ints | None) -> Error:
@@ -98,14 +238,14 @@ def mean_error(values: Floats, strata: Ints | None, clusters: Ints | None) -> Er
     """
     n = len(values)
     if clusters is not None:
-        sums = np.bincount(clusters, weights=values - values.mean())
+        sums = np.bincount(clusters, weights=values - values.mean()).astype(np.float64)
         g = len(sums)
-        return Error(math.sqrt(float(sums @ sums) * g / (g - 1)) / n, g - 1)
+        return Error(math.sqrt(float(sums @ sums) * g / (g - 1)) / n, g - 1, _lean(sums))
     part = np.zeros(n, np.int64) if strata is None else pool_singletons(strata)
     sizes = np.bincount(part)
     centred = values - (np.bincount(part, weights=values) / sizes)[part]
     variance = np.bincount(part, weights=centred**2) / (sizes - 1)
-    return Error(math.sqrt(float(sizes @ variance)) / n, n - len(sizes))
+    return Error(math.sqrt(float(sizes @ variance)) / n, n - len(sizes), _lean(np.asarray(centred)))
 
 
 def pool_singletons(strata: Ints) -> Ints:
@@ -133,5 +273,14 @@ def jackknife_error(without_each: Floats) -> Error:
         without_each: The statistic without each independent unit, shape (units,).
     """
     g = len(without_each)
-    spread = float(((without_each - without_each.mean()) ** 2).sum())
-    return Error(math.sqrt(spread * (g - 1) / g), g - 1)
+    influence = without_each.mean() - without_each
+    spread = float(influence @ influence)
+    return Error(math.sqrt(spread * (g - 1) / g), g - 1, _lean(influence))
+
+
+def _lean(influences: Floats) -> float:
+    largest = float(np.abs(influences).max())
+    if largest == 0:
+        return 0.0
+    scaled = influences / largest  # cubes of small numbers vanish
+    return float((scaled**3).sum()) / (6 * math.pow(float(scaled @ scaled), 1.5))

@@ -41,6 +41,11 @@ class LabelSets(Pooled):
         weight = self._weights(counts)
         return float(weight @ f1_of(counts) / max(weight.sum(), 1.0))
 
+    def held(self) -> Floats:
+        """Return which labels are hits, alarms and misses, shape (items, 3 a label at most)."""
+        held = np.where(self.codes == NOTHING, NOTHING, self.codes * 4 + self.kinds)
+        return np.sort(held.astype(np.float64), axis=1)[:, ::-1]
+
     def counts(self) -> Floats:
         """Return hits, false alarms and misses of each label, float64, shape (labels, 3)."""
         touched = self._touched(np.zeros(len(self.codes), dtype=np.int64))

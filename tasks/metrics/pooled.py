@@ -31,12 +31,20 @@ class Pooled(ABC):
             units: Unit of each item (0-based codes); None: every item is one.
         """
 
+    @abstractmethod
+    def held(self) -> Floats:
+        """Return what is known of each item, float64, shape (items, values)."""
+
 
 @dataclass(frozen=True)
 class Sums(Pooled):
     """A function of column sums: ``columns`` is float64, shape (items, columns)."""
 
     columns: Floats
+
+    def held(self) -> Floats:
+        """Return the columns."""
+        return self.columns
 
     @abstractmethod
     def of(self, sums: Floats) -> Floats:

@@ -1,5 +1,6 @@
 """A metric's value and interval on one sample, and on the paired difference of two."""
 
+import math
 from typing import NamedTuple, assert_never
 
 import numpy as np
@@ -11,15 +12,19 @@ from tasks.metrics.f1 import Labelled
 from tasks.metrics.intervals import (
     Error,
     Interval,
+    exact_proportion,
     jackknife_error,
     mean_error,
     no_flips,
-    t_half_width,
-    tango,
+    paired_score,
+    t_widths,
     wilson,
 )
 from tasks.metrics.pooled import Pooled
 from tasks.metrics.values import ItemValues, Numbers, Ratio, aligned
+
+FEW = 5
+"""Units that vary, below which their spread says little about how rare a change is."""
 
 
 class Difference(NamedTuple):
@@ -34,6 +39,7 @@ class Difference(NamedTuple):
         gained: Items that were 0 (or wrong) in the first and 1 (or right) in the second; None
             where items aren't marked.
         lost: The other way round.
+        df: Degrees of freedom of its error.
     """
 
     value: float
@@ -43,6 +49,7 @@ class Difference(NamedTuple):
     variance: float
     gained: int | None
     lost: int | None
+    df: float = math.inf
 
 
 def point(items: ItemValues) -> float:
@@ -74,14 +81,14 @@ def interval(items: ItemValues, confidence: float = 0.95) -> Interval:
     value = point(items)
     if _is_proportion(items) and items.clusters is None:
         return wilson(round(value * len(items)), len(items), confidence)
-    return _t_interval(items, value, _error(items), confidence)
+    return _t_interval((items, None), value, _error(items), confidence)
 
 
 def difference(first: ItemValues, second: ItemValues, confidence: float = 0.95) -> Difference:
     """Return second minus first, paired by item id, with its two-sided interval.
 
-    Proportions: Tango's score interval. Means: paired t. F1 and ratios: delete-one jackknife-t of
-    the difference. Strata and clusters as for one sample.
+    Proportions: Tango's score interval, corrected at its ends. Means: paired t. F1 and ratios:
+    delete-one jackknife-t of the difference. Strata and clusters as for one sample.
 
     Raises:
         EvaluationError: The two don't have the same items, or fewer than two independent ones.
@@ -91,14 +98,31 @@ def difference(first: ItemValues, second: ItemValues, confidence: float = 0.95) 
     n, value = len(first), point(second) - point(first)
     gained, lost = flips(first, second)
     if gained is not None and lost is not None and _is_proportion(first) and first.clusters is None:
-        low, high = tango(gained, lost, n, confidence)
+        low, high = paired_score(gained, lost, n, confidence)
         # Where nothing flipped, one flip is assumed: else no number of items could be named.
         variance = max(gained + lost, 1) / n - value**2
         return Difference(value, low, high, n, variance, gained, lost)
     error = _error(first, second)
-    low, high = _t_interval(first, value, error, confidence, low=-1.0)
+    low, high = _t_interval((first, second), value, error, confidence)
     variance = max(n * error.se**2, 1 / n if _is_bounded(first) else 0.0)
-    return Difference(value, low, high, n, variance, gained, lost)
+    return Difference(value, low, high, n, variance, gained, lost, error.df)
+
+
+def above(items: ItemValues, threshold: float, confidence: float = 0.95) -> Difference:
+    """Return how far one sample's metric is above a threshold, with its two-sided interval.
+
+    Independent proportions: the exact interval, since an absolute requirement is no place for an
+    approximation. Everything else as :func:`interval`.
+    """
+    _refuse_lone(items)
+    n, value, error = len(items), point(items), _error(items)
+    if _is_proportion(items) and items.clusters is None:
+        low, high = exact_proportion(round(value * n), n, confidence)
+    else:
+        low, high = _t_interval((items, None), value, error, confidence)
+    spread = max(n * error.se**2, 1 / n if _is_bounded(items) else 0.0)
+    return Difference(value - threshold, low - threshold, high - threshold, n, spread, None, None,
+                      error.df)  # fmt: skip
 
 
 def flips(first: ItemValues, second: ItemValues) -> tuple[int | None, int | None]:
@@ -136,13 +160,51 @@ def _refuse_lone(items: ItemValues) -> None:
 
 
 def _t_interval(
-    items: ItemValues, value: float, error: Error, confidence: float, low: float = 0.0
+    sample: tuple[ItemValues, ItemValues | None], value: float, error: Error, confidence: float
 ) -> Interval:
-    half = t_half_width(error, confidence)
+    """Return a t interval; a bounded metric's is never narrower than few changes warrant."""
+    items, other = sample
+    below, above = t_widths(error, confidence)
     if not _is_bounded(items):
-        return Interval(value - half, value + half)
-    half = max(half, no_flips(_units(items), confidence))
-    return Interval(max(low, value - half), min(1.0, value + half))
+        return Interval(value - below, value + above)
+    if _varied(items, other) < FEW:
+        least = no_flips(_units(items), confidence)
+        below, above = max(below, least), max(above, least)
+    return Interval(max(0.0 if other is None else -1.0, value - below), min(1.0, value + above))
+
+
+def _varied(items: ItemValues, other: ItemValues | None) -> int:
+    """Return the independent units that differ: between two samples, or from most of the sample."""
+    if other is not None:
+        return _units_with(items, _changed(items, other))
+    if isinstance(items.data, Pooled):
+        _, kind, often = np.unique(items.data.held(), axis=0, return_inverse=True,
+                                   return_counts=True)  # fmt: skip
+        return _units_with(items, kind.reshape(-1) != often.argmax())
+    marks = _marks(items)
+    assert marks is not None
+    return min(_units_with(items, marks), _units_with(items, ~marks))
+
+
+def _changed(items: ItemValues, other: ItemValues) -> Bools:
+    if isinstance(items.data, Pooled) and isinstance(other.data, Pooled):
+        first, second = items.data.held(), other.data.held()
+        # Items have as many labels as they have; the wider table is padded with nothing.
+        wide = max(first.shape[1], second.shape[1])
+        padded = [np.pad(h, ((0, 0), (0, wide - h.shape[1])), constant_values=-1.0)
+                  for h in (first, second)]  # fmt: skip
+        return np.asarray((padded[0] != padded[1]).any(axis=1))
+    return np.asarray(_answers(items) != _answers(other))
+
+
+def _answers(items: ItemValues) -> Floats | Ints:
+    data = items.data
+    assert not isinstance(data, Ratio | Pooled)
+    return data.predicted if isinstance(data, Labelled) else data.values
+
+
+def _units_with(items: ItemValues, of: Bools) -> int:
+    return int(of.sum()) if items.clusters is None else len(np.unique(items.clusters[of]))
 
 
 def _error(items: ItemValues, other: ItemValues | None = None) -> Error:

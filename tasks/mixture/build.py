@@ -32,7 +32,8 @@ CODE = tuple(
                  "shares")
 )  # fmt: skip
 """What makes the rows of a mixture: an edit of other modules makes no mixture anew."""
-COLUMNS = ("row_id", "input_ids", "labels")
+COUNTS = ("tokens", "supervised_tokens")
+"""Columns of a source's rows that a mixture can do without; every other one is the row."""
 CURSORS, TABLE, LOCK = "cursors.json", "plan.json", "mixture.lock.json"
 
 
@@ -136,7 +137,8 @@ def _write_shard(build: Build, plan: Plan, number: int) -> None:
     size = build.mixture.rows_per_shard
     by_name = {s.name: s for s in build.sources}
     rows = [open_rows(by_name[n].path / ROWS) for n in plan.names]
-    table = gather(plan.part(number * size, (number + 1) * size), plan.names, rows, COLUMNS)
+    columns = [name for name in rows[0].schema.names if name not in COUNTS]
+    table = gather(plan.part(number * size, (number + 1) * size), plan.names, rows, columns)
     mark = f".{os.getpid()}-{number}"
     hashes, path = build.aside / f"{shard(number)}.hash", build.aside / shard(number)
     # The hashes first: a shard that has its name has its hashes too.

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from tasks.text.rows import TEXT_ROLE, Message
 
-FormatName = Literal["openai", "converse", "alpaca"]
+FormatName = Literal["openai", "converse", "alpaca", "text"]
 Converter = Callable[[Sequence[Message]], dict[str, Any]]
 
 
@@ -45,8 +45,15 @@ def alpaca(messages: Sequence[Message]) -> dict[str, Any]:
     return row | ({"system": system} if system is not None else {})
 
 
+def text(messages: Sequence[Message]) -> dict[str, Any]:
+    """Return ``{"text"}`` of a plain-text row."""
+    if len(messages) != 1 or messages[0]["role"] != TEXT_ROLE:
+        raise NotHeld("conversation")
+    return {"text": messages[0]["content"]}
+
+
 CONVERTERS: dict[FormatName, Converter] = {
-    "openai": openai, "converse": converse, "alpaca": alpaca,
+    "openai": openai, "converse": converse, "alpaca": alpaca, "text": text,
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Rows on disk as memory-mapped Arrow: any of them in time for what it is, not for the file."""
 
+import mmap
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,8 @@ import pyarrow as pa
 Ints = npt.NDArray[np.int64]
 BATCH = 65_536
 """Rows a record batch: a gather touches each batch once, whatever the size of the file."""
+RESIDENT = 64 * 2**20
+"""Bytes of a file that may stay mapped into memory while rows are taken from it."""
 
 
 class MappedRows:
@@ -22,7 +25,9 @@ class MappedRows:
     """
 
     def __init__(self, path: Path) -> None:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(self._map)))
         self.schema = reader.schema
         self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         self._starts = np.cumsum([0, *(b.num_rows for b in self._batches)])
@@ -39,13 +44,15 @@ class MappedRows:
             columns: Names of the columns wanted.
         """
         cuts = np.searchsorted(rows, self._starts)
-        pieces = [
-            batch.select(list(columns)).take(pa.array(rows[a:b] - start))
-            for batch, start, a, b in zip(
-                self._batches, self._starts[:-1], cuts[:-1], cuts[1:], strict=True
-            )
-            if b > a
-        ]
+        pieces, touched = [], 0
+        for number in np.flatnonzero(np.diff(cuts)):
+            batch = self._batches[number].select(list(columns))
+            here = rows[cuts[number] : cuts[number + 1]] - self._starts[number]
+            pieces.append(batch.take(pa.array(here)))
+            touched += batch.nbytes
+            if touched > RESIDENT:
+                self._let_go()
+                touched = 0
         schema = pa.schema([self.schema.field(c) for c in columns])
         return pa.Table.from_batches(pieces, schema=schema)
 
@@ -54,7 +61,14 @@ class MappedRows:
         if unit == "rows":
             return np.ones(len(self), np.int64)
         arrays = [b.column(unit).to_numpy() for b in self._batches]
-        return np.concatenate([np.zeros(0, np.int64), *arrays])
+        units = np.concatenate([np.zeros(0, np.int64), *arrays])
+        self._let_go()
+        return units
+
+    def _let_go(self) -> None:
+        # The pages stay in the system's cache; only what counts as this process's memory goes.
+        if hasattr(self._map, "madvise"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
 
 @lru_cache(maxsize=256)

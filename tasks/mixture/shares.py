@@ -1,11 +1,11 @@
 """Weights to shares to quotas: pure arithmetic, exact in integers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from configs.stages import Mixture
+from configs.stages import Mixture, Size
 from tasks.errors import InsufficientData
 
 
@@ -91,24 +91,30 @@ def quotas(mixture: Mixture, stocks: Sequence[Stock]) -> dict[str, int]:
         InsufficientData: A source has too little and ``on_shortage`` allows no way out, or a
             source with a positive weight would get nothing.
     """
-    parts = shares(mixture, stocks)
-    total = total_units(mixture, stocks)
-    asked = largest_remainder(total, parts)
-    most = {s.name: _most(mixture, s) for s in stocks}
-    short = [s for s in stocks if (cap := most[s.name]) is not None and asked[s.name] > cap]
-    if short and mixture.on_shortage == "shrink":
-        total = min(math.floor((most[s.name] or 0) / parts[s.name]) for s in short)
-        asked = largest_remainder(total, parts)
-    elif short:
-        worst = min(short, key=lambda s: ((most[s.name] or 0) / parts[s.name], s.name))
-        raise _shortage(mixture, worst, asked[worst.name], most[worst.name] or 0)
+    parts, asked = shares(mixture, stocks), _asked(mixture, stocks)
+    short = _short(mixture, stocks, asked)
+    if short:
+        worst = min(short, key=lambda s: ((_most(mixture, s) or 0) / parts[s.name], s.name))
+        raise _shortage(mixture, stocks, (worst, asked))
     for stock in stocks:
         if parts[stock.name] > 0 and asked[stock.name] == 0:
-            raise InsufficientData(
-                f"source '{stock.name}' has a positive share but gets 0 of {total} {mixture.unit}.",
-                where="mixture.size", fix="raise the size, or its weight, or drop the source.",
-            )  # fmt: skip
+            raise _nothing(mixture, stocks, (stock, asked))
     return asked
+
+
+def _asked(mixture: Mixture, stocks: Sequence[Stock]) -> dict[str, int]:
+    """Return the units each source shall give; under ``shrink`` no more than it can."""
+    parts, total = shares(mixture, stocks), total_units(mixture, stocks)
+    asked = largest_remainder(total, parts)
+    short = _short(mixture, stocks, asked)
+    if not short or mixture.on_shortage != "shrink":
+        return asked
+    total = min(math.floor((_most(mixture, s) or 0) / parts[s.name]) for s in short)
+    return largest_remainder(total, parts)
+
+
+def _short(mixture: Mixture, stocks: Sequence[Stock], asked: Mapping[str, int]) -> list[Stock]:
+    return [s for s in stocks if (cap := _most(mixture, s)) is not None and asked[s.name] > cap]
 
 
 def stage_quotas(
@@ -148,11 +154,66 @@ def _most(mixture: Mixture, stock: Stock) -> int | None:
     return math.floor(stock.units * allowed_epochs(mixture, stock.role))
 
 
-def _shortage(mixture: Mixture, stock: Stock, asked: int, most: int) -> InsufficientData:
-    repeat = ("raise mixture.max_epochs" if mixture.on_shortage == "repeat"
-              else "set mixture.on_shortage: repeat (or shrink)")  # fmt: skip
+def _shortage(
+    mixture: Mixture, stocks: Sequence[Stock], found: tuple[Stock, Mapping[str, int]]
+) -> InsufficientData:
+    stock, asked = found
+    fixes = [*_remedies(mixture, stocks, asked), "bring more of its data, or lower its weight"]
     return InsufficientData(
-        f"source '{stock.name}' must give {asked} {mixture.unit} but can give {most} at most.",
-        where=f"sources.{stock.name}",
-        fix=f"{repeat}, or lower its weight, or bring more of its data.",
-    )
+        f"source '{stock.name}' must give {asked[stock.name]} {mixture.unit} but can give "
+        f"{_most(mixture, stock)} at most.", where=f"sources.{stock.name}",
+        fix=f"{'; or '.join(fixes)}.",
+    )  # fmt: skip
+
+
+def _remedies(mixture: Mixture, stocks: Sequence[Stock], asked: Mapping[str, int]) -> Iterator[str]:
+    """Yield the changes of the section that make these quotas, or fewer of each, possible."""
+    repeated = {"on_shortage": "repeat", "max_epochs": _passes(mixture, stocks, asked)}
+    told = f"mixture.on_shortage: repeat and mixture.max_epochs: {repeated['max_epochs']:.0f}"
+    if _works(mixture, stocks, **repeated):
+        yield f"set {told}"
+    smaller = _works(mixture, stocks, on_shortage="shrink")
+    if smaller:
+        yield (f"set mixture.on_shortage: shrink, which leaves {sum(smaller.values())} of "
+               f"{sum(asked.values())} {mixture.unit}")  # fmt: skip
+    if not smaller and not all(asked.values()):
+        # Some have too little for the size, and for others the size is too small.
+        larger = mixture.model_copy(update={"size": Size(budget=_least_budget(mixture, stocks))})
+        passes = _passes(larger, stocks, largest_remainder(
+            total_units(larger, stocks), shares(larger, stocks)))  # fmt: skip
+        yield (f"set mixture.size to {{budget: {larger.size.budget}}}, mixture.on_shortage: repeat "
+               f"and mixture.max_epochs: {passes:.0f}")  # fmt: skip
+
+
+def _passes(mixture: Mixture, stocks: Sequence[Stock], asked: Mapping[str, int]) -> float:
+    """Return the passes over the data that meet all quotas, whole ones."""
+    least = math.ceil(mixture.size.domain_epochs or 1)
+    return float(max(least, *(-(-asked[s.name] // s.units) for s in stocks if s.units)))
+
+
+def _least_budget(mixture: Mixture, stocks: Sequence[Stock]) -> int:
+    """Return the smallest size that gives every source with a share at least one unit."""
+    return math.ceil(1 / min(share for share in shares(mixture, stocks).values() if share))
+
+
+def _works(mixture: Mixture, stocks: Sequence[Stock], **changes: object) -> dict[str, int] | None:
+    """Return the quotas of a changed section, or None if it couldn't be met either."""
+    changed = mixture.model_copy(update=changes)
+    parts, asked = shares(changed, stocks), _asked(changed, stocks)
+    empty = any(parts[name] > 0 and not units for name, units in asked.items())
+    return None if empty or _short(changed, stocks, asked) else asked
+
+
+def _nothing(
+    mixture: Mixture, stocks: Sequence[Stock], found: tuple[Stock, Mapping[str, int]]
+) -> InsufficientData:
+    stock, asked = found
+    budget = _least_budget(mixture, stocks)
+    # A size that gives it one unit may be more than other sources have.
+    enough = _works(mixture, stocks, size=Size(budget=budget))
+    fix = f"set mixture.size to {{budget: {budget}}} or more; or " if enough else ""
+    return InsufficientData(
+        f"source '{stock.name}' has a positive share but gets 0 of {sum(asked.values())} "
+        f"{mixture.unit}.", where="mixture.size",
+        fix=f"{fix}raise its weight, or drop the source.",
+    )  # fmt: skip

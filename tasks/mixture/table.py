@@ -48,6 +48,7 @@ class PlanTable(BaseModel):
     unit: str
     total: int
     sources: tuple[PlanLine, ...]
+    gates: tuple[str, ...] = ()
 
 
 Sizes = Mapping[str, Ints]
@@ -85,8 +86,9 @@ def markdown(table: PlanTable) -> str:
 
 
 def notes(table: PlanTable) -> list[str]:
-    """Return what the stars of the table mean."""
-    return [f"* {line.name}: {line.note}" for line in table.sources if line.note]
+    """Return what the stars of the table mean, and what the gates can tell."""
+    stars = [f"* {line.name}: {line.note}" for line in table.sources if line.note]
+    return stars + [f"gate {told}" for told in table.gates]
 
 
 def cells(line: PlanLine, unit: str) -> list[str]:

@@ -9,8 +9,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
 from configs.stages import Mixture
-from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
+from tasks.artifacts import (
+    CleanSource,
+    LocalModel,
+    MixtureReceipt,
+    PackedMixture,
+    TokenizedSource,
+)
 from tasks.mixture.build import Block, Build
+from tasks.mixture.methods import SFT, How
 from tasks.text.overlap import Item
 
 
@@ -20,11 +27,12 @@ def tokenise_source(
     model: LocalModel,
     sequence_length: int,
     exclusions: Mapping[str, Sequence[str | Item]],
+    how: How = SFT,
 ) -> TokenizedSource:
     """Render, mask and count the training rows of one source."""
     from tasks.mixture.tokens import tokenise
 
-    return tokenise(clean, model, sequence_length, exclusions)
+    return tokenise(clean, model, sequence_length, exclusions, how)
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="plan the mixture")
@@ -60,3 +68,11 @@ def finish_mixture(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -
     from tasks.mixture.build import close_build
 
     return close_build(build, model, recipe)
+
+
+@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="pack the mixture")
+def pack_mixture(mixture: MixtureReceipt, capacity: int) -> PackedMixture:
+    """Fill sequences of ``capacity`` tokens with whole rows; those longer are cut before."""
+    from tasks.mixture.packed import pack
+
+    return pack(mixture, capacity, "error")

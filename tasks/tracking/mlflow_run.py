@@ -57,7 +57,7 @@ class Run:
 
     def __init__(self, run_id: str, settings: Settings | None = None) -> None:
         self.run_id = run_id
-        self._client = _client(settings or Settings())
+        self._client = connect(settings or Settings())
 
     def log_recipe(self, recipe: Recipe, recipe_text: str) -> None:
         """Log the recipe's fields as parameters and its file as ``recipe.yaml``, secrets masked."""
@@ -160,8 +160,8 @@ def open_run(
         SetupError: MLflow can't be reached or refuses the experiment.
     """
     settings = settings or Settings()
-    with _explained(settings):
-        client = _client(settings)
+    with explained(settings):
+        client = connect(settings)
         experiment = _experiment(client, recipe.tracking.experiment, settings)
         run_id = _resumed(client, experiment, flow_run_id)
         if run_id is None:
@@ -188,7 +188,8 @@ def tracked_run(
     run.finish()
 
 
-def _client(settings: Settings) -> MlflowClient:
+def connect(settings: Settings) -> MlflowClient:
+    """Return a client of the MLflow that the settings name."""
     if settings.mlflow_uri is None:
         settings.root.mkdir(parents=True, exist_ok=True)
     return MlflowClient(settings.tracking_uri)
@@ -224,7 +225,8 @@ def _resumed(client: MlflowClient, experiment: str, flow_run_id: str | None) -> 
 
 
 @contextlib.contextmanager
-def _explained(settings: Settings) -> Iterator[None]:
+def explained(settings: Settings) -> Iterator[None]:
+    """Turn MLflow's failures into a SetupError that names where it is."""
     try:
         yield
     except MlflowException as error:
@@ -233,6 +235,18 @@ def _explained(settings: Settings) -> Iterator[None]:
             where=mask_addresses(settings.tracking_uri),
             fix="start that server, or unset MLFLOW_TRACKING_URI to keep runs in TEMPER_HOME.",
         ) from error
+
+
+@contextlib.contextmanager
+def absent() -> Iterator[None]:
+    """Let pass that something is there already, or isn't there; nothing else."""
+    try:
+        yield
+    except MlflowException as error:
+        # An alias that no version has is called an invalid parameter.
+        if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST",
+                                    "INVALID_PARAMETER_VALUE"):  # fmt: skip
+            raise
 
 
 def _ends(estimates: Mapping[str, Estimate]) -> dict[str, float]:

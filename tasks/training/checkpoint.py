@@ -29,7 +29,7 @@ def take_checkpoint(job: TrainingJob) -> Checkpoint:
     folder = home("checkpoints", job.key[:32])
     with building(folder) as aside:
         shutil.copytree(job.folder / "out", aside, dirs_exist_ok=True)
-        for name in ("losses.jsonl", "job.json", "result.json"):
+        for name in ("losses.jsonl", "rows.jsonl", "job.json", "result.json"):
             shutil.copy2(job.folder / name, aside / name)
         receipt = Checkpoint(
             path=folder, name=f"{job.model.name}-{job.key[:8]}",

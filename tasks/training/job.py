@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from configs.stages import Training
-from tasks.artifacts import LocalModel, MixtureReceipt
+from configs.training import Training
+from tasks.artifacts import LocalModel, MixtureReceipt, PackedMixture
 from tasks.storage import home, stage_key, write_text
 
 
@@ -18,6 +18,7 @@ class TrainingJob(BaseModel):
             section, seed and trainer code. Placement (the backend) is not part of it.
         folder: Where the trainer works and leaves ``result.json``.
         steps: Optimiser steps: the mixture is passed over once.
+        packs: What steps are of, where packing is on; of the same mixture.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +30,7 @@ class TrainingJob(BaseModel):
     training: Training
     seed: int
     steps: int
+    packs: PackedMixture | None = None
 
     def write(self) -> Path:
         """Write ``job.json`` and return its path."""
@@ -39,7 +41,11 @@ class TrainingJob(BaseModel):
 
 
 class JobHandle(BaseModel):
-    """How a submitted job is found again; JSON, persisted before anyone waits for it."""
+    """How a submitted job is found again; JSON, persisted before anyone waits for it.
+
+    Attributes:
+        name: What a remote service calls the job; empty for a local one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,6 +53,7 @@ class JobHandle(BaseModel):
     key: str
     folder: Path
     pid: int | None = None
+    name: str = ""
 
 
 class JobStatus(BaseModel):
@@ -66,15 +73,27 @@ class JobStatus(BaseModel):
     latest: dict[str, Any] = {}
 
 
+_CODE = tuple(f"tasks.training.{module}" for module in (
+    "arguments", "batches", "loop", "models", "opening", "pairs", "rewards", "run", "sampled",
+    "seeding", "stepping", "steps",
+))  # fmt: skip
+"""What the weights depend on: an edit of other modules trains nothing anew."""
+_NO_MATTER = {"backend", "save_steps", "blend"}
+"""Fields of the section that don't change what is learnt."""
+
+
 def make_job(
-    model: LocalModel, mixture: MixtureReceipt, training: Training, seed: int
-) -> TrainingJob:
-    """Return the job that trains ``model`` on ``mixture``."""
+    model: LocalModel, mixture: MixtureReceipt, training: Training, seed: int,
+    packs: PackedMixture | None = None,
+) -> TrainingJob:  # fmt: skip
+    """Return the job that trains ``model`` on ``mixture``, or on its packs."""
+    section = training.model_dump(mode="json", exclude=_NO_MATTER)
     key = stage_key("training", {
-        "model": model.digest, "mixture": mixture.digest, "seed": seed,
-        "training": training.model_dump(mode="json", exclude={"backend", "save_steps"}),
-    }, "tasks.training.trainer", "tasks.training.loop", "tasks.training.batches")  # fmt: skip
+        "model": model.digest, "mixture": mixture.digest, "seed": seed, "training": section,
+        "packs": packs.digest if packs else None,
+    }, *_CODE)  # fmt: skip
+    units = packs.packs if packs else mixture.rows
     return TrainingJob(
-        key=key, folder=home("jobs", key[:32]), model=model, mixture=mixture,
-        training=training, seed=seed, steps=-(-mixture.rows // training.batch_rows),
+        key=key, folder=home("jobs", key[:32]), model=model, mixture=mixture, packs=packs,
+        training=training, seed=seed, steps=-(-units // training.batch_rows),
     )  # fmt: skip

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import TrainingError
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
@@ -24,6 +25,8 @@ class LocalProcess:
     whether a job is running, so a crashed flow finds the job again and never starts a second.
     """
 
+    poll_seconds = 0.5
+
     def submit(self, job: TrainingJob) -> JobHandle:
         """Start the job unless it runs or is done; after a failure or a kill, go on with it."""
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +34,7 @@ class LocalProcess:
         if handle is not None and self.poll(handle).state in ("running", "completed"):
             return handle
         _set_aside(job.folder / "result.json")
-        process = self._start(job.write())
+        process = self._start(job, job.write())
         handle = JobHandle(backend="local", key=job.key, folder=job.folder, pid=process.pid)
         (job.folder / "handle.json").write_text(handle.model_dump_json())
         self._await_lock(process, job.folder)
@@ -53,18 +56,25 @@ class LocalProcess:
 
     def cancel(self, handle: JobHandle) -> None:
         """End the trainer's process; its saved states stay."""
-        if handle.pid is not None and is_locked(handle.folder):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(handle.pid, signal.SIGTERM)
+        if not is_locked(handle.folder):
+            return
+        # The launcher ends its processes; where it is gone itself, the first of them is told.
+        for pid in (handle.pid, _holder(handle.folder)):
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+
+    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
+        """Do nothing: the trainer worked in the job's folder."""
 
     def _stored(self, job: TrainingJob) -> JobHandle | None:
         path = job.folder / "handle.json"
         return JobHandle.model_validate_json(path.read_text()) if path.is_file() else None
 
-    def _start(self, job_file: Path) -> "subprocess.Popen[bytes]":
+    def _start(self, job: TrainingJob, job_file: Path) -> "subprocess.Popen[bytes]":
         with (job_file.parent / "trainer.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "tasks.training.trainer", str(job_file)],
+                command(job.training.backend, job_file),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
@@ -75,6 +85,33 @@ class LocalProcess:
                 raise TrainingError("the trainer did not start.", where=str(folder / "trainer.log"),
                                     fix="read the end of that file.")  # fmt: skip
             time.sleep(0.05)
+
+
+def command(backend: Any, job_file: Path) -> list[str]:
+    """Return the command that trains: one process, or torchrun and as many as the backend says."""
+    module = ["-m", "tasks.training.trainer", str(job_file)]
+    count = processes(backend)
+    if count == 1 and getattr(backend, "sharding", "none") == "none":
+        return [sys.executable, *module]
+    # Its own rendezvous on a free port of this machine: nothing outside is asked for an address.
+    return [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}",
+            "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1",
+            "--max-restarts=0", *module]  # fmt: skip
+
+
+def processes(backend: Any) -> int:
+    """Return how many processes share a step: as asked, or one for each GPU, or one."""
+    asked: int | None = getattr(backend, "processes", None)
+    if asked is not None:
+        return asked
+    import torch
+
+    return max(torch.cuda.device_count(), 1)
+
+
+def _holder(folder: Path) -> int | None:
+    text = (folder / LOCK).read_text()
+    return int(text) if text.isdigit() else None
 
 
 def is_locked(folder: Path) -> bool:

@@ -1,110 +1,136 @@
-"""TRL's SFTTrainer, fed in plan order, with the loss split by source."""
+"""TRL's SFTTrainer on steps of the plan: answers and plain text, with the loss split by source."""
 
-import json
-import os
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from torch.utils.data import Sampler, SequentialSampler
-from transformers import TrainerCallback
 from trl import SFTTrainer
 
 from tasks.errors import TrainingError
 from tasks.text.chat import IGNORED
-from tasks.training.batches import Micro
+from tasks.training.batches import Micro, tokens_of
+from tasks.training.stepping import Batch, PlanSteps
 
 
-class PlanTrainer(SFTTrainer):  # type: ignore[misc]
+class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
     """Takes rendered, masked rows in plan order and keeps the source of every loss.
 
-    A step's loss is the mean over the supervised tokens of all its rows, whatever the
-    micro-batches; logits are computed at supervised positions only.
+    A step's loss is the mean over the supervised tokens of all its rows, each token counted by its
+    source's loss weight, whatever the micro-batches and the number of processes; logits are
+    computed at supervised positions only.
+
+    Args:
+        sources: Names, as micro-batches index them.
+        weights: Source -> what its tokens count; 1 where it isn't named.
+        kl: Weight of the KL divergence from the base model.
     """
 
-    def __init__(self, *args: Any, sources: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, sources: Sequence[str], weights: Mapping[str, float] | None = None,
+        kl: "Anchor | None" = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
         super().__init__(*args, **kwargs)
         self.sources = tuple(sources)
-        self.step_record: dict[str, float] = {}
+        given = weights or {}
+        self._weights = torch.tensor([float(given.get(name, 1.0)) for name in sources])
+        self._anchor = kl
+        self._sums = torch.zeros(4, len(sources), dtype=torch.float64)
 
-    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Sampler[int]:
-        # Trainer shuffles unless told not to, and the plan is the order.
-        return SequentialSampler(self.train_dataset)
+    def prepare_step(self, batch: Batch) -> Batch:
+        """Return the batch; a step in which no token carries loss can't be taken."""
+        if not batch["supervised"]:
+            raise TrainingError(
+                "no token of the step carries loss.", where=f"step {self.state.global_step + 1}",
+                fix="raise training.batch_rows, or look at the rows: all their labels are masked.",
+            )  # fmt: skip
+        self._sums.zero_()
+        return batch
 
-    def training_step(self, model: Any, inputs: dict[str, list[Micro]], *_: Any, **__: Any) -> Any:
-        """Return the step's mean loss after accumulating gradients over its micro-batches."""
-        model.train()
-        started = time.perf_counter()
-        micros = [self._prepare_inputs(m) for m in inputs["micro"]]
-        counts = [_supervised(m) for m in micros]
-        total = torch.stack(counts).sum()
-        sums = torch.zeros(2, len(self.sources))
-        for micro, _count in zip(micros, counts, strict=True):
-            with self.compute_loss_context_manager():
-                nats = token_nats(model, micro)
-            self.accelerator.backward(nats.sum() / total)
-            sums += _by_source(nats.detach(), micro, len(self.sources)).cpu()
-        loss = (sums[0].sum() / total).detach()
-        self._record(float(loss), sums, micros, time.perf_counter() - started)
+    def micro_loss(self, model: Any, micro: Micro, batch: Batch) -> torch.Tensor:
+        """Return the micro-batch's weighted nats over the supervised tokens of the step."""
+        logits, at = supervised_logits(model, micro)
+        nats = token_nats(logits, micro, at)
+        source = micro["source"][:, 1:][:, at]
+        self._weights = self._weights.to(nats.device)
+        loss: torch.Tensor = (nats * self._weights[source]).sum() / batch["supervised"]
+        kept = micro["labels"][:, 1:][:, at] != IGNORED
+        self._count(torch.stack([nats.detach(), kept.float()]), source, kept)
+        if self._anchor is not None:
+            drift = self._anchor.divergence(model, micro, logits, at) * kept
+            loss = loss + self._anchor.weight * drift.sum() / batch["supervised"]
+            self._sums[3, 0] += float(drift.detach().sum())
+        self._sums[2, 0] += tokens_of(micro)
         return loss
 
-    def _record(self, loss: float, sums: torch.Tensor, micros: list[Micro], spent: float) -> None:
-        if loss != loss:
-            raise TrainingError("the loss is not a number.", where=f"step {self.state.global_step}",
-                                fix="lower training.learning_rate.")  # fmt: skip
-        tokens = sum(int(m["attention_mask"].sum()) for m in micros)
-        self.step_record = {"loss": loss, "tokens_per_second": tokens / spent,
-                            "tokens": tokens, "supervised_tokens": int(sums[1].sum())}  # fmt: skip
-        for name, nats, count in zip(self.sources, *sums.tolist(), strict=True):
-            if count:
-                self.step_record[f"loss/{name}"] = nats / count
+    def measured(self, batch: Batch) -> dict[str, float]:
+        """Return tokens, and the mean loss in nats a supervised token, in all and by source."""
+        sums = self.summed(self._sums.to(torch.float32).to(self.args.device)).cpu().tolist()
+        count = max(sum(sums[1]), 1.0)
+        record = {"loss": sum(sums[0]) / count, "tokens": sums[2][0],
+                  "supervised_tokens": sum(sums[1])}  # fmt: skip
+        if self._anchor is not None:
+            record["kl_to_base"] = sums[3][0] / count
+        for name, nats, tokens in zip(self.sources, sums[0], sums[1], strict=True):
+            if tokens:
+                record[f"loss/{name}"] = nats / tokens
+        return record
+
+    def _count(self, of: torch.Tensor, source: torch.Tensor, kept: torch.Tensor) -> None:
+        for row, values in enumerate(of):
+            self._sums[row].index_add_(0, source[kept].cpu(), values[kept].double().cpu())
 
 
-def token_nats(model: Any, micro: Micro) -> torch.Tensor:
-    """Return -log p of every supervised token, (b, k); zero where a row has none at a position.
+class Anchor:
+    """The base model, to be stayed near of.
 
-    ``k`` counts the positions at which any row of the micro-batch is supervised.
+    Args:
+        weight: Of the divergence in the loss.
+        base: The frozen base; None where the adapter can be switched off instead.
     """
-    labels = micro["labels"][:, 1:]
-    at = (labels != IGNORED).any(0).nonzero().flatten()
-    mask = micro["attention_mask"]
-    logits = model(
-        input_ids=micro["input_ids"], attention_mask=mask, use_cache=False,
-        position_ids=(mask.cumsum(1) - 1).clamp(min=0), logits_to_keep=at,
+
+    def __init__(self, weight: float, base: Any = None) -> None:
+        self.weight, self._base = weight, base
+
+    def divergence(
+        self, model: Any, micro: Micro, logits: torch.Tensor, at: torch.Tensor
+    ) -> torch.Tensor:
+        """Return KL(base || model) in nats at the positions ``at``, (b, k)."""
+        with torch.no_grad():
+            theirs = self._base_logits(model, micro, at).log_softmax(-1)
+        ours = logits.log_softmax(-1)
+        return (theirs.exp() * (theirs - ours)).sum(-1)
+
+    def _base_logits(self, model: Any, micro: Micro, at: torch.Tensor) -> torch.Tensor:
+        if self._base is not None:
+            return logits_at(self._base.to(at.device), micro, at)
+        inner = getattr(model, "module", model)
+        with inner.disable_adapter():
+            return logits_at(inner, micro, at)
+
+
+def supervised_logits(model: Any, micro: Micro) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return float32 logits (b, k, vocabulary) and the k positions at which a row has loss."""
+    at = (micro["labels"][:, 1:] != IGNORED).any(0).nonzero().flatten()
+    return logits_at(model, micro, at), at
+
+
+def logits_at(model: Any, micro: Micro, at: torch.Tensor) -> torch.Tensor:
+    """Return the float32 logits at some positions, (b, k, vocabulary).
+
+    Without an attention mask the documents of a row are kept apart by their position ids, which
+    holds only where the model keeps no cache.
+    """
+    logits: torch.Tensor = model(
+        input_ids=micro["input_ids"], attention_mask=micro.get("attention_mask"),
+        position_ids=micro["position_ids"], use_cache=False, logits_to_keep=at,
     ).logits.float()  # fmt: skip
-    kept = labels[:, at]
+    return logits
+
+
+def token_nats(logits: torch.Tensor, micro: Micro, at: torch.Tensor) -> torch.Tensor:
+    """Return -log p of every supervised token, (b, k); zero where a row has none at a position."""
+    kept = micro["labels"][:, 1:][:, at]
     nats = cross_entropy(logits.flatten(0, 1), kept.flatten(), ignore_index=IGNORED,
                          reduction="none")  # fmt: skip
     return nats.view(kept.shape)
-
-
-def _supervised(micro: Micro) -> torch.Tensor:
-    return (micro["labels"][:, 1:] != IGNORED).sum()
-
-
-def _by_source(nats: torch.Tensor, micro: Micro, sources: int) -> torch.Tensor:
-    counts = (micro["labels"][:, 1:] != IGNORED).sum(1).float()
-    sums = torch.zeros(2, sources, device=nats.device)
-    sums[0].index_add_(0, micro["source"], nats.sum(1))
-    sums[1].index_add_(0, micro["source"], counts)
-    return sums
-
-
-class Stream(TrainerCallback):  # type: ignore[misc]
-    """Appends one JSON line a step to ``losses.jsonl``, flushed, for whoever watches."""
-
-    def __init__(self, path: str | os.PathLike[str], trainer: PlanTrainer) -> None:
-        self._path, self._trainer = path, trainer
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Write the record of the step just finished, with what Trainer logged of it."""
-        if not logs or "grad_norm" not in logs:
-            return
-        record = {"step": state.global_step, **self._trainer.step_record,
-                  "learning_rate": logs["learning_rate"],
-                  "grad_norm": float(logs["grad_norm"])}  # fmt: skip
-        with open(self._path, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record) + "\n")
-            stream.flush()

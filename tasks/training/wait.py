@@ -3,13 +3,11 @@
 import time
 
 from tasks.artifacts import Checkpoint
-from tasks.errors import TrainingError
+from tasks.errors import TrainingError, Unreachable
 from tasks.progress import report
 from tasks.training.backend import TrainingBackend, open_backend
 from tasks.training.checkpoint import take_checkpoint
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
-
-POLL_SECONDS = 0.5
 
 
 def wait(job: TrainingJob, handle: JobHandle) -> Checkpoint:
@@ -17,24 +15,38 @@ def wait(job: TrainingJob, handle: JobHandle) -> Checkpoint:
 
     Raises:
         TrainingError: The trainer failed, or was killed.
+        Unreachable: The backend does not answer; the job goes on and the next run finds it.
     """
     backend = open_backend(job.training.backend)
+    watched(job, backend, handle)
+    backend.collect(job, handle)
+    return take_checkpoint(job)
+
+
+def watched(job: TrainingJob, backend: TrainingBackend, handle: JobHandle) -> None:
+    """Return once the job is done well; a wait that is broken off stops the job.
+
+    Raises:
+        TrainingError: The trainer failed, or was killed.
+        Unreachable: The backend does not answer; the job goes on and the next run finds it.
+    """
     try:
         status = _watch(backend, handle)
+    except Unreachable:
+        raise
     except BaseException:
         # Cancelled from the UI or by Ctrl-C: no process may be left behind. A kill -9 never gets
         # here; the trainer then lives on and the next run finds it by its lock.
         backend.cancel(handle)
         raise
-    if status.state == "completed":
-        return take_checkpoint(job)
-    raise _failure(job, status)
+    if status.state != "completed":
+        raise _failure(job, status)
 
 
 def _watch(backend: TrainingBackend, handle: JobHandle) -> JobStatus:
     while (status := backend.poll(handle)).state == "running":
         report("training", status.step, status.steps)
-        time.sleep(POLL_SECONDS)
+        time.sleep(backend.poll_seconds)
     report("training", status.step, status.steps)
     return status
 

@@ -33,7 +33,7 @@ def mixed(folder: Path, out: Path) -> int:
 
     mapped = []
     for name in sorted(SHARES):
-        source = pq.ParquetFile(folder / f"{name}.parquet")
+        source = pq.ParquetFile(folder / f"{name}.parquet", pre_buffer=False)
         batches = (pa.Table.from_batches([b]) for b in source.iter_batches(65_536))
         write_rows(out / f"{name}.arrow", batches, source.schema_arrow)
         mapped.append(MappedRows(out / f"{name}.arrow"))

@@ -18,3 +18,17 @@ class Benchmark(NamedTuple):
     peer: Callable[[], object]
     peer_name: str
     target: float
+
+
+class Limit(NamedTuple):
+    """Something that no peer does, held to a limit.
+
+    Attributes:
+        figures: Measures once and returns figures by name.
+        judged: The figure that ``most`` limits.
+    """
+
+    metric: str
+    figures: Callable[[], dict[str, float]]
+    judged: str
+    most: float

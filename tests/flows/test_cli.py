@@ -135,7 +135,8 @@ def test_an_error_is_an_object_with_json(
 UNITS = {"rows", "tokens", "supervised_tokens"}
 ESTIMATE = {"value", "low", "high", "n"}
 GATE = {"metric", "rule", "verdict", "base", "candidate", "difference", "low", "high", "n",
-        "needed_n", "reason"}  # fmt: skip
+        "needed_n", "reason", "against", "alpha", "policy", "look", "seen", "fingerprint",
+        "candidate_digest", "reference_digest"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,7 @@ def test_check_keeps_its_contract(answers: dict[str, Any]) -> None:
 @pytest.mark.timeout(600)
 def test_plan_keeps_its_contract(answers: dict[str, Any]) -> None:
     found = answers["plan"].json
-    assert set(found) == {"digest", "unit", "total", "sources"}
+    assert set(found) == {"digest", "unit", "total", "sources", "gates"}
     line = {"name", "role", "weight", "share", *UNITS, "epochs", "share_got", "note"}
     assert [set(s) for s in found["sources"]] == [line, line]
     assert all(set(s["share_got"]) == UNITS for s in found["sources"])

@@ -59,6 +59,7 @@ class House:
                 if not k.startswith(("PREFECT_", "MLFLOW_TRACKING"))}  # fmt: skip
         self._env = {
             **kept, "PYTHONPATH": str(ROOT), "TEMPER_HOME": str(folder / "home"),
+            "TEMPER_STORE": str(folder / "store"),
             "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": self.url,
             "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_WORKER_QUERY_SECONDS": "2",

@@ -36,7 +36,7 @@ def test_its_parameters_fit_the_flow_and_load_as_a_recipe(name: str) -> None:
 
 
 def test_there_is_one_for_every_night_one_for_people_and_one_for_a_quick_look() -> None:
-    assert set(DEPLOYMENTS) == {"nightly", "on-demand", "smoke"}
+    assert set(DEPLOYMENTS) == {"nightly", "on-demand", "smoke", "train-job"}
     assert DEPLOYMENTS["nightly"]["schedules"]
     assert "parameters" not in DEPLOYMENTS["on-demand"]
     assert all(d["enforce_parameter_schema"] for d in DEPLOYMENTS.values())
@@ -72,6 +72,20 @@ def test_a_run_made_through_the_api_takes_changed_parameters(
     assert tracked.info.run_name == "changed"
     assert tracked.info.status == "FINISHED"
     assert tracked.data.params["seed"] == "6"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_training_on_the_work_pool_is_a_run_of_its_own(
+    house: Any, tiny_fields: dict[str, Any]
+) -> None:
+    training = {**tiny_fields["training"], "backend": {"kind": "work_pool"}}
+    fields = {**tiny_fields, "name": "pooled", "seed": 7, "training": training}
+    asked = house.post(f"/deployments/{house.deployment('on-demand')['id']}/create_flow_run",
+                       {"parameters": {"recipe": fields}})  # fmt: skip
+    house.until_ended(asked["id"], "COMPLETED")
+    [run] = house.post("/flow_runs/filter", {"flows": {"name": {"any_": ["train-job"]}}})
+    assert run["state_type"] == "COMPLETED"
 
 
 @pytest.mark.slow

@@ -1,10 +1,25 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tasks.artifacts import LocalModel
 from tasks.errors import StorageError
 from tasks.storage import building, commit, digest_of, find, load, source_digest, stage_key
+
+ROOT = Path(__file__).parents[2]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tasks.storage import building
+with building(Path(sys.argv[1])) as aside:
+    (aside / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def make(folder, text="abc"):
@@ -79,3 +94,16 @@ def test_a_stage_key_depends_on_its_code_and_its_inputs():
     assert one != stage_key("s", {"x": 2}, "tasks.mixture")
     assert one != stage_key("s", {"x": 1}, "tasks.text")
     assert source_digest("tasks.mixture") == source_digest("tasks.mixture")
+
+
+def test_what_a_killed_process_left_aside_is_swept_and_what_a_living_one_makes_stays(tmp_path):
+    killed = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path / "a")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert killed.wait(60) == -signal.SIGKILL
+    [left] = tmp_path.glob(".a.*")
+    assert (left / "half").read_text() == "half"
+    with building(tmp_path / "c") as living, building(tmp_path / "b"):
+        assert not left.exists()
+        assert living.is_dir()

@@ -1,5 +1,6 @@
 """Rows rewritten without the personal data or secrets that a recipe wants redacted."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,12 @@ import pyarrow as pa
 
 from configs.stages import Quality
 from tasks.quality.checks.engines import Engine, Found, PatternEngine, personal_engine, redacted
-from tasks.quality.checks.texts import Flags, texts_of
-from tasks.text.rows import row_id
+from tasks.quality.checks.texts import SAID, Flags, all_texts_of
+from tasks.text.rows import compact, row_id
 
 _BATCH = 50_000
+_BESIDE = ("tools", "rejected", "reference")
+_CHANGED = ("row_id", "messages", *_BESIDE)
 
 
 def redact(table: Any, quality: Quality) -> tuple[Any, dict[str, Flags]]:
@@ -57,7 +60,7 @@ def _names(family: str, kinds: tuple[str, ...]) -> dict[str, str]:
 
 
 def _redacted(batch: Any, engine: Engine, kinds: dict[str, str]) -> tuple[Any, dict[str, Flags]]:
-    texts = texts_of(batch)
+    texts = all_texts_of(batch)
     found = Found(engine, texts.distinct)
     flags = {name: texts.rows_with(found.flags(kind)) for name, kind in kinds.items()}
     held = np.zeros(len(texts.distinct), dtype=bool)
@@ -65,22 +68,54 @@ def _redacted(batch: Any, engine: Engine, kinds: dict[str, str]) -> tuple[Any, d
     changed = np.flatnonzero(texts.rows_with(held))
     if not len(changed):
         return batch, flags
-    clean = {texts.distinct[place].as_py(): spans for place, spans in found.spans.items()}
-    return _rewritten(batch, changed, clean), flags
+    return _rewritten(batch, changed, engine), flags
 
 
-def _rewritten(batch: Any, changed: Any, clean: dict[str, Any]) -> Any:
-    messages, ids = batch.column("messages"), batch.column("row_id").to_pylist()
-    columns = {name: batch.column(name) for name in batch.schema.names}
-    rows = messages.to_pylist()
-    beside = batch.select(["tools", "rejected", "reference"]).to_pylist()
+def _rewritten(batch: Any, changed: Any, engine: Engine) -> Any:
+    rows = {name: batch.column(name).to_pylist() for name in _CHANGED if name in batch.schema.names}
     for place in changed:
-        rows[place] = [{**m, "content": _said(m["content"], clean)} for m in rows[place]]
-        ids[place] = row_id(rows[place], **beside[place])
-    columns["messages"] = pa.array(rows, messages.type)
-    columns["row_id"] = pa.array(ids, pa.string())
+        row = {name: values[place] for name, values in rows.items()}
+        clean = _clean_row(row, engine) | {"row_id": ""}
+        clean["row_id"] = row_id(clean["messages"], *(clean.get(n) for n in _BESIDE))
+        for name, values in rows.items():
+            values[place] = clean[name]
+    columns = {name: pa.array(rows[name], field.type) if name in rows else batch.column(name)
+               for name, field in zip(batch.schema.names, batch.schema, strict=True)}  # fmt: skip
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
 
 
-def _said(text: str, clean: dict[str, Any]) -> str:
-    return redacted(text, clean[text]) if text in clean else text
+def _clean_row(row: dict[str, Any], engine: Engine) -> dict[str, Any]:
+    clean = row | {"messages": [_clean_message(m, engine) for m in row["messages"]]}
+    if row.get("rejected") is not None:
+        clean["rejected"] = _clean_message(row["rejected"], engine)
+    return clean | {name: _clean_json(row[name], engine) for name in ("tools", "reference")
+                    if row.get(name) is not None}  # fmt: skip
+
+
+def _clean_message(message: dict[str, Any], engine: Engine) -> dict[str, Any]:
+    said = {name: message[name] for name in SAID if message.get(name)}
+    return message | {
+        name: (_clean_json if name == "tool_calls" else _clean_text)(text, engine)
+        for name, text in said.items()
+    }
+
+
+def _clean_text(text: str, engine: Engine) -> str:
+    found = engine.spans(text)
+    return redacted(text, found) if found else text
+
+
+def _clean_json(text: str, engine: Engine) -> str:
+    # Inside the JSON text a number would be replaced by what is no JSON any more.
+    return compact(_clean_value(json.loads(text), engine))
+
+
+def _clean_value(value: Any, engine: Engine) -> Any:
+    if isinstance(value, dict):
+        return {name: _clean_value(inner, engine) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_clean_value(inner, engine) for inner in value]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    clean = _clean_text(str(value), engine)
+    return value if clean == str(value) else clean

@@ -18,7 +18,7 @@ from configs.stages import Quality
 from tasks.quality.checks.engines import Engine, Found, PatternEngine, personal_engine
 from tasks.quality.checks.language import languages
 from tasks.quality.checks.mojibake import mojibake
-from tasks.quality.checks.texts import Flags, Texts, texts_of, whole_texts
+from tasks.quality.checks.texts import Flags, Texts, all_texts_of, texts_of, whole_texts
 from tasks.quality.rules.explanations import rule_names
 
 Severity = Literal["off", "report", "quarantine"]
@@ -32,11 +32,13 @@ class Check(NamedTuple):
         severity: What follows from a finding under a recipe (``redact`` is done beforehand).
         prepare: Returns what all batches share, such as a model.
         find: Finding -> the rows of a batch that have it.
+        texts: Which of the rows' texts it is shown.
     """
 
     severity: Callable[[Quality], Severity]
     prepare: Callable[[Quality], Any]
     find: Callable[[Texts, Quality, Any], Mapping[str, Flags]]
+    texts: Callable[[Any], Texts] = texts_of
 
 
 class Findings(NamedTuple):
@@ -66,10 +68,12 @@ def run_checks(table: Any, quality: Quality) -> Findings:
     asked = [(name, severity) for name, severity in asked if severity != "off"]
     shared = {name: CHECKS[name].prepare(quality) for name, _ in asked}
     found: dict[str, list[dict[str, Flags]]] = {name: [] for name, _ in asked}
-    for batch in table.select(["messages"]).to_batches(max_chunksize=_BATCH):
-        texts = texts_of(batch)
+    views = {CHECKS[name].texts for name, _ in asked}
+    for batch in table.to_batches(max_chunksize=_BATCH):
+        texts = {view: view(batch) for view in views}
         for name, _ in asked:
-            found[name].append(dict(CHECKS[name].find(texts, quality, shared[name])))
+            check = CHECKS[name]
+            found[name].append(dict(check.find(texts[check.texts], quality, shared[name])))
     made: dict[str, dict[str, Flags]] = {"quarantine": {}, "report": {}}
     for name, severity in asked:
         made[severity] |= _joined(found[name])
@@ -155,8 +159,8 @@ CHECKS: dict[str, Check] = {
     "mojibake": Check(lambda q: q.mojibake.action if q.mojibake else "off", _nothing, _mojibake),
     "language": Check(lambda q: q.language.action if q.languages else "off",
                       lambda _: Counter(), _language),
-    "pii": Check(_personal_severity, _personal, _held("pii")),
-    "secrets": Check(_secrets_severity, _secrets, _held("secret")),
+    "pii": Check(_personal_severity, _personal, _held("pii"), all_texts_of),
+    "secrets": Check(_secrets_severity, _secrets, _held("secret"), all_texts_of),
     "rules": Check(lambda q: "off" if q.text_rules == "off" else "quarantine", _judge, _rules),
 }  # fmt: skip
 """Name -> check, in the order in which findings are listed."""

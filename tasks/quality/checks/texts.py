@@ -13,6 +13,10 @@ from tasks.text.rows import TEXT_ROLE
 Flags = npt.NDArray[np.bool_]
 
 
+SAID = ("content", "reasoning", "tool_calls")
+"""Fields of a message in which anything may be said."""
+
+
 class Texts(NamedTuple):
     """Messages of a batch of rows, equal texts kept once.
 
@@ -47,6 +51,35 @@ def texts_of(batch: Any) -> Texts:
     plain[row[np.asarray(pc.equal(messages.field("role"), TEXT_ROLE).fill_null(False))]] = True
     return Texts(coded.dictionary, np.asarray(coded.indices, dtype=np.int64), row, len(sizes),
                  plain)  # fmt: skip
+
+
+def all_texts_of(batch: Any) -> Texts:
+    """Return every text that rows hold: contents, reasoning, tool calls, and what is beside them.
+
+    Beside the messages are the tools, the rejected answer and the reference. Tools, tool calls and
+    reference are JSON texts.
+    """
+    names = [name for name in ("messages", "rejected") if name in batch.schema.names]
+    parts = [part for name in names for part in _fields_of(batch, name)]
+    rows = np.arange(batch.num_rows)
+    parts += [(batch.column(name), rows) for name in ("tools", "reference")
+              if name in batch.schema.names]  # fmt: skip
+    given = [(column, row) for column, row in parts if column.null_count < len(column)]
+    coded = pa.chunked_array([c for c, _ in given], pa.string()).combine_chunks()
+    row = np.concatenate([np.zeros(0, np.int64), *(r for _, r in given)]).astype(np.int64)
+    there = np.asarray(coded.is_valid())
+    coded = coded.drop_null().dictionary_encode()
+    return Texts(coded.dictionary, np.asarray(coded.indices, dtype=np.int64), row[there],
+                 batch.num_rows, np.zeros(batch.num_rows, dtype=bool))  # fmt: skip
+
+
+def _fields_of(batch: Any, name: str) -> list[tuple[Any, npt.NDArray[np.int64]]]:
+    """Return the texts of a column of messages, each with its row; ``rejected`` has one a row."""
+    column, row = batch.column(name), np.arange(batch.num_rows)
+    if name == "messages":
+        row = np.repeat(row, np.asarray(pc.fill_null(pc.list_value_length(column), 0)))
+        column = column.flatten()
+    return [(pc.struct_field(column, field), row) for field in SAID]
 
 
 def whole_texts(texts: Texts) -> Any:

@@ -68,7 +68,7 @@ class Vocabulary:
         row = 0
         while row < len(offsets) - 1:
             row, new = collect(data, offsets, self.table, (pieces, begins), (row, len(self)))
-            content = memoryview(data)
+            content = data.tobytes()
             for start, end in new.tolist():
                 self._add(str(content[start:end], "utf-8"))
             if row < len(offsets) - 1:

@@ -110,3 +110,48 @@ def test_progress_counts_prompts(model: Any, tokenizer: Any, prompts: list[list[
 
 def test_no_prompts_give_no_answers(model: Any, tokenizer: Any) -> None:
     assert generate(model, tokenizer, [], Decoding(1)) == []
+
+
+def test_an_answer_ends_before_the_first_stop_string(
+    model: Any, tokenizer: Any, prompts: list[list[int]]
+) -> None:
+    free = generate(model, tokenizer, prompts, Decoding(24))
+    whole = next(g.text for g in free if len(g.text) > 12)
+    stops = (whole[5:8], whole[9:11])
+    found = generate(model, tokenizer, prompts, Decoding(24, stop=stops))
+    cuts = [min((g.text.find(s) for s in stops if s in g.text), default=None) for g in free]
+    assert any(cut is not None for cut in cuts)
+    assert [g.text for g in found] == [g.text[:cut] for g, cut in zip(free, cuts, strict=True)]
+    for answer, before, cut in zip(found, free, cuts, strict=True):
+        assert answer.truncated == (before.truncated and cut is None)
+        assert cut is None or len(answer.token_ids) <= len(before.token_ids)
+    assert sum(len(g.token_ids) for g in found) < sum(len(g.token_ids) for g in free)
+
+
+def test_a_stop_string_spread_over_many_tokens_is_seen(model: Any, tokenizer: Any) -> None:
+    from tasks.inference.stopping import StopAtText
+
+    text = "1 plus é€\n\nQuestion: what"
+    ids = tokenizer(f"is {text}", add_special_tokens=False)["input_ids"]
+    for stop in ("\n\nQuestion:", "é€\n", text):
+        seen = [
+            bool(StopAtText(tokenizer, (stop,), 0)(torch.tensor([ids[:n]]), None)[0])
+            for n in range(1, len(ids) + 1)
+        ]
+        assert True in seen, stop
+        assert stop in tokenizer.decode(ids[: seen.index(True) + 1])
+        assert stop not in tokenizer.decode(ids[: seen.index(True)])
+
+
+def test_a_prompt_that_leaves_no_room_is_cut_on_the_left_and_marked(
+    model: Any, tokenizer: Any
+) -> None:
+    from tasks.inference.seam import Prompt
+    from tasks.inference.transformer import Transformer
+
+    text = "Question: what is 1 plus 2? " * 6
+    ids = tokenizer(text)["input_ids"]
+    short = Transformer(lambda: model, tokenizer, positions=len(ids) - 4)
+    (found,) = short.answers([Prompt([{"role": "text", "content": text}])], Decoding(6))
+    (kept,) = generate(model, tokenizer, [ids[10:]], Decoding(6))
+    assert (found.text, found.truncated, found.prompt_tokens) == (kept.text, True, len(ids))

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SetupError
-from tasks.inference.identity import stopping, tokenizer_digest, weight_files, weights_digest
+from tasks.inference.identity import (
+    config_digest,
+    stopping,
+    template_digest,
+    tokenizer_digest,
+    weight_files,
+    weights_digest,
+)
 from tasks.storage import file_digest
 
 
@@ -65,3 +72,21 @@ def test_what_ends_an_answer_is_read_from_the_generation_config(folder: Path) ->
     assert stopping(folder) == 2
     (folder / "generation_config.json").unlink()
     assert stopping(folder) is None
+
+
+def test_a_config_counts_but_for_how_it_was_saved(tmp_path: Path) -> None:
+    def digest(**more: object) -> str:
+        (tmp_path / "config.json").write_text(json.dumps({"rope_theta": 1, **more}))
+        return config_digest(tmp_path)
+
+    assert digest() == digest(transformers_version="9", dtype="float32")
+    assert digest() != digest(max_position_embeddings=9)
+
+
+def test_a_template_is_the_file_or_what_the_settings_say(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "a"}))
+    inside = template_digest(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text("a")
+    assert template_digest(tmp_path) == inside
+    (tmp_path / "chat_template.jinja").write_text("b")
+    assert template_digest(tmp_path) != inside

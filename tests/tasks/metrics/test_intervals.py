@@ -5,17 +5,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
+from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from tasks.metrics.intervals import (
     Error,
+    exact_proportion,
     jackknife_error,
+    mcnemar,
     mean_error,
+    newcombe,
     no_flips,
+    paired_score,
     pool_singletons,
     quantile,
     t_half_width,
+    t_quantile,
+    t_widths,
     tango,
     wilson,
 )
@@ -121,7 +128,7 @@ def test_the_clustered_error_is_that_of_least_squares_with_clustered_covariance(
         cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False})  # fmt: skip
     g = clusters.max() + 1
     error = mean_error(values, None, clusters)
-    assert error == pytest.approx((fit.bse[0] * math.sqrt(g / (g - 1)), g - 1))
+    assert error[:2] == pytest.approx((fit.bse[0] * math.sqrt(g / (g - 1)), g - 1))
 
 
 def test_clusters_of_one_item_give_the_plain_error() -> None:
@@ -134,7 +141,7 @@ def test_strata_leave_out_what_lies_between_them() -> None:
     values = np.random.default_rng(2).normal(size=40) + 5.0 * strata
     error = mean_error(values, strata, None)
     by_hand = sum(10 * values[strata == s].var(ddof=1) for s in range(4)) / 40**2
-    assert error == pytest.approx((math.sqrt(by_hand), 36))
+    assert error[:2] == pytest.approx((math.sqrt(by_hand), 36))
     assert error.se < mean_error(values, None, None).se / 3
 
 
@@ -158,3 +165,93 @@ def test_the_jackknife_of_a_mean_is_its_usual_error(values: list[float]) -> None
 
 def test_an_error_of_zero_has_no_width() -> None:
     assert t_half_width(Error(0.0, 0.0)) == 0.0
+
+
+@given(counts=paired_counts(), level=levels)
+def test_the_judging_interval_is_never_narrower_than_tangos(
+    counts: tuple[int, int, int], level: float
+) -> None:
+    gained, lost, n = counts
+    low, high = paired_score(gained, lost, n, level)
+    plain = tango(gained, lost, n, level)
+    assert -1 <= low <= plain.low + 1e-9
+    assert plain.high - 1e-9 <= high <= 1
+    assert paired_score(lost, gained, n, level) == pytest.approx((-high, -low), abs=1e-9)
+
+
+def rejection_rate(n: int, difference: float, discordance: float) -> tuple[float, float]:
+    """How often each interval's 95 % lower end is above a true difference; by enumeration."""
+    lost, gained = np.meshgrid(np.arange(n + 1), np.arange(n + 1))
+    gain, loss = (discordance + difference) / 2, (discordance - difference) / 2
+    counts = np.stack([gained, lost, n - gained - lost], axis=-1)
+    chance = stats.multinomial.pmf(counts, n, [gain, loss, 1 - discordance])
+    likely = [(int(g), int(w)) for g, w in np.argwhere(chance > 1e-7)]
+    return tuple(  # type: ignore[return-value]
+        sum(chance[g, w] for g, w in likely if of(g, w, n, 0.9).low > difference)
+        for of in (tango, paired_score)
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "difference", "discordance"),
+    [(100, 0.03, 0.04), (100, 0.1, 0.1), (100, 0.02, 0.04), (100, -0.1, 0.1), (100, -0.05, 0.2),
+     (100, 0.0, 0.2), (200, 0.015, 0.02)],
+)  # fmt: skip
+def test_the_judging_interval_keeps_its_level_where_tangos_does_not(
+    n: int, difference: float, discordance: float
+) -> None:
+    plain, judging = rejection_rate(n, difference, discordance)
+    assert judging <= min(plain, 0.056)
+    if (n, difference) in ((100, 0.03), (100, 0.1), (200, 0.015)):
+        assert plain > 0.07
+
+
+def test_newcombes_interval_is_that_of_his_table() -> None:
+    """Newcombe 1998 (Stat. Med. 17:2635), table II, column a: 36 both, 12, 2 and 0 discordant."""
+    assert newcombe(12, 2, 36, 50) == pytest.approx((0.0569, 0.3404), abs=5e-5)
+
+
+@given(counts=paired_counts(), share=st.floats(0, 1))
+def test_newcombes_interval_agrees_with_the_one_that_judges(
+    counts: tuple[int, int, int], share: float
+) -> None:
+    gained, lost, n = (20 * c for c in counts)
+    both = round(share * (n - gained - lost))
+    hybrid, score = newcombe(gained, lost, both, n), paired_score(gained, lost, n)
+    assert hybrid == pytest.approx(score, abs=0.12)
+    assert hybrid.low <= (gained - lost) / n <= hybrid.high
+
+
+@given(gained=st.integers(0, 60), lost=st.integers(0, 60))
+def test_the_mid_p_value_is_the_exact_one_less_half_of_what_was_seen(
+    gained: int, lost: int
+) -> None:
+    table = [[10, gained], [lost, 10]]
+    exact = sm_mcnemar(table, exact=True).pvalue
+    seen = stats.binom.pmf(min(gained, lost), gained + lost, 0.5)
+    whole = 2 * stats.binom.cdf(min(gained, lost), gained + lost, 0.5)
+    assert mcnemar(gained, lost) == pytest.approx(min(whole - seen, 1.0))
+    assert mcnemar(gained, lost) <= exact + 1e-12
+
+
+@given(n=st.integers(1, 500), share=st.floats(0, 1), level=levels)
+def test_the_exact_interval_equals_statsmodels(n: int, share: float, level: float) -> None:
+    k = round(share * n)
+    theirs = proportion_confint(k, n, alpha=1 - level, method="beta")
+    assert exact_proportion(k, n, level) == pytest.approx(theirs, abs=1e-9)
+
+
+@given(level=levels, df=st.floats(1, 500))
+def test_quantiles_are_scipys(level: float, df: float) -> None:
+    assert t_quantile(level, df) == pytest.approx(stats.t.ppf(level, df), rel=1e-9)
+    assert t_quantile(level, math.inf) == pytest.approx(stats.norm.ppf(level))
+
+
+def test_a_skewed_estimate_reaches_further_where_it_would_miss() -> None:
+    losses = np.array([-1.0] * 3 + [0.0] * 27)
+    error = mean_error(losses, None, None)
+    assert error.lean == pytest.approx(stats.skew(losses) / 6 / math.sqrt(30))
+    below, above = t_widths(error)
+    assert above == t_half_width(error)
+    assert below > 1.2 * above
+    assert t_widths(mean_error(-losses, None, None)) == pytest.approx((above, below))

@@ -1,7 +1,8 @@
+import re
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from configs.stages import Mixture, Size
@@ -117,3 +118,57 @@ def test_stages_that_overlap_or_end_early_are_refused():
     for ends in ((0.5, 0.4), (0.5, 0.5, 1), (0.5, 0.9)):
         with pytest.raises(ValueError, match="the last at 1"):
             mixture(schedule=[{"until": e, "domain_share": 0.5} for e in ends])
+
+
+SECTIONS = st.fixed_dictionaries({
+    "domain_share": st.sampled_from([0.1, 0.25, 0.5, 0.9]),
+    "on_shortage": st.sampled_from(["error", "repeat"]),
+    "max_epochs": st.sampled_from([2, 4]),
+    "size": st.one_of(st.builds(lambda n: Size(budget=n), st.integers(40, 100_000)),
+                      st.builds(lambda n: Size(domain_epochs=n), st.sampled_from([0.5, 1, 2]))),
+})  # fmt: skip
+UNITS = st.lists(st.integers(1, 5_000), min_size=2, max_size=8)
+
+
+def _changes(fix):
+    """Return what the fix of an error says to set, each as a person would apply it."""
+    for part in fix.split("; or "):
+        change = {}
+        if budget := re.search(r"mixture.size to \{budget: (\d+)\}", part):
+            change["size"] = {"budget": int(budget[1])}
+        if policy := re.search(r"on_shortage: (\w+)", part):
+            change["on_shortage"] = policy[1]
+        if epochs := re.search(r"max_epochs: (\d+)", part):
+            change["max_epochs"] = int(epochs[1])
+        if change:
+            yield change
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(SECTIONS, UNITS, st.lists(st.integers(1, 50), min_size=8, max_size=8))
+def test_what_a_shortage_says_to_set_works_when_it_is_set(fields, units, weights):
+    names = [f"s{i}" for i in range(len(units))]
+    stocks = [
+        Stock(name, "domain" if i == 0 else "general", weight, size)
+        for i, (name, weight, size) in enumerate(zip(names, weights, units, strict=False))
+    ]
+    asked = mixture(**fields)
+    try:
+        quotas(asked, stocks)
+    except InsufficientData as error:
+        changes = list(_changes(error.fix))
+        event(f"{len(changes)} changes named")
+        given_fields = asked.model_dump()
+        for change in changes:
+            got = quotas(Mixture.model_validate(given_fields | change), stocks)
+            assert all(got[n] > 0 for n in names)
+        if "can give" in str(error):
+            assert changes
+
+
+def test_a_shortage_says_how_often_and_how_much():
+    stocks = [stock(), stock("g", "general", units=15)]
+    with pytest.raises(InsufficientData) as caught:
+        quotas(mixture(), stocks)
+    assert "mixture.on_shortage: repeat and mixture.max_epochs: 7" in caught.value.fix
+    assert "leaves 30 of 200 supervised_tokens" in caught.value.fix

@@ -2,8 +2,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from tasks.text.chat import IGNORED  # noqa: E402
-from tasks.training.batches import MicroBatches  # noqa: E402
-from tasks.training.loop import token_nats  # noqa: E402
+from tasks.training.batches import MicroBatches, Shape  # noqa: E402
+from tasks.training.loop import supervised_logits, token_nats  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def rows():
     for length in (12, 7, 20, 9):
         ids = torch.randint(6, 200, (length,), generator=generator).tolist()
         supervised = [i if n >= length // 2 else IGNORED for n, i in enumerate(ids)]
-        yield {"input_ids": ids, "labels": supervised, "source": "a"}
+        yield {"row_id": str(length), "input_ids": ids, "labels": supervised, "source": "a"}
 
 
 def alone(model, row):
@@ -28,11 +28,16 @@ def alone(model, row):
     return float(mean) * int((labels[:, 1:] != IGNORED).sum())
 
 
+def nats(model, micro):
+    logits, at = supervised_logits(model, micro)
+    return token_nats(logits, micro, at)
+
+
 def test_padded_micro_batches_give_the_loss_of_each_row_alone(model):
     every = list(rows())
-    (micro,) = MicroBatches(0, 1000, ["a"])(every)["micro"]
+    (micro,) = MicroBatches(Shape(0, 1000), ["a"])(every)["micro"]
     with torch.no_grad():
-        got = token_nats(model, micro).sum(1).tolist()
+        got = nats(model, micro).sum(1).tolist()
     ordered = sorted(every, key=lambda r: len(r["input_ids"]), reverse=True)
     assert got == pytest.approx([alone(model, r) for r in ordered], rel=1e-4)
 
@@ -41,7 +46,7 @@ def test_cutting_a_step_into_micro_batches_does_not_change_its_loss(model):
     every = list(rows())
     sums = []
     for budget in (1000, 20):
-        micros = MicroBatches(0, budget, ["a"])(every)["micro"]
+        micros = MicroBatches(Shape(0, budget), ["a"])(every)["micro"]
         with torch.no_grad():
-            sums.append(sum(float(token_nats(model, m).sum()) for m in micros))
+            sums.append(sum(float(nats(model, m).sum()) for m in micros))
     assert sums[0] == pytest.approx(sums[1], rel=1e-5)

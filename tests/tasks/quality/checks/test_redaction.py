@@ -1,14 +1,17 @@
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from configs.checks import Personal, Secrets
 from configs.stages import Quality
 from tasks.quality.clean import clean
 from tasks.quality.page import load_verdict, verdicts_page
-from tasks.text.rows import row_id
+from tasks.text.rows import compact, row_id
 
+CARD = 4111111111111111
 KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 Make = Callable[..., Any]
 
@@ -68,3 +71,54 @@ def test_classes_out_of_balance_are_noted_on_the_page(
     assert "largest class, 'a'" in largest
     assert "smallest, 'b'" in smallest
     assert "largest class, &#39;a&#39;" in verdicts_page([done])
+
+
+def _with_secret(place: str, row: Make) -> Any:
+    """Return a row that says a card number and a key somewhere beside a message's content."""
+    said = row("What is it?", "It is this.")
+    leak = f"4111 1111 1111 1111 and {KEY}"
+    call = compact([{"id": "c1", "name": "pay", "arguments": {"note": leak, "card": CARD}}])
+    match place:
+        case "reasoning" | "tool_calls":
+            said["messages"][-1][place] = leak if place == "reasoning" else call
+        case "rejected":
+            said["rejected"] = {"role": "assistant", "content": leak}
+        case "tools":
+            said["tools"] = compact([{"name": "pay", "description": leak, "parameters": {}}])
+        case "reference":
+            said["reference"] = compact({"answer": leak, "card": CARD})
+    said["row_id"] = row_id(*(said.get(n) for n in ("messages", "tools", "rejected", "reference")))
+    return said
+
+
+PLACES = ("reasoning", "tool_calls", "rejected", "tools", "reference")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_secret_is_found_wherever_a_row_says_it(
+    row: Make, snapshot_of: Make, source: Make, place: str
+) -> None:
+    rows = [*_rows(row)[:-1], _with_secret(place, row)]
+    done = clean(snapshot_of(rows), source(), Quality(), 17)
+    assert done.findings["secret_api_key"] == 1
+    assert load_verdict(done).reported["pii_card"] == 1
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_redaction_reaches_all_that_a_row_says_and_leaves_json_whole(
+    row: Make, snapshot_of: Make, source: Make, place: str
+) -> None:
+    quality = Quality(checks=("format",), pii=Personal(action="redact"),
+                      secrets=Secrets(action="redact"))  # fmt: skip
+    rows = [*_rows(row)[:-1], _with_secret(place, row)]
+    done = clean(snapshot_of(rows), source(), quality, 17)
+    kept = [r for name in ("train", "dev", "test")
+            for r in pq.read_table(done.split(name)).to_pylist()]  # fmt: skip
+    text = json.dumps(kept)
+    assert len(kept) == 41
+    assert KEY not in text
+    assert "4111" not in text
+    assert "[CARD] and [API_KEY]" in text
+    for one in kept:
+        for held in (one["tools"], one["reference"], one["messages"][-1]["tool_calls"]):
+            assert held is None or json.loads(held) is not None

@@ -1,0 +1,112 @@
+"""Gates around the pipeline: what they can tell beforehand, whom they name, and a second look."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from configs.evaluation import Suite
+from configs.gates import FloorGate, Gate, widened
+from configs.recipe import Recipe
+from flows.calling import once
+from flows.data import Data, evaluation_context
+from tasks.artifacts import GateResult, LocalModel, SuiteScores
+
+Scored = Callable[[Recipe, Data, LocalModel], list[SuiteScores]]
+
+
+def planned_gates(recipe: Recipe, data: Data) -> tuple[Any, ...]:
+    """Return what each gate can tell on the items its suite will ask.
+
+    Raises:
+        RecipeError: A margin can't be shown by so many items.
+    """
+    from tasks.gating.planning import plan_gate, refuse_unresolved
+
+    suites = [_suite_of(recipe, gate) for gate in recipe.gates]
+    items = {suite: _items(recipe, data, suite) for suite in dict.fromkeys(suites)}
+    plans = tuple(
+        plan_gate(gate, suite.metric_table()[gate.metric.partition("/")[2]], items[suite])
+        for gate, suite in zip(recipe.gates, suites, strict=True)
+    )
+    refuse_unresolved(plans)
+    return plans
+
+
+def references(recipe: Recipe, data: Data, base: list[SuiteScores], scored: Scored) -> Any:
+    """Return the scores of every model that a gate names; those that none names aren't asked."""
+    from tasks.gating.gates import References
+
+    named = {g.against for g in recipe.gates if not isinstance(g, FloorGate)}
+    original = _original(recipe) if "original" in named else None
+    champion = _champion(recipe) if "champion" in named else None
+    return References(
+        base,
+        scored(recipe, data, original) if original else None,
+        scored(recipe, data, champion) if champion else None,
+    )
+
+
+def judged(
+    recipe: Recipe, data: Data, models: tuple[LocalModel, LocalModel], scores: Any, scored: Scored
+) -> list[GateResult]:
+    """Return the outcome of every gate, ``extend`` gates that can't be told after a second look.
+
+    Args:
+        recipe: Its gates.
+        data: As prepared.
+        models: Base and candidate.
+        scores: References and the candidate's scores, from the recipe's own suites.
+        scored: What puts a recipe's suites to a model.
+    """
+    from tasks.gating.task import judge_gates
+
+    known, candidate = scores
+    results: list[GateResult] = once(judge_gates, recipe.gates, known, candidate)
+    again = {i: r for i, r in enumerate(results)
+             if r.verdict == "INCONCLUSIVE" and r.policy == "extend"}  # fmt: skip
+    if not again:
+        return results
+    wider = widened_recipe(recipe, [recipe.gates[i] for i in again])
+    base = scored(wider, data, models[0])
+    known = references(wider, data, base, scored)
+    candidate = scored(wider, data, models[1])
+    second = once(judge_gates, wider.gates, known, candidate, tuple(again.values()))
+    for i, result in zip(again, second, strict=True):
+        results[i] = result
+    return results
+
+
+def widened_recipe(recipe: Recipe, gates: Sequence[Gate]) -> Recipe:
+    """Return the recipe with the gates' suites alone, each asking as many items as they want."""
+    times = {name: max(g.extend_times for g in gates if g.metric.startswith(f"{name}/"))
+             for name in {g.metric.partition("/")[0] for g in gates}}  # fmt: skip
+    suites = tuple(widened(recipe.suite(name), n) for name, n in sorted(times.items()))
+    evaluation = recipe.evaluation.model_copy(update={"suites": suites})
+    return recipe.model_copy(update={"evaluation": evaluation, "gates": tuple(gates)})
+
+
+def _suite_of(recipe: Recipe, gate: Gate) -> Suite:
+    suite = recipe.suite(gate.metric.partition("/")[0])
+    return widened(suite, gate.extend_times) if gate.on_inconclusive == "extend" else suite
+
+
+def _items(recipe: Recipe, data: Data, suite: Suite) -> int:
+    """Return the different items a suite asks: each has one text that training may not hold."""
+    from tasks.evaluation.opening import overlap_texts
+
+    return len(overlap_texts(suite, evaluation_context(recipe, data)))
+
+
+def _original(recipe: Recipe) -> LocalModel | None:
+    from tasks.ingest.task import fetch_model
+
+    spec = recipe.references.original
+    return once(fetch_model, spec, True) if spec else None
+
+
+def _champion(recipe: Recipe) -> LocalModel | None:
+    """Return the checkpoint that the registered model's alias champion stands for."""
+    from flows.report import find_report
+    from tasks.tracking.registry import champion_of
+
+    release = champion_of(recipe.registered_name)
+    return find_report(release.run_id).trained if release else None

@@ -1,0 +1,51 @@
+"""Nova instead of a model of one's own: the same recipe, its rows uploaded, its request shown."""
+
+from typing import Any
+
+from configs.recipe import Recipe
+from flows import data
+from flows.calling import once
+from flows.planning import planned
+from tasks.artifacts import MixtureReceipt
+from tasks.mixture.formats import FormatName
+from tasks.storage import digest_of, home
+from tasks.training.nova.job import CHANNEL, NovaJob, NovaModelReceipt, Rows, nova_job
+from tasks.training.nova.jobs import NovaJobs
+from tasks.training.nova.mixing import own_part
+from tasks.training.nova.task import submit_nova, wait_for_nova
+
+
+def planned_request(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
+    """Return the plan of the recipe's own rows and the exact request.
+
+    The rows are written to this machine, since the request names them by digest; nothing is sent.
+    """
+    return planned(own_part(recipe)), NovaJobs(ready_job(recipe)).planned()
+
+
+def trained_nova(recipe: Recipe) -> NovaModelReceipt:
+    """Return the Nova model of a recipe, submitting its training only if need be."""
+    job = ready_job(recipe)
+    name = once(submit_nova, job)
+    receipt: NovaModelReceipt = once(wait_for_nova, job, name)
+    return receipt
+
+
+def ready_job(recipe: Recipe) -> NovaJob:
+    """Return the job with its rows written to this machine."""
+    own = own_part(recipe)
+    gathered = data.stored_data(own, weights=False)
+    return nova_job(recipe, rows_of(recipe, data.mix(own, gathered)))
+
+
+def rows_of(recipe: Recipe, mixture: MixtureReceipt) -> Rows:
+    """Return a mixture's rows as the service reads them; written once."""
+    from tasks.mixture.export import Export, Wish, export
+    from tasks.storage import find
+
+    backend = recipe.training.backend
+    assert backend.kind == "nova"
+    form: FormatName = "text" if backend.method == "cpt" else "converse"
+    folder = home("exports", digest_of([mixture.digest, form])[:32])
+    made = find(folder, Export) or export(mixture, Wish(form, folder, strict=True))
+    return Rows(made.digest, made.path / CHANNEL, made.rows)

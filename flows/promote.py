@@ -1,0 +1,64 @@
+"""From a judged run to a released model."""
+
+from pydantic import BaseModel, ConfigDict
+
+from flows.report import RunReport, find_report
+from tasks.errors import DataError
+from tasks.tracking.registry import (
+    Record,
+    Release,
+    champion_of,
+    crown,
+    put_forward,
+    refuse_unproven,
+)
+
+
+class Promotion(BaseModel):
+    """What a promotion did.
+
+    Attributes:
+        release: The version that is now the champion.
+        before: The champion until now; None where there was none.
+        verdict: Of the run's gates.
+        waiver: Why it was let through without a PASS; None where it had one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    release: Release
+    before: Release | None
+    verdict: str
+    waiver: str | None
+
+
+def promote(run: str, name: str | None = None, waiver: str | None = None) -> Promotion:
+    """Put a run's checkpoint forward and, on its gates' evidence, make it the champion.
+
+    Args:
+        run: A run's id, the beginning of one, or its folder.
+        name: Registered model; the name the recipe gives when absent.
+        waiver: Reason for letting it through without a PASS; it is kept with the version.
+
+    Raises:
+        EvaluationError: The record doesn't speak for it; it stays the challenger.
+        DataError: There is no such run, or the reason is blank.
+    """
+    if waiver is not None and not waiver.strip():
+        raise DataError("a waiver needs a reason.", where="--waive",
+                        fix="say why this model may be released without a PASS.")  # fmt: skip
+    report = find_report(run)
+    target, record = name or report.registered_name, _record(report, waiver)
+    release, before = put_forward(target, record), champion_of(target)
+    refuse_unproven(record, before)
+    crown(release)
+    return Promotion(release=release, before=before, verdict=record.verdict, waiver=record.waiver)
+
+
+def _record(report: RunReport, waiver: str | None) -> Record:
+    return Record(
+        run_id=report.run_id, verdict=report.verdict, candidate=report.trained.digest,
+        gates=tuple(g.model_dump(mode="json") for g in report.gates),
+        # A run that passed needs no excuse, and none is kept.
+        waiver=waiver if report.verdict != "PASS" or not report.gates else None,
+    )  # fmt: skip

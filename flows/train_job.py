@@ -1,0 +1,26 @@
+"""One training on the machine of a work pool's worker; started by the work_pool backend."""
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from tasks.training.pool.worker import arrive, leave
+
+
+@flow(name="train-job")
+def train_job(key: str, parts: dict[str, str], store: str, threads: int | None = None) -> str:
+    """Train from published parts and publish the result; return its address.
+
+    Args:
+        key: The training's key.
+        parts: Address of each part in the store.
+        store: TEMPER_STORE of whoever asks.
+        threads: CPU threads; all when absent.
+    """
+    from tasks.training.local import LocalProcess
+    from tasks.training.wait import watched
+
+    job = arrive(parts, threads)
+    assert job.key == key
+    process = LocalProcess()
+    watched(job, process, process.submit(job))
+    return leave(job, str(flow_run.get_id()), store)

@@ -1,0 +1,1 @@
+"""An evaluated model brought to where it is used: a plain folder, or an endpoint."""

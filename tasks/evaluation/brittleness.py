@@ -1,0 +1,192 @@
+"""Every item under several templates that say the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from configs.suites.brittleness import BrittlenessSuite
+from configs.suites.choices import MultipleChoiceSuite
+from tasks.artifacts import CleanSource, SplitName
+from tasks.evaluation.choices.questions import own_question
+from tasks.evaluation.held_out import held_out
+from tasks.evaluation.items import ItemRow, answered, item_ids
+from tasks.evaluation.labels import label_index, label_of
+from tasks.evaluation.origins import of_files
+from tasks.evaluation.own_items import some
+from tasks.evaluation.wordings import CLASSIFICATION, MULTIPLE_CHOICE, Listed
+from tasks.inference.progress import Progress, shifted
+from tasks.inference.seam import Choice, Decoding, Model, Prompt
+from tasks.storage import digest_of
+from tasks.text.overlap import Item
+from tasks.text.rows import Message, prompt_text
+
+
+class Case(NamedTuple):
+    """An item: a conversation with its label, or a question with its answers.
+
+    Attributes:
+        prompt: What is asked, without template.
+        gold: The right label or answer.
+        choices: A question's answers; none of a classification.
+        category: Subject or category.
+        group: What items that depend on each other share.
+    """
+
+    prompt: tuple[Message, ...]
+    gold: str
+    choices: tuple[str, ...] = ()
+    category: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class BrittlenessExam:
+    """Items, and the label list of a classification."""
+
+    suite: BrittlenessSuite
+    cases: Sequence[tuple[str, Case]]
+    labels: tuple[str, ...] | None
+
+    @property
+    def needs(self) -> Literal["answers", "log_probs"]:
+        """Log-probabilities where answers are chosen."""
+        return "answers" if self.labels is not None else "log_probs"
+
+    @property
+    def content(self) -> str:
+        """Digest of items, templates and labels."""
+        return digest_of([[i for i, _ in self.cases], self._templates(), self.labels])
+
+    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+        """Return a row of form ``under N`` for each item and template, then one of form ``item``
+        for each item, with its scores over all templates.
+
+        An item that wasn't answered under some template has no scores.
+        """
+        put = self._labelled if self.labels is not None else self._chosen
+        templates, size = self._templates(), len(self.cases)
+        under = [
+            put(model, number, shifted(progress, number * size, len(templates) * size))
+            for number in range(len(templates))
+        ]
+        return [row for rows in under for row in rows] + over_templates(under)
+
+    def overlap(self) -> list[str | Item]:
+        """Return the items without template."""
+        return [Item(prompt_text(c.prompt), c.choices) if c.choices else prompt_text(c.prompt)
+                for _, c in self.cases]  # fmt: skip
+
+    def _templates(self) -> Sequence[str | Listed]:
+        if self.labels is not None:
+            return self.suite.templates or CLASSIFICATION
+        return [Listed(text) for text in self.suite.templates or ()] or MULTIPLE_CHOICE
+
+    def _labelled(self, model: Model, number: int, progress: Progress | None) -> list[ItemRow]:
+        template, index = str(self._templates()[number]), label_index(self.labels or ())
+        prompts = [Prompt(_worded(case.prompt, template)) for _, case in self.cases]
+        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
+        rows = []
+        answers = model.answers(prompts, decoding, progress)
+        for (item, case), answer in zip(self.cases, answers, strict=True):
+            said = label_of(answer.text, index)
+            right = None if answer.error is not None else float(said == case.gold)
+            rows.append(answered(item, f"under {number}", answer)._replace(
+                cluster=case.group, stratum=case.category, gold=case.gold, prediction=said,
+                score=right,
+            ))  # fmt: skip
+        return rows
+
+    def _chosen(self, model: Model, number: int, progress: Progress | None) -> list[ItemRow]:
+        template = self._templates()[number]
+        assert isinstance(template, Listed)
+        asked = []
+        for _, case in self.cases:
+            options = tuple(f" {name}" for name in template.names(len(case.choices)))
+            asked.append(Choice(template.asked(case.prompt[0]["content"], case.choices), options))
+        found = model.choices(asked, self.suite.batch_tokens, progress)
+        return [
+            ItemRow(item, f"under {number}", f.prompt_digest, f.prompt_tokens, cluster=case.group,
+                    stratum=case.category, gold=case.gold,
+                    prediction=(best := _best(case, f.logprobs)), choice_logprobs=f.logprobs,
+                    choice_bytes=f.bytes,
+                    score=float(best == case.gold), latency_s=f.latency_s, truncated=f.truncated)
+            for (item, case), f in zip(self.cases, found, strict=True)
+        ]  # fmt: skip
+
+
+def over_templates(under: Sequence[Sequence[ItemRow]]) -> list[ItemRow]:
+    """Return a row an item with its scores over all templates.
+
+    Args:
+        under: The items' rows under each template, in one order.
+    """
+    items = list(zip(*under, strict=True))
+    whole = [rows for rows in items if all(row.score is not None for row in rows)]
+    means = [sum(rows[n].score or 0.0 for rows in whole) for n in range(len(under))]
+    worst, best = means.index(min(means)), means.index(max(means))
+    return [_summary(rows, worst, best) for rows in items]
+
+
+def _summary(rows: Sequence[ItemRow], worst: int, best: int) -> ItemRow:
+    first = rows[0]
+    row = ItemRow(
+        first.item_id, "item", digest_of([r.prompt_digest for r in rows])[:32],
+        sum(r.prompt_tokens for r in rows), first.cluster, first.stratum, first.gold,
+        latency_s=sum(r.latency_s for r in rows), truncated=any(r.truncated for r in rows),
+        error=next((r.error for r in rows if r.error is not None), None),
+    )  # fmt: skip
+    right = [r.score for r in rows if r.score is not None]
+    if len(right) < len(rows):
+        return row
+    return row._replace(scores={
+        "mean_accuracy": sum(right) / len(right), "worst_accuracy": right[worst],
+        "best_accuracy": right[best], "spread": right[best] - right[worst],
+        "always_right": min(right), "disagreement": float(len({r.prediction for r in rows}) > 1),
+    })  # fmt: skip
+
+
+def brittleness_exam(
+    suite: BrittlenessSuite, source: CleanSource | None, split: SplitName, seed: int
+) -> BrittlenessExam:
+    """Return the suite's items.
+
+    Args:
+        suite: The section; ``limit`` of its items are chosen by ``seed``.
+        source: The source it names, or None where it reads a path.
+        split: Which rows of the source.
+        seed: The recipe's.
+
+    Raises:
+        EvaluationError: There are none, or one is no labelled text or no question.
+    """
+    cases = _questions(suite) if source is None else _labelled_rows(suite, source, split)
+    ids = item_ids([[c.prompt, c.gold, c.choices] for c in cases])
+    labels = None
+    if source is not None:
+        index = label_index(suite.labels or sorted({c.gold for c in cases}, reverse=True))
+        labels = tuple(sorted(index.values()))
+        cases = [c._replace(gold=label_of(c.gold, index) or c.gold) for c in cases]
+    return BrittlenessExam(suite, some(cases, ids, suite, seed), labels)
+
+
+def _labelled_rows(suite: BrittlenessSuite, source: CleanSource, split: SplitName) -> list[Case]:
+    return [Case(tuple(row.prompt), row.answer, group=row.group)
+            for row in held_out(suite.name, source, split)]  # fmt: skip
+
+
+def _questions(suite: BrittlenessSuite) -> list[Case]:
+    columns = MultipleChoiceSuite(kind="multiple_choice", name=suite.name, path=str(suite.path))
+    found = [own_question(columns, record) for record in of_files(str(suite.path))]
+    return [Case((Message(role="user", content=q.asked),), q.choices[q.answer], q.choices,
+                 q.category, q.group) for q in found]  # fmt: skip
+
+
+def _worded(prompt: Sequence[Message], template: str) -> list[Message]:
+    """Return a conversation whose last turn stands in the template."""
+    last = prompt[-1]
+    said = template.replace("{prompt}", last["content"])
+    return [*prompt[:-1], Message(role=last["role"], content=said)]
+
+
+def _best(case: Case, logprobs: Sequence[float]) -> str:
+    return case.choices[list(logprobs).index(max(logprobs))]

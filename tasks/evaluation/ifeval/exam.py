@@ -1,0 +1,134 @@
+"""IFEval put to a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from configs.suites.ifeval import IfevalSuite
+from tasks.evaluation.ifeval.language import require
+from tasks.evaluation.ifeval.verdicts import RULES, Instruction, judge, problem
+from tasks.evaluation.items import ItemRow, answered, item_ids
+from tasks.evaluation.origins import Located
+from tasks.evaluation.own_items import fail, located, prompt_of, some, user
+from tasks.inference.progress import Progress
+from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.storage import digest_of
+from tasks.text.overlap import Item
+
+
+class Case(NamedTuple):
+    """A prompt and what it asks for."""
+
+    prompt: str
+    instructions: tuple[Instruction, ...]
+
+
+@dataclass(frozen=True)
+class IfevalExam:
+    """Prompts whose instructions rules check."""
+
+    suite: IfevalSuite
+    cases: Sequence[tuple[str, Case]]
+    labels: None = None
+    needs: Literal["answers"] = "answers"
+
+    @property
+    def content(self) -> str:
+        """Digest of prompts and instructions."""
+        return digest_of([item for item, _ in self.cases])
+
+    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+        """Return a row of form ``prompt`` for each prompt, then its rows of form ``instruction``.
+
+        An instruction's gold is its rule, its prediction the rule where it is kept strictly, and
+        its cluster the prompt's id. A prompt that wasn't answered has no scores.
+        """
+        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
+        prompts = [Prompt(user(case.prompt)) for _, case in self.cases]
+        answers = model.answers(prompts, decoding, progress)
+        return [row for (item, case), answer in zip(self.cases, answers, strict=True)
+                for row in _rows(item, case, answer)]  # fmt: skip
+
+    def overlap(self) -> list[str | Item]:
+        """Return the prompts."""
+        return [case.prompt for _, case in self.cases]
+
+
+def ifeval_exam(suite: IfevalSuite, split: str, seed: int) -> IfevalExam:
+    """Return the suite's prompts.
+
+    Args:
+        suite: The section; ``limit`` of its prompts are chosen by ``seed``.
+        split: ``test`` to judge, ``dev`` to choose.
+        seed: The recipe's.
+
+    Raises:
+        EvaluationError: There are none, or an instruction can't be judged.
+        SetupError: A rule needs the extra ``ifeval``, or the prompts aren't on this machine.
+    """
+    cases = [_case(found) for found in located(suite, split)]
+    ids = item_ids([[c.prompt, [[i.name, i.args] for i in c.instructions]] for c in cases])
+    chosen = some(cases, ids, suite, seed)
+    if any(RULES[i.name].libraries for _, case in chosen for i in case.instructions):
+        require()
+    return IfevalExam(suite, chosen)
+
+
+def instructions_of(found: Located, names: Any, args: Any) -> tuple[Instruction, ...]:
+    """Return a record's instructions.
+
+    Args:
+        found: The record.
+        names: Names of rules.
+        args: An object of arguments each.
+
+    Raises:
+        EvaluationError: They aren't lists of one length, or one can't be judged.
+    """
+    if not isinstance(names, list) or not names:
+        fail(found, "instruction_id_list", "is no list of rules", "name at least one rule.")
+    if not isinstance(args, list) or len(args) != len(names):
+        fail(found, "kwargs", f"is no list of {len(names)} objects, one a rule",
+             "give {} for a rule without arguments.")  # fmt: skip
+    told = tuple(Instruction(str(n), _given(a)) for n, a in zip(names, args, strict=True))
+    for place, instruction in enumerate(told, start=1):
+        wrong = problem(instruction)
+        if wrong is not None:
+            fail(found, f"instruction {place}", f"can't be judged: {wrong}",
+                 "see the 25 rules of tasks/evaluation/ifeval.")  # fmt: skip
+    return told
+
+
+def _given(args: Any) -> dict[str, Any]:
+    """Return the arguments that are set: tables write every argument of every rule."""
+    if not isinstance(args, dict):
+        return {}
+    return {name: value for name, value in args.items() if value is not None}
+
+
+def _case(found: Located) -> Case:
+    record = found.record
+    told = instructions_of(found, record.get("instruction_id_list"), record.get("kwargs"))
+    return Case(prompt_of(found, "prompt"), told)
+
+
+def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
+    whole = answered(item, "prompt", answer)
+    each = [
+        whole._replace(item_id=f"{item}/{place}", form="instruction", cluster=item, gold=told.name,
+                       raw_output=None)
+        for place, told in enumerate(case.instructions, start=1)
+    ]  # fmt: skip
+    if answer.error is not None:
+        return [whole, *each]
+    found = judge(answer.text, case.instructions)
+    kept = {"prompt_strict": float(all(v.strict for v in found)),
+            "prompt_loose": float(all(v.loose for v in found))}  # fmt: skip
+    return [
+        whole._replace(scores=kept),
+        *(row._replace(
+            prediction=row.gold if verdict.strict else None,
+            scores={"instruction_strict": float(verdict.strict),
+                    "instruction_loose": float(verdict.loose)})
+          for row, verdict in zip(each, found, strict=True)),
+    ]  # fmt: skip

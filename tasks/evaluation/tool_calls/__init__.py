@@ -1,0 +1,1 @@
+"""Calls of tools: read from an answer, compared with those that are due."""

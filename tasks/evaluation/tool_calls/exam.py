@@ -1,0 +1,109 @@
+"""Rows with tools put to a model, one item an assistant's message."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from configs.suites.tool_calls import ToolCallsSuite
+from tasks.artifacts import CleanSource, SplitName
+from tasks.errors import EvaluationError
+from tasks.evaluation.items import ItemRow, answered, item_ids
+from tasks.evaluation.own_items import some
+from tasks.evaluation.tool_calls.compare import compare
+from tasks.evaluation.tool_calls.rows import Row, of_file, of_source
+from tasks.evaluation.tool_calls.said import Call, calls_said
+from tasks.inference.progress import Progress
+from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.storage import digest_of
+from tasks.text.overlap import Item
+from tasks.text.rows import Message, compact, prompt_text
+
+
+class Case(NamedTuple):
+    """A conversation before an assistant's message, and the calls that this one makes."""
+
+    prompt: list[Message]
+    row: Row
+    due: tuple[Call, ...]
+
+
+@dataclass(frozen=True)
+class ToolCallsExam:
+    """Conversations with tools and the calls due next."""
+
+    suite: ToolCallsSuite
+    cases: Sequence[tuple[str, Case]]
+    labels: None = None
+    needs: Literal["answers"] = "answers"
+
+    @property
+    def content(self) -> str:
+        """Digest of conversations, tools and calls."""
+        return digest_of([item for item, _ in self.cases])
+
+    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+        """Return a row an item, of form ``calls`` or ``no_calls``; gold and prediction as JSON.
+
+        Items of one conversation are a cluster. One that wasn't answered has no scores.
+        """
+        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
+        prompts = [Prompt(case.prompt, case.row.tools_text) for _, case in self.cases]
+        answers = model.answers(prompts, decoding, progress)
+        return [_row(item, case, answer)
+                for (item, case), answer in zip(self.cases, answers, strict=True)]  # fmt: skip
+
+    def overlap(self) -> list[str | Item]:
+        """Return the conversations."""
+        return [prompt_text(case.prompt) for _, case in self.cases]
+
+
+def tool_calls_exam(
+    suite: ToolCallsSuite, source: CleanSource | None, split: SplitName, seed: int
+) -> ToolCallsExam:
+    """Return the items of a source's rows, or of a file's.
+
+    Args:
+        suite: The section; ``limit`` of its items are chosen by ``seed``.
+        source: The source it names, or None where it reads a path.
+        split: Which rows of the source.
+        seed: The recipe's.
+
+    Raises:
+        EvaluationError: There are none of a kind that is asked for, or a row can't be used.
+    """
+    rows = of_file(str(suite.path)) if source is None else of_source(source, split)
+    cases = [case for row in rows for case in _cases(row, suite.last_only)
+             if suite.due == "both" or (suite.due == "calls") == bool(case.due)]  # fmt: skip
+    ids = item_ids([[c.prompt, c.row.tools_text, c.due] for c in cases])
+    chosen = some(cases, ids, suite, seed)
+    for wanted in (True, False) if suite.due == "both" else ():
+        if sum(bool(case.due) == wanted for _, case in chosen) < 2:
+            what = "a call is due" if wanted else "no call is due"
+            raise EvaluationError(
+                f"there are fewer than two items where {what}.",
+                where=f"evaluation.suites.{suite.name}",
+                fix=f"set due: {'no_calls' if wanted else 'calls'}, or give rows of both kinds.",
+            )  # fmt: skip
+    return ToolCallsExam(suite, chosen)
+
+
+def _cases(row: Row, last_only: bool) -> Iterator[Case]:
+    places = [i for i, m in enumerate(row.messages) if m["role"] == "assistant" and i]
+    for place in places[-1:] if last_only else places:
+        if row.messages[place - 1]["role"] != "assistant":
+            yield Case(row.messages[:place], row, row.calls[place])
+
+
+def _row(item: str, case: Case, answer: Answer) -> ItemRow:
+    row = answered(item, "calls" if case.due else "no_calls", answer)._replace(
+        cluster=case.row.group, gold=_shown(case.due)
+    )
+    if answer.error is not None:
+        return row
+    made = calls_said(answer.text, {str(t["name"]) for t in case.row.tools})
+    scores = compare(made, case.due, case.row.tools)
+    return row._replace(prediction=_shown(made), score=scores["accuracy_of_calls"], scores=scores)
+
+
+def _shown(calls: Sequence[Call]) -> str:
+    return compact([call._asdict() for call in calls])

@@ -1,0 +1,94 @@
+"""A base model with a LoRA adapter on it, scaled by alpha."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from configs.served import VllmModel
+from tasks.artifacts import Adapted, LocalModel, VllmFolder
+from tasks.errors import SetupError
+from tasks.storage import digest_of, file_digest
+
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+_DECIDES = ("peft_type", "r", "lora_alpha", "use_rslora", "use_dora", "target_modules",
+            "rank_pattern", "alpha_pattern", "fan_in_fan_out", "bias", "modules_to_save",
+            "layers_to_transform", "layers_pattern")  # fmt: skip
+"""Keys of the adapter's config that decide what the weights do."""
+
+
+def adapted(base: LocalModel, adapter: Path, alpha: float) -> Adapted:
+    """Return the base with the adapter's change multiplied by ``alpha``.
+
+    At 1 it is the model as trained, at 0 the base (Wortsman et al. 2022, WiSE-FT, on LoRA's
+    update alone).
+
+    Args:
+        base: The model the adapter was trained on.
+        adapter: Folder with adapter_config.json and adapter_model.safetensors.
+        alpha: Factor.
+
+    Raises:
+        SetupError: The folder is no LoRA adapter, or holds whole modules, which alpha can't scale.
+    """
+    digest = adapter_digest(adapter)
+    whole = _config(adapter).get("modules_to_save")
+    if whole and alpha != 1:
+        raise SetupError(f"the adapter replaces whole modules ({', '.join(whole)}), which can't "
+                         "be scaled.", where=str(adapter), fix="leave alpha at 1.")  # fmt: skip
+    return Adapted(
+        path=base.path, name=f"{base.name}+{adapter.name}@{alpha:g}",
+        tokenizer_digest=base.tokenizer_digest, adapter=adapter.resolve(), alpha=alpha,
+        adapter_digest=digest, base_digest=base.digest,
+        digest=digest_of({"base": base.digest, "adapter": digest, "alpha": alpha}),
+    )  # fmt: skip
+
+
+def on_vllm(base: LocalModel, settings: VllmModel) -> VllmFolder:
+    """Return the model as vLLM answers for it, with the adapter the section names.
+
+    Raises:
+        SetupError: The adapter's folder is none.
+    """
+    adapter = Path(settings.adapter).expanduser().resolve() if settings.adapter else None
+    digest = base.digest
+    if adapter is not None:
+        digest = digest_of({"base": base.digest, "adapter": adapter_digest(adapter), "alpha": 1.0})
+    return VllmFolder(path=base.path, name=base.name, tokenizer_digest=base.tokenizer_digest,
+                      digest=digest, adapter=adapter, settings=settings)  # fmt: skip
+
+
+def adapter_digest(folder: Path) -> str:
+    """Return the digest of an adapter's weights and of how they are applied.
+
+    Raises:
+        SetupError: The folder is no LoRA adapter.
+    """
+    config = _config(folder)
+    decides = {key: config.get(key) for key in _DECIDES}
+    decides["target_modules"] = sorted(config.get("target_modules") or [])
+    return digest_of({"weights": file_digest(folder / WEIGHTS), "config": decides})
+
+
+def applied(model: Any, adapter: Path, alpha: float) -> Any:
+    """Return a loaded model with the scaled adapter merged into its weights."""
+    from peft import PeftModel
+    from peft.tuners.lora import LoraLayer
+
+    wrapped = PeftModel.from_pretrained(model, adapter)
+    for layer in wrapped.modules():
+        if isinstance(layer, LoraLayer):
+            layer.scaling = {name: scale * alpha for name, scale in layer.scaling.items()}
+    return wrapped.merge_and_unload()
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    lacking = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if lacking:
+        raise SetupError(f"the adapter folder has no {lacking[0]}.", where=str(folder),
+                         fix="give a folder written by PEFT's save_pretrained.")  # fmt: skip
+    config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if config.get("peft_type") != "LORA":
+        raise SetupError(f"the adapter is of type {config.get('peft_type')}, and only LoRA's "
+                         "change can be scaled.", where=str(folder),
+                         fix="give a LoRA adapter, or the merged model.")  # fmt: skip
+    return config

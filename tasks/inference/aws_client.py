@@ -1,0 +1,77 @@
+"""What the clients of Amazon's services have in common: how they are made and how they fail."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from configs.served import BedrockModel, SageMakerEndpoint
+from tasks.errors import SetupError
+from tasks.inference.remote import TryAgain, Unanswerable
+
+_HOPELESS = frozenset({
+    "AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException",
+    "InvalidSignatureException", "ExpiredTokenException", "AccessDenied",
+})  # fmt: skip
+_PASSING = frozenset({
+    "ThrottlingException", "ModelTimeoutException", "InternalServerException",
+    "ServiceUnavailableException", "ModelNotReadyException", "InternalFailure",
+    "ServiceUnavailable", "InternalDependencyException", "ServiceQuotaExceededException",
+    "ModelError", "ModelErrorException",
+})  # fmt: skip
+
+
+def client(service: str, spec: BedrockModel | SageMakerEndpoint) -> Any:
+    """Return a boto3 client; tries are counted here, so its own retries are off.
+
+    Raises:
+        SetupError: No region or credentials are configured.
+    """
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    config = Config(
+        read_timeout=spec.timeout_s, max_pool_connections=spec.concurrency,
+        retries={"total_max_attempts": 1},
+    )  # fmt: skip
+    try:
+        return boto3.client(service, region_name=spec.region, config=config)
+    except BotoCoreError as error:
+        raise SetupError(f"no client of {service} can be made: {error}", where=service,
+                         fix="set region: or AWS_REGION, and credentials.") from error  # fmt: skip
+
+
+@contextmanager
+def failures(where: str) -> Iterator[None]:
+    """Turn what boto3 raises into what passes, what is of one item, and what ends everything."""
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        NoCredentialsError,
+        NoRegionError,
+        ParamValidationError,
+    )
+
+    try:
+        yield
+    except ClientError as error:
+        raise _sorted(error, where) from error
+    except (NoCredentialsError, NoRegionError) as error:
+        raise SetupError(
+            f"{error}", where=where, fix="configure credentials and a region for boto3."
+        ) from error
+    except ParamValidationError as error:
+        raise Unanswerable(str(error)) from error
+    except BotoCoreError as error:
+        raise TryAgain(f"{error}") from error
+
+
+def _sorted(error: Any, where: str) -> Exception:
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _HOPELESS:
+        return SetupError(f"the service refuses: {error}", where=where,
+                          fix="check the name, the region and the permissions.")  # fmt: skip
+    if code in _PASSING or status == 429 or status >= 500:
+        return TryAgain(str(error))
+    return Unanswerable(str(error))

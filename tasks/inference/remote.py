@@ -1,0 +1,159 @@
+"""Models that answer over a network: several requests at a time, tried again, none lost."""
+
+import random
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any, NamedTuple
+
+from configs.served import Remote
+from tasks.errors import EvaluationError
+from tasks.inference.engine import NONE, Asked, Batch, Encoded, Engine, no_log_probs
+from tasks.inference.seam import Answer, Decoding, Prompt
+from tasks.storage import digest_of
+
+Wait = Callable[[float], object]
+
+LONGEST_WAIT_S = 60.0
+FIRST_WAIT_S = 0.5
+HOPELESS = 5
+"""Items that fail one after another, with no answer ever seen, before an evaluation is given up."""
+
+
+class Reply(NamedTuple):
+    """What a server answered.
+
+    Attributes:
+        text: The answer.
+        truncated: Whether it was cut at the most tokens allowed.
+        prompt_tokens: Tokens of the prompt; 0 where the server doesn't say.
+    """
+
+    text: str
+    truncated: bool
+    prompt_tokens: int
+
+
+class TryAgain(Exception):
+    """A request failed in a way that may pass; ``after_s`` is the wait the server asks for."""
+
+    def __init__(self, why: str, after_s: float | None = None) -> None:
+        super().__init__(why)
+        self.after_s = after_s
+
+
+class Unanswerable(Exception):
+    """A request that the server will refuse each time: this item alone."""
+
+
+class RemoteModel(Engine):
+    """Asks a server item by item, ``concurrency`` at a time.
+
+    Args:
+        spec: How to ask.
+        wait: Called with the seconds to wait before another try.
+    """
+
+    log_probs = False
+
+    def __init__(self, spec: Remote, wait: Wait | None = None) -> None:
+        self._spec = spec
+        self._answered, self._stopped = threading.Event(), threading.Event()
+        # Waiting ends with the evaluation, so that giving up doesn't take a minute.
+        self._wait = wait or self._stopped.wait
+
+    @property
+    def digest(self) -> str:
+        """Identity of what is asked: the weights behind a server can't be seen."""
+        return digest_of(self.about)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The section, without what changes no answer."""
+        how = {"concurrency", "attempts", "timeout_s"}
+        return self._spec.model_dump(mode="json", exclude=how)
+
+    @abstractmethod
+    def ask(self, prompt: Prompt, decoding: Decoding) -> Reply:
+        """Return the server's answer to one prompt.
+
+        Raises:
+            TryAgain: It may answer later.
+            Unanswerable: It won't answer this prompt.
+            TemperError: It will answer none.
+        """
+
+    def encode(self, asked: Sequence[Asked]) -> list[Encoded]:
+        """Return each prompt with the digest of its messages: tokens are the server's affair."""
+        if any(not isinstance(one, Prompt) for one in asked):
+            raise no_log_probs()
+        return [Encoded(digest_of([[dict(m) for m in p.messages], p.tools])[:32], p)
+                for p in asked if isinstance(p, Prompt)]  # fmt: skip
+
+    def answering(
+        self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
+    ) -> Iterator[Batch[Answer]]:
+        """Yield answers as they come; one that can't be had is an answer with its error.
+
+        Raises:
+            EvaluationError: The first items all failed, so that nothing can be expected.
+        """
+        self._stopped.clear()
+        if any(i in skip for i in range(len(asked))):
+            self._answered.set()
+        pool = ThreadPoolExecutor(self._spec.concurrency)
+        todo: dict[Future[Answer], int] = {
+            pool.submit(self._answer, asked[i], decoding): i
+            for i in range(len(asked)) if i not in skip
+        }  # fmt: skip
+        failed = 0
+        try:
+            for future in as_completed(todo):
+                answer = future.result()
+                failed += answer.error is not None
+                if failed >= min(HOPELESS, len(todo)) and not self._answered.is_set():
+                    raise EvaluationError(
+                        f"the model answered none of {failed} items; the last: {answer.error}.",
+                        where=self._where(), fix="look at the server, then run again.",
+                    )  # fmt: skip
+                yield [(todo[future], answer)]
+        finally:
+            self._stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _where(self) -> str:
+        return next(str(self.about[k]) for k in ("url", "endpoint", "name") if k in self.about)
+
+    def _answer(self, asked: Encoded, decoding: Decoding) -> Answer:
+        prompt: Prompt = asked.payload
+        why = ""
+        for attempt in range(1, self._spec.attempts + 1):
+            start = time.perf_counter()
+            try:
+                reply = self.ask(prompt, decoding)
+            except Unanswerable as error:
+                why = str(error)
+                break
+            except TryAgain as error:
+                why = f"{error} ({attempt} {'try' if attempt == 1 else 'tries'})"
+                if attempt < self._spec.attempts and not self._stopped.is_set():
+                    self._wait(pause(attempt, error.after_s))
+                continue
+            self._answered.set()
+            return Answer(reply.text, reply.truncated, time.perf_counter() - start, asked.digest,
+                          reply.prompt_tokens)  # fmt: skip
+        return Answer("", False, 0.0, asked.digest, 0, why)
+
+
+def pause(attempt: int, asked_s: float | None) -> float:
+    """Return the seconds before the next try.
+
+    What the server asks for, at most a minute; else twice as long each time, drawn between half
+    and the whole of that, so that requests that failed together don't come back together.
+    """
+    if asked_s is not None:
+        return min(max(asked_s, 0.0), LONGEST_WAIT_S)
+    longest = min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
+    return random.uniform(longest / 2, longest)

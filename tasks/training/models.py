@@ -1,0 +1,103 @@
+"""The weights that are trained: loaded fresh, with an adapter or whole, and saved merged."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from configs.training import Lora, Training
+from tasks.artifacts import LocalModel
+from tasks.errors import TrainingError
+from tasks.inference.loading import resolve_dtype
+
+
+def load_base(model: LocalModel, training: Training, dtype: str | None = None) -> Any:
+    """Return the base model, fresh: inference keeps one in memory, training changes it.
+
+    With an adapter the frozen weights are in the training dtype and the adapter in float32. Where
+    all parameters are trained they are in float32, and only computed with in the training dtype:
+    an update is often smaller than what bfloat16 can tell apart.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    wanted = dtype or (resolve_dtype(training.dtype) if training.adapter else "float32")
+    return AutoModelForCausalLM.from_pretrained(
+        model.path, dtype=getattr(torch, wanted), attn_implementation=attention(training),
+        use_safetensors=True, trust_remote_code=False, local_files_only=True,
+    )  # fmt: skip
+
+
+def attention(training: Training) -> str:
+    """Return the implementation of attention to train with here."""
+    import torch
+
+    if not torch.cuda.is_available():
+        # On a CPU the backward pass of fused attention costs more than the rest of a short row.
+        return "eager"
+    flash = importlib.util.find_spec("flash_attn") is not None
+    bfloat16 = resolve_dtype(training.dtype) == "bfloat16"
+    return "flash_attention_2" if flash and bfloat16 and training.kernels == "auto" else "sdpa"
+
+
+def liger(training: Training) -> bool:
+    """Return whether Liger's kernels are used: on a GPU, where the package is."""
+    import torch
+
+    there = importlib.util.find_spec("liger_kernel") is not None
+    return training.kernels == "auto" and there and torch.cuda.is_available()
+
+
+def adapter_config(lora: Lora | None) -> Any:
+    """Return PEFT's configuration; None where all parameters are trained."""
+    if lora is None:
+        return None
+    from peft import LoraConfig
+
+    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout,
+                      use_rslora=lora.rslora, use_dora=lora.dora,
+                      target_modules=targets, task_type="CAUSAL_LM")  # fmt: skip
+
+
+def save_merged(model: LocalModel, training: Training, trained: Any, out: Path) -> None:
+    """Write a whole model into ``out``, in the base's own dtype, and the adapter beside it."""
+    import torch
+
+    dtype = getattr(torch, stored_dtype(model.path))
+    if training.adapter is None:
+        trained.to(dtype).save_pretrained(out)
+        return
+    from peft import PeftModel
+
+    trained.save_pretrained(out / "adapter", safe_serialization=True)
+    # Merged in float32: adding a small update to bfloat16 weights would round much of it away.
+    base = load_base(model, training, "float32")
+    merged = PeftModel.from_pretrained(base, out / "adapter").merge_and_unload()
+    merged.to(dtype).save_pretrained(out)
+
+
+def stored_dtype(folder: Path) -> str:
+    """Return the dtype that a model folder's weights are stored in, by its config."""
+    config = json.loads((folder / "config.json").read_text())
+    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+
+
+def check_sharding(training: Training, model: Any) -> None:
+    """Refuse to train unsharded what was to be sharded: Accelerate falls back without a word.
+
+    Args:
+        training: What was asked for.
+        model: As Accelerate wrapped it.
+
+    Raises:
+        TrainingError: FSDP was asked for, and the model isn't wrapped by it.
+    """
+    wanted = getattr(training.backend, "sharding", "none")
+    kinds = {cls.__name__ for cls in type(model).__mro__}
+    if wanted == "fsdp" and not kinds & {"FullyShardedDataParallel", "FSDPModule"}:
+        raise TrainingError(
+            f"sharding fsdp was asked for, and the model is held whole ({type(model).__name__}).",
+            where="training.backend.sharding",
+            fix="run on several GPUs, or set sharding: none.",
+        )  # fmt: skip

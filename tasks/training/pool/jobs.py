@@ -1,0 +1,124 @@
+"""The work-pool backend: parts published, one run of the deployment, the result fetched."""
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar
+
+from configs.remote import WorkPoolBackend
+from tasks.errors import StorageError, TrainingError, Unreachable
+from tasks.storage import write_text
+from tasks.store.places import Place, open_place
+from tasks.store.publish import fetch
+from tasks.training.job import JobHandle, JobStatus, TrainingJob
+from tasks.training.uploads import addresses, upload
+
+T = TypeVar("T")
+
+PAUSE_SECONDS = 5.0
+
+
+class PoolJobs:
+    """Trainings as runs of one deployment."""
+
+    poll_seconds = 5.0
+
+    def __init__(self, backend: WorkPoolBackend) -> None:
+        self.backend = backend
+
+    def submit(self, job: TrainingJob) -> JobHandle:
+        """Publish what the worker needs and start the run, or find it.
+
+        Raises:
+            TrainingError: ``dry_run`` is set.
+            SetupError: The store isn't set, or there is no such deployment.
+            Unreachable: The Prefect server does not answer.
+        """
+        if self.backend.dry_run:
+            raise TrainingError("nothing was published or started.",
+                                where="training.backend.dry_run", fix="set dry_run: false to run.",
+                                )  # fmt: skip
+        place = open_place()
+        parameters = self._parameters(job, place, upload(job, place, code=False))
+        name = self._started(job, parameters)
+        job.write()
+        handle = JobHandle(backend="work_pool", key=job.key, folder=job.folder, name=name)
+        write_text(job.folder / "handle.json", handle.model_dump_json())
+        return handle
+
+    def planned(self, job: TrainingJob) -> dict[str, Any]:
+        """Return what ``submit`` would start; nothing is published or started."""
+        place = open_place()
+        return {"deployment": self.backend.deployment, "parameters": self._parameters(
+            job, place, addresses(job, place, code=False))}  # fmt: skip
+
+    def poll(self, handle: JobHandle) -> JobStatus:
+        """Return where the run stands."""
+        from tasks.training.pool.task import read_run
+
+        run = self._patient(lambda: read_run(handle.name))
+        steps = int(json.loads((handle.folder / "job.json").read_text())["steps"])
+        seen = {"steps": steps, "message": run.says}
+        if run.state == "completed":
+            return JobStatus(state="completed", step=steps, **seen)
+        return JobStatus(state="failed" if run.state == "failed" else "running", **seen)
+
+    def cancel(self, handle: JobHandle) -> None:
+        """Have the worker stop the run."""
+        from tasks.training.pool.task import cancel_run
+
+        self._patient(lambda: cancel_run(handle.name))
+
+    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
+        """Fetch what the worker left into the job's folder.
+
+        Raises:
+            StorageError: The run ended well and published nothing.
+        """
+        if (job.folder / "out").is_dir() and (job.folder / "result.json").is_file():
+            return
+        told = open_place().read(f"results/{job.key[:32]}/{handle.name}.json")
+        if told is None:
+            raise StorageError("the run published no result.", where=handle.name,
+                               fix="check that worker and flow have the same TEMPER_STORE.",
+                               )  # fmt: skip
+        aside = job.folder / "fetched"
+        if not aside.exists():
+            fetch(str(json.loads(told)["uri"]), aside)
+        for path in sorted(aside.iterdir()):
+            path.replace(job.folder / path.name)
+        aside.rmdir()
+
+    def _parameters(self, job: TrainingJob, place: Place, parts: dict[str, str]) -> dict[str, Any]:
+        return {"key": job.key, "parts": parts, "threads": self.backend.threads,
+                "store": place.uri()}  # fmt: skip
+
+    def _started(self, job: TrainingJob, parameters: dict[str, Any]) -> str:
+        """Return the id of the run that goes on or is done; a failed one is followed by another."""
+        from tasks.training.pool.task import start_run
+
+        for attempt in count(1):
+            key = f"{job.key[:32]}-{attempt}"
+            starting = partial(start_run, self.backend.deployment, parameters, key)
+            run = self._patient(starting)
+            if run.state != "failed":
+                return run.id
+        raise AssertionError("count() does not end")
+
+    def _patient(self, call: Callable[[], T]) -> T:
+        """Return the answer of the Prefect server, asked again while it is away."""
+        import httpx
+
+        deadline = time.monotonic() + self.backend.patience_minutes * 60
+        while True:
+            try:
+                return call()
+            except httpx.TransportError as error:
+                if time.monotonic() > deadline:
+                    raise Unreachable(
+                        f"the Prefect server does not answer: {error}", where="PREFECT_API_URL",
+                        fix="run again later: the training goes on meanwhile and is found.",
+                    ) from error  # fmt: skip
+                time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,151 @@
+"""Preflight of a recipe on its backend: never costs money, never writes anything anywhere."""
+
+from configs.nova import NovaBackend
+from configs.prices import read_prices
+from configs.remote import SagemakerBackend, WorkPoolBackend
+from configs.settings import Settings
+from configs.training import Training
+from tasks.artifacts import LocalModel
+from tasks.errors import DataError, SetupError
+from tasks.storage import home
+from tasks.training.job import TrainingJob
+from tasks.training.preflight import aws
+from tasks.training.preflight.estimate import Load, estimate
+from tasks.training.preflight.report import Estimate, Look, Preflight
+from tasks.training.preflight.size import size_of
+
+
+def preflight(
+    training: Training, model: LocalModel, load: Load, rows: int, opening: aws.Opening | None = None
+) -> Preflight:
+    """Return what can be known before the job is submitted.
+
+    Args:
+        training: The recipe's section.
+        model: The base model; its size is read where its weights are here.
+        load: Tokens and steps of the planned mixture.
+        rows: Rows of one's own in it.
+        opening: Opens clients that read; for tests.
+    """
+    backend = training.backend
+    if isinstance(backend, NovaBackend):
+        return looked_at(backend, rows, opening)
+    if isinstance(backend, WorkPoolBackend):
+        return Preflight(backend="work_pool", looks=(_store(),))
+    found = None
+    looks: list[Look] = []
+    if isinstance(backend, SagemakerBackend):
+        reader = opening or aws.opening(backend.region)
+        use = "spot training job usage" if backend.spot else "training job usage"
+        quota = (f"{backend.instance_type} for {use}", backend.instance_count)
+        looks += aws.looks(backend.region, reader, quota if on_aws() else None)
+        found, more = _sized(training, model, load)
+        looks += more
+    else:
+        looks.append(_disk(model))
+    return Preflight(backend=backend.kind, looks=tuple(looks), estimate=found)
+
+
+def looked_at(backend: NovaBackend, rows: int, opening: aws.Opening | None = None) -> Preflight:
+    """Return what can be known before a Nova job is submitted."""
+    reader = opening or aws.opening(backend.region)
+    found = (*aws.looks(backend.region, reader, None), _dataset(rows, backend))
+    return Preflight(backend="nova", looks=found)
+
+
+def look_first(job: TrainingJob) -> None:
+    """Look at a job's backend before it is submitted.
+
+    Raises:
+        SetupError: Something would be refused; the first thing, with its fix.
+    """
+    mixture = job.mixture
+    load = Load(mixture.tokens, mixture.supervised_tokens, job.steps)
+    refuse(preflight(job.training, job.model, load, mixture.rows))
+
+
+def refuse(found: Preflight) -> None:
+    """Raise SetupError for the first thing that speaks against submitting."""
+    look = found.first_refused()
+    if look is not None:
+        raise SetupError(look.says if look.says.endswith(".") else f"{look.says}.",
+                         where=f"preflight, {look.name}", fix=look.fix)  # fmt: skip
+
+
+def on_aws() -> bool:
+    """Return whether jobs run on AWS, and not on the stand-in, which has room for one machine."""
+    return Settings().sagemaker_standin is None
+
+
+def _sized(training: Training, model: LocalModel, load: Load) -> tuple[Estimate | None, list[Look]]:
+    try:
+        size = size_of(model.path)
+    except SetupError as error:
+        return None, [Look(name="memory", state="unknown", says=error.message)]
+    found = estimate(size, training, load, read_prices())
+    return found, [_memory(training, found), _context(training, size.positions), _cost(found)]
+
+
+def _memory(training: Training, found: Estimate) -> Look:
+    kind = getattr(training.backend, "instance_type", "")
+    need, have = found.memory_gib, found.available_gib
+    if have is None:
+        return Look(name="memory", state="unknown", says=f"about {need:.1f} GiB; {kind} isn't in "
+                    "the table of machines")  # fmt: skip
+    says = f"about {need:.1f} GiB of {have:.1f} GiB ({kind})"
+    if need > have:
+        return Look(name="memory", state="refused", says=f"{says} would not do.",
+                    fix="lower micro_batch_tokens, set gradient_checkpointing: true, use an "
+                    "adapter, or take a larger instance.")  # fmt: skip
+    return Look(name="memory", state="warn" if need > 0.8 * have else "ok", says=says)
+
+
+def _context(training: Training, positions: int | None) -> Look:
+    length = training.sequence_length
+    if positions is not None and length > positions:
+        return Look(name="context", state="refused",
+                    says=f"sequence_length {length} is over the model's {positions}.",
+                    fix=f"set training.sequence_length to {positions} or less.")  # fmt: skip
+    return Look(name="context", state="ok", says=f"{length} of {positions or 'unknown'} positions")
+
+
+def _cost(found: Estimate) -> Look:
+    hours = f"about {found.hours:.2f} hours"
+    if found.cost is None:
+        return Look(name="cost", state="unknown", says=f"{hours}; no price is known",
+                    fix="add the instance to a table of yours (TEMPER_PRICES).")  # fmt: skip
+    return Look(name="cost", state="ok", says=f"{hours}, {found.cost:.2f} {found.currency} ("
+                + "; ".join(found.assumptions) + ")")  # fmt: skip
+
+
+def _dataset(rows: int, backend: NovaBackend) -> Look:
+    from tasks.training.nova.job import check_rows
+
+    try:
+        check_rows(rows, backend)
+    except DataError as error:
+        return Look(name="rows", state="refused", says=error.message, fix=error.fix)
+    return Look(name="rows", state="ok", says=f"{rows:,} rows of your own")
+
+
+def _store() -> Look:
+    from tasks.store.places import open_place
+
+    try:
+        return Look(name="store", state="ok", says=open_place().uri())
+    except SetupError as error:
+        return Look(name="store", state="refused", says=error.message, fix=error.fix)
+
+
+def _disk(model: LocalModel) -> Look:
+    import shutil
+
+    root = next(p for p in (home(), *home().parents) if p.exists())
+    free = shutil.disk_usage(root).free
+    size = sum(f.stat().st_size for f in model.path.glob("*.safetensors"))
+    need = 4 * size
+    if free < need:
+        return Look(name="disk", state="refused", says=f"{free >> 20} MiB are free below {root}, "
+                    f"and a job of this model takes about {need >> 20}.",
+                    fix="free some space, or set TEMPER_HOME to a larger disk.")  # fmt: skip
+    return Look(name="disk", state="ok", says=f"{free >> 30} GiB free below {root}")

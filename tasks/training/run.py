@@ -1,0 +1,143 @@
+"""A training job from its last saved state to its merged weights."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import TrainingError
+from tasks.storage import file_digest
+from tasks.training.data import check_data, data_of, open_dataset, planned_rows
+from tasks.training.job import TrainingJob
+from tasks.training.models import save_merged, stored_dtype
+from tasks.training.states import forget_after, last_state
+from tasks.training.steps import Place, Steps
+from tasks.training.stops import check_disk, explained, saved_bytes
+
+
+def train(job: TrainingJob) -> dict[str, Any]:
+    """Train and merge; resumes from the newest whole state in the job's folder.
+
+    Returns:
+        What ``result.json`` says of a completed job: steps, rows, digests, and what the exactness
+        of the weights depends on (seed, threads, processes, versions).
+
+    Raises:
+        TrainingError: The data or the machine don't allow it, or the loss is no number.
+        StorageError: The disk is full.
+    """
+    import torch
+
+    if threads := getattr(job.training.backend, "threads", None):
+        torch.set_num_threads(threads)
+    states = job.folder / "states"
+    states.mkdir(exist_ok=True)
+    trainer = _trainer(job, states)
+    place: Place = trainer.place
+    last = _resumed(job, states, place)
+    with explained(job.folder, lambda: _tokens(job, trainer)):
+        _check_room(job, trainer)
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    done = trainer.state.global_step
+    stopped = getattr(trainer, "stopped", "")
+    if done != job.steps and not stopped:
+        raise TrainingError(
+            f"training ended at step {done} of {job.steps}.",
+            where=str(job.folder), fix="look at trainer.log there.")  # fmt: skip
+    if place.rank:
+        return {}
+    with explained(job.folder, lambda: (0, 0, 0)):
+        return {"steps": done, "stopped": stopped, **_finished(job, trainer, done)}
+
+
+def _resumed(job: TrainingJob, states: Path, place: Place) -> Path | None:
+    """Return the state to go on from; every process sees the same, once the first has looked."""
+    import torch
+
+    found = last_state(states, data_of(job).digest) if place.rank == 0 else None
+    if place.rank == 0:
+        from tasks.training.watching import ROWS, STREAM
+
+        for name in (STREAM, ROWS):
+            forget_after(job.folder / name, found[1].step if found else 0)
+    if place.world > 1:
+        shared = [str(found[0]) if found else None]
+        torch.distributed.broadcast_object_list(shared)
+        return Path(shared[0]) if shared[0] else None
+    return found[0] if found else None
+
+
+def _trainer(job: TrainingJob, states: Path) -> Any:
+    import torch
+    from transformers import AutoTokenizer
+
+    from tasks.training.arguments import arguments
+    from tasks.training.opening import open_trainer
+    from tasks.training.watching import Marker, Stream
+
+    args = arguments(job, states, world_size())
+    tokenizer = AutoTokenizer.from_pretrained(job.model.path, local_files_only=True)
+    rows = open_dataset(job)
+    # The adapter's first weights are drawn when it is made.
+    torch.manual_seed(job.seed)
+    trainer = open_trainer(job, args, tokenizer, rows)
+    check_data(job, _context(trainer.model))
+    trainer.begin(Steps(rows, job.training.batch_rows, data_of(job).sources), trainer.data_collator,
+                  job.seed)  # fmt: skip
+    trainer.add_callback(Stream(job.folder, trainer))
+    trainer.add_callback(Marker(job, data_of(job).digest, len(rows), trainer.place.rank))
+    return trainer
+
+
+def world_size() -> int:
+    """Return the number of processes that torchrun started; 1 without it."""
+    import os
+
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _context(model: Any) -> int | None:
+    from tasks.inference.loading import most_positions
+
+    return most_positions(getattr(model, "base_model", model))
+
+
+def _check_room(job: TrainingJob, trainer: Any) -> None:
+    sizes = [(p.numel(), p.requires_grad) for p in trainer.model.parameters()]
+    learn, whole = sum(n for n, yes in sizes if yes), sum(n for n, _ in sizes)
+    merged = 4 if stored_dtype(job.model.path) == "float32" else 2
+    check_disk(job.folder, saved_bytes(learn, whole, merged))
+
+
+def _tokens(job: TrainingJob, trainer: Any) -> tuple[int, int, int]:
+    return trainer.failed_tokens, trainer.most_tokens, job.training.micro_batch_tokens
+
+
+def _finished(job: TrainingJob, trainer: Any, steps: int) -> dict[str, Any]:
+    from tasks.training.watching import ROWS, check_rows
+
+    left_over = getattr(trainer.data_collator, "left_over", 0)
+    rows = check_rows(job.folder / ROWS, islice(planned_rows(job), steps), left_over)
+    out = job.folder / "out"
+    save_merged(job.model, job.training, _whole(trainer), out)
+    trainer.processing_class.save_pretrained(out)
+    adapter = out / "adapter" / "adapter_model.safetensors"
+    return {"rows": rows, "left_over": left_over,
+            "adapter_digest": file_digest(adapter) if adapter.is_file() else "",
+            "made_with": _made_with(job, trainer)}  # fmt: skip
+
+
+def _whole(trainer: Any) -> Any:
+    return trainer.accelerator.unwrap_model(trainer.model)
+
+
+def _made_with(job: TrainingJob, trainer: Any) -> dict[str, Any]:
+    """Return what the last bits of the weights depend on."""
+    from importlib.metadata import version
+
+    import torch
+
+    packages = ("torch", "transformers", "trl", "peft", "accelerate")
+    named = {name: version(name) for name in packages}
+    return {"seed": job.seed, "threads": torch.get_num_threads(), "processes": trainer.place.world,
+            "device": str(trainer.args.device), "dtype": str(trainer.model.dtype),
+            **named}  # fmt: skip

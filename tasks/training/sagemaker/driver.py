@@ -1,0 +1,136 @@
+"""``python -m tasks.training.sagemaker.driver``: runs the trainer inside the container.
+
+Reads the channels, brings back what an earlier machine saved, starts the trainer (by torchrun where
+there are several GPUs or machines), prints its metrics as log lines, and leaves the result where
+the service collects it. SIGTERM, which comes before a stop and before a spot machine is taken away,
+goes on to the trainer.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tasks.training.job import TrainingJob
+from tasks.training.sagemaker.container import ROOT, Container, gpus
+from tasks.training.sagemaker.request import MARK
+from tasks.training.states import last_state
+
+POLL_SECONDS = 0.5
+PORT = "29500"
+KEPT = ("*.jsonl", "job.json", "result.json")
+
+
+def main() -> int:
+    """Run the job of this container; return the exit code the service is to see."""
+    container = Container(Path(os.environ.get(ROOT, "/opt/ml")))
+    job = arrive(container)
+    printed = resumed_step(container, job)
+    process = subprocess.Popen(command(container, job),
+                               env={**os.environ, **container.variables()})  # fmt: skip
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    while process.poll() is None:
+        printed = _pass_on(container, printed)
+        time.sleep(POLL_SECONDS)
+    _pass_on(container, printed)
+    return leave(container, process.returncode)
+
+
+def arrive(container: Container) -> TrainingJob:
+    """Return the job with this machine's paths, its folder ready and earlier states in it."""
+    told = json.loads((container.channel("job") / "job.json").read_text())
+    told["folder"] = str(container.work)
+    for part, value in told.items():
+        if isinstance(value, dict) and "path" in value:
+            value["path"] = str(container.channel(part))
+    job = TrainingJob.model_validate(told)
+    states = container.checkpoints / "states"
+    for folder in (states, container.work, container.model):
+        folder.mkdir(parents=True, exist_ok=True)
+    # The service keeps the checkpoints folder in step with S3, so only what is needed to go on is
+    # there.
+    if not (container.work / "states").exists():
+        (container.work / "states").symlink_to(states)
+    for stream in container.checkpoints.glob("*.jsonl"):
+        shutil.copy2(stream, container.work / stream.name)
+    job.write()
+    return job
+
+
+def resumed_step(container: Container, job: TrainingJob) -> int:
+    """Return the step of the newest whole state; a half-saved one that came back is removed."""
+    data = job.packs.digest if job.packs else job.mixture.digest
+    found = last_state(container.checkpoints / "states", data)
+    return found[1].step if found else 0
+
+
+def command(container: Container, job: TrainingJob) -> list[str]:
+    """Return the trainer's command line: plain for one process, torchrun for more."""
+    trainer = ["-m", "tasks.training.trainer", str(job.folder / "job.json")]
+    hosts, local = container.hosts, max(gpus(), 1)
+    if len(hosts) * local == 1:
+        return [sys.executable, *trainer]
+    return [
+        sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={local}",
+        f"--nnodes={len(hosts)}", f"--node-rank={container.rank}",
+        f"--master-addr={hosts[0]}", f"--master-port={PORT}", *trainer,
+    ]  # fmt: skip
+
+
+def _pass_on(container: Container, printed: int) -> int:
+    """Print the metrics records after step ``printed`` and keep the stream; return the last."""
+    stream = container.work / "losses.jsonl"
+    if not stream.is_file():
+        return printed
+    for line in stream.read_text().split("\n")[:-1]:
+        step = int(json.loads(line)["step"])
+        if step > printed:
+            print(f"{MARK}{line}", flush=True)
+            printed = step
+    for kept in container.work.glob("*.jsonl"):
+        _copy_aside(kept, container.checkpoints / kept.name)
+    return printed
+
+
+def leave(container: Container, code: int) -> int:
+    """Put the result where the service collects it, and say how the job ended."""
+    result = container.work / "result.json"
+    found: dict[str, Any] = json.loads(result.read_text()) if result.is_file() else _killed(code)
+    ends = container.checkpoints / "ends"
+    ends.mkdir(parents=True, exist_ok=True)
+    (ends / f"{container.job_name}.json").write_text(json.dumps(found))
+    if found["status"] != "completed":
+        container.failure.parent.mkdir(parents=True, exist_ok=True)
+        container.failure.write_text(found["message"])
+        print(found["message"], file=sys.stderr, flush=True)
+        return code or 1
+    if container.rank == 0:
+        shutil.move(container.work / "out", container.model / "out")
+        for file in (f for pattern in KEPT for f in container.work.glob(pattern)):
+            shutil.copy2(file, container.model / file.name)
+    return 0
+
+
+def _killed(code: int) -> dict[str, str]:
+    if code == -signal.SIGKILL:
+        why = "the trainer was killed, as the system does when memory runs out."
+    elif code == -signal.SIGTERM:
+        why = "the trainer was stopped."
+    else:
+        why = f"the trainer ended with code {code} and left no result; the log says more."
+    return {"status": "failed", "message": why}
+
+
+def _copy_aside(source: Path, target: Path) -> None:
+    aside = target.with_name(f".{target.name}")
+    shutil.copy2(source, aside)
+    os.replace(aside, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The SageMaker backend: submit or find, watch, stop, and bring the result home."""
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from configs.remote import SagemakerBackend
+from configs.settings import Settings
+from tasks.errors import SetupError, TrainingError
+from tasks.storage import write_text
+from tasks.store.aws import region_of
+from tasks.store.places import S3Place, open_place
+from tasks.training.job import JobHandle, JobStatus, TrainingJob
+from tasks.training.local import latest_record
+from tasks.training.preflight.run import look_first
+from tasks.training.sagemaker.attempts import Attempts
+from tasks.training.sagemaker.calls import Calls
+from tasks.training.sagemaker.logs import LogTail
+from tasks.training.sagemaker.opening import open_logs, open_sagemaker
+from tasks.training.sagemaker.request import Placed, Request, build_request, job_name
+from tasks.training.uploads import addresses, upload
+
+
+class SagemakerJobs:
+    """Training jobs of one AWS account and region."""
+
+    poll_seconds = 10.0
+
+    def __init__(self, backend: SagemakerBackend, sagemaker: Calls | None = None) -> None:
+        self.backend = backend
+        patience = backend.patience_minutes * 60
+        calls = sagemaker or Calls(lambda: open_sagemaker(backend.region), patience)
+        self._logs = Calls(lambda: open_logs(backend.region), patience)
+        if Settings().sagemaker_standin:
+            self.poll_seconds = 0.2
+        self.attempts = Attempts(calls, job_name, self.poll_seconds)
+
+    def submit(self, job: TrainingJob) -> JobHandle:
+        """Start the job, or find it: an attempt that runs or is done is the one there is.
+
+        Raises:
+            TrainingError: ``dry_run`` is set, or the service refuses the request.
+            SetupError: Role or store is not set, or AWS refuses the upload.
+        """
+        attempt, found = self.attempts.newest(job.key)
+        if found is None:
+            self._refuse_dry_run()
+            look_first(job)
+            request = self.request(job, upload(job, s3_store()), attempt)
+            self.attempts.create(request)
+        name = job_name(job.key, attempt)
+        job.write()
+        handle = JobHandle(backend="sagemaker", key=job.key, folder=job.folder, name=name)
+        write_text(job.folder / "handle.json", handle.model_dump_json())
+        return handle
+
+    def planned(self, job: TrainingJob) -> Request:
+        """Return the request that ``submit`` would send; nothing is uploaded or sent."""
+        return self.request(job, addresses(job, s3_store()), self.attempts.newest(job.key)[0])
+
+    def request(self, job: TrainingJob, channels: dict[str, str], attempt: int) -> Request:
+        """Return the request for parts at those addresses."""
+        return build_request(job, self.backend, self._placed(job, channels), attempt)
+
+    def poll(self, handle: JobHandle) -> JobStatus:
+        """Return where the job stands; its log is brought up to date on the way.
+
+        Raises:
+            Unreachable: AWS does not answer, or the credentials have expired; the job goes on.
+        """
+        found = self.attempts.described(handle.name)
+        if found is None:
+            return JobStatus(state="lost", message=f"{handle.name} is not known to the service.")
+        LogTail(self._logs, handle.name, handle.folder).catch_up()
+        latest = latest_record(handle.folder / "losses.jsonl")
+        steps = int(json.loads((handle.folder / "job.json").read_text())["steps"])
+        seen = {"step": int(latest.get("step", 0)), "steps": steps, "latest": latest}
+        status = found["TrainingJobStatus"]
+        if status == "Completed":
+            return JobStatus(state="completed", **seen)
+        if status in ("Failed", "Stopped"):
+            return JobStatus(state="failed", message=self._reason(handle, found), **seen)
+        return JobStatus(state="running", message=str(found.get("SecondaryStatus", "")), **seen)
+
+    def cancel(self, handle: JobHandle) -> None:
+        """Stop the job; what it has saved stays in S3."""
+        self.attempts.stop(handle.name)
+
+    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
+        """Bring ``model.tar.gz`` of a completed job into the job's folder."""
+        if (job.folder / "out").is_dir() and (job.folder / "result.json").is_file():
+            return
+        found = self.attempts.described(handle.name) or {}
+        uri = str(found["ModelArtifacts"]["S3ModelArtifacts"])
+        parent, _, name = uri.rpartition("/")
+        archive = job.folder / f"{handle.name}.tar.gz"
+        open_place(parent).get(name, archive)
+        _unpack(archive, job.folder)
+        archive.unlink()
+
+    def _placed(self, job: TrainingJob, channels: dict[str, str]) -> Placed:
+        store, mlflow = s3_store(), Settings().mlflow_uri
+        return Placed(
+            role=role(), region=region_of(self.backend.region), channels=channels,
+            output=store.uri("outputs"), checkpoints=store.uri(f"checkpoints/{job.key[:32]}"),
+            mlflow=mlflow if mlflow and mlflow.startswith(("http", "arn:")) else None,
+        )  # fmt: skip
+
+    def _reason(self, handle: JobHandle, found: dict[str, Any]) -> str:
+        """Return why the job ended, whole: the service keeps its first 1024 characters only."""
+        secondary = str(found.get("SecondaryStatus", ""))
+        kept = s3_store().read(f"checkpoints/{handle.key[:32]}/ends/{handle.name}.json")
+        if kept is not None and found["TrainingJobStatus"] == "Failed":
+            return str(json.loads(kept)["message"])
+        reason = str(found.get("FailureReason", ""))
+        if secondary == "MaxRuntimeExceeded":
+            return f"{handle.name} ran longer than max_runtime_hours and was stopped. {reason}"
+        if secondary == "MaxWaitTimeExceeded":
+            return f"{handle.name} got no spot machine within max_wait_hours. {reason}"
+        return reason or f"{handle.name} was stopped ({secondary})."
+
+    def _refuse_dry_run(self) -> None:
+        if self.backend.dry_run:
+            raise TrainingError("nothing was uploaded or submitted.",
+                                where="training.backend.dry_run",
+                                fix="temper plan prints the request; set dry_run: false to run.",
+                                )  # fmt: skip
+
+
+def s3_store() -> S3Place:
+    """Return TEMPER_STORE, which has to be in S3 for SageMaker to read it.
+
+    Raises:
+        SetupError: It is a folder.
+    """
+    place = open_place()
+    if not isinstance(place, S3Place):
+        raise SetupError("SageMaker reads from S3, and TEMPER_STORE is a folder.",
+                         where=place.uri(), fix="export TEMPER_STORE=s3://BUCKET/PREFIX",
+                         )  # fmt: skip
+    return place
+
+
+def role() -> str:
+    """Return the ARN of the role that jobs run as.
+
+    Raises:
+        SetupError: None is set.
+    """
+    found = Settings().sagemaker_role
+    if not found:
+        raise SetupError("no role for the job is set.", where="this environment",
+                         fix="export TEMPER_SAGEMAKER_ROLE=arn:aws:iam::ACCOUNT:role/NAME "
+                         "(infra/aws/stack.yaml makes one).")  # fmt: skip
+    return found
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        raise TrainingError(f"what the job left can't be unpacked: {error}.", where=str(archive),
+                            fix="run again: it is downloaded anew.") from error  # fmt: skip

@@ -1,0 +1,141 @@
+"""The CreateTrainingJob request, as a pure function of job, recipe and addresses.
+
+ModelTrainer of the SageMaker SDK makes the same request, but names every job by the clock and
+uploads while it builds, so that a job can't be found again and a dry run isn't one.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+from configs.remote import SagemakerBackend
+from tasks.training.job import TrainingJob
+from tasks.training.sagemaker.images import image_of
+
+Request = dict[str, Any]
+
+MARK = "temper "
+"""Begins the log lines that carry a metrics record."""
+
+ENTRY = ["/bin/bash", "/opt/ml/input/data/code/start.sh"]
+MOST_METRICS = 40
+
+
+class Placed(NamedTuple):
+    """Where a job's parts are and who it runs as.
+
+    Attributes:
+        role: ARN.
+        region: Such as ``eu-west-1``.
+        channels: Channel name -> S3 address of its files: code, job, model, mixture.
+        output: S3 address below which the service puts ``NAME/output/model.tar.gz``.
+        checkpoints: S3 address that the job's states are kept in step with.
+        mlflow: Address of an MLflow server that the job may reach; None for none.
+    """
+
+    role: str
+    region: str
+    channels: dict[str, str]
+    output: str
+    checkpoints: str
+    mlflow: str | None = None
+
+
+def job_name(key: str, attempt: int) -> str:
+    """Return the name of a training's attempt: the same training is always found by it."""
+    return f"temper-{key[:32]}-{attempt}"
+
+
+def build_request(
+    job: TrainingJob, backend: SagemakerBackend, placed: Placed, attempt: int
+) -> Request:
+    """Return the request; keys that the recipe leaves unset are left out."""
+    request: Request = {
+        "TrainingJobName": job_name(job.key, attempt),
+        "RoleArn": placed.role,
+        "AlgorithmSpecification": {
+            "TrainingImage": image_of(backend, placed.region), "TrainingInputMode": "File",
+            "ContainerEntrypoint": ENTRY, "MetricDefinitions": metric_definitions(job, backend),
+        },
+        "HyperParameters": _facts(job),
+        "InputDataConfig": [_channel(n, uri) for n, uri in sorted(placed.channels.items())],
+        "OutputDataConfig": _output(backend, placed),
+        "ResourceConfig": _resources(backend),
+        "StoppingCondition": _stopping(backend),
+        "CheckpointConfig": {"S3Uri": placed.checkpoints, "LocalPath": "/opt/ml/checkpoints"},
+        "Environment": environment(backend, placed),
+        "EnableManagedSpotTraining": backend.spot,
+        "EnableNetworkIsolation": backend.network_isolation,
+        "EnableInterContainerTrafficEncryption": backend.encrypt_traffic,
+        "Tags": _tags(job, backend, attempt),
+    }  # fmt: skip
+    if backend.vpc:
+        request["VpcConfig"] = {"Subnets": list(backend.vpc.subnets),
+                                "SecurityGroupIds": list(backend.vpc.security_groups)}  # fmt: skip
+    if backend.retries:
+        request["RetryStrategy"] = {"MaximumRetryAttempts": backend.retries}
+    return request
+
+
+def environment(backend: SagemakerBackend, placed: Placed) -> dict[str, str]:
+    """Return the container's environment: the recipe's own, and what the trainer relies on."""
+    ours = {
+        "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "DO_NOT_TRACK": "true",
+        "TEMPER_INSTALL": "1" if backend.install else "0",
+    }  # fmt: skip
+    if placed.mlflow and not backend.network_isolation:
+        ours["MLFLOW_TRACKING_URI"] = placed.mlflow
+    return {**ours, **backend.environment}
+
+
+def metric_definitions(job: TrainingJob, backend: SagemakerBackend) -> list[dict[str, str]]:
+    """Return what the service reads out of the log: the recipe's, the losses, those by source."""
+    names = ["loss", "learning_rate", "grad_norm", "tokens_per_second",
+             *(f"loss/{s}" for s in job.mixture.sources)]  # fmt: skip
+    own = [{"Name": m.name, "Regex": m.regex} for m in backend.metrics]
+    ours = [{"Name": f"train:{n}", "Regex": f'^{MARK}.*"{re.escape(n)}": ([-+0-9.eE]+)'}
+            for n in names]  # fmt: skip
+    taken = {m["Name"] for m in own}
+    return [*own, *(m for m in ours if m["Name"] not in taken)][:MOST_METRICS]
+
+
+def _facts(job: TrainingJob) -> dict[str, str]:
+    """Return what a person sees of the job in the console; the trainer reads ``job.json``."""
+    spec = job.training
+    return {"key": job.key, "method": spec.method, "steps": str(job.steps), "seed": str(job.seed),
+            "learning_rate": f"{spec.learning_rate:g}", "batch_rows": str(spec.batch_rows),
+            "model": job.model.name, "mixture": job.mixture.digest[:32]}  # fmt: skip
+
+
+def _channel(name: str, uri: str) -> Request:
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"{uri.rstrip('/')}/",
+              "S3DataDistributionType": "FullyReplicated"}  # fmt: skip
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
+
+
+def _output(backend: SagemakerBackend, placed: Placed) -> Request:
+    kept = {"S3OutputPath": placed.output, "CompressionType": "GZIP"}
+    return {**kept, "KmsKeyId": backend.kms_key} if backend.kms_key else kept
+
+
+def _resources(backend: SagemakerBackend) -> Request:
+    found: Request = {"InstanceType": backend.instance_type,
+                      "InstanceCount": backend.instance_count,
+                      "VolumeSizeInGB": backend.volume_gb}  # fmt: skip
+    if backend.keep_alive_minutes:
+        found["KeepAlivePeriodInSeconds"] = backend.keep_alive_minutes * 60
+    if backend.volume_kms_key:
+        found["VolumeKmsKeyId"] = backend.volume_kms_key
+    return found
+
+
+def _stopping(backend: SagemakerBackend) -> Request:
+    found: Request = {"MaxRuntimeInSeconds": int(backend.max_runtime_hours * 3600)}
+    if backend.max_wait_seconds is not None:
+        found["MaxWaitTimeInSeconds"] = backend.max_wait_seconds
+    return found
+
+
+def _tags(job: TrainingJob, backend: SagemakerBackend, attempt: int) -> list[dict[str, str]]:
+    ours = {"temper:key": job.key, "temper:model": job.model.digest,
+            "temper:mixture": job.mixture.digest, "temper:attempt": str(attempt)}  # fmt: skip
+    return [{"Key": k, "Value": v} for k, v in {**backend.tags, **ours}.items()]

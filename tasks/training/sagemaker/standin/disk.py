@@ -1,0 +1,75 @@
+"""A machine's ``/opt/ml``: laid out from the request, its checkpoints kept in step with S3."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tasks.store.places import S3Place
+
+Request = dict[str, Any]
+
+
+def lay_out(request: Request, ml: Path, name: str) -> None:
+    """Make the contract's folders, download every channel and write the configuration."""
+    for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
+        (ml / folder).mkdir(parents=True, exist_ok=True)
+    channels = request.get("InputDataConfig", [])
+    for channel in channels:
+        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+        _download(uri, ml / "input" / "data" / channel["ChannelName"])
+    kind = request["ResourceConfig"]["InstanceType"]
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": kind,
+             "hosts": ["algo-1"]}  # fmt: skip
+    config = {
+        "hyperparameters": request.get("HyperParameters", {}),
+        "inputdataconfig": {
+            c["ChannelName"]: {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated",
+                               "RecordWrapperType": "None"}
+            for c in channels
+        },
+        "resourceconfig": {
+            "current_host": "algo-1", "hosts": ["algo-1"], "current_instance_type": kind,
+            "current_group_name": "homogeneousCluster", "instance_groups": [group],
+            "network_interface_name": "lo",
+        },
+        "trainingjobconfig": {"TrainingJobName": name},
+    }  # fmt: skip
+    for file, content in config.items():
+        (ml / "input" / "config" / f"{file}.json").write_text(json.dumps(content))
+
+
+def restore(request: Request, ml: Path) -> None:
+    """Bring the checkpoints of earlier machines."""
+    config = request.get("CheckpointConfig")
+    if config:
+        _download(config["S3Uri"], ml / "checkpoints")
+
+
+def sync(request: Request, ml: Path) -> None:
+    """Upload checkpoint files that are new or have changed; what is gone here stays in S3."""
+    config = request.get("CheckpointConfig")
+    if not config:
+        return
+    place, folder = S3Place(config["S3Uri"]), ml / "checkpoints"
+    there = place.sizes("")
+    known = ml.parent / "synced.json"
+    stamps: dict[str, float] = json.loads(known.read_text()) if known.is_file() else {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
+        key = str(path.relative_to(folder))
+        try:
+            stat = path.stat()
+            if there.get(key) != stat.st_size or stamps.get(key) != stat.st_mtime:
+                place.put(key, path)
+                stamps[key] = stat.st_mtime
+        except FileNotFoundError:  # the trainer drops its older states as it goes
+            continue
+    known.write_text(json.dumps(stamps))
+
+
+def _download(uri: str, folder: Path) -> None:
+    place = S3Place(uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    for key in place.sizes(""):
+        target = folder / key.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place.get(key.lstrip("/"), target)

@@ -1,0 +1,91 @@
+"""Saved states of a job: whole ones alone are gone on from, and each knows its place in the plan.
+
+A state is marked when all its files are written. A process that is killed in the middle of saving
+leaves one without its mark, which is removed when the job goes on.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.errors import TrainingError
+from tasks.storage import write_text
+
+MARK = "position.json"
+
+
+class Position(BaseModel):
+    """Where in the mixture a state stands.
+
+    Attributes:
+        step: Optimiser steps done.
+        position: Rows (packs, of a packed mixture) consumed: the next one's position.
+        data: Digest of the mixture or its packs.
+        files: Size of each file of the state, in bytes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: int
+    position: int
+    data: str
+    files: dict[str, int]
+
+
+def mark(folder: Path, step: int, position: int, data: str) -> None:
+    """Mark a state as whole."""
+    files = {str(f.relative_to(folder)): f.stat().st_size
+             for f in sorted(folder.rglob("*")) if f.is_file() and f.name != MARK}  # fmt: skip
+    where = Position(step=step, position=position, data=data, files=files)
+    write_text(folder / MARK, where.model_dump_json(indent=1))
+
+
+def last_state(states: Path, data: str) -> tuple[Path, Position] | None:
+    """Return the newest whole state; None where there is none. Broken ones are removed.
+
+    Raises:
+        TrainingError: It is of another mixture.
+    """
+    for folder in sorted(states.glob("checkpoint-*"), key=_step, reverse=True):
+        where = _whole(folder)
+        if where is None:
+            shutil.rmtree(folder)
+            continue
+        if where.data != data:
+            raise TrainingError(
+                "the saved state is of another mixture.", where=str(folder),
+                fix="delete the job's folder and run again.",
+            )  # fmt: skip
+        return folder, where
+    return None
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.rsplit("-", 1)[1])
+
+
+def _whole(folder: Path) -> Position | None:
+    path = folder / MARK
+    if not path.is_file():
+        return None
+    where = Position.model_validate_json(path.read_text())
+    sizes = {name: (folder / name).stat().st_size if (folder / name).is_file() else -1
+             for name in where.files}  # fmt: skip
+    return where if sizes == where.files else None
+
+
+def forget_after(stream: Path, step: int) -> None:
+    """Drop the records of a stream that are of steps which will be done again."""
+    if stream.exists():
+        lines = stream.read_text().splitlines()
+        kept = [line for line in lines if _step_of(line) <= step]
+        write_text(stream, "".join(f"{line}\n" for line in kept))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except json.JSONDecodeError:  # a line that was being written when the process was killed
+        return float("inf")

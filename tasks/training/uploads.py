@@ -1,0 +1,99 @@
+"""A job's parts as published sets of files: code, ``job.json``, model, mixture."""
+
+from pathlib import Path
+
+from configs.local_backend import LocalBackend
+from tasks.artifacts import LocalModel, MixtureReceipt, Receipt
+from tasks.errors import SetupError
+from tasks.inference.identity import weight_files
+from tasks.storage import home, write_text
+from tasks.store.places import Place
+from tasks.store.publish import address_of, files_below, publish
+from tasks.training.job import TrainingJob
+from tasks.training.package import source_package
+
+Part = tuple[str, str, dict[str, Path]]
+"""Kind and digest of a publication, and its files by name."""
+
+_KINDS = {"model": "models", "mixture": "mixtures"}
+"""Where in the store a job's field goes, if not under its own name."""
+
+_BESIDE_WEIGHTS = ("*.json", "*.jinja", "*.txt", "*.model", "LICENSE*")
+
+
+def model_files(folder: Path) -> dict[str, Path]:
+    """Return a model folder's safetensors, settings and tokenizer; nothing pickled."""
+    beside = [f for pattern in _BESIDE_WEIGHTS for f in sorted(folder.glob(pattern))
+              if f.is_file() and f.name != "manifest.json"]  # fmt: skip
+    return {f.name: f for f in [*weight_files(folder), *beside]}
+
+
+def mixture_files(mixture: MixtureReceipt) -> dict[str, Path]:
+    """Return the mixture's shards and its lock."""
+    names = [*mixture.shards, *([mixture.lock.name] if mixture.lock.is_file() else [])]
+    return {name: mixture.path / name for name in names}
+
+
+def parts_of(job: TrainingJob, code: bool = True) -> dict[str, Part]:
+    """Return what a job needs on another machine, by the name of its channel."""
+    found: dict[str, Part] = {"job": ("jobs", job.key, {"job.json": _job_file(job)})}
+    for name, receipt in _receipts(job).items():
+        found[name] = (_KINDS.get(name, name), receipt.digest, _files(receipt))
+    if code:
+        found["code"] = ("code", *source_package())
+    return found
+
+
+def _receipts(job: TrainingJob) -> dict[str, Receipt]:
+    """Return the artifacts that a job names: model, mixture, and what else there may be."""
+    return {name: value for name, value in job if isinstance(value, Receipt)}
+
+
+def _files(receipt: Receipt) -> dict[str, Path]:
+    if isinstance(receipt, LocalModel):
+        return model_files(receipt.path)
+    if isinstance(receipt, MixtureReceipt):
+        return mixture_files(receipt)
+    return files_below(receipt.path)
+
+
+def upload(job: TrainingJob, place: Place, *, code: bool = True) -> dict[str, str]:
+    """Publish the parts that aren't there yet and return their addresses by channel.
+
+    Args:
+        job: What is to be trained.
+        place: The store.
+        code: False where the other machine has the project installed.
+    """
+    parts = parts_of(job, code)
+    return {name: publish(*part, place).uri for name, part in parts.items()}
+
+
+def addresses(job: TrainingJob, place: Place, *, code: bool = True) -> dict[str, str]:
+    """Return the addresses that ``upload`` would give; nothing is published."""
+    parts = parts_of(job, code)
+    return {name: place.uri(address_of(*part)[0]) for name, part in parts.items()}
+
+
+def _job_file(job: TrainingJob) -> Path:
+    if not job.model.has_weights:
+        raise SetupError("only the tokenizer of the base model was fetched.", where=job.model.name,
+                         fix="prepare the model with its weights.")  # fmt: skip
+    path = home("packages", f"job-{job.key[:32]}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Paths of this machine and the placement say nothing there, and would make equal jobs differ.
+    plain = {"path": Path("/opt/ml/input/data")}
+    receipts = {n: r.model_copy(update=plain) for n, r in _receipts(job).items()}
+    elsewhere = job.model_copy(update={
+        "folder": Path("/opt/ml/checkpoints"), **receipts,
+        "training": job.training.model_copy(update={"backend": _local(job)}),
+    })  # fmt: skip
+    write_text(path, elsewhere.model_dump_json(indent=1))
+    return path
+
+
+def _local(job: TrainingJob) -> LocalBackend:
+    """Return where the trainer is placed once it is on the other machine: there."""
+    backend = job.training.backend
+    return LocalBackend(threads=getattr(backend, "threads", None),
+                        sharding=getattr(backend, "sharding", "none"))  # fmt: skip

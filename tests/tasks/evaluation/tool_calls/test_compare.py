@@ -1,0 +1,59 @@
+from typing import Any
+
+import pytest
+
+from tasks.evaluation.tool_calls.compare import compare, plain_schema, schema_problem
+from tasks.evaluation.tool_calls.said import Call
+
+TOOLS = [
+    {"name": "find", "description": "", "parameters": {
+        "type": "object", "required": ["city"],
+        "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}},
+    {"name": "now", "description": "", "parameters": {}},
+]  # fmt: skip
+DUE = [Call("find", {"city": "Rome", "days": 2})]
+
+
+@pytest.mark.parametrize(
+    ("made", "function", "arguments", "valid"),
+    [
+        ([("find", {"days": 2.0, "city": " Rome "})], 1, 1, 1),
+        ([("find", {"city": "Rome", "days": 2, "unit": None})], 1, 1, 1),
+        ([("find", {"city": "Rome", "days": 3})], 1, 0, 1),
+        ([("find", {"city": "Rome", "days": "2"})], 1, 0, 0),
+        ([("find", {"city": "Rome", "days": True})], 1, 0, 0),
+        ([("find", {"days": 2})], 1, 0, 0),
+        ([("now", {})], 0, 0, 1),
+        ([("seek", {"city": "Rome", "days": 2})], 0, 0, 0),
+        ([("find", {"city": "Rome", "days": 2}), ("now", {})], 0, 0, 1),
+        ([], 0, 0, 0),
+    ],
+)
+def test_function_arguments_and_schema_are_judged_apart(
+    made: list[tuple[str, dict[str, Any]]], function: int, arguments: int, valid: int
+) -> None:
+    found = compare([Call(*m) for m in made], DUE, TOOLS)
+    assert found == {"right_function": function, "right_arguments": arguments,
+                     "valid_arguments": valid, "accuracy_of_calls": arguments}  # fmt: skip
+
+
+def test_parallel_calls_may_come_in_any_order() -> None:
+    first, second = Call("now", {}), Call("find", {"city": "Rome"})
+    assert compare([first, second], [second, first], TOOLS)["right_arguments"] == 1
+    assert compare([first, first], [first, second], TOOLS)["right_function"] == 0
+
+
+def test_no_call_is_right_where_none_is_due() -> None:
+    assert compare([], [], TOOLS) == {"no_call": 1, "accuracy_of_calls": 1}
+    assert compare([Call("now", {})], [], TOOLS) == {"no_call": 0, "accuracy_of_calls": 0}
+
+
+def test_pythons_names_of_types_are_known() -> None:
+    schema = {"type": "dict", "properties": {"a": {"type": "float"}, "b": {"type": "any"},
+              "type": {"type": "String"}}}  # fmt: skip
+    assert plain_schema(schema) == {
+        "type": "object",
+        "properties": {"a": {"type": "number"}, "b": {}, "type": {"type": "string"}},
+    }
+    assert schema_problem(schema) is None
+    assert "objct" in str(schema_problem({"type": "objct"}))

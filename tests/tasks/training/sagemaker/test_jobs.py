@@ -1,0 +1,140 @@
+"""Jobs run by the stand-in: from the upload to the checkpoint, and the ways they end."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.errors import SetupError, TrainingError
+from tasks.training.job import TrainingJob
+from tasks.training.sagemaker.jobs import SagemakerJobs
+from tasks.training.sagemaker.standin.mounts import way_in
+from tasks.training.sagemaker.standin.service import StandIn
+from tasks.training.wait import wait
+
+pytest.importorskip("torch")
+pytest.importorskip("moto")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+Make = Callable[..., TrainingJob]
+Keys = Callable[[], dict[str, int]]
+
+
+@pytest.fixture(autouse=True)
+def namespaces() -> None:
+    """Leave out what can't be done where no private mount namespace is permitted."""
+    try:
+        way_in()
+    except SetupError as error:
+        pytest.skip(str(error))
+
+
+def _until(what: Callable[[], Any], seconds: float = 240) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+    return found
+
+
+def _transitions(home: Path, name: str) -> list[str]:
+    state = json.loads((home / "standin" / name / "state.json").read_text())
+    return [t["Status"] for t in state["SecondaryStatusTransitions"]]
+
+
+def test_a_job_trains_from_what_was_uploaded_and_its_checkpoint_comes_home(
+    make: Make, aws: Any, keys: Keys, temper_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET_OF_THE_CALLER", "must not be seen by the job")
+    job = make()
+    jobs = SagemakerJobs(job.training.backend)
+    handle = jobs.submit(job)
+    uploaded = keys()
+    # Submitted again, as after a crash, it is the same job and nothing is uploaded.
+    assert jobs.submit(job) == handle
+    assert [j["TrainingJobName"] for j in _list(temper_home)] == [handle.name]
+    checkpoint = wait(job, handle)
+    assert _transitions(temper_home, handle.name) == [
+        "Starting", "Downloading", "Training", "Uploading", "Completed"]  # fmt: skip
+    assert checkpoint.steps == 12
+    assert checkpoint.digest != checkpoint.parent == job.model.digest
+    steps = [json.loads(x)["step"] for x in (checkpoint.path / "losses.jsonl").open()]
+    assert steps == list(range(1, 13))
+    # Streamed through the log group, too, while it ran.
+    assert "Loading weights" in (job.folder / "trainer.log").read_text()
+    ran = json.loads((checkpoint.path / "job.json").read_text())
+    assert ran["folder"] == "/opt/ml/work"
+    assert ran["model"]["path"] == "/opt/ml/input/data/model"
+    manifests = [k for k in uploaded if k.endswith("manifest.json")]
+    assert {k.split("/")[1] for k in manifests} == {"code", "jobs", "models", "mixtures"}
+    assert len(manifests) == 4
+
+
+def test_a_spot_job_whose_machine_is_taken_away_ends_with_the_weights_of_an_undisturbed_one(
+    make: Make, aws: Any, keys: Keys, temper_home: Path
+) -> None:
+    job = make(training={"save_steps": 1}, spot=True)
+    jobs = SagemakerJobs(job.training.backend)
+    handle = jobs.submit(job)
+    _until(lambda: any("states/checkpoint-" in k and "trainer_state" in k for k in keys()))
+    StandIn(temper_home / "standin").interrupt(handle.name)
+    checkpoint = wait(job, handle)
+    assert _transitions(temper_home, handle.name) == [
+        "Starting", "Downloading", "Training", "Interrupted", "Downloading", "Training",
+        "Uploading", "Completed"]  # fmt: skip
+    from tasks.training.local import LocalProcess
+
+    alone = job.model_copy(update={"folder": temper_home / "alone", "key": "f" * 64})
+    local = wait_local(alone, LocalProcess())
+    assert checkpoint.digest == local
+
+
+def wait_local(job: TrainingJob, process: Any) -> str:
+    """Return the weights digest of the same job on this machine."""
+    from configs.stages import LocalBackend
+
+    here = job.training.model_copy(update={"backend": LocalBackend(threads=1)})
+    job = job.model_copy(update={"training": here})
+    return wait(job, process.submit(job)).digest
+
+
+def test_a_failed_job_says_why_and_the_next_submission_is_a_new_attempt(
+    make: Make, aws: Any, temper_home: Path
+) -> None:
+    job = make(training={"learning_rate": 1e30, "max_grad_norm": 1e30})
+    jobs = SagemakerJobs(job.training.backend)
+    handle = jobs.submit(job)
+    with pytest.raises(TrainingError) as caught:
+        wait(job, handle)
+    assert "not a number" in str(caught.value)
+    assert "lower training.learning_rate" in str(caught.value)
+    assert _transitions(temper_home, handle.name)[-1] == "Failed"
+    again = jobs.submit(job)
+    assert (handle.name[-2:], again.name[-2:]) == ("-1", "-2")
+    jobs.cancel(again)
+    assert _until(lambda: jobs.poll(again).state == "failed")
+    assert _transitions(temper_home, again.name)[-1] == "Stopped"
+    jobs.cancel(again)  # twice does no harm
+
+
+def test_a_wait_that_is_broken_off_stops_the_job(
+    make: Make, aws: Any, temper_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make()
+    jobs = SagemakerJobs(job.training.backend)
+    handle = jobs.submit(job)
+
+    def cancelled(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.training.wait.report", cancelled)
+    with pytest.raises(KeyboardInterrupt):
+        wait(job, handle)
+    _until(lambda: _transitions(temper_home, handle.name)[-1] == "Stopped")
+
+
+def _list(home: Path) -> list[dict[str, Any]]:
+    found = StandIn(home / "standin").list_training_jobs(NameContains="temper-")
+    return list(found["TrainingJobSummaries"])

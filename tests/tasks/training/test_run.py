@@ -1,0 +1,112 @@
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from configs.training import Lora, Reward, Rewards  # noqa: E402
+from tasks.inference.identity import weights_digest  # noqa: E402
+from tasks.mixture.packed import pack  # noqa: E402
+from tasks.training.run import train  # noqa: E402
+
+FEW = Rewards(functions=(Reward(name="length", limit=8),), generations=4, max_new_tokens=8)
+METHODS = {
+    "sft": {},
+    "cpt": {"packing": "off"},
+    "dpo": {"learning_rate": 5e-3},
+    "rft": {"rft": FEW, "batch_rows": 2},
+}
+SMALL = 16
+
+
+def done(job):
+    job.write()
+    result = train(job)
+    return result, weights_digest(job.folder / "out")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_on_from_its_last_state_to_the_same_weights(
+    make_mixture, make_training_job, method, tmp_path, monkeypatch
+):
+    rows = make_mixture(method, SMALL)
+    job = make_training_job(rows, method=method, **METHODS[method])
+    _, whole = done(job)
+    again = job.model_copy(update={"folder": tmp_path / "again"})
+    with pytest.raises(KeyboardInterrupt):
+        done(interrupted(again, monkeypatch, after=3))
+    monkeypatch.undo()
+    result, resumed = done(again)
+    assert resumed == whole
+    assert result["steps"] == job.steps
+    assert result["rows"] == SMALL
+    assert read(again.folder / "losses.jsonl") == read(job.folder / "losses.jsonl")
+
+
+def read(stream):
+    timed = ("tokens_per_second", "supervised_tokens_per_second", "memory")
+    records = [json.loads(line) for line in stream.open()]
+    return [{k: v for k, v in r.items() if k not in timed} for r in records]
+
+
+def interrupted(job, monkeypatch, after):
+    """Break the job off in the step after ``after``, as a signal would."""
+    from tasks.training.stepping import PlanSteps
+
+    step = PlanSteps.training_step
+
+    def stopping(self, *args, **kwargs):
+        if self.state.global_step == after:
+            raise KeyboardInterrupt
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(PlanSteps, "training_step", stopping)
+    return job
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [None, Lora(rank=4, rslora=True), Lora(rank=4, dora=True, targets="all-linear")],
+    ids=["full", "rslora", "dora"],
+)
+def test_other_parameters_learn_and_are_merged(mixture, make_training_job, records, adapter):
+    job = make_training_job(mixture, adapter=adapter, learning_rate=2e-2)
+    result, digest = done(job)
+    losses = [r["loss"] for r in records(job.folder)]
+    assert losses[-1] < losses[0]
+    assert digest != job.model.digest
+    assert bool(result["adapter_digest"]) == (adapter is not None)
+
+
+def test_packs_are_trained_on_document_by_document(mixture, make_training_job, records):
+    packs = pack(mixture, 64)
+    job = make_training_job(mixture, packs, packing="on", batch_rows=2, sequence_length=64)
+    result, _ = done(job)
+    assert job.steps == -(-packs.packs // 2)
+    assert result["rows"] == mixture.rows
+    assert sum(r["supervised_tokens"] for r in records(job.folder)) == packs.supervised_tokens
+
+
+def test_a_source_that_counts_for_nothing_teaches_nothing(mixture, make_training_job):
+    digests = {
+        weight: done(make_training_job(mixture, loss_weight={"a": weight, "b": weight}))[1]
+        for weight in (0.0, 1.0)
+    }
+    assert digests[0.0] != digests[1.0]
+    assert len(set(digests.values()) | {done(make_training_job(mixture))[1]}) == 2
+
+
+def test_the_result_says_what_the_last_bits_of_the_weights_depend_on(mixture, make_training_job):
+    made = done(make_training_job(mixture))[0]["made_with"]
+    assert (made["seed"], made["threads"], made["processes"]) == (7, 1, 1)
+    assert made["dtype"] == "torch.float32"
+    assert {"torch", "trl"} <= made.keys()
+
+
+def test_staying_near_the_base_holds_the_divergence_down(mixture, make_training_job, records):
+    last = {}
+    adapter = Lora(rank=8, targets="all-linear")
+    for weight in (1e-6, 1.0):
+        job = make_training_job(mixture, kl_to_base=weight, learning_rate=1e-2, adapter=adapter)
+        done(job)
+        last[weight] = records(job.folder)[-1]["kl_to_base"]
+    assert 0 < last[1.0] < last[1e-6] / 2
