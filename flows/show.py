@@ -145,12 +145,24 @@ def _evaluate(found: Any) -> None:
     table("scores", ["metric", "value", "95 % interval", "n"],
           [[f"{s.suite}/{m}", f"{e.value:.4f}", f"{e.low:.4f} to {e.high:.4f}", f"{e.n:,}"]
            for s in found for m, e in s.metrics.items()])  # fmt: skip
+    for scores in found:
+        _worst_classes(scores)
     for scores in (s for s in found if s.errors):
         out.print(
             f"{scores.suite}: {scores.errors:,} items were not answered and count as wrong (see "
             f"error in {scores.items}). Run again: what was answered is kept, and only these are "
             "asked."
         )
+
+
+def _worst_classes(scores: Any) -> None:
+    from tasks.tracking.classes import worst_classes
+
+    rows = [[c.label, f"{c.f1:.3f}", f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.support:,}",
+             f"{c.said:,}"] for c in worst_classes(scores)]  # fmt: skip
+    if rows:
+        table(f"worst classes of {scores.suite}",
+              ["class", "F1", "precision", "recall", "in gold", "said"], rows)  # fmt: skip
 
 
 def _run(found: Any) -> None:

@@ -1,5 +1,7 @@
 """A recipe's suite with its items, from its section."""
 
+from functools import partial
+
 from configs.evaluation import (
     ArcSuite,
     BitsPerByteSuite,
@@ -8,6 +10,7 @@ from configs.evaluation import (
     Gsm8kSuite,
     HarnessSuite,
     HellaswagSuite,
+    JudgeSuite,
     MmluSuite,
     MultipleChoiceSuite,
     OpenAnswersSuite,
@@ -22,11 +25,15 @@ from tasks.evaluation.classification import classification_exam
 from tasks.evaluation.context import EvalContext
 from tasks.evaluation.extraction import extraction_exam
 from tasks.evaluation.items import Exam
+from tasks.evaluation.judged import judge_exam
 from tasks.evaluation.mmlu import MmluExam
 from tasks.evaluation.mmlu_data import load_questions
 from tasks.evaluation.multilabel import several_exam
 from tasks.evaluation.open_answers import open_exam_of
 from tasks.evaluation.worked_sums import sums_exam
+from tasks.inference.cache import Cached
+from tasks.inference.opening import open_model
+from tasks.inference.seam import Model
 from tasks.text.overlap import Item
 
 
@@ -46,6 +53,8 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
             return sums_exam(suite, context.split, context.seed)
         case OpenAnswersSuite():
             return open_exam_of(suite, source, context.split, context.seed)
+        case JudgeSuite():
+            return judge_exam(suite, source, context.split, context.seed, partial(_judge, suite))
         case ClassificationSuite():
             assert source is not None
             opened = several_exam if suite.several else classification_exam
@@ -66,6 +75,10 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
 def overlap_texts(suite: Suite, context: EvalContext) -> list[str | Item]:
     """Return what :class:`tasks.text.overlap.OverlapIndex` keeps out of training rows."""
     return open_exam(suite, context).overlap()
+
+
+def _judge(suite: JudgeSuite) -> Model:
+    return Cached(open_model(suite.judge))
 
 
 def source_of(suite: Suite, context: EvalContext) -> CleanSource | None:

@@ -5,6 +5,7 @@ from configs.metrics import Metric
 from tasks.gating.deciding import Outcome
 from tasks.metrics.estimates import estimate
 from tasks.metrics.f1 import Labelled, support
+from tasks.metrics.labelsets import LabelSets
 from tasks.metrics.values import ItemValues
 
 
@@ -21,9 +22,10 @@ def refusal(gate: Gate, metric: Metric, first: ItemValues) -> Outcome | None:
 
 def _thin_classes(gate: Gate, first: ItemValues) -> Outcome | None:
     data = first.data
-    if not isinstance(data, Labelled) or data.average != "macro":
+    if not isinstance(data, Labelled | LabelSets) or data.average != "macro":
         return None
-    there = dict(zip(data.labels, support(data).tolist(), strict=True))
+    counted = support(data) if isinstance(data, Labelled) else data.support()
+    there = dict(zip(data.labels, counted.tolist(), strict=True))
     thin = {label: k for label, k in there.items() if 0 < k < FEWEST_A_CLASS}
     if not thin:
         return None

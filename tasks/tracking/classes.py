@@ -63,6 +63,12 @@ def classes(base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]) -> li
             if has_classes(after) and has_classes(before)]  # fmt: skip
 
 
+def worst_classes(scores: SuiteScores, most: int = 5) -> list[ClassLine]:
+    """Return one model's worst classes on a suite, by F1; none where the suite has no classes."""
+    table = read_items(scores.items)
+    return class_lines(table)[:most] if has_classes(table) else []
+
+
 def letters(base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]) -> list[Letters]:
     """Return the answer letters of every suite asked by letters that both models took."""
     found = []

@@ -35,14 +35,51 @@ def mmlu(mmlu_folder: Path) -> Suite:
 @pytest.fixture
 def context(clean_source: Make, chat: Any) -> EvalContext:
     rows = [chat(f"what is {i}?", "xy"[i % 2]) for i in range(6)]
-    return EvalContext(dtype="float32", sources={"voc": clean_source(test=rows)})
+    spans = [chat(f"{i}?", json.dumps([{"label": "xy"[i % 2]}])) for i in range(4)]
+    sources = {"voc": clean_source(test=rows), "spans": clean_source(test=spans)}
+    return EvalContext(dtype="float32", sources=sources)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """A file for each suite that reads its own."""
+    rows: dict[str, list[dict[str, Any]]] = {
+        "choices": [{"question": f"{i}?", "choices": ["a", "bc"], "answer": i % 2}
+                    for i in range(4)],
+        "sums": [{"question": f"{i}?", "answer": f"#### {i}"} for i in range(4)],
+        "open": [{"query": f"{i}?", "response": [str(i)]} for i in range(4)],
+    }  # fmt: skip
+    for name, lines in rows.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    return {name: str(tmp_path / f"{name}.jsonl") for name in rows}
 
 
 def test_every_suite_leaves_its_items_and_all_its_metrics(
-    temper_home: Path, mmlu: Suite, context: EvalContext, tiny_model: LocalModel
+    temper_home: Path,
+    mmlu: Suite,
+    context: EvalContext,
+    tiny_model: LocalModel,
+    files: dict[str, str],
 ) -> None:
+    listed = ({"several": True}, {"several": True, "hierarchy": ">", "levels": 2},
+              {"hierarchy": ">", "levels": 2})  # fmt: skip
     suites = [
         mmlu,
+        *(
+            suite(kind="classification", name="voc", source="voc", max_new_tokens=2, **more)
+            for more in listed
+        ),
+        suite(kind="extraction", name="spans", source="spans", max_new_tokens=2),
+        suite(kind="multiple_choice", name="own", path=files["choices"], letters=True),
+        suite(
+            kind="gsm8k",
+            name="sums",
+            path=files["sums"],
+            shots=1,
+            examples=files["sums"],
+            max_new_tokens=8,
+        ),
+        suite(kind="open_answers", name="open", path=files["open"], max_new_tokens=2),
         suite(kind="classification", name="voc", source="voc", max_new_tokens=2),
         suite(kind="bits_per_byte", name="general", source="voc"),
     ]
@@ -54,7 +91,7 @@ def test_every_suite_leaves_its_items_and_all_its_metrics(
         assert set(table["suite"].to_pylist()) == {each.name}
         assert scores.path.parent == temper_home / "scores"
         assert scores.weights_digest == tiny_model.digest
-    labels = pq.read_table(evaluate(suites[1], tiny_model, context).items).schema.metadata
+    labels = pq.read_table(evaluate(suites[-2], tiny_model, context).items).schema.metadata
     assert json.loads(labels[b"labels"]) == ["x", "y"]
 
 

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.artifacts import SuiteScores
-from tasks.tracking.classes import classes, classes_record, letters
+from tasks.tracking.classes import classes, classes_record, letters, worst_classes
 
 Scores = Callable[..., SuiteScores]
 
@@ -47,3 +47,11 @@ def test_letters_show_who_says_one_alone(suite_scores: Scores) -> None:
 def test_a_suite_that_only_one_model_took_is_left_out(suite_scores: Scores) -> None:
     base = suite_scores("voc", "classification", [one("a", "a"), one("b", "b")])
     assert classes([base], []) == letters([base], []) == []
+
+
+def test_one_model_has_its_worst_classes(suite_scores: Scores) -> None:
+    rows = [one("a", "a"), one("b", "a"), one("c", "c"), one("c", "a")]
+    scores = suite_scores("voc", "classification", rows)
+    assert [line.label for line in worst_classes(scores, 2)] == ["b", "a"]
+    asked = suite_scores("mmlu", "mmlu", [letter("A", "A"), letter("B", "A")])
+    assert worst_classes(asked) == []
