@@ -179,12 +179,12 @@ def _metric(named: str) -> tuple[str, Any]:
 def compare(a: str, b: str) -> Answer:
     """Compare the candidates of two runs."""
     from flows.report import find_report
-    from tasks.gating.compare import compare as compare_scores
+    from tasks.gating.compare import comparison
 
     first, second = find_report(a), find_report(b)
-    rows = compare_scores(first.candidate_scores, second.candidate_scores)
-    return Answer({"a": first.run_id, "b": second.run_id,
-                   "metrics": [r.model_dump(mode="json") for r in rows]}, rows)  # fmt: skip
+    found = comparison(first.candidate_scores, second.candidate_scores)
+    return Answer({"a": first.run_id, "b": second.run_id, **found.model_dump(mode="json")},
+                  found)  # fmt: skip
 
 
 def promote(run: str, name: str | None, waiver: str | None) -> Answer:

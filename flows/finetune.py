@@ -14,7 +14,7 @@ from flows import data as stages
 from flows.calling import once
 from flows.data import Data
 from flows.evaluate import scored
-from flows.gates import judged, references
+from flows.gates import judged, references, sliced
 from flows.report import RunReport, metric_map
 from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, HeldOut, MixtureReceipt, SuiteScores
@@ -129,6 +129,7 @@ def conclude(recipe: Recipe, found: Evidence) -> RunReport:
         run_id=found.run_id, recipe=recipe, base=tuple(found.base),
         candidate=tuple(found.candidate), gates=tuple(gates), verdict=overall(gates),
         mixture=found.mixture, clean=found.data.clean, checkpoint=found.checkpoint,
+        slices=sliced(recipe, found.base, found.candidate),
     )  # fmt: skip
     page = track.publish_scorecard(card)
     report = RunReport(

@@ -22,11 +22,14 @@ def planned_gates(recipe: Recipe, data: Data) -> tuple[Any, ...]:
     from tasks.gating.planning import plan_gate, refuse_unresolved
 
     suites = [_suite_of(recipe, gate) for gate in recipe.gates]
-    items = {suite: _items(recipe, data, suite) for suite in dict.fromkeys(suites)}
+    # Several gates may rest on one suite, and opening it reads its data.
+    items = {key: _items(recipe, data, suite)
+             for key, suite in {s.model_dump_json(): s for s in suites}.items()}  # fmt: skip
     plans = tuple(
-        plan_gate(gate, suite.metric_table()[gate.metric.partition("/")[2]], items[suite])
+        plan_gate(gate, suite.metric_table()[gate.metric.partition("/")[2]],
+                  items[suite.model_dump_json()])
         for gate, suite in zip(recipe.gates, suites, strict=True)
-    )
+    )  # fmt: skip
     refuse_unresolved(plans)
     return plans
 
@@ -73,6 +76,17 @@ def judged(
     for i, result in zip(again, second, strict=True):
         results[i] = result
     return results
+
+
+def sliced(
+    recipe: Recipe, base: list[SuiteScores], candidate: list[SuiteScores]
+) -> tuple[dict[str, Any], ...]:
+    """Return the slices of every suite, for the scorecard."""
+    from tasks.gating.pairing import pairs
+    from tasks.gating.slices import slices
+
+    found = slices(pairs(base, candidate), [g.metric for g in recipe.gates])
+    return tuple(s.model_dump(mode="json") for s in found)
 
 
 def widened_recipe(recipe: Recipe, gates: Sequence[Gate]) -> Recipe:

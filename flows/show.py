@@ -19,6 +19,7 @@ from tasks.progress import listening
 # A pipe has no width of its own; 80 columns would fold the tables.
 out = Console(width=None if sys.stdout.isatty() else 128)
 err = Console(stderr=True)
+MOST_SLICES = 10
 COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "pass": "green",
            "quarantine": "yellow", "block": "red", "ok": "green", "optional": "yellow",
            "missing": "red", "warn": "yellow", "refused": "red", "unknown": "yellow"}  # fmt: skip
@@ -171,16 +172,41 @@ def _run(found: Any) -> None:
           [[m, f"{base[m].value:.4f}", f"{c.value:.4f}", f"{c.low:.4f} to {c.high:.4f}"]
            for m, c in candidate.items()])  # fmt: skip
     table("gates", ["metric", "rule", "verdict", "difference", "interval", "why"],
-          [[g.metric, g.rule, g.verdict, f"{g.difference:+.4f}", f"{g.low:+.4f} to {g.high:+.4f}",
-            g.reason] for g in found.gates])  # fmt: skip
+          [[g.metric, g.rule if g.against in (None, "base") else f"{g.rule} ({g.against})",
+            g.verdict, f"{g.difference:+.4f}", f"{g.low:+.4f} to {g.high:+.4f}", g.reason]
+           for g in found.gates])  # fmt: skip
+    for suite, seen in sorted({(g.metric.partition("/")[0], g.seen) for g in found.gates}):
+        if seen > 1:
+            out.print(f"{suite}: {seen} candidates of this family of recipes were judged on its "
+                      "test items", markup=False)  # fmt: skip
     out.print(f"verdict {found.verdict} · run {found.run_id}\nscorecard {found.scorecard}",
               markup=False, soft_wrap=True)  # fmt: skip
 
 
 def _compare(found: Any) -> None:
     rows = [[r.metric, f"{r.a:.4f}", f"{r.b:.4f}", f"{r.difference:+.4f}",
-             f"{r.low:+.4f} to {r.high:+.4f}", str(r.n)] for r in found]  # fmt: skip
-    table("b against a", ["metric", "a", "b", "difference", "95 % interval", "n"], rows)
+             f"{r.low:+.4f} to {r.high:+.4f}", f"{r.n:,}",
+             "" if r.to_wrong is None else f"{r.to_right:,} / {r.to_wrong:,}"]
+            for r in found.metrics]  # fmt: skip
+    table("b against a", ["metric", "a", "b", "difference", "95 % interval", "n", "won / lost"],
+          rows)  # fmt: skip
+    worst = [s for s in found.slices if s.worse][:MOST_SLICES]
+    if worst:
+        table("where b is worse (exploratory; p adjusted for all slices)",
+              ["metric", "part", "n", "a", "b", "difference", "adjusted p"],
+              [[s.metric, s.name, f"{s.n:,}", f"{s.first:.4f}", f"{s.second:.4f}",
+                f"{s.difference:+.4f}", f"{s.adjusted:.3f}"] for s in worst])  # fmt: skip
+    if found.flips:
+        table("examples", ["item", "b", "right", "a said", "b said"],
+              [[f"{f.suite} {f.item_id[:8]}", "lost" if f.lost else "won", f.gold or "",
+                _said(f.first), _said(f.second)] for f in found.flips])  # fmt: skip
+    for suite in found.unmatched:
+        out.print(f"only one of the two has suite {suite}", markup=False)
+
+
+def _said(answer: Any) -> str:
+    said = answer.output if answer.output is not None else answer.prediction
+    return " ".join((said or "(nothing)").split())[:80]
 
 
 def _promote(found: Any) -> None:

@@ -6,8 +6,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
-from tasks.gating.pairing import Pair, pairs
+from tasks.gating.flipped import Flip, flips
+from tasks.gating.pairing import Pair, pairs, unmatched
+from tasks.gating.slices import Slice, slices
+from tasks.metrics.intervals import mcnemar
 from tasks.metrics.samples import point
+from tasks.metrics.values import Numbers
+
+Scores = Sequence[SuiteScores]
 
 
 class ComparedMetric(BaseModel):
@@ -22,6 +28,8 @@ class ComparedMetric(BaseModel):
         n: Items.
         to_wrong: Items that a has right and b wrong; None for metrics without right and wrong.
         to_right: The other way round.
+        p: McNemar's two-sided mid-p value of these flips; None where items depend on each other
+            or aren't marked, and for F1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,9 +44,47 @@ class ComparedMetric(BaseModel):
     n: int
     to_wrong: int | None
     to_right: int | None
+    p: float | None = None
 
 
-def compare(a: Sequence[SuiteScores], b: Sequence[SuiteScores]) -> list[ComparedMetric]:
+class Comparison(BaseModel):
+    """Two models on all suites that both have.
+
+    Attributes:
+        metrics: Every metric.
+        slices: Subjects, categories and classes, the worst changes first.
+        flips: Items that one has right and the other wrong; of each suite a few, both ways.
+        unmatched: Suites that only one of the two has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metrics: tuple[ComparedMetric, ...]
+    slices: tuple[Slice, ...]
+    flips: tuple[Flip, ...]
+    unmatched: tuple[str, ...]
+
+
+def comparison(a: Scores, b: Scores, examples: int = 3) -> Comparison:
+    """Return everything there is to say about two models' answers.
+
+    Args:
+        a: The first's scores.
+        b: The second's.
+        examples: Items shown of each suite and each direction.
+
+    Raises:
+        EvaluationError: They share no suite, or a shared one differs in version or items.
+    """
+    rows, shared = compare(a, b), pairs(a, b)
+    return Comparison(
+        metrics=tuple(rows), slices=tuple(slices(shared)),
+        flips=tuple(f for suite, both in shared.items() for f in flips(suite, both, examples)),
+        unmatched=tuple(unmatched(a, b)),
+    )  # fmt: skip
+
+
+def compare(a: Scores, b: Scores) -> list[ComparedMetric]:
     """Return a row for every metric of every suite that both have (see ``pairing.unmatched``).
 
     The intervals are one metric's own: with many rows, some exclude zero by chance.
@@ -58,10 +104,12 @@ def _row(title: str, name: str, both: Pair) -> ComparedMetric:
     metric, first, second = both.values(name)
     found = both.difference(name, 0.95)
     right, wrong = found.gained, found.lost
+    plain = first.clusters is None and isinstance(first.data, Numbers)
     if metric.better == "lower":
         right, wrong = wrong, right
     return ComparedMetric(
         metric=title, better=metric.better, a=point(first), b=point(second),
         difference=found.value, low=found.low, high=found.high, n=found.n,
         to_wrong=wrong, to_right=right,
+        p=mcnemar(right, wrong) if plain and right is not None and wrong is not None else None,
     )  # fmt: skip

@@ -44,9 +44,10 @@ def plan_gate(gate: Gate, metric: Metric, n: int) -> GatePlan:
     ``hold`` whose margin is too small for that to show is refused. For other metrics nothing is
     known of the variance, and the note says up to which spread the margin can be shown.
     """
-    if isinstance(gate, FloorGate):
+    if isinstance(gate, FloorGate) or n == 0:
+        note = f"{n:,} items" if n else "how many items the suite asks isn't known beforehand"
         return GatePlan(metric=gate.metric, rule=gate.rule, against=None, n=n, resolvable=None,
-                        discordance=None, note=f"{n:,} items")  # fmt: skip
+                        discordance=None, note=note)  # fmt: skip
     counted = metric.estimator in COUNTED
     least = resolvable(n, gate.discordance, gate.alpha) if counted else None
     refused, note = _said(gate, n, least)

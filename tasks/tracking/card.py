@@ -28,6 +28,7 @@ class Card(BaseModel):
         run_id: The MLflow run; the page goes to ``runs/<run_id>/``.
         verdict: Overall verdict of the gates.
         others: Earlier runs to draw beside this one.
+        slices: Subjects, categories and classes on base and candidate, the worst first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,7 @@ class Card(BaseModel):
     clean: tuple[CleanSource, ...]
     checkpoint: Checkpoint
     others: tuple[Arm, ...] = ()
+    slices: tuple[dict[str, Any], ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -90,6 +92,7 @@ def card_record(card: Card) -> dict[str, Any]:
         "mixture": {"digest": card.mixture.digest, "unit": lock["unit"],
                     "sources": lock["sources"]},
         "verdicts": {c.name: c.verdict for c in card.clean},
+        "slices": list(card.slices),
         "others": [o.model_dump(mode="json") for o in card.others],
     }  # fmt: skip
 

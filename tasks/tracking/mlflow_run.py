@@ -110,10 +110,11 @@ class Run:
     def log_gates(self, verdict: str, results: Sequence[GateResult]) -> None:
         """Log the overall verdict, each gate's verdict and difference, and ``gates.json``."""
         self._metrics({
-            f"difference/{r.metric}{end}": value for r in results
+            f"difference/{_asked(r)}{end}": value for r in results
             for end, value in (("", r.difference), (".low", r.low), (".high", r.high))
         })  # fmt: skip
-        self._tags({"verdict": verdict, **{f"gate.{r.metric}.{r.rule}": r.verdict for r in results},
+        verdicts = {f"gate.{_asked(r)}.{r.rule}": r.verdict for r in results}
+        self._tags({"verdict": verdict, **verdicts,
                     "mlflow.note.content": gates_markdown(verdict, results)})  # fmt: skip
         record = [r.model_dump(mode="json") for r in results]
         self._client.log_text(self.run_id, json.dumps(record, indent=1), "gates.json")
@@ -247,6 +248,12 @@ def absent() -> Iterator[None]:
         if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST",
                                     "INVALID_PARAMETER_VALUE"):  # fmt: skip
             raise
+
+
+def _asked(result: GateResult) -> str:
+    """Return the metric, and what it was compared with where that isn't the base."""
+    other = "at" if result.against is None else result.against
+    return result.metric if other == "base" else f"{result.metric}.{other}"
 
 
 def _ends(estimates: Mapping[str, Estimate]) -> dict[str, float]:

@@ -20,6 +20,7 @@ SAYS = {
     "FAIL": "At least one gate fails: the candidate is not to be released on this evidence.",
     "INCONCLUSIVE": "No gate fails, but the items at hand can't show that all of them pass.",
 }
+MOST_SLICES = 10
 MOST_LINES = 12
 """Sources drawn in the loss curve; more would hide each other."""
 
@@ -49,7 +50,8 @@ def scorecard_html(card: Card) -> str:
         reliability=reliability.reliability(card.base, card.candidate),
         left_out_lines=len(losses) - len(drawn_losses),
         loss=loss_figure(drawn_losses) if any(drawn_losses.values()) else None,
-        verdicts=[_quality(c) for c in card.clean], digests=_digests(card),
+        slices=[_slice(s) for s in card.slices if s["worse"]][:MOST_SLICES],
+        sliced=len(card.slices), verdicts=[_quality(c) for c in card.clean], digests=_digests(card),
     )  # fmt: skip
 
 
@@ -58,6 +60,15 @@ def _gate(g: GateResult) -> dict[str, Any]:
         "metric": g.metric, "rule": g.rule, "verdict": g.verdict, "reason": g.reason, "n": g.n,
         "needed": g.needed_n, "base": f"{g.base:.4g}", "candidate": f"{g.candidate:.4g}",
         "difference": f"{g.difference:+.4g}", "between": f"{g.low:+.4g} to {g.high:+.4g}",
+        "against": g.against, "seen": g.seen, "warns": g.policy == "warn",
+    }  # fmt: skip
+
+
+def _slice(s: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "metric": s["metric"], "name": s["name"], "n": s["n"], "base": f"{s['first']:.4g}",
+        "candidate": f"{s['second']:.4g}", "difference": f"{s['difference']:+.4g}",
+        "adjusted": f"{s['adjusted']:.3f}",
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import yaml
 
 HEAVY = {"torch", "mlflow", "great_expectations", "sagemaker", "prefect", "transformers"}
 COMMANDS = ("run", "plan", "check", "mix", "train", "evaluate", "compare", "export", "trace",
-            "doctor")  # fmt: skip
+            "promote", "doctor")  # fmt: skip
 Fields = dict[str, Any]
 
 
@@ -237,7 +237,8 @@ def test_a_run_compared_with_itself_differs_in_nothing(
     run_id = answers["run"].json["run_id"]
     said = temper("compare", run_id, run_id[:12], "--json")
     assert said.code == 0, said.err
-    assert set(said.json) == {"a", "b", "metrics"}
+    assert set(said.json) == {"a", "b", "metrics", "slices", "flips", "unmatched"}
+    assert said.json["flips"] == []
     assert {m["difference"] for m in said.json["metrics"]} == {0.0}
 
 

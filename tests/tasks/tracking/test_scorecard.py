@@ -43,6 +43,22 @@ def test_the_page_shows_verdict_gates_suites_shares_and_losses(card: Card) -> No
     assert text.index("INCONCLUSIVE") < text.index("Domain against general")
 
 
+def test_the_worst_slices_and_repeated_looks_are_shown(card: Card) -> None:
+    lost = {"metric": "mmlu/accuracy", "part": "stratum", "name": "</td><b>law", "n": 50,
+            "first": 0.5, "second": 0.3, "difference": -0.2, "p": 0.001, "adjusted": 0.0123,
+            "worse": True}  # fmt: skip
+    won = lost | {"name": "virology", "worse": False}
+    gate = card.gates[0].model_copy(update={"seen": 4, "against": "champion", "policy": "warn"})
+    tags, text = read(scorecard_html(card.model_copy(
+        update={"slices": (lost, won), "gates": (gate,)})))  # fmt: skip
+    for words in ("</td><b>law", "0.012", "of 2 subjects", "seen 4 times", "against the champion",
+                  "only warns"):  # fmt: skip
+        assert words in text
+    assert "b" not in tags
+    assert "virology" not in text
+    assert "Where it is worse" not in read(scorecard_html(card))[1]
+
+
 def test_nothing_from_data_becomes_markup(card: Card) -> None:
     hostile = Arm(name="<script>boo()</script>", metrics=card.arms[0].metrics)
     html = scorecard_html(card.model_copy(update={"others": (hostile,)}))

@@ -1,0 +1,149 @@
+"""Gates around the pipeline, with suites that need no model."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs.loading import load_recipe
+from configs.recipe import Recipe
+from flows import gates
+from flows.data import Data
+from tasks.artifacts import LocalModel, SuiteScores
+from tasks.errors import RecipeError
+
+FIELDS: dict[str, Any] = {
+    "name": "voc-75",
+    "model": {"path": "model"},
+    "sources": [{"name": "voc", "role": "domain", "kind": "files", "path": "voc.jsonl"}],
+    "mixture": {"domain_share": 1.0},
+    "evaluation": {"suites": [
+        {"kind": "bits_per_byte", "name": "general", "path": "general.txt", "limit": 50},
+        {"kind": "classification", "name": "voc", "source": "voc", "items_per_label": 20},
+    ]},
+}  # fmt: skip
+HOLD = {"metric": "voc/accuracy", "rule": "hold", "margin": 0.1}
+
+
+def recipe(*declared: dict[str, Any], **more: Any) -> Recipe:
+    return load_recipe({**FIELDS, "gates": list(declared), **more})
+
+
+def model(name: str) -> LocalModel:
+    return LocalModel(path=Path(name), digest=name, name=name, tokenizer_digest="t")
+
+
+class Scorer:
+    """Puts a recipe's suites to models whose bits per byte are known."""
+
+    def __init__(self, make: Callable[..., SuiteScores], bits: dict[str, float]) -> None:
+        self.make, self.bits, self.asked = make, bits, []  # type: ignore[var-annotated]
+
+    def __call__(self, recipe: Recipe, data: Data, asked: LocalModel) -> list[SuiteScores]:
+        found = []
+        for suite in recipe.evaluation.suites:
+            n = getattr(suite, "limit", 60)
+            self.asked.append((asked.name, suite.name, n))
+            nats = [100 * self.bits[asked.name] + (i * 37 % 11) - 5 for i in range(n)]
+            rows = [{"form": "text", "nats": x, "bytes": 100} for x in nats]
+            found.append(self.make(suite.name, "bits_per_byte", rows, fingerprint=str(n)))
+        return found
+
+
+def held(**more: Any) -> dict[str, Any]:
+    return {"metric": "general/bits_per_byte", "rule": "hold", "margin": 0.05, **more}
+
+
+def judge(declared: Recipe, scorer: Scorer, data: Data) -> list[Any]:
+    base, candidate = model("base"), model("candidate")
+    scores = scorer(declared, data, base)
+    known = gates.references(declared, data, scores, scorer)
+    after = scorer(declared, data, candidate)
+    return gates.judged(declared, data, (base, candidate), (known, after), scorer)
+
+
+@pytest.fixture
+def data() -> Data:
+    return Data(model("base"), ())
+
+
+def test_only_what_cannot_be_told_is_asked_again_with_more_items(
+    suite_scores: Callable[..., SuiteScores], data: Data
+) -> None:
+    class Noisy(Scorer):
+        def __call__(self, recipe: Recipe, data: Data, asked: LocalModel) -> list[SuiteScores]:
+            found = super().__call__(recipe, data, asked)
+            if asked.name != "candidate":
+                return found
+            n = self.asked[-1][2]
+            rows = [{"form": "text", "nats": 100.0 + (i * 53 % 29) - 14, "bytes": 100}
+                    for i in range(n)]  # fmt: skip
+            return [self.make("general", "bits_per_byte", rows, fingerprint=str(n))]
+
+    declared = recipe(held(margin=0.03, on_inconclusive="extend", extend_times=8), held(margin=0.9))
+    one_suite = declared.evaluation.suites[:1]
+    declared = declared.model_copy(update={
+        "evaluation": declared.evaluation.model_copy(update={"suites": one_suite})})  # fmt: skip
+    scorer = Noisy(suite_scores, {"base": 1.0, "candidate": 1.0})
+    first, second = judge(declared, scorer, data)
+    assert (first.look, first.n, first.verdict) == (2, 400, "PASS")
+    assert (second.look, second.n, second.verdict) == (1, 50, "PASS")
+    assert scorer.asked[-2:] == [("base", "general", 400), ("candidate", "general", 400)]
+
+
+def test_each_model_that_a_gate_names_is_asked_and_no_other(
+    suite_scores: Callable[..., SuiteScores], data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "_original", lambda _: model("original"))
+    monkeypatch.setattr(gates, "_champion", lambda _: model("champion"))
+    bits = {"base": 1.0, "original": 0.9, "champion": 0.5, "candidate": 1.02}
+    scorer = Scorer(suite_scores, bits)
+    declared = recipe(held(), held(against="original"))
+    results = judge(declared, scorer, data)
+    assert [r.verdict for r in results] == ["PASS", "FAIL"]
+    assert {name for name, _, _ in scorer.asked} == {"base", "candidate", "original"}
+    [against] = judge(recipe(held(against="champion")), scorer, data)
+    assert (against.verdict, against.against) == ("FAIL", "champion")
+
+
+def test_a_margin_is_refused_before_anything_is_trained(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def items(recipe: Recipe, data: Data, suite: Any) -> int:
+        asked.append(suite.name)
+        return 20 * (suite.items_per_label or 0) if suite.name == "voc" else suite.limit
+
+    monkeypatch.setattr(gates, "_items", items)
+    plans = gates.planned_gates(recipe(HOLD, HOLD | {"margin": 0.2}, held()), data)
+    assert [p.n for p in plans] == [400, 400, 50]
+    assert sorted(asked) == ["general", "voc"]
+    with pytest.raises(RecipeError, match="voc/accuracy can't be held"):
+        gates.planned_gates(recipe(HOLD | {"margin": 0.04}), data)
+    extended = HOLD | {"margin": 0.04, "on_inconclusive": "extend"}
+    assert gates.planned_gates(recipe(extended), data)[0].n == 1600
+
+
+@pytest.mark.parametrize(
+    ("gate", "change", "words"),
+    [
+        ({"metric": "voc/macro_f1", "rule": "improve"}, {"items_per_label": 4}, "4 items a class"),
+        (HOLD | {"on_inconclusive": "extend"}, {"items_per_label": None}, "already asks all"),
+    ],
+)
+def test_a_recipe_whose_gate_can_never_be_judged_is_refused_as_written(
+    gate: dict[str, Any], change: dict[str, Any], words: str
+) -> None:
+    suite = {**FIELDS["evaluation"]["suites"][1], **change}
+    with pytest.raises(RecipeError, match=words):
+        recipe(gate, evaluation={"suites": [suite]})
+
+
+def test_a_family_is_its_experiment_and_domain_sources() -> None:
+    one, other = recipe(), recipe(name="voc-50", seed=3)
+    assert one.family == other.family == "temper/voc"
+    assert recipe(tracking={"experiment": "sweep"}).family != one.family
+    assert recipe(references={"champion": "voc-live"}).registered_name == "voc-live"
+    assert one.registered_name == "voc-75"
