@@ -7,11 +7,11 @@ from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from tasks.artifacts import VllmFolder
 from tasks.errors import SetupError
 from tasks.inference.engine import NONE, Batch, Encoded
 from tasks.inference.identity import config_digest, stopping
 from tasks.inference.loading import positions_of, resolve_dtype
+from tasks.inference.models import VllmFolder
 from tasks.inference.seam import Answer, Chosen, Decoding, Measured
 from tasks.inference.spans import Span
 from tasks.inference.tokenized import Options, Tokenized, chosen, measured
