@@ -6,7 +6,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from configs.metrics import Metric
-from configs.served import VllmModel
 
 SplitName = Literal["train", "dev", "test"]
 
@@ -212,27 +211,6 @@ class Checkpoint(LocalModel):
     parent: str
     steps: int
     adapter_digest: str
-
-
-class Adapted(LocalModel):
-    """A base model with an adapter merged into it in memory; ``path`` is the base's folder.
-
-    Attributes:
-        adapter: The adapter's folder.
-        alpha: What its change is multiplied by.
-    """
-
-    adapter: Path
-    adapter_digest: str
-    base_digest: str
-    alpha: float
-
-
-class VllmFolder(LocalModel):
-    """A model folder that vLLM answers for, with an adapter or without."""
-
-    adapter: Path | None
-    settings: VllmModel
 
 
 class SuiteScores(Receipt):

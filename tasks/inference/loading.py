@@ -5,8 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.artifacts import Adapted, LocalModel
+from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
+from tasks.inference.variants import Adapted
 
 TorchModel = Any
 """A causal language model of transformers; the library ships no usable type for it."""

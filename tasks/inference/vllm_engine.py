@@ -7,7 +7,6 @@ from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from tasks.artifacts import VllmFolder
 from tasks.errors import SetupError
 from tasks.inference.engine import NONE, Batch, Encoded
 from tasks.inference.identity import config_digest, stopping
@@ -15,6 +14,7 @@ from tasks.inference.loading import positions_of, resolve_dtype
 from tasks.inference.seam import Answer, Chosen, Decoding, Measured
 from tasks.inference.spans import Span
 from tasks.inference.tokenized import Options, Tokenized, chosen, measured
+from tasks.inference.variants import VllmFolder
 from tasks.storage import digest_of, source_digest
 from tasks.text.chat import load_tokenizer
 
