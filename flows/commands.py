@@ -150,7 +150,8 @@ def evaluate(recipe: str, overrides: Sequence[str], model: str | None) -> Answer
 
     scores = evaluate_model(loaded, model)
     suites = {s.suite: {"metrics": {m: e.model_dump() for m, e in s.metrics.items()},
-                        "items": str(s.items), "errors": s.errors} for s in scores}  # fmt: skip
+                        "items": str(s.items), **({"errors": s.errors} if s.errors else {})}
+              for s in scores}  # fmt: skip
     return Answer({"weights_digest": scores[0].weights_digest, "suites": suites}, scores,
                   1 if any(s.errors for s in scores) else 0)  # fmt: skip
 

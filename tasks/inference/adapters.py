@@ -7,7 +7,7 @@ from typing import Any
 from configs.served import VllmModel
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
-from tasks.inference.models import Adapted, VllmFolder
+from tasks.inference.variants import Adapted, VllmFolder
 from tasks.storage import digest_of, file_digest
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"

@@ -26,7 +26,7 @@ def client(service: str, spec: BedrockModel | SageMakerEndpoint) -> Any:
     Raises:
         SetupError: No region or credentials are configured.
     """
-    import boto3
+    from boto3.session import Session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
@@ -35,7 +35,8 @@ def client(service: str, spec: BedrockModel | SageMakerEndpoint) -> Any:
         retries={"total_max_attempts": 1},
     )  # fmt: skip
     try:
-        return boto3.client(service, region_name=spec.region, config=config)
+        # A session of its own: the shared one keeps the credentials it first found.
+        return Session().client(service, region_name=spec.region, config=config)
     except BotoCoreError as error:
         raise SetupError(f"no client of {service} can be made: {error}", where=service,
                          fix="set region: or AWS_REGION, and credentials.") from error  # fmt: skip

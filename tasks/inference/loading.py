@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
-from tasks.inference.models import Adapted
+from tasks.inference.variants import Adapted
 
 TorchModel = Any
 """A causal language model of transformers; the library ships no usable type for it."""

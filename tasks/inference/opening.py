@@ -8,8 +8,8 @@ from tasks.artifacts import LocalModel
 from tasks.inference.engine import Engine
 from tasks.inference.identity import config_digest, stopping, template_digest
 from tasks.inference.loading import device, load_model, positions_of, resolve_dtype
-from tasks.inference.models import VllmFolder
 from tasks.inference.transformer import Transformer
+from tasks.inference.variants import VllmFolder
 from tasks.storage import digest_of, source_digest
 from tasks.text.chat import load_tokenizer
 

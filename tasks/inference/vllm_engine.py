@@ -11,10 +11,10 @@ from tasks.errors import SetupError
 from tasks.inference.engine import NONE, Batch, Encoded
 from tasks.inference.identity import config_digest, stopping
 from tasks.inference.loading import positions_of, resolve_dtype
-from tasks.inference.models import VllmFolder
 from tasks.inference.seam import Answer, Chosen, Decoding, Measured
 from tasks.inference.spans import Span
 from tasks.inference.tokenized import Options, Tokenized, chosen, measured
+from tasks.inference.variants import VllmFolder
 from tasks.storage import digest_of, source_digest
 from tasks.text.chat import load_tokenizer
 

@@ -1,4 +1,4 @@
-"""Receipts of models that are more than a folder: adapted ones, and those vLLM answers for."""
+"""Receipts of models that are more than their folder: adapted, or answered by vLLM."""
 
 from pathlib import Path
 
