@@ -12,6 +12,8 @@ from flows import gates
 from flows.data import Data
 from tasks.artifacts import LocalModel, SuiteScores
 from tasks.errors import RecipeError
+from tasks.evaluation.items import ItemRow, write_items
+from tasks.metrics.estimates import BY_KIND, estimate_all
 
 FIELDS: dict[str, Any] = {
     "name": "voc-75",
@@ -24,6 +26,28 @@ FIELDS: dict[str, Any] = {
     ]},
 }  # fmt: skip
 HOLD = {"metric": "voc/accuracy", "rule": "hold", "margin": 0.1}
+
+
+@pytest.fixture
+def suite_scores(tmp_path: Path) -> Callable[..., SuiteScores]:
+    """A function from a suite's rows of nats and bytes to its stored scores."""
+    made = 0
+
+    def make(suite: str, kind: str, rows: list[dict[str, Any]], fingerprint: str) -> SuiteScores:
+        nonlocal made
+        made += 1
+        path = tmp_path / str(made)
+        path.mkdir()
+        items = [ItemRow(f"i{i}", prompt_digest="p", prompt_tokens=1, **row)
+                 for i, row in enumerate(rows)]  # fmt: skip
+        write_items(path / "items.parquet", suite, items, None)
+        return SuiteScores(
+            path=path, digest=f"{made:064x}", suite=suite, kind=kind, fingerprint=fingerprint,
+            weights_digest=f"{made:064x}",
+            metrics=estimate_all(path / "items.parquet", BY_KIND[kind]),
+        )  # fmt: skip
+
+    return make
 
 
 def recipe(*declared: dict[str, Any], **more: Any) -> Recipe:
