@@ -201,7 +201,7 @@ def test_evaluate_keeps_its_contract(answers: dict[str, Any]) -> None:
     assert set(found) == {"weights_digest", "suites"}
     assert set(found["suites"]) == {"reviews", "mmlu"}
     for suite in found["suites"].values():
-        assert set(suite) == {"metrics", "items", "errors"}
+        assert set(suite) == {"metrics", "items"}
         assert all(set(m) == ESTIMATE for m in suite["metrics"].values())
         assert Path(suite["items"]).is_file()
 
