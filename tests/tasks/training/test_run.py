@@ -106,11 +106,12 @@ def test_the_result_says_what_the_last_bits_of_the_weights_depend_on(mixture, ma
     assert {"torch", "trl"} <= made.keys()
 
 
-def test_staying_near_the_base_holds_the_divergence_down(mixture, make_training_job, records):
-    last = {}
-    adapter = Lora(rank=8, targets="all-linear")
-    for weight in (1e-6, 1.0):
-        job = make_training_job(mixture, kl_to_base=weight, learning_rate=1e-2, adapter=adapter)
-        done(job)
-        last[weight] = records(job.folder)[-1]["kl_to_base"]
-    assert 0 < last[1.0] < last[1e-6] / 2
+def test_the_part_of_the_loss_that_holds_to_the_base_is_in_the_stream(
+    mixture, make_training_job, records
+):
+    job = make_training_job(mixture, kl_to_base=0.1)
+    done(job)
+    found = [r["kl_to_base"] for r in records(job.folder)]
+    # The adapter changes nothing before its first step.
+    assert found[0] == pytest.approx(0, abs=1e-6)
+    assert min(found[1:]) > 0
