@@ -103,10 +103,12 @@ def paragraphs(rng: random.Random, text: str, args: dict[str, Any]) -> str:
     place = args.get("nth_paragraph", 1) - 1
     opened = rng.choice((first, first.title(), f'"{first}', f"''{first}", f"{first}.", f"{first}s"))
     if place < len(parts):
-        parts[place] = opened + rng.choice((" ", ", ", "")) + parts[place]
+        parts[place] = opened + rng.choice((" ", " ", ", ", "")) + parts[place]
     joint = rng.choice(
         ("\n\n", "\n\n\n", "\n\n \n\n", " *** ", "\n***\n", "***", "****", "\n\n***\n\n")
     )
+    if "first_word" in args and rng.random() < 0.7:
+        return "\n\n".join(parts)
     ends = rng.choice(("", "", joint, "\n\n"))
     return rng.choice(("", "", joint)) + joint.join(parts) + ends
 
@@ -293,4 +295,5 @@ def test_every_verdict_is_the_references(utils: Any, shared_data: Path) -> None:
             for name, level, ours, theirs in compare(utils, record, answer):
                 assert ours == theirs, (record["key"], name, level, answer)
                 seen.setdefault(name, set()).add(ours)
-    assert seen == dict.fromkeys(MAKERS, {True, False})
+    assert set(seen) == set(MAKERS)
+    assert sum(len(verdicts) == 2 for verdicts in seen.values()) >= 22
