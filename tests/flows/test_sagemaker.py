@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -28,6 +29,8 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    # All of moto's servers in a process share one account.
+    httpx.post(f"http://{host}:{port}/moto-api/reset")
     folder = tmp_path_factory.mktemp("standin")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {

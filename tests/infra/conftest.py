@@ -87,19 +87,20 @@ class House:
 
     def deployment(self, name: str) -> dict[str, Any]:
         """Return the deployment of that name."""
-        return dict(self._checked(self.client.get(f"/deployments/name/finetune/{name}")).json())
+        path = f"/deployments/name/finetune/{name}"
+        return dict(self._checked(lambda: self.client.get(path)).json())
 
     def post(self, path: str, body: Any) -> Any:
         """Return the API's answer."""
-        return self._checked(self.client.post(path, json=body)).json()
+        return self._checked(lambda: self.client.post(path, json=body)).json()
 
     def patch(self, path: str, body: Any) -> None:
         """Change something through the API."""
-        self._checked(self.client.patch(path, json=body))
+        self._checked(lambda: self.client.patch(path, json=body))
 
     def delete(self, path: str) -> None:
         """Remove something through the API."""
-        self._checked(self.client.delete(path))
+        self._checked(lambda: self.client.delete(path))
 
     def until_a_run(self, deployment: dict[str, Any], *states: str) -> dict[str, Any]:
         """Return a run of the deployment as soon as one is in one of the states."""
@@ -116,7 +117,7 @@ class House:
         """Wait for a run's end, which has to be ``state``."""
 
         def ended() -> Any:
-            run = self._checked(self.client.get(f"/flow_runs/{run_id}")).json()
+            run = self._checked(lambda: self.client.get(f"/flow_runs/{run_id}")).json()
             return run["state"] if run["state_type"] in ENDED else None
 
         last = self.until(f"run {run_id} ends", ended, RUN_SECONDS)
@@ -180,7 +181,12 @@ class House:
             _signal_group(done, signal.SIGKILL)
             pytest.fail(f"prefect deploy waits for an answer\n{self.logs()}")
 
-    def _checked(self, answer: httpx.Response) -> httpx.Response:
+    def _checked(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
+        # A server that keeps its runs in SQLite is busy at times; Prefect's own client asks again.
+        for wait in (0.5, 1, 2, 4, 8):
+            if (answer := ask()).status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(wait)
         assert answer.is_success, f"{answer.status_code} {answer.text}\n{self.logs()}"
         return answer
 
