@@ -1,11 +1,11 @@
 """A model's card: what it is, what went in, how it scored, and what it is for."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
 
 from tasks.deploying.release import Release
+from tasks.pages.markdown import listed, table
 
 
 def model_card(release: Release) -> str:
@@ -34,7 +34,7 @@ def _front(release: Release, recipe: dict[str, Any]) -> str:
 
 def _summary(release: Release, recipe: dict[str, Any]) -> str:
     domain = [s["name"] for s in release.lock["sources"] if s["role"] == "domain"]
-    return (f"`{recipe['model']['path']}`, specialised on {_listed(domain)} by "
+    return (f"`{recipe['model']['path']}`, specialised on {listed(domain)} by "
             f"{recipe['training']['method']}; weights are merged, no adapter is needed. "
             f"Verdict of its gates: **{release.verdict}**.")  # fmt: skip
 
@@ -42,12 +42,12 @@ def _summary(release: Release, recipe: dict[str, Any]) -> str:
 def _use(release: Release, recipe: dict[str, Any]) -> str:
     domain = [s["name"] for s in release.lock["sources"] if s["role"] == "domain"]
     general = [s["name"] for s in release.lock["sources"] if s["role"] == "general"]
-    kept = (f" General data ({_listed(general)}) was mixed in so that it keeps what it knew."
+    kept = (f" General data ({listed(general)}) was mixed in so that it keeps what it knew."
             if general else " No general data was mixed in, so expect it to have forgotten some "
             "of what the base model could do.")  # fmt: skip
     length = recipe["training"]["sequence_length"]
     return (
-        f"For tasks like those of {_listed(domain)}, with prompts of the same form.{kept}\n\n"
+        f"For tasks like those of {listed(domain)}, with prompts of the same form.{kept}\n\n"
         "Not for uses that no suite below measures: a score says nothing about other tasks, "
         f"languages or longer texts than {length} tokens, and the intervals are those of the items "
         "at hand. The licences of base model and data (below) bind whoever uses it."
@@ -58,7 +58,7 @@ def _sources(lock: dict[str, Any]) -> str:
     head = ["source", "role", "licence", "from", f"share of {lock['unit']} asked", "got", "rows",
             "tokens", "epochs"]  # fmt: skip
     unit = lock["unit"]
-    return _table(head, [
+    return table(head, [
         [s["name"], s["role"], s["licence"] or "unknown", s["uri"], f"{s['share']:.4f}",
          f"{s['share_got'][unit]:.4f}", f"{s['rows']:,}", f"{s['tokens']:,}", f"{s['epochs']:.2f}"]
         for s in lock["sources"]
@@ -71,13 +71,13 @@ def _scores(release: Release) -> str:
         base = release.base.get(name)
         rows.append([name, f"{base.value:.4f}" if base else "", f"{score.value:.4f}",
                      f"{score.low:.4f} to {score.high:.4f}", str(score.n)])  # fmt: skip
-    return _table(["metric", "base", "this model", "95 % interval", "items"], rows)
+    return table(["metric", "base", "this model", "95 % interval", "items"], rows)
 
 
 def _gates(release: Release) -> str:
     if not release.gates:
         return "The recipe has none."
-    return _table(["metric", "rule", "verdict", "difference", "interval"], [
+    return table(["metric", "rule", "verdict", "difference", "interval"], [
         [g.metric, g.rule, g.verdict, f"{g.difference:+.4f}", f"{g.low:+.4f} to {g.high:+.4f}"]
         for g in release.gates
     ])  # fmt: skip
@@ -96,21 +96,8 @@ def _recipe(recipe: dict[str, Any]) -> str:
 
 def _digests(release: Release) -> str:
     model = release.model
-    return _table(["what", "value"], [
+    return table(["what", "value"], [
         ["run", release.run_id], ["recipe", release.recipe_digest], ["weights", model.digest],
         ["tokenizer", model.tokenizer_digest], ["base weights", model.parent],
         ["mixture", release.lock["mixture_digest"]],
     ])  # fmt: skip
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

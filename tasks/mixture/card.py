@@ -1,7 +1,9 @@
 """A mixture's data card: what is in it and where that is from, as Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tasks.pages.markdown import listed, table
 
 Lock = Mapping[str, Any]
 
@@ -28,13 +30,13 @@ def intended_use(lock: Lock) -> str:
     names = {role: [s["name"] for s in lock["sources"] if s["role"] == role]
              for role in ("domain", "general")}  # fmt: skip
     text = ("For supervised fine-tuning of a language model, with loss on the assistant's turns: "
-            f"{_listed(names['domain'])} to specialise it")  # fmt: skip
+            f"{listed(names['domain'])} to specialise it")  # fmt: skip
     if names["general"]:
-        text += f", {_listed(names['general'])} so that it keeps what it knew"
+        text += f", {listed(names['general'])} so that it keeps what it knew"
     suites = lock["mixture"]["exclude_overlap_with"]
     known = "rows that overlap with tests are not left out"
     if suites:
-        known = f"only rows that overlap with items of {_listed(suites)} are left out"
+        known = f"only rows that overlap with items of {listed(suites)} are left out"
     return f"{text}. Not for evaluation: {known}."
 
 
@@ -45,14 +47,14 @@ def licences(lock: Lock) -> list[str]:
 
 def _sources(sources: Sequence[Lock]) -> str:
     head = ["source", "role", "category", "licence", "from", "revision", "digest"]
-    return _table(head, [[s["name"], s["role"], s["category"], s["licence"] or "unknown", s["uri"],
+    return table(head, [[s["name"], s["role"], s["category"], s["licence"] or "unknown", s["uri"],
                           s["revision"], s["clean_digest"][:12]] for s in sources])  # fmt: skip
 
 
 def _shares(sources: Sequence[Lock], unit: str) -> str:
     head = ["source", "weight", f"share of {unit} asked", "got", "rows", "tokens",
             "supervised tokens", "epochs"]  # fmt: skip
-    return _table(head, [[s["name"], f"{s['weight']:g}", f"{s['share']:.4f}",
+    return table(head, [[s["name"], f"{s['weight']:g}", f"{s['share']:.4f}",
                           f"{s['share_got'][unit]:.4f}", f"{s['rows']:,}", f"{s['tokens']:,}",
                           f"{s['supervised_tokens']:,}", f"{s['epochs']:.2f}"]
                          for s in sources])  # fmt: skip
@@ -66,7 +68,7 @@ def _filters(sources: Sequence[Lock]) -> str:
         lines.append([source["name"], f"{source['rows_in']:,}", counts or "none",
                       f"{source['rows_available']:,}"])  # fmt: skip
     head = ["source", "rows in", "found or left out, by reason", "rows to draw from"]
-    return _table(head, lines) + (
+    return table(head, lines) + (
         "\n\nRows may be found for several reasons; development and test rows are not drawn from."
     )
 
@@ -81,17 +83,4 @@ def _export(form: str, rows: int, left_out: Mapping[str, int]) -> str:
 
 def _digests(lock: Lock) -> str:
     names = ("mixture_digest", "plan_digest", "code_digest", "tokenizer_digest", "seed")
-    return _table(["what", "value"], [[name, lock[name]] for name in names])
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    return table(["what", "value"], [[name, lock[name]] for name in names])

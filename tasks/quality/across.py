@@ -97,7 +97,9 @@ class _Search:
     def __init__(self, ranked: Sequence[CleanSource], kept: int, quality: Quality) -> None:
         self._names = [c.name for c in ranked]
         self._kept, self._quality = kept, quality
-        self._rows = [row for i, c in enumerate(ranked) for row in _rows(i, c)]
+        # Exact duplicates inside a source went before: one alone needs no look at its rows.
+        compared = ranked if len(ranked) > 1 or quality.near_duplicates else ()
+        self._rows = [row for i, c in enumerate(compared) for row in _rows(i, c)]
 
     def gone(self) -> list[Gone]:
         """Return for each source the rows that go."""

@@ -1,13 +1,20 @@
 """Rows rewritten without the personal data or secrets that a recipe wants redacted."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from configs.stages import Quality
-from tasks.quality.checks.engines import Engine, Found, PatternEngine, personal_engine, redacted
+from tasks.quality.checks.engines import (
+    Engine,
+    Found,
+    PatternEngine,
+    Span,
+    personal_engine,
+    redacted,
+)
 from tasks.quality.checks.texts import SAID, Flags, all_texts_of
 from tasks.text.rows import compact, row_id
 
@@ -68,14 +75,27 @@ def _redacted(batch: Any, engine: Engine, kinds: dict[str, str]) -> tuple[Any, d
     changed = np.flatnonzero(texts.rows_with(held))
     if not len(changed):
         return batch, flags
-    return _rewritten(batch, changed, engine), flags
+    known = {texts.distinct[place].as_py(): spans for place, spans in found.spans.items()}
+    return _rewritten(batch, changed, _Cleaner(engine, known)), flags
 
 
-def _rewritten(batch: Any, changed: Any, engine: Engine) -> Any:
+class _Cleaner(NamedTuple):
+    """What takes finds out of texts.
+
+    Attributes:
+        engine: Looks inside JSON texts, whose values it hasn't seen by themselves.
+        known: What it found in the batch's texts; others hold nothing.
+    """
+
+    engine: Engine
+    known: dict[str, list[Span]]
+
+
+def _rewritten(batch: Any, changed: Any, cleaner: _Cleaner) -> Any:
     rows = {name: batch.column(name).to_pylist() for name in _CHANGED if name in batch.schema.names}
     for place in changed:
         row = {name: values[place] for name, values in rows.items()}
-        clean = _clean_row(row, engine) | {"row_id": ""}
+        clean = _clean_row(row, cleaner)
         clean["row_id"] = row_id(clean["messages"], *(clean.get(n) for n in _BESIDE))
         for name, values in rows.items():
             values[place] = clean[name]
@@ -84,25 +104,21 @@ def _rewritten(batch: Any, changed: Any, engine: Engine) -> Any:
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
 
 
-def _clean_row(row: dict[str, Any], engine: Engine) -> dict[str, Any]:
-    clean = row | {"messages": [_clean_message(m, engine) for m in row["messages"]]}
+def _clean_row(row: dict[str, Any], cleaner: _Cleaner) -> dict[str, Any]:
+    clean = row | {"messages": [_clean_message(m, cleaner) for m in row["messages"]]}
     if row.get("rejected") is not None:
-        clean["rejected"] = _clean_message(row["rejected"], engine)
-    return clean | {name: _clean_json(row[name], engine) for name in ("tools", "reference")
+        clean["rejected"] = _clean_message(row["rejected"], cleaner)
+    return clean | {name: _clean_json(row[name], cleaner.engine) for name in ("tools", "reference")
                     if row.get(name) is not None}  # fmt: skip
 
 
-def _clean_message(message: dict[str, Any], engine: Engine) -> dict[str, Any]:
+def _clean_message(message: dict[str, Any], cleaner: _Cleaner) -> dict[str, Any]:
     said = {name: message[name] for name in SAID if message.get(name)}
     return message | {
-        name: (_clean_json if name == "tool_calls" else _clean_text)(text, engine)
+        name: _clean_json(text, cleaner.engine) if name == "tool_calls"
+        else redacted(text, cleaner.known.get(text, ()))
         for name, text in said.items()
-    }
-
-
-def _clean_text(text: str, engine: Engine) -> str:
-    found = engine.spans(text)
-    return redacted(text, found) if found else text
+    }  # fmt: skip
 
 
 def _clean_json(text: str, engine: Engine) -> str:
@@ -117,5 +133,5 @@ def _clean_value(value: Any, engine: Engine) -> Any:
         return [_clean_value(inner, engine) for inner in value]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
-    clean = _clean_text(str(value), engine)
+    clean = redacted(str(value), engine.spans(str(value)))
     return value if clean == str(value) else clean

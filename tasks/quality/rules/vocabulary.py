@@ -65,10 +65,9 @@ class Vocabulary:
         """Return every piece's number in order, and where each text's pieces begin (n + 1)."""
         pieces = np.zeros((int(offsets[-1] - offsets[0]) + len(offsets)) // 2 + 1, np.int64)
         begins = np.zeros(len(offsets), np.int64)
-        row = 0
+        row, content = 0, data.tobytes()
         while row < len(offsets) - 1:
             row, new = collect(data, offsets, self.table, (pieces, begins), (row, len(self)))
-            content = data.tobytes()
             for start, end in new.tolist():
                 self._add(str(content[start:end], "utf-8"))
             if row < len(offsets) - 1:

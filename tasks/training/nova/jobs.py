@@ -26,7 +26,7 @@ from tasks.training.nova.request import (
 from tasks.training.preflight.run import looked_at, refuse
 from tasks.training.sagemaker.attempts import Attempts, Described
 from tasks.training.sagemaker.calls import Calls
-from tasks.training.sagemaker.jobs import role, s3_store
+from tasks.training.sagemaker.jobs import refuse_dry_run, role, s3_store
 from tasks.training.sagemaker.opening import open_sagemaker
 
 POLL_SECONDS = 15.0
@@ -133,7 +133,7 @@ class NovaJobs:
         return receipt
 
     def _request(self, attempt: int) -> Request:
-        self._refuse_dry_run()
+        refuse_dry_run(self.backend.dry_run)
         refuse(looked_at(self.backend, self.job.rows.rows))
         return serverless_request(self.job, self._placed(self._upload()), attempt)
 
@@ -146,7 +146,7 @@ class NovaJobs:
             if found["TrainingJobStatus"] not in ("Failed", "Stopped"):
                 return self._name(known, attempt)
             attempt += 1
-        self._refuse_dry_run()
+        refuse_dry_run(self.backend.dry_run)
         recipe = hyperpod_recipe(self.job, self._placed(self._upload()), attempt)
         self.job.folder.mkdir(parents=True, exist_ok=True)
         write_text(self.recipe_file, yaml.safe_dump(recipe, sort_keys=False))
@@ -174,13 +174,6 @@ class NovaJobs:
         store: S3Place = s3_store()
         name = role() if self.backend.hyperpod is None else (Settings().sagemaker_role or "")
         return NovaPlaced(name, region_of(self.backend.region), data, store.uri("outputs"))
-
-    def _refuse_dry_run(self) -> None:
-        if self.backend.dry_run:
-            raise TrainingError("nothing was uploaded or submitted.",
-                                where="training.backend.dry_run",
-                                fix="temper plan prints the request; set dry_run: false to run.",
-                                )  # fmt: skip
 
 
 def _lost(name: str) -> Described:

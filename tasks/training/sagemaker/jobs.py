@@ -45,7 +45,7 @@ class SagemakerJobs:
         """
         attempt, found = self.attempts.newest(job.key)
         if found is None:
-            self._refuse_dry_run()
+            refuse_dry_run(self.backend.dry_run)
             look_first(job)
             request = self.request(job, upload(job, s3_store()), attempt)
             self.attempts.create(request)
@@ -120,12 +120,17 @@ class SagemakerJobs:
             return f"{handle.name} got no spot machine within max_wait_hours. {reason}"
         return reason or f"{handle.name} was stopped ({secondary})."
 
-    def _refuse_dry_run(self) -> None:
-        if self.backend.dry_run:
-            raise TrainingError("nothing was uploaded or submitted.",
-                                where="training.backend.dry_run",
-                                fix="temper plan prints the request; set dry_run: false to run.",
-                                )  # fmt: skip
+
+def refuse_dry_run(dry_run: bool) -> None:
+    """Stop before anything is uploaded where a recipe wants to see the request alone.
+
+    Raises:
+        TrainingError: It does.
+    """
+    if dry_run:
+        raise TrainingError("nothing was uploaded or submitted.", where="training.backend.dry_run",
+                            fix="temper plan prints the request; set dry_run: false to run.",
+                            )  # fmt: skip
 
 
 def s3_store() -> S3Place:
