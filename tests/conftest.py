@@ -1,9 +1,13 @@
 """Shared fixtures: an isolated TEMPER_HOME and a tiny model that needs no download."""
 
+import json
 import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import settings
 
 settings.register_profile("temper", max_examples=60, deadline=None)
@@ -20,6 +24,7 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+TINY = ROOT / "tests" / "flows" / "tiny"
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}<eos>\n{% endfor %}"
@@ -101,3 +106,59 @@ def tiny_model(tiny_model_folder: Path) -> "LocalModel":  # noqa: F821
         digest=file_digest(tiny_model_folder / "model.safetensors"),
         tokenizer_digest=file_digest(tiny_model_folder / "tokenizer.json"),
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_fields(tiny_model_folder: Path) -> dict[str, Any]:
+    """The tiny recipe's fields: 24 domain rows to train on, 20 general ones, two steps."""
+    text = (TINY / "recipe.yaml").read_text()
+    text = text.replace("TINY_MODEL", str(tiny_model_folder)).replace("TINY_DATA", str(TINY))
+    return dict(yaml.safe_load(text))
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny recipe as a file."""
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny_fields, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="session")
+def moto_address() -> Iterator[str]:
+    """The address of a moto server of this process's own."""
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def open_account(moto_address: str) -> Callable[[pytest.MonkeyPatch, Mapping[str, str]], Any]:
+    """Opens an empty AWS account with a bucket as TEMPER_STORE and a role; gives its S3 client."""
+
+    def opened(patch: pytest.MonkeyPatch, more: Mapping[str, str]) -> Any:
+        import boto3
+        import httpx
+
+        httpx.post(f"{moto_address}/moto-api/reset")
+        settings = {
+            "AWS_ENDPOINT_URL": moto_address, "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true", "TEMPER_STORE": "s3://temper-tests/store",
+            "TEMPER_SAGEMAKER_ROLE": "arn:aws:iam::123456789012:role/temper-job",
+        }  # fmt: skip
+        for name, value in {**settings, **more}.items():
+            patch.setenv(name, value)
+        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+                                "Principal": {"Service": "sagemaker.amazonaws.com"}}]}  # fmt: skip
+        boto3.client("iam", region_name="us-east-1").create_role(
+            RoleName="temper-job", AssumeRolePolicyDocument=json.dumps(trust)
+        )
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="temper-tests")
+        return client
+
+    return opened

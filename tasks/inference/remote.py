@@ -108,14 +108,14 @@ class RemoteModel(Engine):
             pool.submit(self._answer, asked[i], decoding): i
             for i in range(len(asked)) if i not in skip
         }  # fmt: skip
-        failed = 0
+        first = list(todo)[:HOPELESS]
         try:
             for future in as_completed(todo):
                 answer = future.result()
-                failed += answer.error is not None
-                if failed >= min(HOPELESS, len(todo)) and not self._answered.is_set():
+                # The first asked, not the first back: failing is quicker than answering.
+                if not self._answered.is_set() and all(f.done() for f in first):
                     raise EvaluationError(
-                        f"the model answered none of {failed} items; the last: {answer.error}.",
+                        f"the model answered none of {len(first)} items; the last: {answer.error}.",
                         where=self._where(), fix="look at the server, then run again.",
                     )  # fmt: skip
                 yield [(todo[future], answer)]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parent / "tiny"
@@ -40,22 +39,6 @@ loaded = sorted({m.partition(".")[0] for m in sys.modules})
 print(json.dumps([codes, loaded]), file=sys.stderr)
 """
 END = "\0"
-
-
-@pytest.fixture(scope="session")
-def tiny_fields(tiny_model_folder: Path) -> dict[str, Any]:
-    """The tiny recipe's fields: 24 domain rows to train on, 20 general ones, two steps."""
-    text = (TINY / "recipe.yaml").read_text()
-    text = text.replace("TINY_MODEL", str(tiny_model_folder)).replace("TINY_DATA", str(TINY))
-    return dict(yaml.safe_load(text))
-
-
-@pytest.fixture(scope="session")
-def tiny_recipe(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny recipe as a file."""
-    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(tiny_fields, sort_keys=False))
-    return path
 
 
 @dataclass(frozen=True)

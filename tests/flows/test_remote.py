@@ -1,12 +1,10 @@
 """What the commands say of recipes whose training runs elsewhere; AWS is a moto server."""
 
-import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -19,34 +17,13 @@ GROUP = "arn:aws:sagemaker:us-east-1:123456789012:model-package-group/temper"
 
 
 @pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def account(open_account: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """AWS on loopback with a bucket and a role, one TEMPER_HOME; gives the S3 client."""
-    moto = pytest.importorskip("moto.server")
-    import boto3
-
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    # All of moto's servers in a process share one account.
-    httpx.post(f"http://{host}:{port}/moto-api/reset")
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
-            "TEMPER_STORE": "s3://temper-tests/store", "TEMPER_SAGEMAKER_ROLE": ROLE,
+        yield open_account(patch, {
             "TEMPER_SAGEMAKER_STANDIN": str(home / "standin"), "TEMPER_HOME": str(home),
-        }.items():  # fmt: skip
-            patch.setenv(name, value)
-        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
-                                "Principal": {"Service": "sagemaker.amazonaws.com"}}]}  # fmt: skip
-        boto3.client("iam", region_name="us-east-1").create_role(
-            RoleName="temper-job", AssumeRolePolicyDocument=json.dumps(trust)
-        )
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket="temper-tests")
-        yield client
-    server.stop()
+        })  # fmt: skip
 
 
 @pytest.fixture

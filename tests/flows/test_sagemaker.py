@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
@@ -14,9 +13,8 @@ Fields = dict[str, Any]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def jobs(open_account: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """AWS on loopback for every command of this module; returns the folder of the jobs."""
-    moto = pytest.importorskip("moto.server")
     from tasks.errors import SetupError
     from tasks.training.sagemaker.standin.mounts import way_in
 
@@ -24,30 +22,10 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         way_in()
     except SetupError as error:
         pytest.skip(str(error))
-    import boto3
-
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    # All of moto's servers in a process share one account.
-    httpx.post(f"http://{host}:{port}/moto-api/reset")
     folder = tmp_path_factory.mktemp("standin")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
-            "TEMPER_STORE": "s3://temper-tests/store", "TEMPER_SAGEMAKER_STANDIN": str(folder),
-            "TEMPER_SAGEMAKER_ROLE": "arn:aws:iam::123456789012:role/temper-job",
-        }.items():  # fmt: skip
-            patch.setenv(name, value)
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="temper-tests")
-        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
-                                "Principal": {"Service": "sagemaker.amazonaws.com"}}]}  # fmt: skip
-        boto3.client("iam", region_name="us-east-1").create_role(
-            RoleName="temper-job", AssumeRolePolicyDocument=json.dumps(trust)
-        )
+        open_account(patch, {"TEMPER_SAGEMAKER_STANDIN": str(folder)})
         yield folder
-    server.stop()
 
 
 @pytest.fixture

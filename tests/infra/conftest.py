@@ -12,28 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "flows" / "tiny"
 UP_SECONDS, RUN_SECONDS = 240, 420
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-
-
-@pytest.fixture(scope="session")
-def tiny_fields(tiny_model_folder: Path) -> dict[str, Any]:
-    """The tiny recipe's fields."""
-    text = (TINY / "recipe.yaml").read_text()
-    text = text.replace("TINY_MODEL", str(tiny_model_folder)).replace("TINY_DATA", str(TINY))
-    return dict(yaml.safe_load(text))
-
-
-@pytest.fixture(scope="session")
-def tiny_recipe(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny recipe as a file."""
-    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(tiny_fields, sort_keys=False))
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -100,6 +101,22 @@ def test_a_prompt_the_server_refuses_is_not_tried_again() -> None:
 def test_a_server_that_answers_nothing_ends_the_evaluation() -> None:
     with pytest.raises(EvaluationError, match="answered none of 5 items"):
         model(lambda _: reply({}, 500), attempts=2).answers(prompts(20), Decoding(4))
+
+
+def test_failures_that_come_back_before_the_first_answer_end_nothing() -> None:
+    seen_failing = threading.Event()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if b"question 0" not in request.content:
+            return reply({}, 500)
+        assert seen_failing.wait(30)
+        return reply()
+
+    asked = model(handler, attempts=1)
+    batches = asked.answering(asked.encode(prompts(9)), Decoding(4))
+    assert all(next(batches)[0][1].error for _ in range(8))
+    seen_failing.set()
+    assert [(i, answer.error) for i, answer in next(batches)] == [(0, None)]
 
 
 @pytest.mark.parametrize("status", [401, 404])

@@ -75,7 +75,8 @@ def test_a_job_trains_from_what_was_uploaded_and_its_checkpoint_comes_home(
 def test_a_spot_job_whose_machine_is_taken_away_ends_with_the_weights_of_an_undisturbed_one(
     make: Make, aws: Any, keys: Keys, temper_home: Path
 ) -> None:
-    job = make(training={"save_steps": 1}, spot=True)
+    # A row a step: long enough that it is taken away in the middle.
+    job = make(training={"save_steps": 1, "batch_rows": 1}, spot=True)
     jobs = SagemakerJobs(job.training.backend)
     handle = jobs.submit(job)
     _until(lambda: any("states/checkpoint-" in k and "trainer_state" in k for k in keys()))
