@@ -39,7 +39,7 @@ class AbstentionSuite(Answering):
     categories: tuple[str, ...] | None = Field(None, description="all when absent")
     confidence: bool = Field(False, description="measure auroc too")
     max_new_tokens: PositiveInt = Field(128, le=8192, description="tokens of an answer")
-    batch_tokens: PositiveInt = 4096
+    batch_tokens: PositiveInt = 2048
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""

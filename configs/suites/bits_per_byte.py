@@ -23,7 +23,7 @@ class BitsPerByteSuite(SuiteSection):
     column: str = Field("text", description="of the file at path")
     limit: PositiveInt = Field(200, description="texts, chosen by seed")
     max_tokens: PositiveInt = Field(512, description="a text; the rest is left out and counted")
-    batch_tokens: PositiveInt = 4096
+    batch_tokens: PositiveInt = 2048
 
     @model_validator(mode="after")
     def _one_origin(self) -> "BitsPerByteSuite":

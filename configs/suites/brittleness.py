@@ -46,7 +46,7 @@ class BrittlenessSuite(SuiteSection):
     limit: PositiveInt | None = Field(None, description="items, chosen by seed; all when absent")
     max_new_tokens: PositiveInt = Field(32, le=512, description="tokens of a label")
     batch_size: PositiveInt = 32
-    batch_tokens: PositiveInt = 4096
+    batch_tokens: PositiveInt = 2048
 
     @model_validator(mode="after")
     def _templates_ask(self) -> "BrittlenessSuite":

@@ -50,7 +50,7 @@ class Choices(SuiteSection):
     path: str | None = Field(None, description="a file, folder, glob or package: path")
     dev_path: str | None = Field(None, description="the same, asked where split is dev")
     limit: PositiveInt | None = Field(None, description="items, chosen by seed; all when absent")
-    batch_tokens: PositiveInt = 4096
+    batch_tokens: PositiveInt = 2048
 
     @model_validator(mode="after")
     def _some_form(self) -> "Choices":

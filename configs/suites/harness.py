@@ -41,7 +41,7 @@ class HarnessSuite(SuiteSection):
         description="what the task gives an item",
     )
     batch_size: PositiveInt = 32
-    batch_tokens: PositiveInt = 4096
+    batch_tokens: PositiveInt = 2048
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics that were named."""

@@ -59,7 +59,7 @@ class MmluSuite(SuiteSection):
     items_per_subject: PositiveInt | None = Field(None, description="all when absent")
     subjects: tuple[str, ...] | None = None
     path: str | None = Field(None, description="folder with dev and test files of your own")
-    batch_tokens: PositiveInt = 4096
+    batch_tokens: PositiveInt = 2048
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""

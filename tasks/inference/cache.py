@@ -58,7 +58,7 @@ class Cached:
                               )  # fmt: skip
 
     def choices(
-        self, asked: Sequence[Choice], batch_tokens: int = 4096, progress: Progress | None = None
+        self, asked: Sequence[Choice], batch_tokens: int = 2048, progress: Progress | None = None
     ) -> list[Chosen]:
         """Return how likely each option of each context is, in their order."""
         call = _Call(self._engine.encode(asked), {}, batch_tokens)
@@ -67,7 +67,7 @@ class Cached:
                               )  # fmt: skip
 
     def nats(
-        self, texts: Sequence[Text], batch_tokens: int = 4096, progress: Progress | None = None
+        self, texts: Sequence[Text], batch_tokens: int = 2048, progress: Progress | None = None
     ) -> list[Measured]:
         """Return how well each text is predicted, in their order."""
         call = _Call(self._engine.encode(texts), {}, batch_tokens)

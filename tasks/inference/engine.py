@@ -81,14 +81,14 @@ class Engine(ABC):
         return gathered(self.answering(asked, decoding), len(asked), progress)
 
     def choices(
-        self, asked: Sequence[Choice], batch_tokens: int = 4096, progress: Progress | None = None
+        self, asked: Sequence[Choice], batch_tokens: int = 2048, progress: Progress | None = None
     ) -> list[Chosen]:
         """Return how likely each option of each context is, in their order."""
         encoded = self.encode(asked)
         return gathered(self.choosing(encoded, batch_tokens), len(encoded), progress)
 
     def nats(
-        self, texts: Sequence[Text], batch_tokens: int = 4096, progress: Progress | None = None
+        self, texts: Sequence[Text], batch_tokens: int = 2048, progress: Progress | None = None
     ) -> list[Measured]:
         """Return how well each text is predicted, in their order."""
         encoded = self.encode(texts)

@@ -18,8 +18,8 @@ Evaluated = LocalModel | Endpoint | BedrockModel | SageMakerEndpoint
 that is served elsewhere."""
 
 _CODE = tuple(f"tasks.inference.{name}" for name in (
-    "generation", "head", "loading", "prefix", "sampling", "scoring", "spans", "stopping", "texts",
-    "tokenized", "transformer",
+    "attention", "generation", "head", "loading", "prefix", "sampling", "scoring", "spans",
+    "stopping", "texts", "tokenized", "transformer",
 ))  # fmt: skip
 """Modules whose change may change what the same model answers to the same tokens."""
 

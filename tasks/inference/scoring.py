@@ -1,10 +1,12 @@
 """Log-probabilities of tokens, in float32, computing nothing twice."""
 
 from collections.abc import Container, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
 
+from tasks.inference.attention import attending, can_attend
 from tasks.inference.head import Token, token_logprobs
 from tasks.inference.loading import TorchModel
 from tasks.inference.prefix import KeysAndValues, for_rows, keys_and_values
@@ -14,7 +16,7 @@ from tasks.inference.spans import Span, Tree, batches, clusters, pack
 
 def next_token_logprobs(
     model: TorchModel, prompts: Sequence[list[int]], tokens: Sequence[list[int]],
-    batch_tokens: int = 4096, progress: Progress | None = None,
+    batch_tokens: int = 2048, progress: Progress | None = None,
 ) -> list[list[float]]:  # fmt: skip
     """Return the log-probability of each given token as the next one of its prompt.
 
@@ -35,7 +37,7 @@ def next_token_logprobs(
 
 def sequence_nats(
     model: TorchModel, spans: Sequence[Span],
-    batch_tokens: int = 4096, progress: Progress | None = None,
+    batch_tokens: int = 2048, progress: Progress | None = None,
 ) -> list[float]:  # fmt: skip
     """Return the nats (negative log-probability) of each text's wanted tokens, summed."""
     scored = continuation_logprobs(model, [[s] for s in spans], batch_tokens, progress)
@@ -44,7 +46,7 @@ def sequence_nats(
 
 def continuation_logprobs(
     model: TorchModel, groups: Sequence[Sequence[Span]],
-    batch_tokens: int = 4096, progress: Progress | None = None,
+    batch_tokens: int = 2048, progress: Progress | None = None,
 ) -> list[list[float]]:  # fmt: skip
     """Return the summed log-probability of the wanted tokens of every span.
 
@@ -80,7 +82,7 @@ class Score(NamedTuple):
 
 
 def scoring(
-    model: TorchModel, groups: Sequence[Sequence[Span]], batch_tokens: int = 4096,
+    model: TorchModel, groups: Sequence[Sequence[Span]], batch_tokens: int = 2048,
     skip: Container[int] = frozenset(),
 ) -> Iterator[list[tuple[int, list[Score]]]]:  # fmt: skip
     """Yield the scores of one forward pass after another, with the groups' places.
@@ -91,14 +93,15 @@ def scoring(
     trees = [tree for i, group in enumerate(groups) if (tree := pack(i, group)).wanted]
     for cluster in clusters(trees):
         prefix: KeysAndValues | None = None
-        for batch in batches(cluster.trees, batch_tokens, len(cluster.prefix)):
+        copied = None if can_attend(model) else len(cluster.prefix)
+        for batch in batches(cluster.trees, batch_tokens, copied):
             if all(tree.index in skip for tree in batch):
                 continue
             # A consumer may stop between two batches: the mode must not outlive one.
             with torch.inference_mode():
                 if prefix is None:
                     prefix = keys_and_values(model, cluster.prefix)
-                found = _score(model, batch, len(cluster.prefix), prefix)
+                found = _wanted(model, batch, _hidden(model, batch, prefix))
             yield [(tree.index, _summed(tree, len(groups[tree.index]), values))
                    for tree, values in zip(batch, found, strict=True)]  # fmt: skip
 
@@ -111,50 +114,76 @@ def _summed(tree: Tree, spans: int, values: list[Token]) -> list[Score]:
     return sums
 
 
-def _score(
-    model: TorchModel, batch: list[Tree], shared: int, prefix: KeysAndValues
-) -> list[list[Token]]:
-    """Return the log-probability of every wanted token of every tree."""
-    ids = _padded([t.ids for t in batch], 0).to(model.device)
-    given: dict[str, Any] = {"input_ids": ids, "use_cache": bool(prefix)}
-    given["position_ids"] = _padded([t.positions for t in batch], 0).to(model.device)
-    if prefix:
-        given["past_key_values"] = for_rows(prefix, len(batch))
-    if not all(t.plain for t in batch):
-        given["attention_mask"] = _added(model, _tree_mask(batch, shared))
-    hidden = model.get_decoder()(**given).last_hidden_state
-    return _wanted(model, batch, hidden)
+def _hidden(model: TorchModel, batch: list[Tree], prefix: KeysAndValues) -> torch.Tensor:
+    """Return the last hidden state of every token of the trees, (tokens, width)."""
+    lengths = [len(t.ids) for t in batch]
+    seen = _causal(max(lengths)) if all(t.plain for t in batch) else _seen(batch)
+    if not can_attend(model):
+        return _in_rows(model, batch, prefix, seen)
+    ids, positions = (
+        [x for row in rows for x in row]
+        for rows in ([t.ids for t in batch], [t.positions for t in batch])
+    )
+    with attending(model, prefix, lengths, seen):
+        return _forward(model, [ids], [positions], use_cache=False)[0]
 
 
-def _tree_mask(batch: list[Tree], shared: int) -> torch.Tensor:
-    """Return who sees whom, bool (rows, 1, tokens, shared + tokens): earlier, and on its way.
+def _in_rows(
+    model: TorchModel, batch: list[Tree], prefix: KeysAndValues, seen: torch.Tensor
+) -> torch.Tensor:
+    """Return the same from rows that are padded, each after a copy of the prefix."""
+    lengths = torch.tensor([len(t.ids) for t in batch])
+    found = _forward(
+        model, [t.ids for t in batch], [t.positions for t in batch], use_cache=bool(prefix),
+        past_key_values=for_rows(prefix, len(batch)) if prefix else None,
+        attention_mask=None if all(t.plain for t in batch) else _added(model, seen, prefix),
+    )  # fmt: skip
+    return found[torch.arange(found.shape[1]) < lengths[:, None]]
 
-    Padding comes last and sees itself alone, so no row of the softmax is empty.
+
+def _forward(
+    model: TorchModel, ids: Sequence[Sequence[int]], positions: Sequence[Sequence[int]],
+    **given: Any,
+) -> torch.Tensor:  # fmt: skip
+    placed = {"input_ids": _padded(ids, 0), "position_ids": _padded(positions, 0)}
+    placed = {name: value.to(model.device) for name, value in placed.items()}
+    found: torch.Tensor = model.get_decoder()(**placed, **given).last_hidden_state
+    return found
+
+
+def _causal(size: int) -> torch.Tensor:
+    return torch.ones(1, size, size, dtype=torch.bool).tril()
+
+
+def _seen(batch: list[Tree]) -> torch.Tensor:
+    """Return who sees whom, bool (trees, tokens, tokens): what is earlier, and on its way.
+
+    Padding comes last and sees itself, so no row of the softmax is empty.
     """
     branches = _padded([t.branches for t in batch], -2)
-    size = branches.shape[1]
-    earlier = torch.ones(size, size, dtype=torch.bool).tril()
     same = branches[:, :, None] == branches[:, None, :]
-    seen = earlier & (same | (branches[:, None, :] == -1))
-    ahead = torch.ones(len(batch), size, shared, dtype=torch.bool)
-    return torch.cat([ahead, seen], dim=2)[:, None]
+    return _causal(branches.shape[1]) & (same | (branches[:, None, :] == -1))
 
 
-def _added(model: TorchModel, seen: torch.Tensor) -> torch.Tensor:
+def _added(model: TorchModel, seen: torch.Tensor, prefix: KeysAndValues) -> torch.Tensor:
     """Return a mask as what is added to attention scores: every kind of attention takes that."""
+    shared = prefix[0][0].shape[2] if prefix else 0
+    seen = torch.nn.functional.pad(seen, (shared, 0), value=True)[:, None]
     hidden = torch.finfo(model.dtype).min
     return torch.zeros_like(seen, dtype=model.dtype).masked_fill(~seen, hidden).to(model.device)
 
 
 def _wanted(model: TorchModel, batch: list[Tree], hidden: torch.Tensor) -> list[list[Token]]:
-    rows = [(i, place) for i, tree in enumerate(batch) for place, _, _ in tree.wanted]
+    """Return the log-probability of every wanted token of every tree."""
+    starts = accumulate((len(t.ids) for t in batch), initial=0)
+    rows = [start + place for start, t in zip(starts, batch, strict=False)
+            for place, _, _ in t.wanted]  # fmt: skip
     tokens = [token for tree in batch for _, token, _ in tree.wanted]
     # A place may predict for several spans (four letters): its logits are computed once.
     places = sorted(set(rows))
     number = {place: n for n, place in enumerate(places)}
-    row, column = (torch.tensor(x, device=hidden.device) for x in zip(*places, strict=True))
-    found = token_logprobs(model, hidden[row, column], [number[r] for r in rows], tokens)
-    values = iter(found)
+    chosen = hidden[torch.tensor(places, device=hidden.device)]
+    values = iter(token_logprobs(model, chosen, [number[r] for r in rows], tokens))
     return [[next(values) for _ in tree.wanted] for tree in batch]
 
 

@@ -154,11 +154,11 @@ class Model(Protocol):
         """Return the answer to each prompt, in their order."""
 
     def choices(
-        self, asked: Sequence[Choice], batch_tokens: int = 4096, progress: Progress | None = None
+        self, asked: Sequence[Choice], batch_tokens: int = 2048, progress: Progress | None = None
     ) -> list[Chosen]:
         """Return how likely each option of each context is, in their order."""
 
     def nats(
-        self, texts: Sequence[Text], batch_tokens: int = 4096, progress: Progress | None = None
+        self, texts: Sequence[Text], batch_tokens: int = 2048, progress: Progress | None = None
     ) -> list[Measured]:
         """Return how well each text is predicted, in their order."""

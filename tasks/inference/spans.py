@@ -167,21 +167,26 @@ def _close(prefix: list[int], group: list[Tree]) -> Generator[Cluster, None, lis
     return []
 
 
-def batches(trees: Sequence[Tree], tokens: int, shared: int = 0) -> Iterator[list[Tree]]:
-    """Yield the trees in batches of like length, at most ``tokens`` padded tokens each.
+def batches(
+    trees: Sequence[Tree], tokens: int, copied: int | None = None
+) -> Iterator[list[Tree]]:  # fmt: skip
+    """Yield the trees in batches of like length, at most ``tokens`` tokens each.
 
     Args:
         trees: The trees.
         tokens: Budget of a batch; one tree may exceed it.
-        shared: Cached tokens in front of each tree, which count an eighth: they cost memory and
-            attention, no matrix multiplication.
+        copied: Cached tokens in front of each tree, where rows are padded to the longest. They
+            count an eighth: they cost memory and attention, no matrix multiplication. None: rows
+            are neither padded nor is anything copied.
     """
     batch: list[Tree] = []
+    size = 0
     for tree in sorted(trees, key=lambda t: len(t.ids), reverse=True):
-        longest = len(batch[0].ids) if batch else len(tree.ids)
-        if batch and (len(batch) + 1) * (longest + shared // 8) > tokens:
+        alike = len(batch[0].ids) if batch and copied is not None else len(tree.ids)
+        size += alike + (copied or 0) // 8
+        if batch and size > tokens:
             yield batch
-            batch = []
+            batch, size = [], len(tree.ids) + (copied or 0) // 8
         batch.append(tree)
     if batch:
         yield batch

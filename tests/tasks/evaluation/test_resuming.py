@@ -38,12 +38,12 @@ from tasks.evaluation.run import evaluate
 from tasks.inference import cache, scoring
 
 cache.EVERY_S = 0.0
-real = scoring._score
+real = scoring._hidden
 def halting(*given):
     print("batch", flush=True)
     sys.stdin.readline()
     return real(*given)
-scoring._score = halting
+scoring._hidden = halting
 evaluate(MmluSuite.model_validate_json(sys.argv[1]), LocalModel.model_validate_json(sys.argv[2]),
          EvalContext(dtype="float32"))
 """
@@ -91,8 +91,8 @@ def test_an_evaluation_that_was_killed_ends_with_the_same_table(
     assert not (home / "scores").exists()
 
     batches: list[int] = []
-    real = scoring._score
-    monkeypatch.setattr(scoring, "_score", lambda *x: batches.append(1) or real(*x))
+    real = scoring._hidden
+    monkeypatch.setattr(scoring, "_hidden", lambda *x: batches.append(1) or real(*x))
     monkeypatch.setenv("TEMPER_HOME", str(home))
     resumed = evaluate(spec, tiny_model, FLOAT32)
     left = len(batches)

@@ -76,10 +76,13 @@ def test_a_short_common_beginning_is_not_worth_a_cluster() -> None:
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(1, 200))
 def test_batches_hold_every_tree_once_within_the_budget(lengths: list[int], budget: int) -> None:
     trees = [pack(i, [Span([0] * (n + 1), [n])]) for i, n in enumerate(lengths)]
-    found = list(batches(trees, budget))
-    assert sorted(t.index for b in found for t in b) == list(range(len(lengths)))
-    for batch in found:
-        assert len(batch) == 1 or len(batch) * max(len(t.ids) for t in batch) <= budget
+    for copied in (None, 0):
+        found = list(batches(trees, budget, copied))
+        assert sorted(t.index for b in found for t in b) == list(range(len(lengths)))
+        for batch in found:
+            sizes = [len(t.ids) for t in batch]
+            padded = sum(sizes) if copied is None else len(sizes) * max(sizes)
+            assert len(batch) == 1 or padded <= budget
 
 
 def _pieces(tokenizer: Any, spans: Sequence[Span]) -> list[tuple[str, str]]:
