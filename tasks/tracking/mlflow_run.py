@@ -32,7 +32,7 @@ from tasks.artifacts import (
     SuiteScores,
 )
 from tasks.errors import SetupError
-from tasks.tracking.card import read_lock
+from tasks.tracking.card import read_lock, rewritten_shares
 from tasks.tracking.flatten import flatten, mask_addresses, mask_text
 from tasks.tracking.inputs import described
 from tasks.tracking.losses import read_losses
@@ -84,6 +84,8 @@ class Run:
         })  # fmt: skip
         self._metrics({f"mixture/{name}": getattr(mixture, name)
                        for name in ("rows", "tokens", "supervised_tokens")})  # fmt: skip
+        self._metrics({f"mixture/rewritten/{name}": share
+                       for name, share in rewritten_shares(lock).items()})  # fmt: skip
         self._tags({"mixture.digest": mixture.digest})
         self.log_page(mixture.lock)
 
