@@ -20,7 +20,8 @@ class Views:
     Args:
         views: Each is shown where the job stands.
         seconds: Between two looks at a running job.
-        warn: Told when a view fails; the others are shown, and it is tried again next time.
+        warn: Told when a view fails, once as long as it fails alike; the others are shown, and it
+            is tried again next time.
     """
 
     def __init__(
@@ -28,7 +29,7 @@ class Views:
         warn: Callable[[str], None] = _log.warning,
     ) -> None:  # fmt: skip
         self._views, self._seconds, self._warn = tuple(views), seconds, warn
-        self._last = float("-inf")
+        self._last, self._said = float("-inf"), ""
 
     def __call__(self, status: JobStatus) -> None:
         """Show where the job stands, unless that was done just now."""
@@ -40,8 +41,13 @@ class Views:
                 view(status)
             except Exception as error:
                 # A wait that raises stops the job, and days of training are worth more than a view.
-                self._warn(f"training is not shown, and goes on: {type(error).__name__}: {error}")
+                self._tell(f"training is not shown, and goes on: {type(error).__name__}: {error}")
         self._last = time.monotonic()
+
+    def _tell(self, message: str) -> None:
+        if message != self._said:
+            self._warn(message)
+        self._said = message
 
 
 class Pace:

@@ -27,15 +27,15 @@ def test_a_running_job_is_shown_every_few_seconds_and_always_at_its_end(monkeypa
 def test_a_view_that_fails_is_told_of_and_the_others_are_shown(monkeypatch):
     said, seen = [], []
 
-    def broken(_):
-        raise ConnectionError("no server")
+    def broken(status):
+        raise ConnectionError("no server" if status.step < 50 else "no answer")
 
     views = Views([broken, seen.append], seconds=0, warn=said.append)
-    views(status())
-    views(status(state="completed"))
-    assert len(seen) == 2
-    assert len(said) == 2
-    assert "ConnectionError: no server" in said[0]
+    for step in (1, 2, 3, 50):
+        views(status(step))
+    assert len(seen) == 4
+    assert [text.partition(": ")[2] for text in said] == [
+        "ConnectionError: no server", "ConnectionError: no answer"]  # fmt: skip
 
 
 def test_a_look_says_where_the_job_stands():
