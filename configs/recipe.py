@@ -93,12 +93,28 @@ class Recipe(Section):
                 "@mixture.unit: questions have no supervised tokens before they are answered. "
                 "Fix: set unit: rows, or tokens (those of the questions)."
             )
+        self._rewriting_can_be()
         rehearsed = [i for i, s in enumerate(self.sources) if isinstance(s, RehearsalSource)]
         if rehearsed and method in ("dpo", "rft"):
             raise ValueError(
                 f"@sources.{rehearsed[0]}.kind: rehearsal gives answers, and method {method} "
                 "learns from others. Fix: take the source out, or train by sft or cpt."
             )
+
+    def _rewriting_can_be(self) -> None:
+        method, backend = self.training.method, self.training.backend.kind
+        for i, source in enumerate(self.sources):
+            if getattr(source, "rewrite", None) is None:
+                continue
+            why = None
+            if source.role != "domain":
+                why = "general data is not rewritten: rehearsal gives the base's own answers"
+            elif method != "sft":
+                why = f"only answers are rewritten, and method {method} learns from others"
+            elif backend == "nova":
+                why = "Nova's base model is not on this machine to rewrite anything"
+            if why is not None:
+                raise ValueError(f"@sources.{i}.rewrite: {why}. Fix: leave rewrite out.")
 
     def _licences_are_allowed(self) -> None:
         if self.licences is None:

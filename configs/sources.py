@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from configs.rewriting import Rewrite
 from configs.section import Name, Section
 
 Role = Literal["domain", "general"]
@@ -80,6 +81,9 @@ class _Rows(Section):
         None, min_length=1, description="system message for every chat row that has none"
     )
     limit: PositiveInt | None = Field(None, description="take this many training rows, by seed")
+    rewrite: Rewrite | None = Field(
+        None, description="train on its targets in the base model's own words; domain sources only"
+    )
     split: Split = Split()
     limits: Limits = Limits()
 

@@ -72,7 +72,9 @@ class Validation(Section):
     every: PositiveInt = Field(50, description="optimiser steps from one to the next")
     rows: PositiveInt = Field(200, description="most rows of each role")
     stop_on: Literal["domain", "general"] | None = Field(
-        None, description="end when this role's loss has not improved for patience validations"
+        None,
+        description="end when this role's loss has not improved for patience validations, and keep "
+        "the weights of its lowest loss, whenever training ends",
     )
     patience: PositiveInt = 3
     min_delta: NonNegativeFloat = Field(0.0, description="nats a token that count as better")

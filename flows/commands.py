@@ -138,7 +138,8 @@ def train(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
     checkpoint = trained(loaded, gathered, data.mix(loaded, gathered))
     folder = _copied(checkpoint.path, out)
     return Answer({"checkpoint": str(folder), "digest": checkpoint.digest,
-                   "parent": checkpoint.parent, "steps": checkpoint.steps}, checkpoint)  # fmt: skip
+                   "parent": checkpoint.parent, "steps": checkpoint.steps,
+                   "best_step": checkpoint.best_step}, checkpoint)  # fmt: skip
 
 
 def evaluate(recipe: str, overrides: Sequence[str], model: str | None) -> Answer:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from configs.recipe import Recipe
+from configs.rewriting import Rewrite
 from configs.settings import Settings
 from configs.sources import RehearsalSource, StoredSource
 from configs.stages import Quality
@@ -75,8 +76,28 @@ def stored_data(recipe: Recipe, *, weights: bool) -> Data:
     data = Data(once(fetch_model, recipe.model, weights), clean)
     data = replace(data, excluded=exclusions(recipe, data), gates=planned_gates(recipe, data))
     limit, how = recipe.training.sequence_length, row_kind(recipe)
-    tokens = tuple(each(tokenise_source, [clean], data.model, limit, data.excluded, how))
+    ready = trained_on(recipe, data) if weights else clean
+    tokens = tuple(each(tokenise_source, [ready], data.model, limit, data.excluded, how))
     return replace(data, tokens=tokens, needs=rehearsal_needs(recipe, tokens))
+
+
+def trained_on(recipe: Recipe, data: Data) -> tuple[CleanSource, ...]:
+    """Return the sources as they are trained on: some with targets in the base's own words.
+
+    What is evaluated or validated on stays as it is.
+    """
+    from tasks.rewriting.task import rewrite_targets
+
+    length, specs = recipe.training.sequence_length, rewrites(recipe)
+    return tuple(
+        once(rewrite_targets, c, specs[c.name], data.model, length, recipe.seed)
+        if c.name in specs else c for c in data.clean)  # fmt: skip
+
+
+def rewrites(recipe: Recipe) -> dict[str, Rewrite]:
+    """Return how targets are rewritten, by source."""
+    return {s.name: s.rewrite for s in recipe.sources
+            if isinstance(s, StoredSource) and s.rewrite is not None}  # fmt: skip
 
 
 def all_data(recipe: Recipe) -> Data:

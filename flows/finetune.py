@@ -60,7 +60,7 @@ def finetune(recipe: Recipe | str) -> RunReport:
         track.track_mixture(run_id, mixture)
         base = scored(recipe, data, data.model)
         track.track_scores(run_id, "base", base)
-        checkpoint = trained(recipe, data, mixture)
+        checkpoint = trained(recipe, data, mixture, run_id)
         track.track_training(run_id, checkpoint)
         candidate = scored(recipe, data, checkpoint)
         track.track_scores(run_id, "candidate", candidate)
@@ -79,15 +79,28 @@ def tracked(recipe: Recipe) -> Iterator[str]:
     track.finish_tracking(run_id, "FINISHED")
 
 
-def trained(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> Checkpoint:
-    """Return the checkpoint of the recipe's training job, submitting it only if need be."""
+def trained(
+    recipe: Recipe, data: Data, mixture: MixtureReceipt, run_id: str | None = None
+) -> Checkpoint:
+    """Return the checkpoint of the recipe's training job, submitting it only if need be.
+
+    Args:
+        recipe: What to train.
+        data: As prepared.
+        mixture: What is trained on.
+        run_id: The MLflow run that gets the losses while training goes on, where there is one.
+    """
+    from tasks.tracking.live import LiveLosses
     from tasks.training.checkpoint import find_checkpoint
 
     job = job_of(recipe, data, mixture)
     checkpoint = find_checkpoint(job)
     if checkpoint is None:
         handle = once(submit_training, job)
-        checkpoint = once(wait_for_training, job, handle)
+        told = LiveLosses(run_id) if run_id else None
+        checkpoint = once(wait_for_training, job, handle, told)
+    if recipe.training.blend == 1:
+        return checkpoint
     kept: Checkpoint = once(blend_weights, data.model, checkpoint, recipe.training.blend)
     return kept
 

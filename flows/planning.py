@@ -2,7 +2,7 @@
 
 from configs.recipe import Recipe
 from configs.sources import RehearsalSource
-from flows.data import Data, source_weights, stored_data
+from flows.data import Data, rewrites, source_weights, stored_data
 from tasks.mixture.plan import make_plan
 from tasks.mixture.planning import plan_table, sizes_of, stocks_of
 from tasks.mixture.shares import Stock, quotas, shares, stage_quotas
@@ -19,7 +19,17 @@ def planned(recipe: Recipe) -> PlanTable:
     table = (_with_rehearsal(recipe, data) if data.needs
              else plan_table(recipe.mixture, data.tokens, weights, recipe.seed))  # fmt: skip
     told = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
-    return table.model_copy(update={"gates": told})
+    lines = tuple(_rewriting_told(recipe, data, line) for line in table.sources)
+    return table.model_copy(update={"gates": told, "sources": lines})
+
+
+def _rewriting_told(recipe: Recipe, data: Data, line: PlanLine) -> PlanLine:
+    if line.name not in rewrites(recipe):
+        return line
+    from tasks.rewriting.telling import told_before
+
+    told = told_before(data.by_name()[line.name])
+    return line.model_copy(update={"note": "; ".join(filter(None, [line.note, told]))})
 
 
 def _with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:

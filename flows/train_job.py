@@ -3,7 +3,10 @@
 from prefect import flow
 from prefect.runtime import flow_run
 
-from tasks.training.pool.worker import arrive, leave
+from tasks.training.pool.worker import arrive, leave, tell
+
+TELL_SECONDS = 30.0
+"""From one copy of the metrics stream in the store to the next."""
 
 
 @flow(name="train-job")
@@ -16,11 +19,13 @@ def train_job(key: str, parts: dict[str, str], store: str, threads: int | None =
         store: TEMPER_STORE of whoever asks.
         threads: CPU threads; all when absent.
     """
+    from tasks.training.live import Views
     from tasks.training.local import LocalProcess
     from tasks.training.wait import watched
 
     job = arrive(parts, threads)
     assert job.key == key
-    process = LocalProcess()
-    watched(job, process, process.submit(job))
-    return leave(job, str(flow_run.get_id()), store)
+    process, run_id = LocalProcess(), str(flow_run.get_id())
+    views = Views([lambda _: tell(job, run_id, store)], TELL_SECONDS)
+    watched(job, process, process.submit(job), views)
+    return leave(job, run_id, store)

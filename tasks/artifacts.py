@@ -206,11 +206,17 @@ class HeldOut(Receipt):
 
 
 class Checkpoint(LocalModel):
-    """Trained weights merged into the base (``adapter/`` beside them), and ``losses.jsonl``."""
+    """Trained weights merged into the base (``adapter/`` beside them), and ``losses.jsonl``.
+
+    Attributes:
+        steps: Optimiser steps that were trained.
+        best_step: The step whose weights these are, where validation chose it; else the last's.
+    """
 
     parent: str
     steps: int
     adapter_digest: str
+    best_step: int | None = None
 
 
 class SuiteScores(Receipt):

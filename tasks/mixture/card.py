@@ -20,7 +20,7 @@ def data_card(lock: Lock, form: str, rows: int, left_out: Mapping[str, int]) -> 
     sources: list[Lock] = lock["sources"]
     parts = [f"# Training mixture {lock['mixture_digest'][:12]}", intended_use(lock),
              "## Sources", _sources(sources), "## Shares", _shares(sources, lock["unit"]),
-             "## What was left out", _filters(sources), "## This export",
+             "## What was left out", _filters(sources), *_rewritten(sources), "## This export",
              _export(form, rows, left_out), "## Digests", _digests(lock)]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -71,6 +71,18 @@ def _filters(sources: Sequence[Lock]) -> str:
     return table(head, lines) + (
         "\n\nRows may be found for several reasons; development and test rows are not drawn from."
     )
+
+
+def _rewritten(sources: Sequence[Lock]) -> list[str]:
+    """Return what was said anew by the base model, where anything was."""
+    steps = [(s["name"], step["settings"]) for s in sources for step in s.get("filters", ())
+             if step["name"] == "rewriting"]  # fmt: skip
+    lines = [[name, f"{told['targets']:,}", f"{told['rewritten']:,}"] for name, told in steps]
+    if not lines:
+        return []
+    return ["## Rewritten targets", "The base model wrote these anew, each checked against the "
+            "target it was shown; the others stayed.",
+            table(["source", "targets", "rewritten"], lines)]  # fmt: skip
 
 
 def _export(form: str, rows: int, left_out: Mapping[str, int]) -> str:

@@ -1,6 +1,7 @@
 """What the scorecard shows, as plain data: the page and ``scorecard.json`` are made of it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -76,6 +77,13 @@ def read_lock(mixture: MixtureReceipt) -> dict[str, Any]:
     """Return the mixture's lock."""
     lock: dict[str, Any] = json.loads(mixture.lock.read_text(encoding="utf-8"))
     return lock
+
+
+def rewritten_shares(lock: Mapping[str, Any]) -> dict[str, float]:
+    """Return the share of targets that are in the base's own words, of sources that have any."""
+    return {source["name"]: float(step["settings"]["share"])
+            for source in lock["sources"] for step in source.get("filters", ())
+            if step["name"] == "rewriting"}  # fmt: skip
 
 
 def card_record(card: Card) -> dict[str, Any]:

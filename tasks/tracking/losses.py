@@ -11,11 +11,32 @@ PREFIX = "loss/"
 
 def read_losses(checkpoint: Checkpoint) -> list[dict[str, float]]:
     """Return the records of ``losses.jsonl`` by step: ``step`` and every number logged at it."""
-    path: Path = checkpoint.path / "losses.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    records = [{key: float(value) for key, value in json.loads(line).items()
-                if isinstance(value, int | float)} for line in lines if line.strip()]  # fmt: skip
-    return sorted(records, key=lambda record: record["step"])
+    return sorted(records_after(checkpoint.path / "losses.jsonl", -1), key=lambda r: r["step"])
+
+
+def records_after(stream: Path, step: float) -> list[dict[str, float]]:
+    """Return the newest records of a metrics stream, back to the first that is not over ``step``.
+
+    The stream is looked at from its end: a job that goes on from a saved state does some steps
+    again, and may have shortened the stream or written them a second time.
+
+    Args:
+        stream: JSON lines, which may be growing.
+        step: The last step that is known.
+
+    Returns:
+        Records of whole lines, in the stream's order.
+    """
+    # What stands after the last line's end is being written.
+    lines = stream.read_bytes().split(b"\n")[:-1] if stream.is_file() else []
+    found: list[dict[str, float]] = []
+    for line in filter(bytes.strip, reversed(lines)):
+        record = {key: float(value) for key, value in json.loads(line).items()
+                  if isinstance(value, int | float)}  # fmt: skip
+        if record["step"] <= step:
+            break
+        found.append(record)
+    return found[::-1]
 
 
 def by_source(records: list[dict[str, float]]) -> dict[str, list[tuple[float, float]]]:

@@ -32,7 +32,7 @@ from tasks.artifacts import (
     SuiteScores,
 )
 from tasks.errors import SetupError
-from tasks.tracking.card import read_lock
+from tasks.tracking.card import read_lock, rewritten_shares
 from tasks.tracking.flatten import flatten, mask_addresses, mask_text
 from tasks.tracking.inputs import described
 from tasks.tracking.losses import read_losses
@@ -84,21 +84,39 @@ class Run:
         })  # fmt: skip
         self._metrics({f"mixture/{name}": getattr(mixture, name)
                        for name in ("rows", "tokens", "supervised_tokens")})  # fmt: skip
+        self._metrics({f"mixture/rewritten/{name}": share
+                       for name, share in rewritten_shares(lock).items()})  # fmt: skip
         self._tags({"mixture.digest": mixture.digest})
         self.log_page(mixture.lock)
 
     def log_losses(self, checkpoint: Checkpoint) -> None:
         """Log the training log as ``train/...`` by step; steps already there are left alone."""
+        last = self.last_step()
+        self.log_records([r for r in read_losses(checkpoint) if r["step"] > last])
+        held = checkpoint.steps if checkpoint.best_step is None else checkpoint.best_step
+        self._tags(
+            {
+                "checkpoint.digest": checkpoint.digest,
+                "checkpoint.parent": checkpoint.parent,
+                "checkpoint.steps": str(checkpoint.steps),
+                "checkpoint.step": str(held),
+            }
+        )
+
+    def last_step(self) -> int:
+        """Return the last step of the training log that is there; -1 where there is none."""
         known = self._client.get_metric_history(self.run_id, "train/loss")
-        last = max((m.step for m in known), default=-1)
-        now = _now()
-        metrics = [
-            Metric(f"train/{key}", value, now, int(record["step"]))
-            for record in read_losses(checkpoint) if record["step"] > last
-            for key, value in record.items() if key != "step"
-        ]  # fmt: skip
-        self._send(metrics)
-        self._tags({"checkpoint.digest": checkpoint.digest, "checkpoint.parent": checkpoint.parent})
+        return max((m.step for m in known), default=-1)
+
+    def log_records(self, records: Sequence[Mapping[str, float]]) -> None:
+        """Log records of the training log, all of a step's numbers in one request."""
+        batch: list[Metric] = []
+        for metrics in map(_of_step, records):
+            if len(batch) + len(metrics) > METRICS_A_BATCH:
+                self._send(batch)
+                batch = []
+            batch += metrics
+        self._send(batch)
 
     def log_scores(self, arm: Arm, scores: Sequence[SuiteScores]) -> None:
         """Log every metric as ``arm/suite/metric`` with ``.low`` and ``.high``, and the items."""
@@ -248,6 +266,13 @@ def absent() -> Iterator[None]:
         if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST",
                                     "INVALID_PARAMETER_VALUE"):  # fmt: skip
             raise
+
+
+def _of_step(record: Mapping[str, float]) -> list[Metric]:
+    """Return a step's numbers; its loss last: what has a loss has been logged as a whole."""
+    when = int(record["time"] * 1000) if "time" in record else _now()
+    keys = sorted(record.keys() - {"step", "time"}, key=lambda key: (key == "loss", key))
+    return [Metric(f"train/{key}", record[key], when, int(record["step"])) for key in keys]
 
 
 def _asked(result: GateResult) -> str:

@@ -18,10 +18,10 @@ _BATCH = 20_000
 
 
 class ById:
-    """A row by its id."""
+    """A row by its id, or several."""
 
-    def __init__(self, row_id: str) -> None:
-        self.ids = frozenset([row_id])
+    def __init__(self, *row_ids: str) -> None:
+        self.ids = frozenset(row_ids)
 
     def matches(self, path: Path) -> list[str]:
         """Return the ids found in a file of chat rows, one a row."""

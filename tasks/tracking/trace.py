@@ -11,7 +11,8 @@ from tasks.storage import MANIFEST, home
 from tasks.tracking.rows import ById, ByText, count_ids
 
 Stage = Literal[
-    "snapshot", "clean", "distinct", "tokens", "mixture", "packs", "view", "checkpoint", "job"
+    "snapshot", "clean", "distinct", "rewritten", "tokens", "mixture", "packs", "view",
+    "checkpoint", "job",
 ]  # fmt: skip
 SPLITS = ("train", "dev", "test", "quarantine")
 
@@ -65,6 +66,8 @@ def trace(what: ById | ByText) -> Trace:
     """
     found = [*_snapshots(what), *_clean(what, "clean"), *_clean(what, "distinct")]
     ids = {i for holding in found for i in holding.row_ids} | what.ids
+    # A row in other words has the id it had before.
+    found += _clean(what, "rewritten", ById(*ids))
     mixtures = _mixtures(ids)
     found += [*_tokens(ids), *(h for held in mixtures.values() for h in held)]
     made, unknown = _made_from(mixtures)
@@ -80,11 +83,13 @@ def _snapshots(what: ById | ByText) -> Iterator[Holding]:
         yield from _holding("snapshot", folder, receipt, ("rejected", raw, []))
 
 
-def _clean(what: ById | ByText, stage: Literal["clean", "distinct"]) -> Iterator[Holding]:
+def _clean(
+    what: ById | ByText, stage: Literal["clean", "distinct", "rewritten"], rows: ById | None = None
+) -> Iterator[Holding]:
     for folder, receipt in _artifacts(stage):
         for path in (p for s in SPLITS if (p := folder / f"{s}.parquet").is_file()):
             split = path.stem
-            ids = what.matches(path)
+            ids = (rows or what).matches(path)
             raw = what.rejected(path, "raw") if split == "quarantine" else 0
             yield from _holding(stage, folder, receipt, (split, len(ids) + raw, ids))
 

@@ -8,6 +8,7 @@ from trl import DPOConfig, GRPOConfig, SFTConfig
 
 from tasks.training.job import TrainingJob
 from tasks.training.models import autocasts, liger
+from tasks.training.stops import kept_states
 
 _OPTIMISERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "sgd": "sgd"}
 
@@ -41,7 +42,8 @@ def _common(job: TrainingJob, states: Path, world: int) -> dict[str, Any]:
         "adam_beta1": spec.beta1, "adam_beta2": spec.beta2,
         "warmup_steps": int(spec.warmup_ratio * job.steps), "weight_decay": spec.weight_decay,
         "max_grad_norm": spec.max_grad_norm, "logging_steps": 1, "save_steps": spec.save_steps,
-        "save_total_limit": 2, "seed": job.seed, "data_seed": job.seed, "report_to": [],
+        "save_total_limit": kept_states(spec), "seed": job.seed, "data_seed": job.seed,
+        "report_to": [],
         "disable_tqdm": True, "use_cpu": not on_gpu, "remove_unused_columns": False,
         # Where to go on is known from the step; nothing has to be read to get there.
         "ignore_data_skip": True,

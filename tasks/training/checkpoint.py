@@ -35,7 +35,8 @@ def take_checkpoint(job: TrainingJob) -> Checkpoint:
             path=folder, name=f"{job.model.name}-{job.key[:8]}",
             digest=weights_digest(job.folder / "out"),
             tokenizer_digest=job.model.tokenizer_digest, parent=job.model.digest,
-            steps=result["steps"], adapter_digest=result["adapter_digest"],
+            steps=result["steps"], best_step=result.get("best_step"),
+            adapter_digest=result["adapter_digest"],
         )  # fmt: skip
         checkpoint = commit(aside, receipt)
     shutil.rmtree(job.folder / "states", ignore_errors=True)

@@ -58,6 +58,9 @@ class JobHandle(BaseModel):
     name: str = ""
 
 
+State = Literal["running", "completed", "failed", "lost"]
+
+
 class JobStatus(BaseModel):
     """Where a job stands.
 
@@ -68,7 +71,7 @@ class JobStatus(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    state: Literal["running", "completed", "failed", "lost"]
+    state: State
     step: int = 0
     steps: int = 0
     message: str = ""

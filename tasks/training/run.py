@@ -9,9 +9,9 @@ from tasks.storage import file_digest
 from tasks.training.data import check_data, data_of, open_dataset, planned_rows
 from tasks.training.job import TrainingJob
 from tasks.training.models import save_merged, stored_dtype
-from tasks.training.states import forget_after, last_state
+from tasks.training.states import forget_after, is_whole, last_state
 from tasks.training.steps import Place, Steps
-from tasks.training.stops import check_disk, explained, saved_bytes
+from tasks.training.stops import check_disk, explained, kept_states, saved_bytes
 
 
 def train(job: TrainingJob) -> dict[str, Any]:
@@ -39,16 +39,41 @@ def train(job: TrainingJob) -> dict[str, Any]:
     with explained(job.folder, lambda: _tokens(job, trainer)):
         _check_room(job, trainer)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    done = trainer.state.global_step
-    stopped = getattr(trainer, "stopped", "")
+    done, stopped = trainer.state.global_step, trainer.stopped
     if done != job.steps and not stopped:
         raise TrainingError(
             f"training ended at step {done} of {job.steps}.",
             where=str(job.folder), fix="look at trainer.log there.")  # fmt: skip
+    with explained(job.folder, lambda: _tokens(job, trainer)):
+        best = _back_to_best(trainer, states, done)
     if place.rank:
         return {}
     with explained(job.folder, lambda: (0, 0, 0)):
-        return {"steps": done, "stopped": stopped, **_finished(job, trainer, done)}
+        return {"steps": done, "stopped": stopped, "best_step": best,
+                **_finished(job, trainer, done)}  # fmt: skip
+
+
+def _back_to_best(trainer: Any, states: Path, done: int) -> int | None:
+    """Give the model the weights of the lowest validation loss, where it was asked to stop by that.
+
+    Returns:
+        Their step; None where validation does not choose.
+
+    Raises:
+        TrainingError: The state saved there is gone.
+    """
+    validator = getattr(trainer, "validator", None)
+    best: int | None = validator.best_step if validator else None
+    if best is None or best == done:
+        return best
+    folder = states / f"checkpoint-{best}"
+    if not is_whole(folder):
+        raise TrainingError("the state of the lowest validation loss is gone.", where=str(folder),
+                            fix="delete the job's folder and run again.")  # fmt: skip
+    trainer.state.best_model_checkpoint = str(folder)
+    # Trainer's own: it knows adapters, whole models and sharded ones.
+    trainer._load_best_model()
+    return best
 
 
 def _resumed(job: TrainingJob, states: Path, place: Place) -> Path | None:
@@ -119,7 +144,7 @@ def _check_room(job: TrainingJob, trainer: Any) -> None:
     sizes = [(p.numel(), p.requires_grad) for p in trainer.model.parameters()]
     learn, whole = sum(n for n, yes in sizes if yes), sum(n for n, _ in sizes)
     merged = 4 if stored_dtype(job.model.path) == "float32" else 2
-    check_disk(job.folder, saved_bytes(learn, whole, merged))
+    check_disk(job.folder, saved_bytes(learn, whole, merged, kept_states(job.training)))
 
 
 def _tokens(job: TrainingJob, trainer: Any) -> tuple[int, int, int]:

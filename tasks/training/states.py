@@ -62,6 +62,11 @@ def last_state(states: Path, data: str) -> tuple[Path, Position] | None:
     return None
 
 
+def is_whole(folder: Path) -> bool:
+    """Return whether a state is there, marked, with all its files."""
+    return _whole(folder) is not None
+
+
 def _step(folder: Path) -> int:
     return int(folder.name.rsplit("-", 1)[1])
 

@@ -43,6 +43,7 @@ class PlanSteps:
         self.step_record: dict[str, float] = {}
         self.step_rows: list[str] = []
         self.failed_tokens = self.most_tokens = 0
+        self.stopped = ""
 
     @property
     def place(self) -> Place:
@@ -50,8 +51,12 @@ class PlanSteps:
         return Place(self.accelerator.process_index, self.accelerator.num_processes)
 
     def get_train_dataloader(self) -> Any:
-        """Return the batches from the step on that training stands at."""
-        return Loader(self._steps, self._collate, lambda: self.state.global_step)
+        """Return the batches from the step on that training stands at; none once it stopped."""
+        return Loader(self._steps, self._collate, self._next_step)
+
+    def _next_step(self) -> int:
+        # A job that was killed after it stopped early goes on to what comes after training.
+        return len(self._steps) if self.stopped else int(self.state.global_step)
 
     def prepare_step(self, batch: Batch) -> Batch:
         """Return the batch as ``micro_loss`` wants it; a method may make its micro-batches here."""

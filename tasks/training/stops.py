@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from configs.training import Training
 from tasks.errors import StorageError, TrainingError
 
 _MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
@@ -90,15 +91,22 @@ def _disk(folder: Path, detail: str) -> StorageError:
     )  # fmt: skip
 
 
-def saved_bytes(trainable: int, whole: int, merged: int) -> int:
+def kept_states(training: Training) -> int:
+    """Return how many states are kept: the last two, and the best where validation may stop."""
+    may_stop = training.validation is not None and training.validation.stop_on is not None
+    return 3 if may_stop else 2
+
+
+def saved_bytes(trainable: int, whole: int, merged: int, kept: int = 2) -> int:
     """Return the bytes that a job's states and its output take at the most.
 
-    Three states (two kept, and one being written) of the trained weights and two moments in
+    The states that are kept and one being written, of the trained weights and two moments in
     float32, and the merged model.
 
     Args:
         trainable: Parameters that learn.
         whole: Parameters in all.
         merged: Bytes a parameter of the output.
+        kept: States.
     """
-    return 3 * 12 * trainable + merged * whole + 4 * trainable
+    return (kept + 1) * 12 * trainable + merged * whole + 4 * trainable

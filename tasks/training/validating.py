@@ -1,4 +1,4 @@
-"""Loss on held-out rows as training goes on, and stopping when it gets no better."""
+"""Loss on held-out rows as training goes on: stopping when it gets no better, and the best step."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ class Validator(TrainerCallback):  # type: ignore[misc]
     """Measures the loss of each role's held-out rows, and ends training when asked to.
 
     Every process measures all rows, so that all of them decide alike. What was best so far is read
-    from the metrics stream, which a resumed run has up to the step it goes on from.
+    from the metrics stream, which a resumed run has up to the step it goes on from. Where training
+    may stop, a state is saved at each step that is the best so far, and kept until a better one is.
 
     Args:
         spec: How often, and on which role to stop.
@@ -44,14 +45,20 @@ class Validator(TrainerCallback):  # type: ignore[misc]
                 where="training.validation.stop_on",
                 fix="give a source of that role a dev split, or leave stop_on out.",
             )  # fmt: skip
-        self._history: list[float] = []
+        self._history: list[tuple[int, float]] = []
 
     def resume(self, stream: Path) -> None:
         """Take in the validations of the steps before the one that is gone on from."""
         if stream.is_file() and self._spec.stop_on is not None:
             name = PREFIX + self._spec.stop_on
             records = [json.loads(line) for line in stream.read_text().splitlines()]
-            self._history = [r[name] for r in records if name in r]
+            self._history = [(int(r["step"]), r[name]) for r in records if name in r]
+            self._stop_if_stale()
+
+    @property
+    def best_step(self) -> int | None:
+        """The first step of the lowest loss; None where training is not stopped by it."""
+        return best_step(self._history)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Validate where it is time, and say whether training is to stop."""
@@ -61,14 +68,24 @@ class Validator(TrainerCallback):  # type: ignore[misc]
         self._trainer.step_record.update(found)
         if self._spec.stop_on is None:
             return
-        self._history.append(found[PREFIX + self._spec.stop_on])
-        if is_stale(self._history, self._spec.patience, self._spec.min_delta):
-            self._trainer.stopped = (
-                f"{self._spec.stop_on} loss on held-out rows has not improved for "
-                f"{self._spec.patience} validations"
-            )
+        self._history.append((state.global_step, found[PREFIX + self._spec.stop_on]))
+        if self.best_step == state.global_step:
+            # Trainer keeps that state when it removes older ones.
+            state.best_global_step = state.global_step
+            control.should_save = True
+        if self._stop_if_stale():
             control.should_training_stop = True
             control.should_save = True
+
+    def _stop_if_stale(self) -> bool:
+        losses = [loss for _, loss in self._history]
+        if not is_stale(losses, self._spec.patience, self._spec.min_delta):
+            return False
+        self._trainer.stopped = (
+            f"{self._spec.stop_on} loss on held-out rows has not improved for "
+            f"{self._spec.patience} validations"
+        )
+        return True
 
     def _loss(self, rows: Sequence[Row]) -> float:
         model = self._trainer.model
@@ -83,6 +100,16 @@ class Validator(TrainerCallback):  # type: ignore[misc]
         model.train()
         supervised: int = batch["supervised"]
         return nats / max(supervised, 1)
+
+
+def best_step(history: Sequence[tuple[int, float]]) -> int | None:
+    """Return the first step of the lowest loss; one that is no number is never the lowest.
+
+    Args:
+        history: Steps with their losses, in turn.
+    """
+    numbers = [(loss, step) for step, loss in history if loss == loss]
+    return min(numbers)[1] if numbers else None
 
 
 def is_stale(history: Sequence[float], patience: int, min_delta: float) -> bool:

@@ -3,6 +3,7 @@
 import json
 import resource
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ STREAM, ROWS = "losses.jsonl", "rows.jsonl"
 class Stream(TrainerCallback):  # type: ignore[misc]
     """Appends one JSON line a step to ``losses.jsonl`` and ``rows.jsonl``, flushed.
 
-    A record has ``step``, ``loss`` and ``loss/SOURCE`` (nats a supervised token), ``tokens``,
-    ``supervised_tokens`` and both a second, ``learning_rate``, ``grad_norm`` and ``memory`` (peak
-    bytes of this process, or of its GPU). Steps are of all processes together, and the first
-    process writes.
+    A record has ``step``, ``time`` (seconds since 1970), ``loss`` and ``loss/SOURCE`` (nats a
+    supervised token), ``tokens``, ``supervised_tokens`` and both a second, ``learning_rate``,
+    ``grad_norm`` and ``memory`` (peak bytes of this process, or of its GPU). Steps are of all
+    processes together, and the first process writes.
     """
 
     def __init__(self, folder: Path, trainer: PlanSteps) -> None:
@@ -34,7 +35,7 @@ class Stream(TrainerCallback):  # type: ignore[misc]
         """Write the record of the step just finished, with what Trainer logged of it."""
         if not logs or "grad_norm" not in logs:
             return
-        record = {"step": state.global_step, **self._trainer.step_record,
+        record = {"step": state.global_step, "time": time.time(), **self._trainer.step_record,
                   "learning_rate": logs["learning_rate"],
                   "grad_norm": float(logs["grad_norm"]), "memory": peak_memory()}  # fmt: skip
         rows = self._gathered(self._trainer.step_rows)

@@ -169,9 +169,18 @@ def test_the_prefect_ui_gets_plan_verdicts_gates_and_a_link_to_the_scorecard(rep
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        kept = {a.key: a for a in client.read_artifacts()}
+        found = client.read_artifacts()
+        names = [run.name for run in client.read_task_runs()]
+    kept = {a.key: a for a in found}
     assert {"plan", "quality-reviews", "quality-general", "gates", "scorecard"} <= kept.keys()
     assert "scorecard.html" in str(kept["scorecard"].data)
+    # One artifact a training that was waited for, brought up to date; the first was of 2 steps.
+    trained = [a for a in found if a.key == "training"]
+    first = min(trained, key=lambda a: a.created)
+    assert first.data == 100
+    assert "**completed**, step 2 of 2 · loss " in first.description
+    assert len(trained) == names.count("wait for the training") > 0
+    assert not [name for name in names if name.startswith("keep ")]
 
 
 def _mlflow(home: Path) -> Any:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 from configs.remote import WorkPoolBackend
@@ -12,7 +13,9 @@ from tasks.errors import StorageError, TrainingError, Unreachable
 from tasks.storage import write_text
 from tasks.store.places import Place, open_place
 from tasks.store.publish import fetch
-from tasks.training.job import JobHandle, JobStatus, TrainingJob
+from tasks.training.job import JobHandle, JobStatus, State, TrainingJob
+from tasks.training.local import latest_record
+from tasks.training.pool.worker import stream_key
 from tasks.training.uploads import addresses, upload
 
 T = TypeVar("T")
@@ -59,11 +62,13 @@ class PoolJobs:
         from tasks.training.pool.task import read_run
 
         run = self._patient(lambda: read_run(handle.name))
+        says = run.says + self._catch_up(handle)
+        latest = latest_record(handle.folder / "losses.jsonl")
         steps = int(json.loads((handle.folder / "job.json").read_text())["steps"])
-        seen = {"steps": steps, "message": run.says}
-        if run.state == "completed":
-            return JobStatus(state="completed", step=steps, **seen)
-        return JobStatus(state="failed" if run.state == "failed" else "running", **seen)
+        seen = {"step": int(latest.get("step", 0)), "steps": steps, "latest": latest,
+                "message": says}  # fmt: skip
+        known: dict[str, State] = {"completed": "completed", "failed": "failed"}
+        return JobStatus(state=known.get(run.state, "running"), **seen)
 
     def cancel(self, handle: JobHandle) -> None:
         """Have the worker stop the run."""
@@ -90,6 +95,20 @@ class PoolJobs:
         for path in sorted(aside.iterdir()):
             path.replace(job.folder / path.name)
         aside.rmdir()
+
+    def _catch_up(self, handle: JobHandle) -> str:
+        """Fetch the metrics stream where it has changed; return what is in the way, if anything."""
+        key, file = stream_key(handle.key, handle.name), handle.folder / "losses.jsonl"
+        try:
+            place = open_place()
+            size = place.sizes(str(Path(key).parent)).get(key)
+            if size is not None and not (file.is_file() and file.stat().st_size == size):
+                place.get(key, aside := file.with_suffix(".new"))
+                aside.replace(file)
+        except StorageError as error:
+            # The training itself is well: only its losses are not seen for now.
+            return f" (its losses can't be read: {error})"
+        return ""
 
     def _parameters(self, job: TrainingJob, place: Place, parts: dict[str, str]) -> dict[str, Any]:
         return {"key": job.key, "parts": parts, "threads": self.backend.threads,

@@ -31,6 +31,18 @@ def arrive(parts: dict[str, str], threads: int | None) -> TrainingJob:
     return TrainingJob.model_validate(told)
 
 
+def stream_key(key: str, run_id: str) -> str:
+    """Return where in the store the metrics stream of a run lies while it goes on."""
+    return f"streams/{key[:32]}/{run_id}.jsonl"
+
+
+def tell(job: TrainingJob, run_id: str, store: str) -> None:
+    """Publish the metrics stream as it is now; nothing where there is none yet."""
+    stream = job.folder / "losses.jsonl"
+    if stream.is_file():
+        open_place(store).put(stream_key(job.key, run_id), stream)
+
+
 def leave(job: TrainingJob, run_id: str, store: str) -> str:
     """Publish a completed job's output, tell where it is, and return the address.
 

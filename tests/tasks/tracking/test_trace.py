@@ -76,6 +76,22 @@ def places(found: Trace) -> list[tuple[str, str, int]]:
     return [(h.stage, h.place, h.count) for h in found.holdings]
 
 
+@pytest.mark.parametrize("what", [ById(MINE["row_id"]), ByText("yes")])
+def test_a_row_said_in_other_words_is_found_by_the_id_it_keeps(
+    snapshot: None, what: ById | ByText
+) -> None:
+    clean("train")
+    other = {**chat("Where is my parcel, 12 Elm Street?", "It is"), "row_id": MINE["row_id"]}
+    folder = home("rewritten", "voc-1")
+    with building(folder) as aside:
+        write(aside / "train.parquet", [other, chat("Another?", "no")])
+        commit(aside, CleanSource(path=folder, digest="w", name="voc", verdict="pass", reason="",
+                                  rows_in=2, rows_out=2, findings={}, splits={"train": 2},
+                                  **ABOUT))  # fmt: skip
+    found = [h for h in trace(what).holdings if h.stage == "rewritten"]
+    assert [(h.place, MINE["row_id"] in h.row_ids) for h in found] == [("train", True)]
+
+
 @pytest.mark.parametrize("split", ["train", "dev", "test", "quarantine"])
 @pytest.mark.parametrize("what", [ById(MINE["row_id"]), ByText("yes")])
 def test_the_split_or_quarantine_that_holds_a_row_is_named(

@@ -50,6 +50,17 @@ def test_a_job_killed_at_random_steps_goes_on_to_the_same_weights(
         assert steps == list(range(1, STEPS + 1))
 
 
+def test_who_waits_is_shown_each_look_and_how_it_ended(job_of, tiny_model, mixture):
+    seen = []
+    job = job_of(tiny_model, mixture)
+    wait(job, LocalProcess().submit(job), seen.append)
+    assert {s.state for s in seen[:-1]} <= {"running"}
+    assert [s.step for s in seen] == sorted(s.step for s in seen)
+    assert (seen[-1].state, seen[-1].step, seen[-1].steps) == ("completed", STEPS, STEPS)
+    assert seen[-1].latest["loss"] > 0
+    assert seen[-1].latest["time"] <= time.time()
+
+
 def test_submitting_twice_finds_the_job_that_runs(job_of, tiny_model, mixture):
     job = job_of(tiny_model, mixture)
     first = LocalProcess().submit(job)

@@ -43,7 +43,7 @@ def test_every_method_goes_on_from_its_last_state_to_the_same_weights(
 
 
 def read(stream):
-    timed = ("tokens_per_second", "supervised_tokens_per_second", "memory")
+    timed = ("time", "tokens_per_second", "supervised_tokens_per_second", "memory")
     records = [json.loads(line) for line in stream.open()]
     return [{k: v for k, v in r.items() if k not in timed} for r in records]
 

@@ -92,6 +92,42 @@ def test_a_training_goes_to_the_worker_and_its_checkpoint_comes_back(
     assert wait(alone, LocalProcess().submit(alone)).digest == checkpoint.digest
 
 
+def test_the_losses_of_a_running_job_are_seen_through_the_store(
+    pool: Pool, make: Callable[..., TrainingJob], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.training.job import JobHandle
+    from tasks.training.pool.worker import stream_key, tell
+
+    job = make()
+    job.write()
+    jobs = PoolJobs(job.training.backend)
+    pool.runs["r"] = PoolRun("run-1", "running", "Running")
+    handle = JobHandle(backend="work_pool", key=job.key, folder=job.folder, name="run-1")
+    assert jobs.poll(handle).latest == {}
+    theirs = job.model_copy(update={"folder": tmp_path / "worker"})
+    theirs.folder.mkdir()
+    tell(theirs, "run-1", str(tmp_path / "store"))
+    for step in (1, 2):
+        with (theirs.folder / "losses.jsonl").open("a") as stream:
+            stream.write(f'{{"step": {step}, "loss": {3 - step}}}\n')
+        tell(theirs, "run-1", str(tmp_path / "store"))
+        status = jobs.poll(handle)
+        assert (status.state, status.step, status.latest["loss"]) == ("running", step, 3 - step)
+    kept = (job.folder / "losses.jsonl").read_text()
+    assert kept == (theirs.folder / "losses.jsonl").read_text()
+    assert (tmp_path / "store" / stream_key(job.key, "run-1")).is_file()
+    # A store that doesn't answer hides the losses, and stops nothing.
+    from tasks.store.places import FolderPlace
+
+    def away(*_: Any) -> None:
+        raise StorageError("the store does not answer.", where="store", fix="wait")
+
+    monkeypatch.setattr(FolderPlace, "sizes", away)
+    status = jobs.poll(handle)
+    assert (status.state, status.step) == ("running", 2)
+    assert "its losses can't be read" in status.message
+
+
 def test_a_failed_run_is_followed_by_another(pool: Pool, make: Callable[..., TrainingJob]) -> None:
     pool.fails = 1
     job = make()

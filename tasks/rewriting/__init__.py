@@ -1,0 +1,1 @@
+"""Rewriting training targets in the base model's own words."""

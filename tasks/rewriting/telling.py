@@ -1,0 +1,36 @@
+"""What is said of a source whose targets are rewritten, before and after."""
+
+from tasks.artifacts import CleanSource
+from tasks.rewriting.rewrite import FILTER, labels_of
+
+NOTHING = (
+    "rewrite does nothing here: the targets are labels, which stay as they are. Leave it out, or "
+    "try rehearsal, blend or kl_to_base."
+)
+AHEAD = "targets to be rewritten by the base; sizes are of the targets as they are"
+
+
+def told_before(clean: CleanSource) -> str:
+    """Return what a plan says of a source whose targets are to be rewritten."""
+    labels = labels_of(clean)
+    return NOTHING if labels and _all_labels(clean, labels) else AHEAD
+
+
+def told_after(clean: CleanSource) -> str:
+    """Return how many targets were rewritten, and why the others stayed, as Markdown."""
+    [found] = [f.settings for f in clean.filters if f.name == FILTER]
+    head = (f"{found['rewritten']:,} of {found['targets']:,} targets of {clean.name} "
+            f"({found['share']:.1%}) are in the base's own words.")  # fmt: skip
+    rows = [f"| {reason} | {count:,} |" for reason, count in found["stayed"].items()]
+    if not rows:
+        return head
+    return "\n".join([head, "", "| why a target stayed | targets |", "| --- | --- |", *rows])
+
+
+def _all_labels(clean: CleanSource, labels: frozenset[str]) -> bool:
+    import pyarrow.parquet as pq
+
+    from tasks.rewriting.targets import LABEL, targets_of
+
+    rows = pq.read_table(clean.split("train")).to_pylist()
+    return all(target.kept == LABEL for target in targets_of(rows, labels))

@@ -1,0 +1,97 @@
+"""A job that goes on, as it is shown: how often, and in what words."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from tasks.training.job import JobStatus
+from tasks.training.wait import Look
+
+_log = logging.getLogger(__name__)
+SECONDS = 5.0
+"""Between two looks at a running job; the first and the last are always shown."""
+SHOWN = ("loss", "supervised_tokens_per_second", "learning_rate", "grad_norm")
+GROUPS = ("loss/", "validation/")
+
+
+class Views:
+    """Shows a job to several, every few seconds and at its end.
+
+    Args:
+        views: Each is shown where the job stands.
+        seconds: Between two looks at a running job.
+        warn: Told when a view fails, once as long as it fails alike; the others are shown, and it
+            is tried again next time.
+    """
+
+    def __init__(
+        self, views: Sequence[Look], seconds: float = SECONDS,
+        warn: Callable[[str], None] = _log.warning,
+    ) -> None:  # fmt: skip
+        self._views, self._seconds, self._warn = tuple(views), seconds, warn
+        self._last, self._said = float("-inf"), ""
+
+    def __call__(self, status: JobStatus) -> None:
+        """Show where the job stands, unless that was done just now."""
+        now = time.monotonic()
+        if status.state == "running" and now - self._last < self._seconds:
+            return
+        for view in self._views:
+            try:
+                view(status)
+            except Exception as error:
+                # A wait that raises stops the job, and days of training are worth more than a view.
+                self._tell(f"training is not shown, and goes on: {type(error).__name__}: {error}")
+        self._last = time.monotonic()
+
+    def _tell(self, message: str) -> None:
+        if message != self._said:
+            self._warn(message)
+        self._said = message
+
+
+class Pace:
+    """How long a job still takes, from the steps seen since the first look at it."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def left(self, status: JobStatus, now: float) -> float | None:
+        """Return seconds; None as long as no step was seen to end.
+
+        Args:
+            status: Where the job stands.
+            now: Seconds of any clock.
+        """
+        if self._first is None or status.step < self._first[1]:
+            self._first = (now, status.step)
+        began, step = self._first
+        if status.step == step:
+            return None
+        return (status.steps - status.step) * (now - began) / (status.step - step)
+
+
+def percent(status: JobStatus) -> float:
+    """Return how much of a job is done; all of one that completed, early or not."""
+    if status.state == "completed":
+        return 100.0
+    return 100.0 * status.step / status.steps if status.steps else 0.0
+
+
+def described(status: JobStatus, left: float | None = None) -> str:
+    """Return where a job stands in one line of Markdown.
+
+    Args:
+        status: State, step, and the latest record of the metrics stream.
+        left: Seconds that it still takes, where they are known.
+    """
+    latest = status.latest
+    keys = [k for k in SHOWN if k in latest]
+    keys += sorted(k for k in latest if k.startswith(GROUPS))
+    parts = [f"**{status.state}**, step {status.step:,} of {status.steps:,}"]
+    parts += [f"{key.replace('_', ' ')} {latest[key]:.4g}" for key in keys]
+    if "memory" in latest:
+        parts.append(f"memory {latest['memory'] / 1e9:.1f} GB")
+    if left is not None and status.state == "running":
+        parts.append(f"about {left / 60:,.0f} min left" if left >= 60 else "under a minute left")
+    return " · ".join(parts)

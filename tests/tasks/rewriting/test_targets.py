@@ -1,0 +1,54 @@
+from configs.rewriting import TEMPLATE
+from tasks.rewriting.targets import LABEL, NO_QUESTION, NO_WORDS, TOOLS, Target, asked, targets_of
+
+
+def row(*turns, label=None, **more):
+    messages = [dict(zip(("role", "content"), turn, strict=True)) for turn in turns]
+    return {"row_id": "r", "messages": messages, "label": label, "group": None, "split": "train",
+            "origin": "o", **more}  # fmt: skip
+
+
+TALK = row(("system", "Be brief."), ("user", "Hi {answer}"), ("assistant", "Hello."),
+           ("user", "What is due?"), ("assistant", "Ten pounds."))  # fmt: skip
+
+
+def test_every_assistant_turn_is_a_target_of_its_own():
+    found = targets_of([TALK, TALK], frozenset())
+    assert [(t.row, t.turn, t.text) for t in found] == [
+        (0, 2, "Hello."), (0, 4, "Ten pounds."), (1, 2, "Hello."), (1, 4, "Ten pounds."),
+    ]  # fmt: skip
+    assert {t.kept for t in found} == {None}
+
+
+def test_the_base_is_asked_in_the_conversation_with_the_answer_to_go_by():
+    first, last = targets_of([TALK], frozenset())
+    prompt = asked(TALK, last, "Q: {prompt} A: {answer} Now you.")
+    assert [m["role"] for m in prompt.messages] == ["system", "user", "assistant", "user"]
+    assert prompt.messages[2]["content"] == "Hello."
+    assert prompt.messages[3]["content"] == "Q: What is due? A: Ten pounds. Now you."
+    # What stands in a prompt is no place of the template.
+    assert asked(TALK, first, "{answer}|{prompt}").messages[-1]["content"] == "Hello.|Hi {answer}"
+    assert TALK["messages"][1]["content"] == "Hi {answer}"
+    assert "Ten pounds." in asked(TALK, last, TEMPLATE).messages[-1]["content"]
+
+
+def test_labels_tools_and_answers_to_nobody_are_not_asked_for():
+    rows = [
+        row(("user", "Too dear"), ("assistant", "Price."), label="price"),
+        row(("user", "Too dear"), ("assistant", "It is the price."), label="price"),
+        row(("user", "Too dear"), ("assistant", "free text"), label="free text"),
+        row(("user", "Sum?"), ("assistant", "3"), tools="[]"),
+        row(("assistant", "Welcome.")),
+        row(("user", "a"), ("assistant", "b"), ("assistant", "c")),
+        row(("text", "Plain.")),
+        row(("user", "Thanks"), ("assistant", "\U0001f44d !")),
+    ]
+    rows[5]["messages"][1]["reasoning"] = None
+    found = targets_of(rows, frozenset({"price"}))
+    assert [(t.row, t.label, t.kept) for t in found] == [
+        (0, "price", LABEL), (1, "price", None), (2, None, None), (3, None, TOOLS),
+        (4, None, NO_QUESTION), (5, None, None), (5, None, NO_QUESTION),
+        (7, None, NO_WORDS)]  # fmt: skip
+    rows[5]["messages"][1]["reasoning"] = "hm"
+    assert targets_of(rows[5:6], ())[0].kept == TOOLS
+    assert isinstance(found[0], Target)
