@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from configs.served import Remote
 from tasks.errors import EvaluationError
@@ -15,6 +15,7 @@ from tasks.inference.seam import Answer, Decoding, Prompt
 from tasks.storage import digest_of
 
 Wait = Callable[[float], object]
+Spec = TypeVar("Spec", bound=Remote)
 
 LONGEST_WAIT_S = 60.0
 FIRST_WAIT_S = 0.5
@@ -48,7 +49,7 @@ class Unanswerable(Exception):
     """A request that the server will refuse each time: this item alone."""
 
 
-class RemoteModel(Engine):
+class RemoteModel(Engine, Generic[Spec]):
     """Asks a server item by item, ``concurrency`` at a time.
 
     Args:
@@ -58,7 +59,7 @@ class RemoteModel(Engine):
 
     log_probs = False
 
-    def __init__(self, spec: Remote, wait: Wait | None = None) -> None:
+    def __init__(self, spec: Spec, wait: Wait | None = None) -> None:
         self._spec = spec
         self._answered, self._stopped = threading.Event(), threading.Event()
         # Waiting ends with the evaluation, so that giving up doesn't take a minute.
