@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from configs.served import Remote
 from tasks.errors import EvaluationError
-from tasks.inference.engine import NONE, Asked, Batch, Encoded, Engine, no_log_probs
+from tasks.inference.engine import NONE, Asked, Batch, Encoded, Engine, by_messages
 from tasks.inference.seam import Answer, Decoding, Prompt
 from tasks.storage import digest_of
 
@@ -88,10 +88,7 @@ class RemoteModel(Engine, Generic[Spec]):
 
     def encode(self, asked: Sequence[Asked]) -> list[Encoded]:
         """Return each prompt with the digest of its messages: tokens are the server's affair."""
-        if any(not isinstance(one, Prompt) for one in asked):
-            raise no_log_probs()
-        return [Encoded(digest_of([[dict(m) for m in p.messages], p.tools])[:32], p)
-                for p in asked if isinstance(p, Prompt)]  # fmt: skip
+        return by_messages(asked)
 
     def answering(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
