@@ -130,8 +130,8 @@ def _champion(recipe: Recipe) -> LocalModel | None:
     report = champion_report(recipe.registered_name)
     if report is None:
         return None
-    if not report.trained.path.is_dir():
-        raise DataError(f"the weights of the champion of '{recipe.registered_name}' are gone.",
+    if not (report.trained.has_weights and report.trained.path.is_dir()):
+        raise DataError(f"the weights of the champion of '{recipe.registered_name}' aren't here.",
                         where=str(report.trained.path),
                         fix=f"train run {report.run_id[:12]}'s recipe again, or promote another "
                         "run.")  # fmt: skip

@@ -185,10 +185,15 @@ def test_a_champion_that_is_not_on_this_machine_is_named(
         gates._champion(recipe())
 
 
-def test_a_champion_whose_weights_are_gone_is_named(
-    temper_home: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("there", "weights"), [(False, True), (True, False)])
+def test_a_champion_whose_weights_are_not_here_is_named(
+    temper_home: Path, monkeypatch: pytest.MonkeyPatch, there: bool, weights: bool
 ) -> None:
-    gone = SimpleNamespace(run_id="r" * 32, trained=SimpleNamespace(path=temper_home / "gone"))
-    monkeypatch.setattr("flows.report.champion_report", lambda _: gone)
+    folder = temper_home / "checkpoint"
+    if there:
+        folder.mkdir(parents=True)
+    trained = SimpleNamespace(path=folder, has_weights=weights)
+    report = SimpleNamespace(run_id="r" * 32, trained=trained)
+    monkeypatch.setattr("flows.report.champion_report", lambda _: report)
     with pytest.raises(DataError, match="weights of the champion"):
         gates._champion(recipe())
