@@ -17,19 +17,20 @@ from configs.suites.gsm8k import Gsm8kSuite
 from configs.suites.harness import HarnessSuite
 from configs.suites.judge import JudgeSuite
 from configs.suites.mmlu import MmluSuite
+from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from configs.suites.open_answers import OpenAnswersSuite
 
 __all__ = [
     "ArcSuite", "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "ExtractionSuite",
     "FloorGate", "Gate", "Gsm8kSuite", "HarnessSuite", "HellaswagSuite", "HoldGate", "ImproveGate",
-    "JudgeSuite", "MmluSuite", "MultipleChoiceSuite", "OpenAnswersSuite", "Suite",
-    "metrics_by_kind",
+    "JudgeSuite", "MmluSuite", "MultipleChoiceSuite", "NovaBenchmarkSuite", "OpenAnswersSuite",
+    "Suite", "metrics_by_kind",
 ]  # fmt: skip
 
 Suite = Annotated[
     ArcSuite | Behaviour | BitsPerByteSuite | ClassificationSuite | ExtractionSuite
     | Gsm8kSuite | HarnessSuite | HellaswagSuite | JudgeSuite | MmluSuite | MultipleChoiceSuite
-    | OpenAnswersSuite,
+    | NovaBenchmarkSuite | OpenAnswersSuite,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from configs.evaluation import NovaBenchmarkSuite, Suite
 from configs.nova import NovaBackend
 from configs.sources import NovaSource, RehearsalSource, Source
 from configs.stages import Mixture, Training
@@ -28,6 +29,19 @@ def check_nova(sources: Sequence[Source], mixture: Mixture, training: Training) 
             raise ValueError(f"@sources.{i}.kind: Nova's weights can't be asked to rehearse here. "
                              "Fix: use kind: nova sources for general data.")  # fmt: skip
     _check_categories(theirs, backend)
+
+
+def check_benchmarks(suites: Sequence[Suite], training: Training) -> None:
+    """Refuse Nova's own benchmarks where no Nova model is trained.
+
+    Raises:
+        ValueError: With the place in the recipe.
+    """
+    theirs = [i for i, s in enumerate(suites) if isinstance(s, NovaBenchmarkSuite)]
+    if theirs and not isinstance(training.backend, NovaBackend):
+        raise ValueError(f"@evaluation.suites.{theirs[0]}.kind: only Nova's evaluator asks this, "
+                         "and of Nova's models alone. Fix: take the suite out, or set "
+                         "training.backend.kind: nova.")  # fmt: skip
 
 
 def _check_method(training: Training, backend: NovaBackend) -> None:

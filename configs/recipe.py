@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from configs.evaluation import Evaluation, Gate, Suite
 from configs.gates import FEWEST_A_CLASS, References, caps
 from configs.licences import Licences
-from configs.nova_rules import check_nova
+from configs.nova_rules import check_benchmarks, check_nova
 from configs.section import Name, Section
 from configs.sources import RehearsalSource, Source, StoredSource
 from configs.stages import Mixture, Model, Quality, Tracking, Training
@@ -56,6 +56,7 @@ class Recipe(Section):
         self._roles_fit_share()
         self._licences_are_allowed()
         check_nova(self.sources, self.mixture, self.training)
+        check_benchmarks(self.evaluation.suites, self.training)
         self._training_fits_sources()
         for i, suite in enumerate(self.evaluation.suites):
             self._suite_has_its_source(f"evaluation.suites.{i}", suite)

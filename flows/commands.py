@@ -37,7 +37,11 @@ def run(recipe: str, overrides: Sequence[str]) -> Answer:
     require_training()
     from flows.finetune import finetune
 
-    report = finetune(loaded)
+    return run_answer(finetune(loaded))
+
+
+def run_answer(report: Any) -> Answer:
+    """Return what is said of a finished run; its verdict is the exit code."""
     kept = ("run_id", "verdict", "gates", "metrics", "scorecard", "checkpoint", "lock")
     return Answer({k: report.model_dump(mode="json")[k] for k in kept}, report,
                   EXIT_OF_VERDICT[report.verdict])  # fmt: skip

@@ -36,7 +36,15 @@ def deployed(run: str, to: str, out: Path | None, endpoint: tuple[Any, str, Any]
 
 
 def release_of(report: RunReport) -> Release:
-    """Return a run's model with its evidence."""
+    """Return a run's model with its evidence.
+
+    Raises:
+        DataError: Its weights are not here.
+    """
+    if not report.trained.has_weights:
+        raise DataError("the weights of this run's model stay with AWS.",
+                        where=report.trained.name,
+                        fix="deploy that model package by Bedrock or SageMaker.")  # fmt: skip
     return Release(
         name=report.name, run_id=report.run_id, recipe_digest=report.recipe_digest,
         verdict=report.verdict, model=report.trained,

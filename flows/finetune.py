@@ -17,7 +17,7 @@ from flows.evaluate import scored
 from flows.gates import judged, references, sliced
 from flows.report import RunReport, metric_map
 from flows.runner import task_runner
-from tasks.artifacts import Checkpoint, HeldOut, MixtureReceipt, SuiteScores
+from tasks.artifacts import Checkpoint, GateResult, HeldOut, MixtureReceipt, SuiteScores
 from tasks.gating.task import count_looks
 from tasks.tracking import task as track
 from tasks.training.job import TrainingJob
@@ -130,12 +130,17 @@ def job_of(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> TrainingJob:
 
 def conclude(recipe: Recipe, found: Evidence) -> RunReport:
     """Judge the gates, publish the scorecard and keep the report."""
-    from tasks.gating.gates import overall
-    from tasks.tracking.card import Card
-
     models = (found.data.model, found.checkpoint)
     known = references(recipe, found.data, found.base, scored)
     gates = judged(recipe, found.data, models, (known, found.candidate), scored)
+    return published(recipe, found, gates)
+
+
+def published(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunReport:
+    """Publish the scorecard of what was judged and keep the report."""
+    from tasks.gating.gates import overall
+    from tasks.tracking.card import Card
+
     if recipe.evaluation.split == "test":
         gates = count_looks(recipe.family, found.run_id, found.candidate, gates)
     card = Card(

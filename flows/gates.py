@@ -9,6 +9,7 @@ from configs.recipe import Recipe
 from flows.calling import once
 from flows.data import Data, evaluation_context
 from tasks.artifacts import GateResult, LocalModel, SuiteScores
+from tasks.errors import DataError
 
 Scored = Callable[[Recipe, Data, LocalModel], list[SuiteScores]]
 
@@ -85,7 +86,8 @@ def sliced(
     from tasks.gating.pairing import pairs
     from tasks.gating.slices import slices
 
-    found = slices(pairs(base, candidate), [g.metric for g in recipe.gates])
+    both = pairs([s for s in base if not s.aggregate], candidate)
+    found = slices(both, [g.metric for g in recipe.gates])
     return tuple(s.model_dump(mode="json") for s in found)
 
 
@@ -118,9 +120,19 @@ def _original(recipe: Recipe) -> LocalModel | None:
 
 
 def _champion(recipe: Recipe) -> LocalModel | None:
-    """Return the checkpoint that the registered model's alias champion stands for."""
-    from flows.report import find_report
-    from tasks.tracking.registry import champion_of
+    """Return the checkpoint that the registered model's alias champion stands for.
 
-    release = champion_of(recipe.registered_name)
-    return find_report(release.run_id).trained if release else None
+    Raises:
+        DataError: There is a champion, and its run or its weights aren't on this machine.
+    """
+    from flows.report import champion_report
+
+    report = champion_report(recipe.registered_name)
+    if report is None:
+        return None
+    if not (report.trained.has_weights and report.trained.path.is_dir()):
+        raise DataError(f"the weights of the champion of '{recipe.registered_name}' aren't here.",
+                        where=str(report.trained.path),
+                        fix=f"train run {report.run_id[:12]}'s recipe again, or promote another "
+                        "run.")  # fmt: skip
+    return report.trained

@@ -19,13 +19,24 @@ def planned_request(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
     """Return the plan of the recipe's own rows and the exact request.
 
     The rows are written to this machine, since the request names them by digest; nothing is sent.
+    With it are the requests of the base model's evaluations; those of the trained model name it as
+    soon as it is there.
     """
-    return planned(own_part(recipe)), NovaJobs(ready_job(recipe)).planned()
+    from flows.nova_evaluation import planned_evaluations
+
+    own = own_part(recipe)
+    request = NovaJobs(ready_job(recipe)).planned()
+    gathered = data.stored_data(own, weights=False)
+    return planned(own), {**request, "evaluations": planned_evaluations(recipe, gathered)}
 
 
 def trained_nova(recipe: Recipe) -> NovaModelReceipt:
     """Return the Nova model of a recipe, submitting its training only if need be."""
-    job = ready_job(recipe)
+    return trained_rows(ready_job(recipe))
+
+
+def trained_rows(job: NovaJob) -> NovaModelReceipt:
+    """Return the Nova model of a job whose rows are ready."""
     name = once(submit_nova, job)
     receipt: NovaModelReceipt = once(wait_for_nova, job, name)
     return receipt

@@ -55,8 +55,17 @@ def answered(command: str, recipe: Recipe) -> Answer:
     if command == "plan":
         table, request = planned_request(recipe)
         return _told(Told(table, None, request))
+    if command == "run":
+        return _run(recipe)
     receipt = trained_nova(recipe)
     return Answer(receipt.model_dump(mode="json"), receipt, view="nova")
+
+
+def _run(recipe: Recipe) -> Answer:
+    from flows.commands import run_answer
+    from flows.nova_run import finetune_nova
+
+    return run_answer(finetune_nova(recipe))
 
 
 def dry_run(recipe: Recipe) -> Told:

@@ -47,6 +47,30 @@ class RunReport(BaseModel):
         write_text(self.folder / "run.json", self.model_dump_json(indent=1))
 
 
+def champion_report(name: str) -> RunReport | None:
+    """Return the report of the run whose model is the champion; None where none was released.
+
+    Args:
+        name: The registered model.
+
+    Raises:
+        DataError: The run isn't on this machine.
+    """
+    from tasks.tracking.registry import champion_of
+
+    release = champion_of(name)
+    if release is None:
+        return None
+    try:
+        return find_report(release.run_id)
+    except DataError as error:
+        raise DataError(
+            f"the champion of '{name}' is version {release.version} of run {release.run_id}, and "
+            "that run isn't on this machine.", where="a gate against: champion",
+            fix="run where it was made, or promote a run that is here.",
+        ) from error  # fmt: skip
+
+
 def metric_map(scores: list[SuiteScores] | tuple[SuiteScores, ...]) -> Metrics:
     """Return every metric as ``suite/metric``."""
     return {f"{s.suite}/{name}": value for s in scores for name, value in s.metrics.items()}

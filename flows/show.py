@@ -19,6 +19,7 @@ from tasks.progress import listening
 # A pipe has no width of its own; 80 columns would fold the tables.
 out = Console(width=None if sys.stdout.isatty() else 128)
 err = Console(stderr=True)
+NO_ITEMS = "none (no items)"
 MOST_SLICES = 10
 COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "pass": "green",
            "quarantine": "yellow", "block": "red", "ok": "green", "optional": "yellow",
@@ -144,7 +145,7 @@ def _check(found: Any) -> None:
 
 def _evaluate(found: Any) -> None:
     table("scores", ["metric", "value", "95 % interval", "n"],
-          [[f"{s.suite}/{m}", f"{e.value:.4f}", f"{e.low:.4f} to {e.high:.4f}", f"{e.n:,}"]
+          [[f"{s.suite}/{m}", f"{e.value:.4f}", _between(e), f"{e.n:,}"]
            for s in found for m, e in s.metrics.items()])  # fmt: skip
     for scores in found:
         _worst_classes(scores)
@@ -154,6 +155,11 @@ def _evaluate(found: Any) -> None:
             f"error in {scores.items}). Run again: what was answered is kept, and only these are "
             "asked."
         )
+
+
+def _between(estimate: Any) -> str:
+    """Return an interval; a metric that came without items has none."""
+    return f"{estimate.low:.4f} to {estimate.high:.4f}" if estimate.n else NO_ITEMS
 
 
 def _worst_classes(scores: Any) -> None:
@@ -169,11 +175,12 @@ def _worst_classes(scores: Any) -> None:
 def _run(found: Any) -> None:
     base, candidate = found.metrics["base"], found.metrics["candidate"]
     table(f"scorecard {found.name}", ["metric", "base", "candidate", "95 % interval"],
-          [[m, f"{base[m].value:.4f}", f"{c.value:.4f}", f"{c.low:.4f} to {c.high:.4f}"]
+          [[m, f"{base[m].value:.4f}", f"{c.value:.4f}", _between(c)]
            for m, c in candidate.items()])  # fmt: skip
     table("gates", ["metric", "rule", "verdict", "difference", "interval", "why"],
           [[g.metric, g.rule if g.against in (None, "base") else f"{g.rule} ({g.against})",
-            g.verdict, f"{g.difference:+.4f}", f"{g.low:+.4f} to {g.high:+.4f}", g.reason]
+            g.verdict, f"{g.difference:+.4f}",
+            f"{g.low:+.4f} to {g.high:+.4f}" if g.n else NO_ITEMS, g.reason]
            for g in found.gates])  # fmt: skip
     for suite, seen in sorted({(g.metric.partition("/")[0], g.seen) for g in found.gates}):
         if seen > 1:

@@ -229,6 +229,8 @@ class SuiteScores(Receipt):
         protocol: What the suite asks and how it judges, field by field.
         made: What the answers were made with: model, items, split, seed, code, versions.
         errors: Items that could not be answered; evaluating again asks for them alone.
+        aggregate: Whether the metrics came as numbers alone, without the items: ``items`` is
+            empty, ``n`` 0, and low and high are the ends of the metric's range.
     """
 
     suite: str
@@ -240,6 +242,7 @@ class SuiteScores(Receipt):
     protocol: dict[str, Any] = {}
     made: dict[str, Any] = {}
     errors: int = 0
+    aggregate: bool = False
 
     @property
     def items(self) -> Path:

@@ -1,22 +1,21 @@
 """Questions that can't be answered beside some that can, put to a model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from configs.suites.abstention import AbstentionSuite
 from tasks.errors import EvaluationError
+from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.origins import Located, of_files
 from tasks.evaluation.own_items import fail, located, prompt_of, some, text_of, user
 from tasks.inference.progress import Progress, shifted
-from tasks.inference.seam import Answer, Choice, Decoding, Model, Prompt
+from tasks.inference.seam import Answer, Choice, Model, Prompt
 from tasks.metrics.auroc import auroc_shares
 from tasks.storage import digest_of
 from tasks.text.abstaining import VERSION, abstains
-from tasks.text.overlap import Item
 
 
 class Case(NamedTuple):
@@ -27,13 +26,8 @@ class Case(NamedTuple):
     category: str | None
 
 
-@dataclass(frozen=True)
-class AbstentionExam:
+class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
     """Questions of both kinds."""
-
-    suite: AbstentionSuite
-    cases: Sequence[tuple[str, Case]]
-    labels: None = None
 
     @property
     def needs(self) -> Literal["answers", "log_probs"]:
@@ -43,28 +37,29 @@ class AbstentionExam:
     @property
     def content(self) -> str:
         """Digest of the questions and the rules' version."""
-        return digest_of([VERSION, [item for item, _ in self.cases]])
+        return digest_of([VERSION, self.ids])
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
-        """Return a row a question, of form ``unanswerable`` or ``answerable``.
+    def prompt(self, case: Case) -> Prompt:
+        """Return the question alone."""
+        return Prompt(user(case.question))
+
+    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+        """Return a row of form ``unanswerable`` or ``answerable``.
 
         Gold is what should be done (``abstain`` or ``answer``), prediction what was done by the
         rules; the stratum is the form with the category. One that wasn't answered has no scores.
         """
-        size, rounds = len(self.cases), 2 if self.suite.confidence else 1
-        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
-        prompts = [Prompt(user(case.question)) for _, case in self.cases]
-        answers = model.answers(prompts, decoding, shifted(progress, 0, rounds * size))
+        return [_row(item, case, answer)]
+
+    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+        """Put every question to the model; then, where the suite asks, how sure its answers are."""
+        if not self.suite.confidence:
+            return super().sit(model, progress)
+        size = len(self.cases)
+        answers = self.answers(model, shifted(progress, 0, 2 * size))
         rows = [_row(item, case, answer)
                 for (item, case), answer in zip(self.cases, answers, strict=True)]  # fmt: skip
-        if not self.suite.confidence:
-            return rows
-        sure = self._sureness(model, answers, shifted(progress, size, rounds * size))
-        return _with_auroc(rows, sure)
-
-    def overlap(self) -> list[str | Item]:
-        """Return the questions."""
-        return [case.question for _, case in self.cases]
+        return _with_auroc(rows, self._sureness(model, answers, shifted(progress, size, 2 * size)))
 
     def _sureness(
         self, model: Model, answers: Sequence[Answer], progress: Progress | None

@@ -1,21 +1,17 @@
 """Items of your own with checks that a rule decides, put to a model."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from configs.suites.adherence import AdherenceSuite
+from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.checks import Checks, kept, read_checks
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.verdicts import RULES
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.origins import Located
 from tasks.evaluation.own_items import fail, located, some, text_of, user
-from tasks.inference.progress import Progress
-from tasks.inference.seam import Answer, Decoding, Model, Prompt
-from tasks.storage import digest_of
-from tasks.text.overlap import Item
-from tasks.text.rows import Message, prompt_text
+from tasks.inference.seam import Answer, Prompt
+from tasks.text.rows import Message
 
 _ROLES = ("system", "user", "assistant")
 
@@ -30,34 +26,20 @@ class Case(NamedTuple):
     group: str | None
 
 
-@dataclass(frozen=True)
-class AdherenceExam:
+class AdherenceExam(AnswersExam[AdherenceSuite, Case]):
     """Prompts with checks."""
 
-    suite: AdherenceSuite
-    cases: Sequence[tuple[str, Case]]
-    labels: None = None
-    needs: Literal["answers"] = "answers"
+    def prompt(self, case: Case) -> Prompt:
+        """Return the prompt with its system text and passage."""
+        return Prompt(case.prompt)
 
-    @property
-    def content(self) -> str:
-        """Digest of prompts and checks."""
-        return digest_of([item for item, _ in self.cases])
-
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
-        """Return a row of form ``item`` for each item, then its rows of form ``check``.
+    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+        """Return a row of form ``item``, then its rows of form ``check``.
 
         A check's gold is its name, its prediction the same where it is kept; its cluster is the
         item's group, or the item. An item that wasn't answered has no scores.
         """
-        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
-        answers = model.answers([Prompt(c.prompt) for _, c in self.cases], decoding, progress)
-        return [row for (item, case), answer in zip(self.cases, answers, strict=True)
-                for row in _rows(item, case, answer)]  # fmt: skip
-
-    def overlap(self) -> list[str | Item]:
-        """Return the prompts."""
-        return [prompt_text(case.prompt) for _, case in self.cases]
+        return _rows(item, case, answer)
 
 
 def adherence_exam(suite: AdherenceSuite, split: str, seed: int) -> AdherenceExam:

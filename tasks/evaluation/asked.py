@@ -23,8 +23,8 @@ class Asked(NamedTuple):
 
 def questions_of(
     suite: Questions, source: CleanSource | None, split: SplitName, seed: int, bare: bool = False
-) -> tuple[list[Asked], list[str]]:
-    """Return a suite's questions with their identities, ``limit`` of them chosen by seed.
+) -> list[tuple[str, Asked]]:
+    """Return a suite's questions, each with its id, ``limit`` of them chosen by seed.
 
     Args:
         suite: The section.
@@ -46,7 +46,7 @@ def questions_of(
                               fix="give a file that has some.")  # fmt: skip
     ids = item_ids([{"prompt": a.prompt, "answers": list(a.answers)} for a in asked])
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "open_answers"))
-    return [asked[i] for i in chosen], [ids[i] for i in chosen]
+    return [(ids[i], asked[i]) for i in chosen]
 
 
 def _records(suite: Questions, split: SplitName) -> Iterator[Located]:

@@ -1,7 +1,5 @@
 """Bits a byte on held-out text: how well the model predicts what it wasn't trained on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import pyarrow.parquet as pq
@@ -9,11 +7,11 @@ import pyarrow.parquet as pq
 from configs.evaluation import BitsPerByteSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
+from tasks.evaluation.asking import CaseExam
 from tasks.evaluation.items import ItemRow, item_ids
 from tasks.evaluation.records import find_files, read_records
 from tasks.inference.progress import Progress
 from tasks.inference.seam import Model, Text
-from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.overlap import Item
 from tasks.text.rows import TEXT_ROLE, Message, full_text, is_plain
@@ -26,20 +24,13 @@ class Held(NamedTuple):
     group: str | None
 
 
-@dataclass(frozen=True)
-class TextExam:
+class TextExam(CaseExam[BitsPerByteSuite, Held]):
     """Texts to be scored whole; of conversations, the assistant's answers in their context."""
 
-    suite: BitsPerByteSuite
-    texts: Sequence[Held]
-    ids: Sequence[str]
-    labels: None = None
-    needs: Literal["log_probs"] = "log_probs"
-
     @property
-    def content(self) -> str:
-        """Digest of the texts."""
-        return digest_of(list(self.ids))
+    def needs(self) -> Literal["log_probs"]:
+        """Log-probabilities."""
+        return "log_probs"
 
     def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the nats of each text; one whose kept tokens hold nothing to score is left out.
@@ -47,13 +38,13 @@ class TextExam:
         Raises:
             EvaluationError: That leaves none.
         """
-        texts = [Text(held.messages, self.suite.max_tokens) for held in self.texts]
+        texts = [Text(held.messages, self.suite.max_tokens) for _, held in self.cases]
         measured = model.nats(texts, self.suite.batch_tokens, progress)
         rows = [
             ItemRow(item_id=item, form="text", prompt_digest=found.prompt_digest,
                     prompt_tokens=found.prompt_tokens, cluster=held.group, nats=found.nats,
                     bytes=found.bytes, latency_s=found.latency_s, truncated=found.truncated)
-            for item, held, found in zip(self.ids, self.texts, measured, strict=True)
+            for (item, held), found in zip(self.cases, measured, strict=True)
             if found.bytes
         ]  # fmt: skip
         if not rows:
@@ -64,7 +55,7 @@ class TextExam:
 
     def overlap(self) -> list[str | Item]:
         """Return the texts."""
-        return [full_text(held.messages) for held in self.texts]
+        return [full_text(held.messages) for _, held in self.cases]
 
 
 def text_exam(
@@ -88,7 +79,7 @@ def text_exam(
                               fix=f"give it a source with {split} rows, or a path.")  # fmt: skip
     ids = item_ids([[[m["role"], m["content"]] for m in h.messages] for h in held])
     chosen = keyed_sample(ids, suite.limit, key_of(seed, "bits_per_byte"))
-    return TextExam(suite, [held[i] for i in chosen], [ids[i] for i in chosen])
+    return TextExam(suite, [(ids[i], held[i]) for i in chosen])
 
 
 def _of_source(source: CleanSource, split: SplitName) -> list[Held]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from configs.suites.dialogues import DialoguesSuite
 from tasks.errors import EvaluationError
+from tasks.evaluation.asking import CaseExam
 from tasks.evaluation.checks import Checks, kept, read_checks
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.verdicts import RULES
@@ -15,7 +16,6 @@ from tasks.evaluation.own_items import CATEGORIES, fail, located, some, text_of
 from tasks.inference.progress import Progress, shifted
 from tasks.inference.seam import Answer, Decoding, Model, Prompt
 from tasks.metrics.words import token_f1
-from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.text.rows import Message
 
@@ -52,19 +52,8 @@ class _Play:
         return all(answer.error is None for answer in self.answers)
 
 
-@dataclass(frozen=True)
-class DialoguesExam:
+class DialoguesExam(CaseExam[DialoguesSuite, Dialogue]):
     """Dialogues, and what is measured of them."""
-
-    suite: DialoguesSuite
-    dialogues: Sequence[tuple[str, Dialogue]]
-    labels: None = None
-    needs: Literal["answers"] = "answers"
-
-    @property
-    def content(self) -> str:
-        """Digest of the dialogues."""
-        return digest_of([item for item, _ in self.dialogues])
 
     def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return a row of form ``turn`` for each answer, and one of form ``dialogue`` at the end.
@@ -72,8 +61,8 @@ class DialoguesExam:
         A dialogue's rows are a cluster; its own row holds the agreements. A dialogue in which a
         turn wasn't answered ends there, and has no scores of its own.
         """
-        plays = [_Play(item, dialogue, _opened(dialogue)) for item, dialogue in self.dialogues]
-        rounds = max(len(d.turns) for _, d in self.dialogues)
+        plays = [_Play(item, dialogue, _opened(dialogue)) for item, dialogue in self.cases]
+        rounds = max(len(d.turns) for _, d in self.cases)
         extra = [self._again, self._doubt]
         wanted = [x for x, name in zip(extra, ("repeat", "doubt"), strict=True)
                   if name in self.suite.measure]  # fmt: skip
@@ -89,7 +78,7 @@ class DialoguesExam:
 
     def overlap(self) -> list[str | Item]:
         """Return what the user says in each dialogue, a line a turn."""
-        return ["\n".join(turn.user for turn in d.turns) for _, d in self.dialogues]
+        return ["\n".join(turn.user for turn in d.turns) for _, d in self.cases]
 
     def _say(
         self, model: Model, plays: Sequence[_Play], asked: Sequence[str], progress: Progress | None

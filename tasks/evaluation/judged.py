@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from configs.suites.judge import JudgeSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.evaluation.asked import Asked, questions_of
+from tasks.evaluation.asking import CaseExam
 from tasks.evaluation.items import ItemRow, answered
 from tasks.evaluation.verdicts import (
     pair_prompt,
@@ -19,7 +19,6 @@ from tasks.evaluation.verdicts import (
 )
 from tasks.inference.progress import Progress, shifted
 from tasks.inference.seam import Answer, Decoding, Model, Prompt
-from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.text.rows import prompt_text
 
@@ -27,40 +26,34 @@ OpensJudge = Callable[[], Model]
 
 
 @dataclass(frozen=True)
-class JudgeExam:
-    """Questions, and what opens the model that judges what is answered to them."""
+class JudgeExam(CaseExam[JudgeSuite, Asked]):
+    """Questions, and what opens the model that judges what is answered to them.
 
-    suite: JudgeSuite
-    asked: Sequence[Asked]
-    ids: Sequence[str]
+    The judge is part of the suite's section, and so no part of ``content``.
+    """
+
     judge: OpensJudge
-    labels: None = None
-    needs: Literal["answers"] = "answers"
-
-    @property
-    def content(self) -> str:
-        """Digest of questions and references; the judge is part of the suite's section."""
-        return digest_of(list(self.ids))
 
     def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the answers, greedily decoded, with the judge's verdicts."""
-        size = len(self.asked)
+        size = len(self.cases)
         whole = size * (3 if self.suite.mode == "pairwise" else 2)
         decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
-        prompts = [Prompt(a.prompt) for a in self.asked]
+        prompts = [Prompt(asked.prompt) for _, asked in self.cases]
         answers = model.answers(prompts, decoding, shifted(progress, 0, whole))
         said = self._judged(answers, shifted(progress, size, whole))
         judged = self._paired(said) if self.suite.mode == "pairwise" else self._scored(said)
-        return [_row(item, asked, answer, *found) for item, asked, answer, found in
-                zip(self.ids, self.asked, answers, judged, strict=True)]  # fmt: skip
+        return [_row(item, asked, answer, *found) for (item, asked), answer, found in
+                zip(self.cases, answers, judged, strict=True)]  # fmt: skip
 
     def overlap(self) -> list[str | Item]:
         """Return the questions."""
-        return [prompt_text(asked.prompt) for asked in self.asked]
+        return [prompt_text(asked.prompt) for _, asked in self.cases]
 
     def _judged(self, answers: Sequence[Answer], progress: Progress | None) -> list[Answer]:
         """Return the judge's answers, of pairs first all in one order and then all in the other."""
-        both = [(asked, answer.text) for asked, answer in zip(self.asked, answers, strict=True)]
+        both = [(asked, answer.text) for (_, asked), answer in
+                zip(self.cases, answers, strict=True)]  # fmt: skip
         suite = self.suite
         if suite.mode == "pairwise":
             one = [pair_prompt(a.prompt, text, a.answers[0], suite.rubric) for a, text in both]
@@ -102,8 +95,7 @@ def judge_exam(
         EvaluationError: There are none, or one has no question, or no reference to compare with.
     """
     bare = suite.mode == "rubric"
-    asked, ids = questions_of(suite, source, split, seed, bare)
-    return JudgeExam(suite, asked, ids, judge)
+    return JudgeExam(suite, questions_of(suite, source, split, seed, bare), judge)
 
 
 def _row(

@@ -2,55 +2,32 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
 
 from configs.suites.open_answers import OpenAnswersSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import SetupError
 from tasks.evaluation.asked import Asked, questions_of
+from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered
-from tasks.inference.progress import Progress
-from tasks.inference.seam import Decoding, Model, Prompt
+from tasks.inference.seam import Answer, Prompt
 from tasks.metrics.words import exact, quasi_exact, token_f1
-from tasks.storage import digest_of
-from tasks.text.overlap import Item
-from tasks.text.rows import prompt_text
 
 
-@dataclass(frozen=True)
-class OpenExam:
+class OpenExam(AnswersExam[OpenAnswersSuite, Asked]):
     """Questions with their references."""
 
-    suite: OpenAnswersSuite
-    asked: Sequence[Asked]
-    ids: Sequence[str]
-    labels: None = None
-    needs: Literal["answers"] = "answers"
+    def prompt(self, case: Asked) -> Prompt:
+        """Return the question."""
+        return Prompt(case.prompt)
 
-    @property
-    def content(self) -> str:
-        """Digest of questions and references."""
-        return digest_of(list(self.ids))
-
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
-        """Return the answers, greedily decoded, with the scores of each."""
-        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
-        answers = model.answers([Prompt(a.prompt) for a in self.asked], decoding, progress)
-        rows = []
-        for item, asked, answer in zip(self.ids, self.asked, answers, strict=True):
-            scores = scored(answer.text, asked.answers, self.suite)
-            rows.append(answered(item, "open", answer)._replace(
-                cluster=asked.group, gold=json.dumps(asked.answers, ensure_ascii=False),
-                prediction=answer.text.strip(), scores=scores,
-                score=quasi_exact_any(answer.text, asked.answers),
-            ))  # fmt: skip
-        return rows
-
-    def overlap(self) -> list[str | Item]:
-        """Return the questions."""
-        return [prompt_text(asked.prompt) for asked in self.asked]
+    def rows(self, item: str, case: Asked, answer: Answer) -> list[ItemRow]:
+        """Return the answer with its scores."""
+        return [answered(item, "open", answer)._replace(
+            cluster=case.group, gold=json.dumps(case.answers, ensure_ascii=False),
+            prediction=answer.text.strip(), scores=scored(answer.text, case.answers, self.suite),
+            score=quasi_exact_any(answer.text, case.answers),
+        )]  # fmt: skip
 
 
 def scored(said: str, meant: Sequence[str], suite: OpenAnswersSuite) -> dict[str, float]:
@@ -92,8 +69,7 @@ def open_exam_of(
         SetupError: A metric's library isn't installed.
     """
     _need_libraries(suite)
-    asked, ids = questions_of(suite, source, split, seed)
-    return OpenExam(suite, asked, ids)
+    return OpenExam(suite, questions_of(suite, source, split, seed))
 
 
 def _need_libraries(suite: OpenAnswersSuite) -> None:

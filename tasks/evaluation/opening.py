@@ -13,6 +13,7 @@ from configs.evaluation import (
     JudgeSuite,
     MmluSuite,
     MultipleChoiceSuite,
+    NovaBenchmarkSuite,
     OpenAnswersSuite,
     Suite,
 )
@@ -29,6 +30,7 @@ from tasks.evaluation.judged import judge_exam
 from tasks.evaluation.mmlu import MmluExam
 from tasks.evaluation.mmlu_data import load_questions
 from tasks.evaluation.multilabel import several_exam
+from tasks.evaluation.nova_benchmark import NovaExam
 from tasks.evaluation.open_answers import open_exam_of
 from tasks.evaluation.worked_sums import sums_exam
 from tasks.inference.cache import Cached
@@ -64,12 +66,18 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
             return extraction_exam(suite, source, context.split, context.seed)
         case BitsPerByteSuite():
             return text_exam(suite, source, context.split, context.seed)
-        case HarnessSuite():
-            from tasks.evaluation.harness.exam import harness_exam
-
-            return harness_exam(suite, context.split)
+        case HarnessSuite() | NovaBenchmarkSuite():
+            return _run_elsewhere(suite, context)
         case _:
             return open_behaviour(suite, source, context)
+
+
+def _run_elsewhere(suite: HarnessSuite | NovaBenchmarkSuite, context: EvalContext) -> Exam:
+    if isinstance(suite, NovaBenchmarkSuite):
+        return NovaExam(suite, ())
+    from tasks.evaluation.harness.exam import harness_exam
+
+    return harness_exam(suite, context.split)
 
 
 def overlap_texts(suite: Suite, context: EvalContext) -> list[str | Item]:

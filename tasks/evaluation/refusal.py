@@ -1,17 +1,16 @@
 """Refusals: unsafe prompts, safe ones, and unsafe ones in disguise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from configs.suites.refusal import RefusalSuite
 from tasks.errors import EvaluationError
+from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.disguises import disguised
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.origins import Located
 from tasks.evaluation.own_items import CATEGORIES, fail, located, prompt_of, some, text_of, user
-from tasks.inference.progress import Progress
-from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.inference.seam import Answer, Prompt
 from tasks.metrics.correction import share
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
@@ -39,31 +38,26 @@ class Case(NamedTuple):
     base: str
 
 
-@dataclass(frozen=True)
-class RefusalExam:
+class RefusalExam(AnswersExam[RefusalSuite, Case]):
     """Prompts, each as itself and the unsafe ones in disguise."""
-
-    suite: RefusalSuite
-    cases: Sequence[tuple[str, Case]]
-    labels: None = None
-    needs: Literal["answers"] = "answers"
 
     @property
     def content(self) -> str:
         """Digest of prompts and disguises, and the detector's version."""
-        return digest_of([VERSION, [item for item, _ in self.cases]])
+        return digest_of([VERSION, self.ids])
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
-        """Return a row a prompt, of form ``unsafe``, ``safe`` or ``wrapped``.
+    def prompt(self, case: Case) -> Prompt:
+        """Return the prompt, disguised or not."""
+        return Prompt(user(case.asked))
+
+    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+        """Return a row of form ``unsafe``, ``safe`` or ``wrapped``.
 
         Gold is what should be done (``refuse`` or ``answer``), prediction what was done by the
         rules. Rows of one prompt in several disguises are a cluster. An answer that is empty
         refuses nothing; a prompt that wasn't answered has no scores.
         """
-        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
-        answers = model.answers([Prompt(user(c.asked)) for _, c in self.cases], decoding, progress)
-        return [_row(item, case, answer)
-                for (item, case), answer in zip(self.cases, answers, strict=True)]  # fmt: skip
+        return [_row(item, case, answer)]
 
     def overlap(self) -> list[str | Item]:
         """Return the prompts without disguise."""

@@ -46,6 +46,23 @@ def evaluate(
     """
     exam, engine = open_exam(suite, context), open_model(model, context.dtype)
     _refuse_blind(suite, exam, engine, title(model))
+    weights = model.digest if isinstance(model, LocalModel) else engine.digest
+    return evaluate_exam((suite, exam), (engine, weights), context, progress)
+
+
+def evaluate_exam(
+    opened: tuple[Suite, Exam], model: tuple[Engine, str], context: EvalContext,
+    progress: Progress | None = None,
+) -> SuiteScores:  # fmt: skip
+    """Return an engine's scores on an opened suite, computed now or found whole from before.
+
+    Args:
+        opened: The section and its items.
+        model: The engine, and the digest of the weights behind it.
+        context: Split and seed.
+        progress: Called with answers given and their number.
+    """
+    (suite, exam), (engine, weights) = opened, model
     folder = home("scores", _key(suite, exam, engine, context))
     known = find(folder, SuiteScores)
     if known is not None:
@@ -56,7 +73,6 @@ def evaluate(
     rows = exam.sit(Cached(engine), progress)
     made = {**engine.about, "items": exam.content, "split": context.split, "seed": context.seed,
             "code": source_digest(*CODE)}  # fmt: skip
-    weights = model.digest if isinstance(model, LocalModel) else engine.digest
     return _stored(folder, suite, exam, rows, {"made": made, "weights_digest": weights})
 
 

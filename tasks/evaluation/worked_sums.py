@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from configs.suites.gsm8k import Gsm8kSuite
 from tasks.artifacts import SplitName
 from tasks.errors import EvaluationError
+from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.origins import Located, Published, of_files, of_published, own_or_published
-from tasks.inference.progress import Progress
-from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.inference.seam import Answer, Decoding, Prompt
 from tasks.metrics.numbers_said import bare, flexible_number, same_number, strict_number
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
@@ -30,33 +30,32 @@ class Sum(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SumsExam:
+class SumsExam(AnswersExam[Gsm8kSuite, Sum]):
     """Questions and the worked examples before each."""
 
-    suite: Gsm8kSuite
-    asked: Sequence[Sum]
-    ids: Sequence[str]
     examples: Sequence[Sum] = ()
-    labels: None = None
-    needs: Literal["answers"] = "answers"
 
     @property
     def content(self) -> str:
         """Digest of questions and examples."""
-        return digest_of({"ids": list(self.ids), "examples": [list(e) for e in self.examples]})
+        return digest_of({"ids": self.ids, "examples": [list(e) for e in self.examples]})
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
-        """Return the answers, greedily decoded, with both readings of each."""
-        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size, stop=STOP)
-        put = chat_prompt if self.suite.chat else text_prompt
-        prompts = [put(one, self.examples) for one in self.asked]
-        answers = model.answers(prompts, decoding, progress)
-        asked = zip(self.ids, self.asked, answers, strict=True)
-        return [_row(item, one, answer) for item, one, answer in asked]
+    @property
+    def decoding(self) -> Decoding:
+        """Greedy, up to where a next question would begin."""
+        return Decoding(self.suite.max_new_tokens, self.suite.batch_size, stop=STOP)
+
+    def prompt(self, case: Sum) -> Prompt:
+        """Return the question after the examples."""
+        return (chat_prompt if self.suite.chat else text_prompt)(case, self.examples)
+
+    def rows(self, item: str, case: Sum, answer: Answer) -> list[ItemRow]:
+        """Return the answer with both readings."""
+        return [_row(item, case, answer)]
 
     def overlap(self) -> list[str | Item]:
-        """Return the questions."""
-        return [one.question for one in self.asked]
+        """Return the questions; the examples are public and stay."""
+        return [one.question for _, one in self.cases]
 
 
 def text_prompt(asked: Sum, examples: Sequence[Sum]) -> Prompt:
@@ -98,7 +97,7 @@ def sums_exam(suite: Gsm8kSuite, split: SplitName, seed: int) -> SumsExam:
                               fix="give a file that has some.")  # fmt: skip
     ids = item_ids([list(one) for one in asked])
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "gsm8k"))
-    return SumsExam(suite, [asked[i] for i in chosen], [ids[i] for i in chosen], examples)
+    return SumsExam(suite, [(ids[i], asked[i]) for i in chosen], examples)
 
 
 def _examples(suite: Gsm8kSuite) -> "islice[Located]":

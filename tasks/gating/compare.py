@@ -76,7 +76,8 @@ def comparison(a: Scores, b: Scores, examples: int = 3) -> Comparison:
     Raises:
         EvaluationError: They share no suite, or a shared one differs in version or items.
     """
-    rows, shared = compare(a, b), pairs(a, b)
+    rows = compare(a, b)
+    shared = pairs([s for s in a if not s.aggregate], b)
     return Comparison(
         metrics=tuple(rows), slices=tuple(slices(shared)),
         flips=tuple(f for suite, both in shared.items() for f in flips(suite, both, examples)),
@@ -96,8 +97,18 @@ def compare(a: Scores, b: Scores) -> list[ComparedMetric]:
     if not shared:
         raise EvaluationError("the two share no suite.", where="compare",
                               fix="evaluate both with the same recipe.")  # fmt: skip
-    return [_row(f"{suite}/{name}", name, both)
+    return [(_number if both.first.aggregate else _row)(f"{suite}/{name}", name, both)
             for suite, both in shared.items() for name in both.first.metrics]  # fmt: skip
+
+
+def _number(title: str, name: str, both: Pair) -> ComparedMetric:
+    """Return the row of a metric that came without items: between the ends of its range."""
+    a, b = both.first.metrics[name], both.second.metrics[name]
+    return ComparedMetric(
+        metric=title, better=both.first.about[name].better, a=a.value, b=b.value,
+        difference=b.value - a.value, low=b.low - a.high, high=b.high - a.low, n=0,
+        to_wrong=None, to_right=None,
+    )  # fmt: skip
 
 
 def _row(title: str, name: str, both: Pair) -> ComparedMetric:

@@ -12,7 +12,7 @@ from tasks.artifacts import GateResult, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.gating.deciding import Found, Outcome, Verdict, decide
 from tasks.gating.pairing import pair
-from tasks.gating.refusals import refusal
+from tasks.gating.refusals import refusal, unpaired
 from tasks.gating.spending import first_level, second_level
 from tasks.metrics.samples import above, difference, point
 
@@ -42,7 +42,7 @@ def judge(
     direction (for a floor, candidate minus ``at``); the bounds are those of the two-sided interval
     at confidence 1 - 2 alpha, where alpha is this look's. A ``hold`` on a metric whose reference
     is at its floor or at chance is INCONCLUSIVE (it can't fall), and so is any gate on macro-F1
-    with fewer than five items of a class.
+    with fewer than five items of a class, and one on a metric that came without its items.
 
     Args:
         gate: With ``on_inconclusive: extend``, its alpha is shared between two looks.
@@ -53,7 +53,10 @@ def judge(
     Raises:
         EvaluationError: The two aren't over the same version of the suite and the same items.
     """
-    metric, first, second = pair(reference, candidate).values(gate.metric.partition("/")[2])
+    both = pair(reference, candidate)
+    if reference.aggregate or candidate.aggregate:
+        return unpaired(gate, reference, candidate)
+    metric, first, second = both.values(gate.metric.partition("/")[2])
     alpha = level(gate, len(first), first_look)
     alone = isinstance(gate, FloorGate)
     found = (above(second, gate.at, 1 - 2 * alpha) if isinstance(gate, FloorGate)

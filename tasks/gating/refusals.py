@@ -1,7 +1,8 @@
 """Reasons for which a gate says INCONCLUSIVE before any bound is looked at."""
 
-from configs.gates import FEWEST_A_CLASS, Gate, HoldGate
+from configs.gates import FEWEST_A_CLASS, FloorGate, Gate, HoldGate
 from configs.metrics import Metric
+from tasks.artifacts import GateResult, SuiteScores
 from tasks.gating.deciding import Outcome
 from tasks.metrics.estimates import estimate
 from tasks.metrics.f1 import Labelled, support
@@ -18,6 +19,33 @@ def refusal(gate: Gate, metric: Metric, first: ItemValues) -> Outcome | None:
         first: The reference model's items (for a floor, the candidate's).
     """
     return _thin_classes(gate, first) or _at_floor(gate, metric, first)
+
+
+def unpaired(gate: Gate, reference: SuiteScores, candidate: SuiteScores) -> GateResult:
+    """Return the outcome on a metric that came as one number a model, without its items.
+
+    What is certain of the difference is that it lies between the ends of the metric's range.
+
+    Args:
+        gate: Any gate.
+        reference: Of the model compared with.
+        candidate: Of the same suite.
+    """
+    name = gate.metric.partition("/")[2]
+    first, second = reference.metrics[name], candidate.metrics[name]
+    low, high = second.low - first.high, second.high - first.low
+    value = second.value - first.value
+    if isinstance(gate, FloorGate):
+        value, low, high = second.value - gate.at, second.low - gate.at, second.high - gate.at
+    return GateResult(
+        metric=gate.metric, rule=gate.rule, verdict="INCONCLUSIVE", base=first.value,
+        candidate=second.value, difference=value, low=low, high=high, n=0, needed_n=None,
+        reason="the metric came as one number without its items, so how far chance reaches can't "
+        "be told.", alpha=gate.alpha, policy=gate.on_inconclusive,
+        against=None if isinstance(gate, FloorGate) else gate.against,
+        reference_digest=reference.weights_digest, candidate_digest=candidate.weights_digest,
+        fingerprint=candidate.fingerprint,
+    )  # fmt: skip
 
 
 def _thin_classes(gate: Gate, first: ItemValues) -> Outcome | None:

@@ -1,12 +1,12 @@
-"""What the clients of Amazon's services have in common: how they are made and how they fail."""
+"""What models behind Amazon's services have in common: how they are called and how they fail."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from configs.served import BedrockModel, SageMakerEndpoint
 from tasks.errors import SetupError
-from tasks.inference.remote import TryAgain, Unanswerable
+from tasks.inference.remote import RemoteModel, TryAgain, Unanswerable, Wait
 
 _HOPELESS = frozenset({
     "AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException",
@@ -18,6 +18,24 @@ _PASSING = frozenset({
     "ServiceUnavailable", "InternalDependencyException", "ServiceQuotaExceededException",
     "ModelError", "ModelErrorException",
 })  # fmt: skip
+
+OfAmazon = TypeVar("OfAmazon", bound=BedrockModel | SageMakerEndpoint)
+
+
+class AmazonModel(RemoteModel[OfAmazon]):
+    """A model that one of Amazon's services answers for.
+
+    Args:
+        spec: The section.
+        wait: Called with the seconds to wait before another try.
+        made: A client of the service, instead of one made from the section.
+    """
+
+    SERVICE: ClassVar[str]
+
+    def __init__(self, spec: OfAmazon, wait: Wait | None = None, made: Any = None) -> None:
+        super().__init__(spec, wait)
+        self._client = made or client(self.SERVICE, spec)
 
 
 def client(service: str, spec: BedrockModel | SageMakerEndpoint) -> Any:

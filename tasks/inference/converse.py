@@ -5,34 +5,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from configs.served import BedrockModel
-from tasks.inference.aws_client import client, failures
+from tasks.inference.aws_client import AmazonModel, failures
 from tasks.inference.openai_format import is_text
-from tasks.inference.remote import RemoteModel, Reply, TryAgain, Unanswerable, Wait
+from tasks.inference.remote import Reply, TryAgain, Unanswerable
 from tasks.inference.seam import Decoding, Prompt
 from tasks.text.rows import TOOL_ROLE, Message
 
 Fields = dict[str, Any]
 
 
-class ConverseModel(RemoteModel):
-    """A model of Bedrock.
+class ConverseModel(AmazonModel[BedrockModel]):
+    """A model of Bedrock."""
 
-    Args:
-        spec: The section.
-        wait: Called with the seconds to wait before another try.
-        made: A client of ``bedrock-runtime``, instead of one made from the section.
-    """
-
-    def __init__(self, spec: BedrockModel, wait: Wait | None = None, made: Any = None) -> None:
-        super().__init__(spec, wait)
-        self._bedrock = spec
-        self._client = made or client("bedrock-runtime", spec)
+    SERVICE = "bedrock-runtime"
 
     def ask(self, prompt: Prompt, decoding: Decoding) -> Reply:
         """Return the model's answer to one prompt."""
         if is_text(prompt):
             raise Unanswerable("Converse takes conversations, no text to be continued")
-        with failures(self._bedrock.name):
+        with failures(self._spec.name):
             reply = self._client.converse(**self._request(prompt, decoding))
         return _reply(reply)
 
@@ -41,10 +32,10 @@ class ConverseModel(RemoteModel):
         more: Fields = {"system": system} if system else {}
         if prompt.tools:
             more["toolConfig"] = {"tools": [_tool(t) for t in json.loads(prompt.tools)]}
-        if self._bedrock.options:
-            more["additionalModelRequestFields"] = self._bedrock.options
+        if self._spec.options:
+            more["additionalModelRequestFields"] = self._spec.options
         return {
-            "modelId": self._bedrock.name, "messages": turns(prompt.messages),
+            "modelId": self._spec.name, "messages": turns(prompt.messages),
             "inferenceConfig": _drawn(decoding), **more,
         }  # fmt: skip
 

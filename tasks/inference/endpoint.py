@@ -19,7 +19,7 @@ _HOPELESS = frozenset({401, 403, 404, 405})
 """Statuses that every request would get."""
 
 
-class EndpointModel(RemoteModel):
+class EndpointModel(RemoteModel[Endpoint]):
     """A model behind ``/chat/completions``; plain text goes to ``/completions``.
 
     Args:
@@ -36,7 +36,6 @@ class EndpointModel(RemoteModel):
         transport: httpx.BaseTransport | None = None,
     ) -> None:  # fmt: skip
         super().__init__(spec, wait)
-        self._endpoint = spec
         self._client = httpx.Client(
             headers=_headers(spec), timeout=spec.timeout_s, transport=transport,
             limits=httpx.Limits(max_connections=spec.concurrency),
@@ -46,13 +45,13 @@ class EndpointModel(RemoteModel):
         """Return the server's answer to one prompt."""
         path = "completions" if is_text(prompt) else "chat/completions"
         fields = {
-            "model": self._endpoint.name, **asked_fields(prompt),
-            **drawn_fields(decoding, self._endpoint.limit_field), **self._endpoint.options,
+            "model": self._spec.name, **asked_fields(prompt),
+            **drawn_fields(decoding, self._spec.limit_field), **self._spec.options,
         }  # fmt: skip
         try:
-            reply = self._client.post(f"{self._endpoint.url}/{path}", json=fields)
+            reply = self._client.post(f"{self._spec.url}/{path}", json=fields)
         except httpx.TimeoutException as error:
-            raise TryAgain(f"no answer in {self._endpoint.timeout_s:g} s") from error
+            raise TryAgain(f"no answer in {self._spec.timeout_s:g} s") from error
         except httpx.TransportError as error:
             raise TryAgain(f"the connection failed: {error}") from error
         self._refuse(reply)
@@ -62,7 +61,7 @@ class EndpointModel(RemoteModel):
         status = reply.status_code
         why = f"status {status}: {reply.text[:200].strip()}"
         if status in _HOPELESS:
-            raise SetupError(f"the server refuses: {why}", where=self._endpoint.url,
+            raise SetupError(f"the server refuses: {why}", where=self._spec.url,
                              fix="check url, name and the key in key_env.")  # fmt: skip
         if status in _PASSING or status >= 500:
             raise TryAgain(why, retry_after(reply.headers))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from tasks.errors import EvaluationError
 from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Choice, Chosen, Decoding, Measured, Prompt, Text
+from tasks.storage import digest_of
 
 Asked = Prompt | Choice | Text
 R = TypeVar("R", Answer, Chosen, Measured)
@@ -109,6 +110,14 @@ def ids_digest(*sequences: Sequence[int]) -> str:
     """Return the digest of token ids, of which several sequences may be shown together."""
     text = "/".join(" ".join(map(str, ids)) for ids in sequences)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def by_messages(asked: Sequence[Asked]) -> list[Encoded]:
+    """Return each prompt with the digest of its messages and tools, where tokens aren't seen."""
+    if any(not isinstance(one, Prompt) for one in asked):
+        raise no_log_probs()
+    return [Encoded(digest_of([[dict(m) for m in p.messages], p.tools])[:32], p)
+            for p in asked if isinstance(p, Prompt)]  # fmt: skip
 
 
 def no_log_probs() -> EvaluationError:

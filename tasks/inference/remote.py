@@ -6,15 +6,16 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from configs.served import Remote
 from tasks.errors import EvaluationError
-from tasks.inference.engine import NONE, Asked, Batch, Encoded, Engine, no_log_probs
+from tasks.inference.engine import NONE, Asked, Batch, Encoded, Engine, by_messages
 from tasks.inference.seam import Answer, Decoding, Prompt
 from tasks.storage import digest_of
 
 Wait = Callable[[float], object]
+Spec = TypeVar("Spec", bound=Remote)
 
 LONGEST_WAIT_S = 60.0
 FIRST_WAIT_S = 0.5
@@ -48,7 +49,7 @@ class Unanswerable(Exception):
     """A request that the server will refuse each time: this item alone."""
 
 
-class RemoteModel(Engine):
+class RemoteModel(Engine, Generic[Spec]):
     """Asks a server item by item, ``concurrency`` at a time.
 
     Args:
@@ -58,7 +59,7 @@ class RemoteModel(Engine):
 
     log_probs = False
 
-    def __init__(self, spec: Remote, wait: Wait | None = None) -> None:
+    def __init__(self, spec: Spec, wait: Wait | None = None) -> None:
         self._spec = spec
         self._answered, self._stopped = threading.Event(), threading.Event()
         # Waiting ends with the evaluation, so that giving up doesn't take a minute.
@@ -87,10 +88,7 @@ class RemoteModel(Engine):
 
     def encode(self, asked: Sequence[Asked]) -> list[Encoded]:
         """Return each prompt with the digest of its messages: tokens are the server's affair."""
-        if any(not isinstance(one, Prompt) for one in asked):
-            raise no_log_probs()
-        return [Encoded(digest_of([[dict(m) for m in p.messages], p.tools])[:32], p)
-                for p in asked if isinstance(p, Prompt)]  # fmt: skip
+        return by_messages(asked)
 
     def answering(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE

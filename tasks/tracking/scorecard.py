@@ -84,7 +84,8 @@ def _suites(lines: list[MetricLine]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _estimate(e: Estimate) -> dict[str, str]:
-    return {"value": f"{e.value:.4g}", "between": f"{e.low:.4g} to {e.high:.4g}"}
+    between = f"{e.low:.4g} to {e.high:.4g}" if e.n else "no interval: it came without items"
+    return {"value": f"{e.value:.4g}", "between": between}
 
 
 def _source(line: dict[str, Any], unit: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from configs.recipe import Recipe
 from flows import gates
 from flows.data import Data
 from tasks.artifacts import LocalModel, SuiteScores
-from tasks.errors import RecipeError
+from tasks.errors import DataError, RecipeError
 from tasks.evaluation.items import ItemRow, write_items
 from tasks.metrics.estimates import BY_KIND, estimate_all
 
@@ -171,3 +172,28 @@ def test_a_family_is_its_experiment_and_domain_sources() -> None:
     assert recipe(tracking={"experiment": "sweep"}).family != one.family
     assert recipe(references={"champion": "voc-live"}).registered_name == "voc-live"
     assert one.registered_name == "voc-75"
+
+
+def test_a_champion_that_is_not_on_this_machine_is_named(
+    temper_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.tracking.registry import Release
+
+    monkeypatch.setattr("tasks.tracking.registry.champion_of", lambda name: Release(
+        name=name, version="3", run_id="r" * 32, weights="w"))  # fmt: skip
+    with pytest.raises(DataError, match=r"version 3 of run rrr.*isn't on this machine"):
+        gates._champion(recipe())
+
+
+@pytest.mark.parametrize(("there", "weights"), [(False, True), (True, False)])
+def test_a_champion_whose_weights_are_not_here_is_named(
+    temper_home: Path, monkeypatch: pytest.MonkeyPatch, there: bool, weights: bool
+) -> None:
+    folder = temper_home / "checkpoint"
+    if there:
+        folder.mkdir(parents=True)
+    trained = SimpleNamespace(path=folder, has_weights=weights)
+    report = SimpleNamespace(run_id="r" * 32, trained=trained)
+    monkeypatch.setattr("flows.report.champion_report", lambda _: report)
+    with pytest.raises(DataError, match="weights of the champion"):
+        gates._champion(recipe())

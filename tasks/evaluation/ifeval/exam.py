@@ -1,19 +1,15 @@
 """IFEval put to a model."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from configs.suites.ifeval import IfevalSuite
+from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.verdicts import RULES, Instruction, judge, problem
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.origins import Located
 from tasks.evaluation.own_items import fail, located, prompt_of, some, user
-from tasks.inference.progress import Progress
-from tasks.inference.seam import Answer, Decoding, Model, Prompt
-from tasks.storage import digest_of
-from tasks.text.overlap import Item
+from tasks.inference.seam import Answer, Prompt
 
 
 class Case(NamedTuple):
@@ -23,35 +19,20 @@ class Case(NamedTuple):
     instructions: tuple[Instruction, ...]
 
 
-@dataclass(frozen=True)
-class IfevalExam:
+class IfevalExam(AnswersExam[IfevalSuite, Case]):
     """Prompts whose instructions rules check."""
 
-    suite: IfevalSuite
-    cases: Sequence[tuple[str, Case]]
-    labels: None = None
-    needs: Literal["answers"] = "answers"
+    def prompt(self, case: Case) -> Prompt:
+        """Return the prompt alone."""
+        return Prompt(user(case.prompt))
 
-    @property
-    def content(self) -> str:
-        """Digest of prompts and instructions."""
-        return digest_of([item for item, _ in self.cases])
-
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
-        """Return a row of form ``prompt`` for each prompt, then its rows of form ``instruction``.
+    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+        """Return a row of form ``prompt``, then its rows of form ``instruction``.
 
         An instruction's gold is its rule, its prediction the rule where it is kept strictly, and
         its cluster the prompt's id. A prompt that wasn't answered has no scores.
         """
-        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
-        prompts = [Prompt(user(case.prompt)) for _, case in self.cases]
-        answers = model.answers(prompts, decoding, progress)
-        return [row for (item, case), answer in zip(self.cases, answers, strict=True)
-                for row in _rows(item, case, answer)]  # fmt: skip
-
-    def overlap(self) -> list[str | Item]:
-        """Return the prompts."""
-        return [case.prompt for _, case in self.cases]
+        return _rows(item, case, answer)
 
 
 def ifeval_exam(suite: IfevalSuite, split: str, seed: int) -> IfevalExam:

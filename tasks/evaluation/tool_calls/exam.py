@@ -1,22 +1,19 @@
 """Rows with tools put to a model, one item an assistant's message."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from configs.suites.tool_calls import ToolCallsSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
+from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.own_items import some
 from tasks.evaluation.tool_calls.compare import compare
 from tasks.evaluation.tool_calls.rows import Row, of_file, of_source
 from tasks.evaluation.tool_calls.said import Call, calls_said
-from tasks.inference.progress import Progress
-from tasks.inference.seam import Answer, Decoding, Model, Prompt
-from tasks.storage import digest_of
-from tasks.text.overlap import Item
-from tasks.text.rows import Message, compact, prompt_text
+from tasks.inference.seam import Answer, Prompt
+from tasks.text.rows import Message, compact
 
 
 class Case(NamedTuple):
@@ -27,34 +24,19 @@ class Case(NamedTuple):
     due: tuple[Call, ...]
 
 
-@dataclass(frozen=True)
-class ToolCallsExam:
+class ToolCallsExam(AnswersExam[ToolCallsSuite, Case]):
     """Conversations with tools and the calls due next."""
 
-    suite: ToolCallsSuite
-    cases: Sequence[tuple[str, Case]]
-    labels: None = None
-    needs: Literal["answers"] = "answers"
+    def prompt(self, case: Case) -> Prompt:
+        """Return the conversation with its tools."""
+        return Prompt(case.prompt, case.row.tools_text)
 
-    @property
-    def content(self) -> str:
-        """Digest of conversations, tools and calls."""
-        return digest_of([item for item, _ in self.cases])
-
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
-        """Return a row an item, of form ``calls`` or ``no_calls``; gold and prediction as JSON.
+    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+        """Return a row of form ``calls`` or ``no_calls``; gold and prediction as JSON.
 
         Items of one conversation are a cluster. One that wasn't answered has no scores.
         """
-        decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
-        prompts = [Prompt(case.prompt, case.row.tools_text) for _, case in self.cases]
-        answers = model.answers(prompts, decoding, progress)
-        return [_row(item, case, answer)
-                for (item, case), answer in zip(self.cases, answers, strict=True)]  # fmt: skip
-
-    def overlap(self) -> list[str | Item]:
-        """Return the conversations."""
-        return [prompt_text(case.prompt) for _, case in self.cases]
+        return [_row(item, case, answer)]
 
 
 def tool_calls_exam(

@@ -12,6 +12,7 @@ from tasks.evaluation.origins import Located, of_files
 from tasks.evaluation.own_items import fail
 from tasks.evaluation.tool_calls.compare import schema_problem
 from tasks.evaluation.tool_calls.said import Call, as_call
+from tasks.storage import digest_of
 from tasks.text.rows import Message, compact, given
 
 _ROLES = ("system", "user", "assistant", "tool")
@@ -25,7 +26,7 @@ class Row(NamedTuple):
         calls: The calls that each turn makes, in the turns' order.
         tools: Each with ``name``, ``description`` and ``parameters``.
         tools_text: The same as JSON text.
-        group: What the row's items share: its group, or where it came from.
+        group: What the row's items share: its group, or a digest of the row.
     """
 
     messages: list[Message]
@@ -71,7 +72,9 @@ def _row(found: Located) -> Row:
         fail(found, "messages", "is no list of turns", "give role and content of each turn.")
     calls = [_calls(found, message) for message in messages]
     turns = [_turn(m, made, n) for n, (m, made) in enumerate(zip(messages, calls, strict=True))]
-    return Row(turns, calls, tools, compact(tools), str(found.record.get("group") or found.where))
+    # Copies of a row depend on each other; where one lay is no part of what is stored.
+    group = found.record.get("group") or digest_of([turns, tools])[:32]
+    return Row(turns, calls, tools, compact(tools), str(group))
 
 
 def _tools(found: Located) -> list[dict[str, Any]]:

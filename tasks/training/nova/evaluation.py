@@ -1,145 +1,161 @@
-"""Nova's own evaluator: what it is asked, and what it answers, in the words of the scorecard."""
+"""What Nova's own evaluator is asked: the requests as pure functions.
 
-import ast
+The serverless request has the fields that SageMaker's SDK sends for its benchmark evaluator:
+``JobType: Evaluation`` with ``EvaluationType: BenchmarkEvaluation``, and task, strategy and metric
+as hyperparameters. For data of one's own (task ``gen_qa``) the SDK names an evaluator of one's own
+beside ``CustomScorerEvaluation``; whether the service takes such a request without one, as it is
+sent here because the answers alone are wanted, its documentation doesn't say. The recipe for
+HyperPod is the documented one for both.
+"""
+
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from configs.nova import NovaBackend
-from tasks.artifacts import Estimate
-from tasks.errors import EvaluationError
-from tasks.training.nova.request import MODEL_PATHS, MODEL_TYPES, NovaPlaced
+from pydantic import BaseModel, ConfigDict
 
-BENCHMARKS: dict[str, tuple[str, str]] = {
-    "mmlu": ("zs_cot", "accuracy"), "mmlu_pro": ("zs_cot", "accuracy"),
-    "gpqa": ("zs_cot", "accuracy"), "mmmu": ("zs_cot", "accuracy"),
-    "bbh": ("fs_cot", "accuracy"), "math": ("zs_cot", "exact_match"),
-    "ifeval": ("zs", "accuracy"), "strong_reject": ("zs", "deflection"),
-    "gen_qa": ("gen_qa", "all"),
-}  # fmt: skip
-"""Task -> its strategy and metric; gen_qa is one's own data."""
+from configs.nova import NovaBackend
+from configs.suites.nova_benchmark import BENCHMARKS
+from tasks.storage import digest_of
+from tasks.training.nova.request import (
+    MODEL_PATHS,
+    MODEL_TYPES,
+    NovaPlaced,
+    Request,
+    model_arn,
+    network,
+)
 
 OWN = "gen_qa"
 OWN_FILE = "gen_qa.jsonl"
-Z95 = 1.959963984540054
+OWN_STRATEGY = ("gen_qa", "all")
 
 
-class Asked(NamedTuple):
-    """One evaluation.
+class OwnItem(NamedTuple):
+    """One item of one's own data; ``metadata`` comes back with the answer."""
+
+    query: str
+    response: str
+    system: str | None
+    metadata: str
+
+
+class OwnFile(BaseModel):
+    """Items of one's own as ``gen_qa.jsonl`` on this machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    path: Path
+    items: int
+
+
+class NovaAsked(BaseModel):
+    """One evaluation of one model.
 
     Attributes:
-        model: Where the model is: its ARN, or the base model's own path.
-        task: One of ``BENCHMARKS``.
+        name: The suite's.
+        model: The model package's ARN, or the address of a HyperPod checkpoint; None for the base.
+        task: One of ``BENCHMARKS``, or ``gen_qa`` for data of one's own.
         subtask: A part of the task; all when None.
+        data: The items of ``gen_qa``.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     name: str
-    model: str
+    model: str | None
+    backend: NovaBackend
     task: str
+    max_new_tokens: int
     subtask: str | None = None
+    data: OwnFile | None = None
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that changes the answers; placement and names are not part of it."""
+        backend = self.backend
+        return digest_of({
+            "kind": "nova-evaluation", "base": [backend.model, backend.model_version],
+            "model": self.model, "asked": self.asked(),
+            "data": self.data.digest if self.data else None,
+            "hyperpod": backend.hyperpod is not None,
+        })  # fmt: skip
+
+    def asked(self) -> dict[str, str]:
+        """Return task, strategy, metric and how answers are drawn: greedily, to be had again."""
+        strategy, metric = OWN_STRATEGY if self.task == OWN else BENCHMARKS[self.task]
+        return {
+            "task": self.task, "strategy": strategy, "metric": metric,
+            "max_new_tokens": str(self.max_new_tokens), "temperature": "0", "top_p": "1.0",
+            "top_k": "-1", **({"subtask": self.subtask} if self.subtask else {}),
+        }  # fmt: skip
 
 
-class Output(NamedTuple):
-    """One line of ``inference_output.jsonl``."""
-
-    prompt: str
-    prediction: str
-    gold: str
+def evaluation_name(key: str, attempt: int) -> str:
+    """Return the name of an evaluation's attempt."""
+    return f"temper-nova-eval-{key[:32]}-{attempt}"
 
 
-def evaluation_recipe(
-    backend: NovaBackend, asked: Asked, placed: NovaPlaced, max_new_tokens: int = 8196
-) -> dict[str, Any]:
-    """Return the evaluator's recipe; answers are greedy, so that they can be had again.
+def evaluation_request(asked: NovaAsked, placed: NovaPlaced, attempt: int) -> Request:
+    """Return the CreateTrainingJob request of a serverless evaluation: no machines are named."""
+    backend, own = asked.backend, asked.task == OWN
+    kms = {"KmsKeyId": backend.kms_key} if backend.kms_key else {}
+    request: Request = {
+        "TrainingJobName": evaluation_name(asked.key, attempt),
+        "RoleArn": placed.role,
+        "ServerlessJobConfig": {
+            "BaseModelArn": model_arn(backend, placed.region), "AcceptEula": backend.accept_eula,
+            "JobType": "Evaluation",
+            "EvaluationType": "CustomScorerEvaluation" if own else "BenchmarkEvaluation"},
+        "HyperParameters": asked.asked(),
+        "OutputDataConfig": {"S3OutputPath": placed.output, "CompressionType": "NONE", **kms},
+        "StoppingCondition": {"MaxRuntimeInSeconds": backend.max_runtime_hours * 3600},
+        "Tags": _tags(asked, attempt),
+    }  # fmt: skip
+    if own:
+        request["InputDataConfig"] = [{"ChannelName": "train", "DataSource": {"S3DataSource": {
+            "S3DataType": "S3Prefix", "S3Uri": placed.data}}}]  # fmt: skip
+    if asked.model is not None:
+        request["ModelPackageConfig"] = {"ModelPackageGroupArn": backend.model_package_group,
+                                         "SourceModelPackageArn": asked.model}  # fmt: skip
+    return request | _mlflow(asked, attempt) | network(backend)
 
-    Raises:
-        EvaluationError: The evaluator has no such task.
-    """
-    if asked.task not in BENCHMARKS:
-        raise EvaluationError(f"Nova's evaluator has no task '{asked.task}'.", where=asked.name,
-                              fix=f"use one of {', '.join(BENCHMARKS)}.")  # fmt: skip
-    strategy, metric = BENCHMARKS[asked.task]
-    evaluation = {"task": asked.task, "strategy": strategy, "metric": metric}
-    if asked.subtask:
-        evaluation["subtask"] = asked.subtask
-    own = asked.task == OWN
+
+def evaluation_recipe(asked: NovaAsked, placed: NovaPlaced, attempt: int) -> Request:
+    """Return the evaluator's recipe for HyperPod."""
+    backend, told = asked.backend, asked.asked()
+    drawn: dict[str, Any] = {"max_new_tokens": asked.max_new_tokens, "temperature": 0.0,
+                             "top_p": 1.0, "top_k": -1}  # fmt: skip
     return {
-        "run": {"name": asked.name, "model_type": MODEL_TYPES[backend.model],
+        "run": {"name": evaluation_name(asked.key, attempt),
+                "model_type": MODEL_TYPES[backend.model],
                 "model_name_or_path": asked.model or MODEL_PATHS[backend.model], "replicas": 1,
-                "data_s3_path": placed.data if own else "", "output_s3_path": placed.output},
-        "evaluation": evaluation,
-        "inference": {"max_new_tokens": max_new_tokens, "temperature": 0.0, "top_p": 1.0,
-                      "top_k": -1},
+                "data_s3_path": placed.data, "output_s3_path": placed.output},
+        "evaluation": {k: v for k, v in told.items() if k not in drawn},
+        "inference": drawn,
     }  # fmt: skip
 
 
-def own_items(pairs: Iterable[tuple[str, str, str | None]]) -> str:
-    """Return ``gen_qa.jsonl``: question, wanted answer and system text of each item."""
+def own_items(items: Iterable[OwnItem]) -> str:
+    """Return ``gen_qa.jsonl``: question, wanted answer, system text and metadata of each item."""
     lines = []
-    for query, response, system in pairs:
-        row = {"query": query, "response": response} | ({"system": system} if system else {})
+    for item in items:
+        row = {"query": item.query, "response": item.response, "metadata": item.metadata}
+        row |= {"system": item.system} if item.system else {}
         lines.append(json.dumps(row, ensure_ascii=False))
     return "".join(f"{line}\n" for line in lines)
 
 
-def read_results(file: Path, items: int) -> dict[str, Estimate]:
-    """Return the metrics of ``results_*.json``, with the interval that its standard error gives.
-
-    Args:
-        file: What the evaluator left.
-        items: How many questions it asked.
-
-    Raises:
-        EvaluationError: The file isn't such a file.
-    """
-    try:
-        results: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["results"]
-        numbers = _block(results)
-        names = [n for n, v in numbers.items()
-                 if not n.endswith("_stderr") and isinstance(v, int | float)]  # fmt: skip
-        return {n: _estimate(float(numbers[n]), float(numbers.get(f"{n}_stderr", 0.0)), items)
-                for n in names}  # fmt: skip
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EvaluationError(
-            f"these are no results of Nova's evaluator: {error}",
-            where=str(file),
-            fix="give its results_*.json.",
-        ) from error
+def _mlflow(asked: NovaAsked, attempt: int) -> Request:
+    if not asked.backend.mlflow_arn:
+        return {}
+    return {"MlflowConfig": {"MlflowResourceArn": asked.backend.mlflow_arn,
+                             "MlflowExperimentName": asked.name,
+                             "MlflowRunName": evaluation_name(asked.key, attempt)}}  # fmt: skip
 
 
-def read_outputs(file: Path) -> list[Output]:
-    """Return the answers of ``inference_output.jsonl``, in the order of the items asked.
-
-    Raises:
-        EvaluationError: A line isn't such a line; it is named.
-    """
-    found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-            found.append(Output(str(row["prompt"]), _answer(row["inference"]), str(row["gold"])))
-        except (ValueError, KeyError, SyntaxError, TypeError) as error:
-            raise EvaluationError(f"line {number} is no answer of Nova's evaluator: {error!r}.",
-                                  where=f"{file}:{number}",
-                                  fix="give its inference_output.jsonl.") from error  # fmt: skip
-    return found
-
-
-def _block(results: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the numbers over everything: ``all``, or the one block of one's own data."""
-    if "all" in results:
-        return dict(results["all"])
-    if len(results) != 1:
-        raise KeyError("neither 'all' nor a single block")
-    return dict(next(iter(results.values())))
-
-
-def _answer(inference: Any) -> str:
-    """Return the first answer; the evaluator writes the list of them as Python would print it."""
-    given = ast.literal_eval(inference) if isinstance(inference, str) else inference
-    return str(given[0])
-
-
-def _estimate(value: float, error: float, items: int) -> Estimate:
-    return Estimate(value=value, low=value - Z95 * error, high=value + Z95 * error, n=items)
+def _tags(asked: NovaAsked, attempt: int) -> list[dict[str, str]]:
+    ours = {"temper:key": asked.key, "temper:attempt": str(attempt)}
+    return [{"Key": k, "Value": v} for k, v in {**asked.backend.tags, **ours}.items()]

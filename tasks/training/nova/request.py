@@ -1,8 +1,9 @@
 """The requests as pure functions: CreateTrainingJob for serverless, a recipe file for HyperPod."""
 
+import json
 from typing import Any, NamedTuple
 
-from configs.nova import NovaBackend
+from configs.nova import HyperPod, NovaBackend
 from tasks.training.nova.job import NovaJob
 
 Request = dict[str, Any]
@@ -71,10 +72,15 @@ def serverless_request(job: NovaJob, placed: NovaPlaced, attempt: int) -> Reques
         request["MlflowConfig"] = {"MlflowResourceArn": backend.mlflow_arn,
                                    "MlflowExperimentName": job.name,
                                    "MlflowRunName": job_name(job.key, attempt)}  # fmt: skip
-    if backend.vpc:
-        request["VpcConfig"] = {"Subnets": list(backend.vpc.subnets),
-                                "SecurityGroupIds": list(backend.vpc.security_groups)}  # fmt: skip
-    return request
+    return request | network(backend)
+
+
+def network(backend: NovaBackend) -> Request:
+    """Return the part of a request that says which network the job is in."""
+    if backend.vpc is None:
+        return {}
+    return {"VpcConfig": {"Subnets": list(backend.vpc.subnets),
+                          "SecurityGroupIds": list(backend.vpc.security_groups)}}  # fmt: skip
 
 
 def hyperparameters(job: NovaJob) -> dict[str, str]:
@@ -129,18 +135,21 @@ def _training_config(job: NovaJob) -> Request:
 
 def hyperpod_commands(job: NovaJob, recipe_file: str) -> list[list[str]]:
     """Return the commands that submit a HyperPod job: connect, then start."""
-    import json
-
     pod = job.backend.hyperpod
     assert pod is not None
-    over = {"instance_type": pod.instance_type} | (
-        {"container": pod.container} if pod.container else {})  # fmt: skip
     return [
         ["hyperpod", "connect-cluster", "--cluster-name", pod.cluster, "--namespace",
          pod.namespace],
-        ["hyperpod", "start-job", "--namespace", pod.namespace, "--recipe", recipe_file,
-         "--override-parameters", json.dumps(over)],
+        start_command(pod, recipe_file),
     ]  # fmt: skip
+
+
+def start_command(pod: HyperPod, recipe_file: str) -> list[str]:
+    """Return the command that starts a job of a recipe."""
+    over = {"instance_type": pod.instance_type} | (
+        {"container": pod.container} if pod.container else {})  # fmt: skip
+    return ["hyperpod", "start-job", "--namespace", pod.namespace, "--recipe", recipe_file,
+            "--override-parameters", json.dumps(over)]  # fmt: skip
 
 
 def _tags(job: NovaJob, attempt: int) -> list[dict[str, str]]:

@@ -1,8 +1,10 @@
-"""Prefect shells of Nova's training: submit and wait are two tasks."""
+"""Prefect shells of Nova's jobs: submit and wait are two tasks."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.training.nova.evaluation import NovaAsked
+from tasks.training.nova.evaluations import NovaFound
 from tasks.training.nova.job import NovaJob, NovaModelReceipt
 
 
@@ -20,3 +22,21 @@ def wait_for_nova(job: NovaJob, name: str) -> NovaModelReceipt:
     from tasks.training.nova.jobs import NovaJobs
 
     return NovaJobs(job).wait(name)
+
+
+@task(persist_result=True, cache_policy=NO_CACHE,
+      task_run_name="submit Nova's evaluation {asked.name}")  # fmt: skip
+def submit_nova_evaluation(asked: NovaAsked) -> str:
+    """Start the evaluation at the service, or find it where it already runs."""
+    from tasks.training.nova.evaluations import NovaEvaluation
+
+    return NovaEvaluation(asked).submit()
+
+
+@task(persist_result=True, cache_policy=NO_CACHE,
+      task_run_name="wait for Nova's evaluation {asked.name}")  # fmt: skip
+def wait_for_nova_evaluation(asked: NovaAsked, name: str) -> NovaFound:
+    """Watch the evaluation to its end and fetch its files."""
+    from tasks.training.nova.evaluations import NovaEvaluation
+
+    return NovaEvaluation(asked).wait(name)

@@ -51,9 +51,14 @@ def preflight(
 
 def looked_at(backend: NovaBackend, rows: int, opening: aws.Opening | None = None) -> Preflight:
     """Return what can be known before a Nova job is submitted."""
+    found = reached(backend, opening)
+    return found.model_copy(update={"looks": (*found.looks, _dataset(rows, backend))})
+
+
+def reached(backend: NovaBackend, opening: aws.Opening | None = None) -> Preflight:
+    """Return what can be known of the account alone: credentials, role, bucket."""
     reader = opening or aws.opening(backend.region)
-    found = (*aws.looks(backend.region, reader, None), _dataset(rows, backend))
-    return Preflight(backend="nova", looks=found)
+    return Preflight(backend="nova", looks=tuple(aws.looks(backend.region, reader, None)))
 
 
 def look_first(job: TrainingJob) -> None:

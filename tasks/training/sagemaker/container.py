@@ -42,6 +42,12 @@ class Container:
         return self.hosts.index(self.config("resourceconfig").get("current_host", "algo-1"))
 
     @property
+    def interface(self) -> str | None:
+        """Name of the network interface by which the job's machines reach each other."""
+        found = self.config("resourceconfig").get("network_interface_name")
+        return None if found is None else str(found)
+
+    @property
     def job_name(self) -> str:
         """The service's name of the job."""
         return os.environ.get("TRAINING_JOB_NAME", "job")
@@ -60,7 +66,16 @@ class Container:
             "SM_CHANNELS": json.dumps(channels),
             "SM_HPS": json.dumps(self.config("hyperparameters")),
             **{f"SM_CHANNEL_{c.upper()}": str(self.channel(c)) for c in channels},
+            **self._network(),
         }  # fmt: skip
+
+    def _network(self) -> dict[str, str]:
+        """Return the variables by which gloo and NCCL find the interface; of one machine none."""
+        if len(self.hosts) == 1 or self.interface is None:
+            return {}
+        return {"SM_NETWORK_INTERFACE_NAME": self.interface,
+                "GLOO_SOCKET_IFNAME": self.interface,
+                "NCCL_SOCKET_IFNAME": self.interface}  # fmt: skip
 
 
 def gpus() -> int:

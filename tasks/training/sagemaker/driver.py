@@ -16,13 +16,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tasks.storage import digest_of
 from tasks.training.job import TrainingJob
 from tasks.training.sagemaker.container import ROOT, Container, gpus
 from tasks.training.sagemaker.request import MARK
 from tasks.training.states import last_state
 
 POLL_SECONDS = 0.5
-PORT = "29500"
+FIRST_PORT, PORTS = 20_000, 10_000
+"""Below the ports that systems give out by themselves."""
 KEPT = ("*.jsonl", "job.json", "result.json")
 
 
@@ -78,8 +80,13 @@ def command(container: Container, job: TrainingJob) -> list[str]:
     return [
         sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={local}",
         f"--nnodes={len(hosts)}", f"--node-rank={container.rank}",
-        f"--master-addr={hosts[0]}", f"--master-port={PORT}", *trainer,
+        f"--master-addr={hosts[0]}", f"--master-port={port(container.job_name)}", *trainer,
     ]  # fmt: skip
+
+
+def port(job_name: str) -> int:
+    """Return where the job's machines meet: every one knows it, and another job's is another."""
+    return FIRST_PORT + int(digest_of(job_name)[:8], 16) % PORTS
 
 
 def _pass_on(container: Container, printed: int) -> int:
@@ -98,12 +105,19 @@ def _pass_on(container: Container, printed: int) -> int:
 
 
 def leave(container: Container, code: int) -> int:
-    """Put the result where the service collects it, and say how the job ended."""
+    """Put the result where the service collects it, and say how the job ended.
+
+    The first machine's trainer leaves the result; one of another machine only where it failed.
+    """
     result = container.work / "result.json"
+    if container.rank and not code and not result.is_file():
+        return 0
     found: dict[str, Any] = json.loads(result.read_text()) if result.is_file() else _killed(code)
-    ends = container.checkpoints / "ends"
-    ends.mkdir(parents=True, exist_ok=True)
-    (ends / f"{container.job_name}.json").write_text(json.dumps(found))
+    if result.is_file() or container.rank == 0:
+        # All machines' checkpoints become one folder: one that knows no reason leaves none there.
+        ends = container.checkpoints / "ends"
+        ends.mkdir(parents=True, exist_ok=True)
+        (ends / f"{container.job_name}.json").write_text(json.dumps(found))
     if found["status"] != "completed":
         container.failure.parent.mkdir(parents=True, exist_ok=True)
         container.failure.write_text(found["message"])

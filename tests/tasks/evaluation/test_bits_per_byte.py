@@ -42,7 +42,7 @@ def test_plain_text_is_scored_from_its_first_token(
     exam = text_exam(suite(source="voc"), clean_source(test=[text(t) for t in TEXTS]), "test", 17)
     rows = exam.sit(in_memory(model, tokenizer))
     assert len(rows) == 3
-    for held, row in zip(exam.texts, rows, strict=True):
+    for (_, held), row in zip(exam.cases, rows, strict=True):
         content = held.messages[0]["content"]
         ids = [tokenizer.bos_token_id, *tokenizer(content)["input_ids"]]
         assert row.nats == pytest.approx(naive_nats(model, ids, list(range(1, len(ids)))), rel=1e-5)
@@ -80,7 +80,7 @@ def test_texts_of_files_are_chosen_by_seed(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     spec = suite(path=str(tmp_path), column="body", limit=5)
     first = text_exam(spec, None, "test", 1)
-    assert len(first.texts) == 5
+    assert len(first.cases) == 5
     assert text_exam(spec, None, "test", 1).ids == first.ids
     assert text_exam(spec, None, "test", 2).ids != first.ids
     with pytest.raises(EvaluationError, match="set column: to one of body"):
@@ -89,7 +89,7 @@ def test_texts_of_files_are_chosen_by_seed(tmp_path: Path) -> None:
 
 def test_empty_texts_are_no_items(clean_source: Make, text: Any) -> None:
     exam = text_exam(suite(source="voc"), clean_source(test=[text(" "), text("a")]), "test", 1)
-    assert len(exam.texts) == 1
+    assert len(exam.cases) == 1
     with pytest.raises(EvaluationError, match="no texts"):
         text_exam(suite(source="voc"), clean_source(test=[text(" ")]), "test", 1)
 

@@ -101,7 +101,7 @@ def test_checks_can_be_measured_only_where_there_are_some(exam: Make) -> None:
 
 
 def test_long_dialogues_are_cut(exam: Make) -> None:
-    (only,) = exam(OWN, max_turns=2).dialogues
+    (only,) = exam(OWN, max_turns=2).cases
     assert len(only[1].turns) == 2
 
 
@@ -109,5 +109,5 @@ def test_long_dialogues_are_cut(exam: Make) -> None:
 def test_the_published_dialogues_are_read(shared_data: Path) -> None:
     section = {"kind": "dialogues", "name": "d", "path": str(shared_data / "mt_bench_101")}
     exam = dialogues_exam(DialoguesSuite.model_validate(section), "test", 17)
-    assert len(exam.dialogues) == 1388
-    assert sum(len(d.turns) for _, d in exam.dialogues) == 4208
+    assert len(exam.cases) == 1388
+    assert sum(len(d.turns) for _, d in exam.cases) == 4208

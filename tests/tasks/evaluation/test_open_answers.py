@@ -70,7 +70,7 @@ def test_of_several_references_the_best_counts(tmp_path: Path) -> None:
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     section = suite(path=str(file), metrics=["exact", "token_f1"])
     exam = open_exam_of(section, None, "test", 1)
-    assert [m["role"] for m in exam.asked[0].prompt] == ["system", "user"]
+    assert [m["role"] for m in exam.cases[0][1].prompt] == ["system", "user"]
     found = judged(exam, section, tmp_path, {"Capital of France?": "Paris", "2 + 2?": "four"})
     assert {name: e.value for name, e in found.items()} == {"exact": 0.5, "token_f1": 0.5}
     with pytest.raises(EvaluationError, match="no file of dev items"):

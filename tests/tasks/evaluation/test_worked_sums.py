@@ -60,8 +60,8 @@ def test_both_readings_are_scored(files: dict[str, str], tmp_path: Path) -> None
 
 def test_questions_to_choose_on_are_none_of_the_examples(files: dict[str, str]) -> None:
     exam = sums_exam(suite(shots=2, **files), "dev", 1)
-    assert len(exam.asked) == 4
-    assert not set(exam.asked) & set(exam.examples)
+    assert len(exam.cases) == 4
+    assert not {one for _, one in exam.cases} & set(exam.examples)
     assert exam.content != sums_exam(suite(shots=1, **files), "dev", 1).content
 
 
@@ -82,7 +82,7 @@ def test_the_published_files_are_read_whole(shared_data: Path) -> None:
     folder = shared_data / "gsm8k"
     section = suite(path=str(folder / "test.jsonl.gz"), examples=str(folder / "train.jsonl.gz"))
     exam = sums_exam(section, "test", 1)
-    assert (len(exam.asked), len(exam.examples)) == (1319, 5)
+    assert (len(exam.cases), len(exam.examples)) == (1319, 5)
     assert len(set(exam.ids)) == 1319
     with gzip.open(folder / "train.jsonl.gz", "rt", encoding="utf-8") as train:
         first = json.loads(next(train))
@@ -101,7 +101,7 @@ def test_prompts_are_those_of_lm_evaluation_harness(shared_data: Path) -> None:
     folder = Path(lm_eval.__file__).parent / "tasks" / "gsm8k"
     task = yaml.safe_load((folder / "gsm8k.yaml").read_text())
     path = str(shared_data / "gsm8k" / "test.jsonl.gz")
-    for one in sums_exam(suite(shots=0, path=path), "test", 1).asked[:50]:
+    for _, one in sums_exam(suite(shots=0, path=path), "test", 1).cases[:50]:
         document = one._asdict()
         prompt = apply_template(task["doc_to_text"], document)
         assert text_prompt(one, []).messages[0]["content"] == prompt

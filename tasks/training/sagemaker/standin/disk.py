@@ -9,17 +9,30 @@ from tasks.store.places import S3Place
 Request = dict[str, Any]
 
 
-def lay_out(request: Request, ml: Path, name: str) -> None:
-    """Make the contract's folders, download every channel and write the configuration."""
+def hosts_of(request: Request) -> list[str]:
+    """Return the names of a job's machines, as the service names them."""
+    count = request["ResourceConfig"].get("InstanceCount", 1)
+    return [f"algo-{i}" for i in range(1, count + 1)]
+
+
+def lay_out(request: Request, ml: Path, name: str, host: str) -> None:
+    """Make the contract's folders, download every channel and write the configuration.
+
+    Args:
+        request: The job's.
+        ml: What is to be ``/opt/ml`` on that machine.
+        name: The job's.
+        host: Which of its machines it is.
+    """
     for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
         (ml / folder).mkdir(parents=True, exist_ok=True)
     channels = request.get("InputDataConfig", [])
     for channel in channels:
         uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
         _download(uri, ml / "input" / "data" / channel["ChannelName"])
-    kind = request["ResourceConfig"]["InstanceType"]
+    kind, hosts = request["ResourceConfig"]["InstanceType"], hosts_of(request)
     group = {"instance_group_name": "homogeneousCluster", "instance_type": kind,
-             "hosts": ["algo-1"]}  # fmt: skip
+             "hosts": hosts}  # fmt: skip
     config = {
         "hyperparameters": request.get("HyperParameters", {}),
         "inputdataconfig": {
@@ -28,7 +41,7 @@ def lay_out(request: Request, ml: Path, name: str) -> None:
             for c in channels
         },
         "resourceconfig": {
-            "current_host": "algo-1", "hosts": ["algo-1"], "current_instance_type": kind,
+            "current_host": host, "hosts": hosts, "current_instance_type": kind,
             "current_group_name": "homogeneousCluster", "instance_groups": [group],
             "network_interface_name": "lo",
         },
@@ -52,7 +65,7 @@ def sync(request: Request, ml: Path) -> None:
         return
     place, folder = S3Place(config["S3Uri"]), ml / "checkpoints"
     there = place.sizes("")
-    known = ml.parent / "synced.json"
+    known = ml.with_name(f"{ml.name}-synced.json")
     stamps: dict[str, float] = json.loads(known.read_text()) if known.is_file() else {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
         key = str(path.relative_to(folder))

@@ -10,11 +10,11 @@ BATCH = 500
 
 
 class Log:
-    """One log stream."""
+    """One machine's log stream."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, host: str) -> None:
         self._client = open_client("logs", "us-east-1")
-        self._stream = f"{name}/algo-1-{int(time.time() * 1000)}"
+        self._stream = f"{name}/{host}-{int(time.time() * 1000)}"
         self._read: int | None = None
         self._make("create_log_group", logGroupName=GROUP)
         self._make("create_log_stream", logGroupName=GROUP, logStreamName=self._stream)

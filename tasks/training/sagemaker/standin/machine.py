@@ -9,13 +9,13 @@ import sys
 import tarfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from configs.settings import Settings
 from tasks.store.places import S3Place
-from tasks.training.sagemaker.standin.disk import lay_out, restore, sync
+from tasks.training.sagemaker.standin.disk import hosts_of, lay_out, restore, sync
 from tasks.training.sagemaker.standin.log import Log
-from tasks.training.sagemaker.standin.mounts import inside
+from tasks.training.sagemaker.standin.mounts import inside, name_hosts
 from tasks.training.sagemaker.standin.state import JobFolder
 
 POLL_SECONDS = 0.1
@@ -38,67 +38,116 @@ def main(folder: str) -> int:
 
 def run(job: JobFolder) -> None:
     """Go through a job's states; a spot job whose machine is taken away begins again."""
+    hosts = hosts_of(job.request)
     while True:
-        shutil.rmtree(job.ml, ignore_errors=True)
         job.move("InProgress", "Downloading", "Downloading the input")
-        lay_out(job.request, job.ml, job.name)
-        restore(job.request, job.ml)
+        for host in hosts:
+            _prepare(job, host, hosts)
         job.move("InProgress", "Training", "Training", TrainingStartTime=time.time())
-        code = _container(job)
+        failed = Machines(job, hosts).run()
         if not job.wants("interrupt"):
-            return _end(job, code)
+            return _end(job, failed)
         job.move("InProgress", "Interrupted", "The spot machine was taken away")
         job.grant("interrupt")
         if job.wants("stop"):
-            return _end(job, code)
+            return _end(job, failed)
 
 
-def _container(job: JobFolder) -> int:
-    """Run the container to its end, or until a wish ends it; return its exit code."""
+class Failure(NamedTuple):
+    """The first container that ended with an error."""
+
+    host: str
+    code: int
+
+
+class Machines:
+    """The containers of a job, one a machine; all end as soon as one fails, as at the service.
+
+    Args:
+        job: The job.
+        hosts: Names of its machines.
+    """
+
+    def __init__(self, job: JobFolder, hosts: list[str]) -> None:
+        self._job, self._hosts = job, hosts
+        self._logs = {host: Log(job.name, host) for host in hosts}
+        self._deadline = time.monotonic() + _longest(job)
+        self._told, self._synced = 0.0, 0.0
+        self._processes = {host: _container(job, host) for host in hosts}
+
+    def run(self) -> Failure | None:
+        """Wait for the containers to end, by themselves or by a wish; return what failed."""
+        failed = None
+        while any(p.poll() is None for p in self._processes.values()):
+            self._follow()
+            failed = failed or self._failed()
+            self._heed(failed)
+            time.sleep(POLL_SECONDS)
+        # Whatever the containers started goes with them, as it does when machines are taken back.
+        for process in self._processes.values():
+            _kill(process.pid, signal.SIGKILL)
+        self._follow(last=True)
+        return failed or self._failed()
+
+    def _failed(self) -> Failure | None:
+        ended = ((host, p.returncode) for host, p in self._processes.items())
+        return next((Failure(host, code) for host, code in ended if code), None)
+
+    def _follow(self, last: bool = False) -> None:
+        """Send logs on and, now and then, checkpoints; of a machine taken away no last ones."""
+        for host in self._hosts:
+            self._logs[host].follow(self._job.log(host))
+        due = time.monotonic() - self._synced > SYNC_SECONDS
+        if (last and not self._job.wants("interrupt")) or (due and not last):
+            for host in self._hosts:
+                sync(self._job.request, self._job.ml(host))
+            self._synced = time.monotonic()
+
+    def _heed(self, failed: Failure | None) -> None:
+        """Send the signals that a wish, the time limit or a failure elsewhere asks for."""
+        job = self._job
+        if time.monotonic() > self._deadline and not job.wants("stop"):
+            job.wish("overdue")
+            job.wish("stop")
+        if not (job.wants("stop") or job.wants("interrupt") or failed):
+            return
+        if not self._told:
+            if job.wants("stop"):
+                job.move("Stopping", "Stopping", "Stopping the container")
+            self._told = time.monotonic()
+            self._signal(signal.SIGTERM)
+        elif time.monotonic() - self._told > NOTICE_SECONDS:
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, how: int) -> None:
+        for process in self._processes.values():
+            if process.poll() is None:
+                _kill(process.pid, how)
+
+
+def _prepare(job: JobFolder, host: str, hosts: list[str]) -> None:
+    ml = job.ml(host)
+    shutil.rmtree(ml, ignore_errors=True)
+    lay_out(job.request, ml, job.name, host)
+    restore(job.request, ml)
+    if len(hosts) > 1:
+        name_hosts(ml, hosts)
+
+
+def _container(job: JobFolder, host: str) -> "subprocess.Popen[bytes]":
+    """Start a machine's container."""
     entry = list(job.request["AlgorithmSpecification"]["ContainerEntrypoint"])
-    env = _environment(job)
+    env, ml = _environment(job), job.ml(host)
     command = entry
     if Settings().sagemaker_standin_mounts:
-        command = inside(job.ml, entry)
+        command = inside(ml, entry)
     else:
-        env["TEMPER_OPT_ML"] = str(job.ml)
-        command = [part.replace("/opt/ml", str(job.ml)) for part in entry]
-    log, deadline = Log(job.name), time.monotonic() + _longest(job)
-    with (job.folder / "container.log").open("ab") as stream:
-        process = subprocess.Popen(command, env=env, cwd="/", stdin=subprocess.DEVNULL,
-                                   stdout=stream, stderr=stream, start_new_session=True,
-                                   )  # fmt: skip
-    told, synced = 0.0, 0.0
-    while process.poll() is None:
-        log.follow(job.folder / "container.log")
-        if time.monotonic() - synced > SYNC_SECONDS:
-            sync(job.request, job.ml)
-            synced = time.monotonic()
-        told = _heed(job, process, told, deadline)
-        time.sleep(POLL_SECONDS)
-    # Whatever the container started goes with it, as it does when a machine is taken back.
-    _kill(process.pid, signal.SIGKILL)
-    if not job.wants("interrupt"):
-        sync(job.request, job.ml)
-    log.follow(job.folder / "container.log")
-    return process.returncode
-
-
-def _heed(job: JobFolder, process: Any, told: float, deadline: float) -> float:
-    """Send the signals that a wish or the time limit asks for; return when the first was sent."""
-    if time.monotonic() > deadline and not job.wants("stop"):
-        job.wish("overdue")
-        job.wish("stop")
-    if not (job.wants("stop") or job.wants("interrupt")):
-        return told
-    if not told:
-        if job.wants("stop"):
-            job.move("Stopping", "Stopping", "Stopping the container")
-        _kill(process.pid, signal.SIGTERM)
-        return time.monotonic()
-    if time.monotonic() - told > NOTICE_SECONDS:
-        _kill(process.pid, signal.SIGKILL)
-    return told
+        env["TEMPER_OPT_ML"] = str(ml)
+        command = [part.replace("/opt/ml", str(ml)) for part in entry]
+    with job.log(host).open("ab") as stream:
+        return subprocess.Popen(command, env=env, cwd="/", stdin=subprocess.DEVNULL,
+                                stdout=stream, stderr=stream, start_new_session=True,
+                                )  # fmt: skip
 
 
 def _kill(group: int, how: int) -> None:
@@ -122,14 +171,14 @@ def _environment(job: JobFolder) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _end(job: JobFolder, code: int) -> None:
+def _end(job: JobFolder, failed: Failure | None) -> None:
     now = time.time()
     if job.wants("stop"):
         secondary = "MaxRuntimeExceeded" if job.wants("overdue") else "Stopped"
         return job.move("Stopped", secondary, TrainingEndTime=now)
-    if code:
-        failure = job.ml / "output" / "failure"
-        text = failure.read_text() if failure.is_file() else f"exit code {code}"
+    if failed:
+        failure = job.ml(failed.host) / "output" / "failure"
+        text = failure.read_text() if failure.is_file() else f"exit code {failed.code}"
         # The service keeps so much of the file and no more.
         reason = f"AlgorithmError: {text}"[:1024]
         return job.move("Failed", "Failed", FailureReason=reason, TrainingEndTime=now)
@@ -141,8 +190,9 @@ def _end(job: JobFolder, code: int) -> None:
 def _upload(job: JobFolder) -> str:
     archive = job.folder / "model.tar.gz"
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-        for path in sorted((job.ml / "model").iterdir()):
-            tar.add(path, arcname=path.name)
+        for host in hosts_of(job.request):
+            for path in sorted((job.ml(host) / "model").iterdir()):
+                tar.add(path, arcname=path.name)
     place = S3Place(job.request["OutputDataConfig"]["S3OutputPath"])
     key = f"{job.name}/output/model.tar.gz"
     place.put(key, archive)

@@ -23,6 +23,7 @@ for there in "$aside"/* "$aside"/.[!.]*; do
 done
 mkdir /opt/ml
 mount --bind "$folder" /opt/ml
+[ ! -f "$folder.hosts" ] || mount --bind "$folder.hosts" /etc/hosts
 exec "$@"
 """
 
@@ -53,9 +54,18 @@ def way_in() -> tuple[str, ...]:
 def inside(folder: Path, command: list[str]) -> list[str]:
     """Return the command line that runs ``command`` with ``folder`` as ``/opt/ml``.
 
+    Where :func:`name_hosts` left names of machines beside the folder, they are known inside.
+
     Raises:
         SetupError: No private mount namespace is permitted here.
     """
     aside = folder.parent / "opt"
-    aside.mkdir(exist_ok=True)
+    aside.mkdir(parents=True, exist_ok=True)
     return [*way_in(), "bash", "-c", _ENTER, "enter", str(folder), str(aside), *command]
+
+
+def name_hosts(folder: Path, hosts: list[str]) -> None:
+    """Let a job's machines find each other by name: all of them are this one, on loopback."""
+    known = Path("/etc/hosts")
+    kept = known.read_text() if known.is_file() else ""
+    folder.with_name(f"{folder.name}.hosts").write_text(f"127.0.0.1 {' '.join(hosts)}\n{kept}")

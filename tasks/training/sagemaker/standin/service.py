@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from configs.settings import Settings
 from tasks.storage import write_text
 from tasks.training.sagemaker.standin.rules import problems
 from tasks.training.sagemaker.standin.state import TERMINAL, JobFolder
@@ -35,8 +36,10 @@ class StandIn:
         self._fault()
         name = str(request.get("TrainingJobName", ""))
         wrong = problems(request)
-        if request.get("ResourceConfig", {}).get("InstanceCount", 1) > 1:
-            wrong.append("the stand-in has one machine")
+        several = request.get("ResourceConfig", {}).get("InstanceCount", 1) > 1
+        if several and not Settings().sagemaker_standin_mounts:
+            wrong.append("several machines find each other by name, and the stand-in can only name "
+                         "them with TEMPER_SAGEMAKER_STANDIN_MOUNTS=true")  # fmt: skip
         if wrong:
             raise _error("ValidationException", "; ".join(wrong), "CreateTrainingJob")
         try:

@@ -22,7 +22,14 @@ class JobFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
-        self.ml = folder / "ml"
+
+    def ml(self, host: str) -> Path:
+        """Return what is ``/opt/ml`` on a machine of the job."""
+        return self.folder / host / "ml"
+
+    def log(self, host: str) -> Path:
+        """Return what a machine's container says."""
+        return self.folder / f"{host}.log"
 
     @property
     def request(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What Nova's evaluator is asked, and its files read back."""
+"""What Nova's evaluator is asked: the documented form, and nothing the service model refuses."""
 
 import json
 from collections.abc import Callable
@@ -8,72 +8,116 @@ from typing import Any
 import pytest
 
 from configs.recipe import Recipe
-from tasks.errors import EvaluationError
+from configs.suites.nova_benchmark import BENCHMARKS
 from tasks.training.nova.evaluation import (
-    BENCHMARKS,
-    Asked,
+    OWN,
+    NovaAsked,
+    OwnFile,
+    OwnItem,
+    evaluation_name,
     evaluation_recipe,
+    evaluation_request,
     own_items,
-    read_outputs,
-    read_results,
 )
 from tasks.training.nova.request import NovaPlaced
+from tasks.training.sagemaker.standin.rules import problems
 
-PLACED = NovaPlaced("", "us-east-1", "s3://b/gen_qa.jsonl", "s3://b/outputs")
+ROLE = "arn:aws:iam::123456789012:role/temper-job"
+PLACED = NovaPlaced(ROLE, "us-east-1", "s3://b/rows/gen_qa.jsonl", "s3://b/outputs")
+PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/temper/3"
+MLFLOW = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/m"
 Make = Callable[..., Recipe]
 
 
-@pytest.mark.parametrize("task", BENCHMARKS)
-def test_each_task_is_asked_with_its_strategy_and_metric(nova_recipe: Make, task: str) -> None:
-    backend: Any = nova_recipe({}).training.backend
-    found = evaluation_recipe(backend, Asked("e", "arn:model", task), PLACED)
-    strategy, metric = BENCHMARKS[task]
+@pytest.fixture
+def asked(nova_recipe: Make) -> Callable[..., NovaAsked]:
+    """A function from a task, and fields of evaluation and backend, to an evaluation."""
+
+    def made(task: str, model: str | None = PACKAGE, subtask: str | None = None,
+             **backend: Any) -> NovaAsked:  # fmt: skip
+        spec: Any = nova_recipe({}, **backend).training.backend
+        data = OwnFile(digest="d" * 64, path=Path("gen_qa.jsonl"), items=2) if task == OWN else None
+        return NovaAsked(name="suite", model=model, backend=spec, task=task, max_new_tokens=8196,
+                         subtask=subtask, data=data)  # fmt: skip
+
+    return made
+
+
+@pytest.mark.parametrize("task", [*BENCHMARKS, OWN])
+@pytest.mark.parametrize("model", [None, PACKAGE])
+def test_every_request_is_one_that_the_service_takes(
+    asked: Callable[..., NovaAsked], task: str, model: str | None
+) -> None:
+    more = {"kms_key": "k", "mlflow_arn": MLFLOW, "tags": {"team": "a"},
+            "vpc": {"subnets": ["subnet-1"], "security_groups": ["sg-1"]}}  # fmt: skip
+    for fields in ({}, more):
+        one = asked(task, model, **fields)
+        request = evaluation_request(one, PLACED, 1)
+        assert problems(request) == []
+        assert request["TrainingJobName"] == evaluation_name(one.key, 1)
+
+
+def test_a_benchmark_is_asked_of_the_trained_model_in_the_sdk_s_form(
+    asked: Callable[..., NovaAsked],
+) -> None:
+    one = asked("mmlu", subtask="anatomy")
+    found = evaluation_request(one, PLACED, 2)
+    assert found["ServerlessJobConfig"] == {
+        "BaseModelArn": "arn:aws:sagemaker:us-east-1:aws:hub-content/SageMakerPublicHub/Model/"
+        "nova-textgeneration-lite-v2",
+        "AcceptEula": True, "JobType": "Evaluation", "EvaluationType": "BenchmarkEvaluation",
+    }  # fmt: skip
+    assert found["HyperParameters"] == {
+        "task": "mmlu", "strategy": "zs_cot", "metric": "accuracy", "subtask": "anatomy",
+        "max_new_tokens": "8196", "temperature": "0", "top_p": "1.0", "top_k": "-1"}  # fmt: skip
+    assert found["ModelPackageConfig"]["SourceModelPackageArn"] == PACKAGE
+    assert found["OutputDataConfig"] == {
+        "S3OutputPath": "s3://b/outputs",
+        "CompressionType": "NONE",
+    }
+    assert "InputDataConfig" not in found
+    assert "ResourceConfig" not in found
+    assert found["TrainingJobName"].endswith("-2")
+
+
+def test_the_base_model_is_named_by_leaving_the_package_out(asked: Any) -> None:
+    assert "ModelPackageConfig" not in evaluation_request(asked("ifeval", None), PLACED, 1)
+
+
+def test_data_of_one_s_own_goes_in_as_a_channel(asked: Any) -> None:
+    found = evaluation_request(asked(OWN), PLACED, 1)
+    assert found["ServerlessJobConfig"]["EvaluationType"] == "CustomScorerEvaluation"
+    [channel] = found["InputDataConfig"]
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == "s3://b/rows/gen_qa.jsonl"
+    told = found["HyperParameters"]
+    assert (told["task"], told["strategy"], told["metric"]) == ("gen_qa", "gen_qa", "all")
+
+
+@pytest.mark.parametrize("task", [*BENCHMARKS, OWN])
+def test_the_recipe_for_a_cluster_has_the_documented_form(asked: Any, task: str) -> None:
+    one = asked(task, "s3://escrow/checkpoint", hyperpod={"cluster": "c"}, model_package_group=None)
+    placed = PLACED if task == OWN else PLACED._replace(data="")
+    found = evaluation_recipe(one, placed, 1)
+    strategy, metric = BENCHMARKS.get(task, ("gen_qa", "all"))
     assert found["evaluation"] == {"task": task, "strategy": strategy, "metric": metric}
-    assert found["inference"]["temperature"] == 0.0
-    assert found["run"]["data_s3_path"] == ("s3://b/gen_qa.jsonl" if task == "gen_qa" else "")
+    assert found["inference"] == {"max_new_tokens": 8196, "temperature": 0.0, "top_p": 1.0,
+                                  "top_k": -1}  # fmt: skip
+    assert found["run"]["model_name_or_path"] == "s3://escrow/checkpoint"
+    assert found["run"]["data_s3_path"] == (PLACED.data if task == OWN else "")
+    base = asked(task, None, hyperpod={"cluster": "c"}, model_package_group=None)
+    assert evaluation_recipe(base, placed, 1)["run"]["model_name_or_path"] == "nova-lite-2/prod"
 
 
-def test_a_subtask_is_named_and_an_unknown_task_refused(nova_recipe: Make) -> None:
-    backend: Any = nova_recipe({}).training.backend
-    found = evaluation_recipe(backend, Asked("e", "m", "mmlu", "anatomy"), PLACED)
-    assert found["evaluation"]["subtask"] == "anatomy"
-    with pytest.raises(EvaluationError, match="no task 'arc'"):
-        evaluation_recipe(backend, Asked("e", "m", "arc"), PLACED)
-
-
-@pytest.mark.parametrize("block", ["all", "custom|gen_qa_gen_qa|0"])
-def test_results_become_estimates_with_intervals(tmp_path: Path, block: str) -> None:
-    file = tmp_path / "results_1.json"
-    numbers = {"f1": 0.5, "f1_stderr": 0.01, "em": 0.25, "em_stderr": 0.02, "note": "text"}
-    file.write_text(json.dumps({"results": {block: numbers}}))
-    found = read_results(file, 861)
-    assert set(found) == {"f1", "em"}
-    assert found["f1"].low == pytest.approx(0.5 - 1.96 * 0.01, abs=1e-5)
-    assert (found["em"].value, found["em"].n) == (0.25, 861)
-
-
-@pytest.mark.parametrize("text", ["", "{}", '{"results": {}}', '{"results": {"a": {}, "b": {}}}'])
-def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "results_1.json"
-    file.write_text(text)
-    with pytest.raises(EvaluationError, match="no results of Nova's evaluator"):
-        read_results(file, 1)
-
-
-def test_answers_are_read_in_order_with_quotes_and_all(tmp_path: Path) -> None:
-    file = tmp_path / "inference_output.jsonl"
-    answers = ["plain", 'it\'s "quoted"', "two\nlines", "ünïcode"]
-    rows = [{"prompt": f"q{i}", "inference": str([a]), "gold": "g", "metadata": ""}
-            for i, a in enumerate(answers)]  # fmt: skip
-    file.write_text("".join(json.dumps(r) + "\n" for r in rows))
-    assert [o.prediction for o in read_outputs(file)] == answers
-    file.write_text(json.dumps(rows[0]) + "\n" + '{"prompt": "q", "inference": "__import__(1)"}\n')
-    with pytest.raises(EvaluationError, match="line 2"):
-        read_outputs(file)
+def test_what_changes_an_answer_changes_the_key_and_where_it_runs_does_not(asked: Any) -> None:
+    key = asked("mmlu").key
+    assert asked("mmlu", kms_key="k", max_runtime_hours=3, tags={"a": "b"}).key == key
+    others = [asked("mmlu", None), asked("bbh"), asked("mmlu", subtask="anatomy"),
+              asked("mmlu", model_version="1.0.0")]  # fmt: skip
+    assert len({key, *(o.key for o in others)}) == 5
 
 
 def test_own_items_are_one_line_each() -> None:
-    text = own_items([("q\n1", "a", None), ("q2", "b", "be brief")])
-    rows = [json.loads(line) for line in text.splitlines()]
-    assert rows == [{"query": "q\n1", "response": "a"},
-                    {"query": "q2", "response": "b", "system": "be brief"}]  # fmt: skip
+    text = own_items([OwnItem("q\n1", "a", None, "m1"), OwnItem("q2", "b", "be brief", "m2")])
+    assert [json.loads(line) for line in text.splitlines()] == [
+        {"query": "q\n1", "response": "a", "metadata": "m1"},
+        {"query": "q2", "response": "b", "metadata": "m2", "system": "be brief"}]  # fmt: skip

@@ -167,7 +167,7 @@ def ready(
     monkeypatch.setenv("TEMPER_SAGEMAKER_ROLE", ROLE)
     monkeypatch.setattr(module, "refuse", lambda _: None)
     monkeypatch.setattr(module, "looked_at", lambda *_: None)
-    monkeypatch.setattr(NovaJobs, "_upload", lambda _: "s3://bucket/store/rows/train.jsonl")
+    monkeypatch.setattr(NovaJobs, "upload", lambda _: "s3://bucket/store/rows/train.jsonl")
     rows = tmp_path / "train.jsonl"
     rows.write_text("{}\n")
 
@@ -212,7 +212,7 @@ def test_a_wait_that_is_broken_off_stops_the_job(ready: Any, monkeypatch: Any) -
     def cancelled(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.nova.jobs.report", cancelled)
+    monkeypatch.setattr("tasks.training.nova.service.report", cancelled)
     with pytest.raises(KeyboardInterrupt):
         jobs.wait(name)
     assert service.stopped == 1

@@ -38,8 +38,8 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Container:
     return found
 
 
-def _hosts(container: Container, current: str, *hosts: str) -> None:
-    config = {"current_host": current, "hosts": list(hosts)}
+def _hosts(container: Container, current: str, *hosts: str, interface: str = "lo") -> None:
+    config = {"current_host": current, "hosts": list(hosts), "network_interface_name": interface}
     path = container.root / "input" / "config" / "resourceconfig.json"
     path.write_text(json.dumps(config))
 
@@ -100,6 +100,43 @@ def test_one_process_is_started_plainly_and_more_by_torchrun(
     found = driver.command(container, job)
     assert found[1:7] == ["-m", "torch.distributed.run", "--nproc-per-node=8", "--nnodes=3",
                           "--node-rank=2", "--master-addr=algo-1"]  # fmt: skip
+
+
+def test_the_machines_of_a_job_meet_at_one_port_by_the_service_s_interface(
+    container: Container,
+) -> None:
+    ports = {driver.port("temper-x-1"), driver.port("temper-x-1")}
+    assert len(ports) == 1
+    assert ports != {driver.port("temper-x-2")}
+    _hosts(container, "algo-1", "algo-1")
+    assert "GLOO_SOCKET_IFNAME" not in container.variables()
+    _hosts(container, "algo-2", "algo-1", "algo-2", interface="eth0")
+    found = container.variables()
+    assert json.loads(found["SM_HOSTS"]) == ["algo-1", "algo-2"]
+    assert (found["SM_CURRENT_HOST"], found["SM_HOST_COUNT"]) == ("algo-2", "2")
+    assert found["GLOO_SOCKET_IFNAME"] == found["NCCL_SOCKET_IFNAME"] == "eth0"
+
+
+def test_another_machine_than_the_first_leaves_nothing_when_all_went_well(
+    container: Container,
+) -> None:
+    _hosts(container, "algo-2", "algo-1", "algo-2")
+    driver.arrive(container)
+    assert driver.leave(container, 0) == 0
+    assert list(container.model.iterdir()) == []
+    assert not (container.checkpoints / "ends").exists()
+
+
+def test_another_machine_s_reason_is_told_where_it_has_one(container: Container) -> None:
+    _hosts(container, "algo-2", "algo-1", "algo-2")
+    driver.arrive(container)
+    assert driver.leave(container, -15) != 0
+    assert "was stopped" in container.failure.read_text()
+    assert not (container.checkpoints / "ends").exists()
+    (container.work / "result.json").write_text('{"status": "failed", "message": "disk full"}')
+    assert driver.leave(container, 1) == 1
+    [end] = (container.checkpoints / "ends").iterdir()
+    assert json.loads(end.read_text())["message"] == "disk full"
 
 
 def test_a_completed_job_leaves_its_model_and_streams(container: Container) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tasks.artifacts import Checkpoint
 from tasks.errors import SetupError, TrainingError
 from tasks.training.job import TrainingJob
 from tasks.training.sagemaker.jobs import SagemakerJobs
@@ -89,16 +90,62 @@ def test_a_spot_job_whose_machine_is_taken_away_ends_with_the_weights_of_an_undi
 
     alone = job.model_copy(update={"folder": temper_home / "alone", "key": "f" * 64})
     local = wait_local(alone, LocalProcess())
-    assert checkpoint.digest == local
+    assert checkpoint.digest == local.digest
 
 
-def wait_local(job: TrainingJob, process: Any) -> str:
-    """Return the weights digest of the same job on this machine."""
+def wait_local(job: TrainingJob, process: Any) -> Checkpoint:
+    """Return the checkpoint of the same job on this machine, by one process."""
     from configs.stages import LocalBackend
 
     here = job.training.model_copy(update={"backend": LocalBackend(threads=1)})
     job = job.model_copy(update={"training": here})
-    return wait(job, process.submit(job)).digest
+    return wait(job, process.submit(job))
+
+
+TWO = {"instance_type": "ml.g5.xlarge", "instance_count": 2}
+
+
+def test_two_machines_end_with_the_weights_of_one(make: Make, aws: Any, temper_home: Path) -> None:
+    from safetensors.torch import load_file
+
+    from tasks.training.local import LocalProcess
+
+    job = make(**TWO)
+    jobs = SagemakerJobs(job.training.backend)
+    handle = jobs.submit(job)
+    checkpoint = wait(job, handle)
+    folder = temper_home / "standin" / handle.name
+    configs = [json.loads((folder / host / "ml/input/config/resourceconfig.json").read_text())
+               for host in ("algo-1", "algo-2")]  # fmt: skip
+    assert [c["current_host"] for c in configs] == ["algo-1", "algo-2"]
+    assert [c["hosts"] for c in configs] == [["algo-1", "algo-2"]] * 2
+    result = json.loads((checkpoint.path / "result.json").read_text())
+    assert result["made_with"]["processes"] == 2
+    alone = job.model_copy(update={"folder": temper_home / "alone", "key": "f" * 64})
+    local = wait_local(alone, LocalProcess())
+    one, two = (_rows(c.path, "losses.jsonl", "loss") for c in (local, checkpoint))
+    assert len(two) == checkpoint.steps == 12
+    assert two == pytest.approx(one, abs=1e-4)
+    first, second = (_rows(c.path, "rows.jsonl", "rows") for c in (local, checkpoint))
+    assert [sorted(r) for r in first] == [sorted(r) for r in second]
+    weights = [load_file(c.path / "model.safetensors") for c in (local, checkpoint)]
+    assert all(bool((weights[0][n] - w).abs().max() < 1e-4) for n, w in weights[1].items())
+    assert checkpoint.digest != job.model.digest
+
+
+def test_a_failure_on_two_machines_is_told_and_ends_both(
+    make: Make, aws: Any, temper_home: Path
+) -> None:
+    job = make(training={"learning_rate": 1e30, "max_grad_norm": 1e30}, **TWO)
+    jobs = SagemakerJobs(job.training.backend)
+    handle = jobs.submit(job)
+    with pytest.raises(TrainingError, match="not a number"):
+        wait(job, handle)
+    assert _transitions(temper_home, handle.name)[-1] == "Failed"
+
+
+def _rows(folder: Path, name: str, field: str) -> list[Any]:
+    return [json.loads(line)[field] for line in (folder / name).read_text().splitlines()]
 
 
 def test_a_failed_job_says_why_and_the_next_submission_is_a_new_attempt(

@@ -1,0 +1,172 @@
+"""One piece of work for Nova's service: submitted or found, watched to its end, stopped."""
+
+import json
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import yaml
+
+from configs.nova import NovaBackend
+from configs.settings import Settings
+from tasks.errors import TrainingError, Unreachable
+from tasks.progress import report
+from tasks.storage import write_text
+from tasks.store.aws import region_of
+from tasks.training.nova.cluster import Cluster
+from tasks.training.nova.request import NovaPlaced, Request, start_command
+from tasks.training.sagemaker.attempts import Attempts, Described
+from tasks.training.sagemaker.calls import Calls
+from tasks.training.sagemaker.jobs import refuse_dry_run, role, s3_store
+from tasks.training.sagemaker.opening import open_sagemaker
+
+POLL_SECONDS = 15.0
+
+
+class NovaWork(ABC):
+    """A job at the service, serverless or on a HyperPod cluster; found by its key.
+
+    Args:
+        backend: The recipe's.
+        calls: SageMaker; opened when absent.
+        cluster: Runs the commands of HyperPod.
+        poll_seconds: Between two looks.
+    """
+
+    doing = "Nova"
+
+    def __init__(
+        self, backend: NovaBackend, calls: Calls | None = None, cluster: Cluster | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:  # fmt: skip
+        self.backend, self._poll = backend, poll_seconds
+        patience, region = backend.patience_minutes * 60, backend.region
+        calls = calls or Calls(lambda: open_sagemaker(region), patience)
+        self.attempts = Attempts(calls, lambda _, attempt: self.name_of(attempt), poll_seconds)
+        self._cluster = cluster or Cluster()
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Digest of everything that changes what comes of it."""
+
+    @property
+    @abstractmethod
+    def folder(self) -> Path:
+        """Its folder on this machine."""
+
+    @abstractmethod
+    def name_of(self, attempt: int) -> str:
+        """Return the service's name of an attempt."""
+
+    @abstractmethod
+    def look(self) -> None:
+        """Refuse what the service would, before anything is uploaded."""
+
+    @abstractmethod
+    def upload(self) -> str:
+        """Publish what the job reads and return its S3 address; empty where it reads nothing."""
+
+    @abstractmethod
+    def request(self, placed: NovaPlaced, attempt: int) -> Request:
+        """Return the CreateTrainingJob request of a serverless job."""
+
+    @abstractmethod
+    def recipe(self, placed: NovaPlaced, attempt: int) -> Request:
+        """Return the recipe of a job on HyperPod."""
+
+    @property
+    def recipe_file(self) -> Path:
+        """Where the HyperPod recipe is written."""
+        return self.folder / "recipe.yaml"
+
+    def submit(self) -> str:
+        """Start the job, or find it, and return its name.
+
+        Raises:
+            TrainingError: ``dry_run`` is set.
+            SetupError: Role or store is not set, or AWS refuses.
+        """
+        if self.backend.hyperpod is not None:
+            return self._submit_to_cluster()
+        attempt, found = self.attempts.newest(self.key)
+        if found is None:
+            refuse_dry_run(self.backend.dry_run)
+            self.look()
+            self.attempts.create(self.request(self.placed(self.upload()), attempt))
+        return self.name_of(attempt)
+
+    def ended(self, name: str) -> Described:
+        """Return the job's description once it is done; a wait that is broken off stops it.
+
+        Raises:
+            TrainingError: The job failed or was stopped, with the service's reason.
+            Unreachable: AWS does not answer; the job goes on and is found again.
+        """
+        try:
+            return self._watched(name)
+        except (TrainingError, Unreachable):
+            raise
+        except BaseException:
+            self.cancel(name)
+            raise
+
+    def cancel(self, name: str) -> None:
+        """Stop the job."""
+        if self.backend.hyperpod is not None:
+            self._cluster.delete(self.backend.hyperpod, name)
+        else:
+            self.attempts.stop(name)
+
+    def placed(self, data: str) -> NovaPlaced:
+        """Return who the job runs as and where its files are."""
+        name = role() if self.backend.hyperpod is None else (Settings().sagemaker_role or "")
+        return NovaPlaced(name, region_of(self.backend.region), data, s3_store().uri("outputs"))
+
+    def _watched(self, name: str) -> Described:
+        while True:
+            if self.backend.hyperpod is not None:
+                found = self._cluster.described(self.backend.hyperpod, name)
+            else:
+                found = self.attempts.described(name) or _lost(name)
+            status = found["TrainingJobStatus"]
+            says = f"{self.doing}: {found.get('SecondaryStatus', status)}"
+            report(says, int(status == "Completed"), 1)
+            if status == "Completed":
+                return found
+            if status in ("Failed", "Stopped"):
+                why = found.get("FailureReason") or f"the job ended as {status}"
+                raise TrainingError(f"{str(why).rstrip('.')}.", where=name,
+                                    fix="mend the cause named and run again.")  # fmt: skip
+            time.sleep(self._poll)
+
+    def _submit_to_cluster(self) -> str:
+        pod = self.backend.hyperpod
+        assert pod is not None
+        self._cluster.connect(pod)
+        attempt, known = 1, self._submitted()
+        while (found := self._cluster.find(pod, self._name(known, attempt))) is not None:
+            if found["TrainingJobStatus"] not in ("Failed", "Stopped"):
+                return self._name(known, attempt)
+            attempt += 1
+        refuse_dry_run(self.backend.dry_run)
+        recipe = self.recipe(self.placed(self.upload()), attempt)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.recipe_file, yaml.safe_dump(recipe, sort_keys=False))
+        name = self._cluster.start(start_command(pod, str(self.recipe_file)))
+        # The cluster may name a job otherwise than it was asked to.
+        write_text(self.folder / "cluster.json", json.dumps({**known, str(attempt): name}))
+        return name
+
+    def _submitted(self) -> dict[str, str]:
+        """Return the names that the cluster gave to earlier attempts."""
+        path = self.folder / "cluster.json"
+        return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+    def _name(self, known: dict[str, str], attempt: int) -> str:
+        return known.get(str(attempt)) or self.name_of(attempt)
+
+
+def _lost(name: str) -> Described:
+    raise TrainingError("the service does not know the job any more.", where=name,
+                        fix="run again: it is submitted anew.")  # fmt: skip
