@@ -32,7 +32,8 @@ class Run:
     def __init__(self, recipe: str, home: Path, sets: list[str]) -> None:
         env = {**os.environ, "TEMPER_HOME": str(home), "PREFECT_HOME": str(home / "prefect")}
         words = [word for each in sets for word in ("--set", each)]
-        self.home, self._out = home, tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.home, self.said = home, dict[str, Any]()
+        self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-c", COMMAND, "run", recipe, "--json", *words], env=env,
             stdout=self._out, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -52,14 +53,11 @@ class Run:
         """Return the run's report, once it ended by itself; None where it has failed."""
         self.process.wait()
         self._out.seek(0)
-        said: dict[str, Any] = json.loads(self._out.read() or "{}")
-        if "run_id" not in said:
-            print(f"the run ended without a report: {said}", flush=True)
+        self.said = json.loads(self._out.read() or "{}")
+        if "run_id" not in self.said:
             return None
-        found: dict[str, Any] = json.loads(
-            (self.home / "runs" / said["run_id"] / "run.json").read_text()
-        )
-        return found
+        kept = self.home / "runs" / self.said["run_id"] / "run.json"
+        return dict(json.loads(kept.read_text()))
 
 
 def trainer_killer(draw: random.Random, steps: int) -> Killer:
@@ -116,7 +114,7 @@ def disturbed(start: Callable[[Path], Run], killer: Killer, count: int) -> list[
                 continue
             report = run.report()
             failures += report is None
-            assert failures < 2, "the run failed twice without having been killed"
+            assert failures < 2, f"the run failed twice without having been killed: {run.said}"
         jobs = [p for p in (home / "jobs").iterdir() if p.is_dir()]
         assert len(jobs) == 1, f"there are {len(jobs)} jobs, not one"
         found.append((kills, report["trained"]["digest"]))
@@ -138,8 +136,9 @@ def main() -> int:
         return Run(given.recipe, home, given.set)
 
     began = time.monotonic()
-    whole = start(Path(tempfile.mkdtemp())).report()
-    assert whole is not None, "the undisturbed run failed"
+    calm = start(Path(tempfile.mkdtemp()))
+    whole = calm.report()
+    assert whole is not None, f"the undisturbed run failed: {calm.said}"
     seconds, steps = time.monotonic() - began, whole["trained"]["steps"]
     print(f"undisturbed, {steps} steps: {whole['trained']['digest'][:16]}", flush=True)
     draw = random.Random(given.seed)
