@@ -133,6 +133,29 @@ def test_two_machines_end_with_the_weights_of_one(make: Make, aws: Any, temper_h
     assert checkpoint.digest != job.model.digest
 
 
+def test_two_spot_machines_that_are_taken_away_go_on_from_what_both_saved(
+    make: Make, aws: Any, keys: Keys, temper_home: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    from tasks.training.local import LocalProcess
+
+    # Steps of two rows, one a machine: long enough that they are taken away in the middle.
+    job = make(training={"save_steps": 1, "batch_rows": 2}, spot=True, **TWO)
+    jobs = SagemakerJobs(job.training.backend)
+    handle = jobs.submit(job)
+    _until(lambda: any("states/checkpoint-" in k and "trainer_state" in k for k in keys()))
+    StandIn(temper_home / "standin").interrupt(handle.name)
+    checkpoint = wait(job, handle)
+    assert "Interrupted" in _transitions(temper_home, handle.name)
+    steps = _rows(checkpoint.path, "losses.jsonl", "step")
+    assert steps == list(range(1, checkpoint.steps + 1))
+    alone = job.model_copy(update={"folder": temper_home / "alone", "key": "f" * 64})
+    local = wait_local(alone, LocalProcess())
+    weights = [load_file(c.path / "model.safetensors") for c in (local, checkpoint)]
+    assert all(bool((weights[0][n] - w).abs().max() < 1e-4) for n, w in weights[1].items())
+
+
 def test_a_failure_on_two_machines_is_told_and_ends_both(
     make: Make, aws: Any, temper_home: Path
 ) -> None:
