@@ -55,6 +55,7 @@ class Recipe(Section):
         _refuse_twins("evaluation.suites", [s.name for s in self.evaluation.suites])
         self._roles_fit_share()
         self._licences_are_allowed()
+        self._sizes_are_known()
         check_nova(self.sources, self.mixture, self.training)
         check_benchmarks(self.evaluation.suites, self.training)
         self._training_fits_sources()
@@ -134,6 +135,7 @@ class Recipe(Section):
                     "Fix: take the source out, or add the licence to licences.allow."
                 )
 
+    def _sizes_are_known(self) -> None:
         kinds = {s.kind for s in self.sources}
         if self.mixture.weight_from == "size" and "rehearsal" in kinds:
             raise ValueError(

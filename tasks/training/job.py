@@ -6,7 +6,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from configs.training import Training
-from tasks.artifacts import HeldOut, LocalModel, MixtureReceipt, PackedMixture
+from tasks.artifacts import HeldOut, LocalModel, MixtureReceipt
+from tasks.packs import PackedMixture
 from tasks.storage import home, stage_key, write_text
 
 

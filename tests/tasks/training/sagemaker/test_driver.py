@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from configs.stages import Training
-from tasks.artifacts import LocalModel, MixtureReceipt, PackedMixture
+from tasks.artifacts import LocalModel, MixtureReceipt
+from tasks.packs import PackedMixture
 from tasks.training.job import TrainingJob
 from tasks.training.sagemaker import driver
 from tasks.training.sagemaker.container import Container
