@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
+from transformers import AttentionInterface
 
 from tasks.inference.loading import TorchModel
 from tasks.inference.prefix import KeysAndValues
@@ -75,14 +76,11 @@ def attending(
         lengths: Tokens of each row.
         seen: Which of its own tokens each token of a row sees, bool (rows or 1, longest, longest).
     """
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(NAME, _attend)
     config = model.config.get_text_config()
     groups = config.num_attention_heads // config.num_key_value_heads
     padded = [(_padded(key), _padded(value)) for key, value in prefix]
     ahead = _ahead(prefix[0][0].shape[2], model.dtype) if prefix else None
-    own = _added(seen.repeat(1, groups, 1), model.dtype)[:, None]
+    own = _added_to_padded(seen.repeat(1, groups, 1), model.dtype)[:, None]
     before = config._attn_implementation
     token = _SEEN.set(_Seen(padded, ahead, own, *_places(lengths)))
     config._attn_implementation = NAME
@@ -107,12 +105,15 @@ def _padded(keys: torch.Tensor) -> torch.Tensor:
 def _ahead(tokens: int, dtype: torch.dtype) -> torch.Tensor | None:
     if tokens % LANES == 0:
         return None
-    return _added(torch.ones(1, 1, 1, tokens, dtype=torch.bool), dtype)
+    return _added_to_padded(torch.ones(1, 1, 1, tokens, dtype=torch.bool), dtype)
 
 
-def _added(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return what is added to the scores; padding is hidden."""
-    seen = torch.nn.functional.pad(seen, (0, -seen.shape[-1] % LANES))
+def _added_to_padded(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return added(torch.nn.functional.pad(seen, (0, -seen.shape[-1] % LANES)), dtype)
+
+
+def added(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return a mask as what is added to attention scores: every kind of attention takes that."""
     return torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)
 
 
@@ -167,3 +168,6 @@ def _flash(
     out, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
         query, key, value, 0.0, False, attn_mask=mask, scale=scaling)  # fmt: skip
     return out, total
+
+
+AttentionInterface.register(NAME, _attend)

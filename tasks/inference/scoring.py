@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tasks.inference.attention import attending, can_attend
+from tasks.inference.attention import added, attending, can_attend
 from tasks.inference.head import Token, token_logprobs
 from tasks.inference.loading import TorchModel
 from tasks.inference.prefix import KeysAndValues, for_rows, keys_and_values
@@ -136,7 +136,7 @@ def _in_rows(
     found = _forward(
         model, [t.ids for t in batch], [t.positions for t in batch], use_cache=bool(prefix),
         past_key_values=for_rows(prefix, len(batch)) if prefix else None,
-        attention_mask=None if all(t.plain for t in batch) else _added(model, seen, prefix),
+        attention_mask=None if all(t.plain for t in batch) else _mask(model, seen, prefix),
     )  # fmt: skip
     return found[torch.arange(found.shape[1]) < lengths[:, None]]
 
@@ -165,12 +165,11 @@ def _seen(batch: list[Tree]) -> torch.Tensor:
     return _causal(branches.shape[1]) & (same | (branches[:, None, :] == -1))
 
 
-def _added(model: TorchModel, seen: torch.Tensor, prefix: KeysAndValues) -> torch.Tensor:
-    """Return a mask as what is added to attention scores: every kind of attention takes that."""
+def _mask(model: TorchModel, seen: torch.Tensor, prefix: KeysAndValues) -> torch.Tensor:
+    """Return the mask of rows that see all of the prefix in front of them."""
     shared = prefix[0][0].shape[2] if prefix else 0
     seen = torch.nn.functional.pad(seen, (shared, 0), value=True)[:, None]
-    hidden = torch.finfo(model.dtype).min
-    return torch.zeros_like(seen, dtype=model.dtype).masked_fill(~seen, hidden).to(model.device)
+    return added(seen, model.dtype).to(model.device)
 
 
 def _wanted(model: TorchModel, batch: list[Tree], hidden: torch.Tensor) -> list[list[Token]]:

@@ -180,13 +180,13 @@ def batches(
             are neither padded nor is anything copied.
     """
     batch: list[Tree] = []
-    size = 0
+    size, front = 0, (copied or 0) // 8
     for tree in sorted(trees, key=lambda t: len(t.ids), reverse=True):
-        alike = len(batch[0].ids) if batch and copied is not None else len(tree.ids)
-        size += alike + (copied or 0) // 8
+        longest = batch[0] if batch and copied is not None else tree
+        size += len(longest.ids) + front
         if batch and size > tokens:
             yield batch
-            batch, size = [], len(tree.ids) + (copied or 0) // 8
+            batch, size = [], len(tree.ids) + front
         batch.append(tree)
     if batch:
         yield batch
