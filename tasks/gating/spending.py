@@ -10,8 +10,9 @@ theory asks for.
 """
 
 import math
+from functools import lru_cache
 
-from scipy import integrate, optimize, stats
+from scipy import integrate, optimize, special
 
 
 def first_level(alpha: float, fraction: float) -> float:
@@ -24,6 +25,7 @@ def first_level(alpha: float, fraction: float) -> float:
     return alpha * math.log(1 + (math.e - 1) * min(fraction, 1.0))
 
 
+@lru_cache(maxsize=1024)
 def second_level(alpha: float, spent: float, fraction: float) -> float:
     """Return the one-sided level of the second look, over all items.
 
@@ -37,17 +39,16 @@ def second_level(alpha: float, spent: float, fraction: float) -> float:
     """
     if fraction >= 1:
         return alpha
-    first, root = float(stats.norm.ppf(1 - spent)), math.sqrt(fraction)
+    first, root = -float(special.ndtri(spent)), math.sqrt(fraction)
+    rest, norm = math.sqrt(1 - fraction), math.sqrt(2 * math.pi)
+
+    def both(z: float) -> float:
+        # Given the second statistic z, the first is normal(root z, 1 - fraction).
+        return math.exp(-z * z / 2) / norm * float(special.ndtr((first - root * z) / rest))
 
     def error(second: float) -> float:
-        # Given the second statistic z, the first is normal(root z, 1 - fraction).
-        def both(z: float) -> float:
-            return float(
-                stats.norm.pdf(z) * stats.norm.cdf((first - root * z) / math.sqrt(1 - fraction))
-            )
-
         return float(integrate.quad(both, second, 10.0, epsabs=1e-10)[0]) - (alpha - spent)
 
     # Between a first look that spent nothing and one that has nothing to do with the second.
-    ends = (float(stats.norm.isf(alpha)) - 0.01, float(stats.norm.isf(alpha - spent)) + 0.01)
-    return float(stats.norm.sf(optimize.brentq(error, *ends)))
+    ends = (-float(special.ndtri(alpha)) - 0.01, -float(special.ndtri(alpha - spent)) + 0.01)
+    return float(special.ndtr(-optimize.brentq(error, *ends)))

@@ -85,6 +85,21 @@ def without_each_item(sample: Labelled) -> Floats:
     return np.asarray((weight @ scores + change) / max(len(gold) - 1, 1))
 
 
+def influence(sample: Labelled) -> Floats:
+    """Return how macro F1 moves with each item's weight, float64, shape (items,).
+
+    The derivative of 2 tp / (2 tp + fp + fn), summed over the labels that the item counts for.
+    """
+    all_counts, present = counts(sample), support(sample) > 0
+    whole = np.maximum(2 * all_counts.tp + all_counts.fp + all_counts.fn, 1)
+    falls = all_counts.scores() / whole
+    gold, predicted, hit = sample.gold, sample.predicted, sample.gold == sample.predicted
+    alarm = ~hit & (predicted != INVALID)
+    at = np.where(alarm, predicted, gold)
+    moved = np.where(hit, 2 / whole[gold], 0.0) - (1 + hit) * falls[gold]
+    return np.asarray((moved - (alarm & present[at]) * falls[at]) / present.sum())
+
+
 def without_each_group(sample: Labelled, groups: Ints) -> Floats:
     """Return F1 without each group of items in turn, float64, shape (groups,)."""
     whole, present = counts(sample), support(sample) > 0

@@ -35,7 +35,8 @@ class Difference(NamedTuple):
         low: Lower end of its two-sided interval.
         high: Upper end.
         n: Items.
-        variance: Of one item's contribution: the standard error is about sqrt(variance / n).
+        variance: Of one item's contribution: with many items the standard error is about
+            sqrt(variance / n).
         gained: Items that were 0 (or wrong) in the first and 1 (or right) in the second; None
             where items aren't marked.
         lost: The other way round.
@@ -104,8 +105,22 @@ def difference(first: ItemValues, second: ItemValues, confidence: float = 0.95) 
         return Difference(value, low, high, n, variance, gained, lost)
     error = _error(first, second)
     low, high = _t_interval((first, second), value, error, confidence)
-    variance = max(n * error.se**2, 1 / n if _is_bounded(first) else 0.0)
+    variance = max(_variance(first, second, error), 1 / n if _is_bounded(first) else 0.0)
     return Difference(value, low, high, n, variance, gained, lost, error.df)
+
+
+def _variance(first: ItemValues, second: ItemValues, error: Error) -> float:
+    """Return the variance of one item's contribution that more items would show.
+
+    With few items a class the jackknife's is too large and the linearised one too small, by about
+    as much (Efron and Stein 1981; seen in simulations of macro F1). Intervals keep the larger.
+    """
+    n, a, b = len(first), first.data, second.data
+    found = n * error.se**2
+    if not (isinstance(a, Labelled) and isinstance(b, Labelled) and a.average == "macro"):
+        return found
+    moved = _sums(f1.influence(b) - f1.influence(a), first.clusters)
+    return (found + n * float(moved @ moved)) / 2
 
 
 def above(items: ItemValues, threshold: float, confidence: float = 0.95) -> Difference:

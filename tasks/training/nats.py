@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 128
-"""Tokens whose scores are held at a time: 128 x 49,152 in float32 are 25 MB."""
+from tasks.training.memory import CHUNK
 
 
 class _Nats(torch.autograd.Function):

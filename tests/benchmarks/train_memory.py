@@ -1,4 +1,4 @@
-"""The estimate of memory beside what ten training processes really took.
+"""The estimate of memory beside what twelve training processes really took.
 
 Each process trains two steps of a random model on random rows that all have the longest length and
 are supervised in full, and says its peak resident size. Run it by itself; it prints a table and
@@ -39,6 +39,8 @@ CASES = [
     Case(6, 512, 16_384, 2048, 128, "float32", {"adapter": None}),
     Case(12, 384, 8192, 4096, 128, "float32", ALL),
     Case(4, 1024, 8192, 2048, 256, "float32", {"adapter": None, "optimiser": "sgd"}),
+    Case(30, 576, 49_152, 1024, 256, "bfloat16", {}),
+    Case(10, 640, 16_384, 2048, 512, "bfloat16", {"gradient_checkpointing": True}),
 ]
 
 

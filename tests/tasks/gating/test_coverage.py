@@ -70,7 +70,7 @@ def _tripled(drawn: tuple[ItemValues, ...]) -> tuple[ItemValues, ...]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("design", ["binary", "clustered", "few classes"])
+@pytest.mark.parametrize("design", ["binary", "clustered", "few classes", "many classes"])
 def test_the_items_that_inconclusive_asks_for_decide_four_times_in_five(
     sim: Any, design: str
 ) -> None:

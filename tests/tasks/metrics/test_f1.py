@@ -8,6 +8,7 @@ from tasks.metrics.f1 import (
     Average,
     Labelled,
     f1,
+    influence,
     support,
     without_each_group,
     without_each_item,
@@ -47,6 +48,22 @@ def test_leaving_an_item_out_equals_computing_without_it(
     slow = [by_sklearn(sample, np.delete(np.arange(len(rows)), i), average)
             for i in range(len(rows))]  # fmt: skip
     assert without_each_item(sample) == pytest.approx(slow)
+
+
+@given(rows=pairs)
+def test_an_items_influence_is_what_a_little_more_of_it_does(rows: list[tuple[int, int]]) -> None:
+    sample, often = labelled(rows, "macro"), 10_000
+    found = influence(sample)
+    for i in range(min(len(rows), 4)):
+        before, after = (f1(_repeated(sample, often, more)) for more in ([], [i]))
+        assert found[i] == pytest.approx((after - before) * often, abs=1e-3)
+    assert found.sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def _repeated(sample: Labelled, often: int, more: list[int]) -> Labelled:
+    gold, predicted = (np.append(np.tile(x, often), x[more])
+                       for x in (sample.gold, sample.predicted))  # fmt: skip
+    return Labelled(gold, predicted, LABELS, "macro")
 
 
 @pytest.mark.parametrize("average", AVERAGES)
