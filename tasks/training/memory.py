@@ -7,7 +7,7 @@ from configs.training import Lora, Training
 
 RUNTIME = 600_000_000
 """Bytes of a process that has loaded the libraries and no model yet (measured, on a CPU)."""
-ADAPTER, WHOLE, RECOMPUTED = 1.5, 1.2, 0.7
+ADAPTER, WHOLE, RECOMPUTED = 1.5, 1.2, 0.6
 """Bytes taken for each byte that the backward pass needs of every layer (measured, on a CPU).
 
 What lives on lies between what was freed, so that the process grows by more than is kept: with an

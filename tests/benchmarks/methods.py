@@ -2,7 +2,7 @@
 
     python tests/benchmarks/methods.py MODEL DATA [--only cpt,dpo,rft]
 
-MODEL is a model folder or hub id; DATA is the folder of public data sets (gsm8k, coconot,
+MODEL is a model folder or hub id; DATA is the folder of public data sets (hellaswag, coconot,
 banking77). Each method goes the whole way from files to a checkpoint, is killed half way and goes
 on. Fails unless the loss (of rewards, the reward) of the last five steps is better than that of the
 first five.
@@ -29,9 +29,10 @@ Rows = list[dict[str, Any]]
 
 
 def texts(data: Path, count: int) -> Rows:
-    """Return worked solutions as plain text."""
-    found = _lines(data / "gsm8k" / "train.jsonl.gz", count)
-    return [{"text": f"{r['question']}\n\n{r['answer']}"} for r in found]
+    """Return plain prose: beginnings of articles with their true continuation."""
+    found = pq.read_table(data / "hellaswag" / "validation.parquet").to_pylist()
+    whole = [f"{r['ctx']} {r['endings'][int(r['label'])]}" for r in found]
+    return [{"text": text} for text in whole if len(text.split()) > 90][:count]
 
 
 def pairs(data: Path, count: int) -> Rows:

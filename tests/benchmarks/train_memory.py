@@ -39,7 +39,7 @@ CASES = [
     Case(6, 512, 16_384, 2048, 128, "float32", {"adapter": None}),
     Case(12, 384, 8192, 4096, 128, "float32", ALL),
     Case(4, 1024, 8192, 2048, 256, "float32", {"adapter": None, "optimiser": "sgd"}),
-    Case(30, 576, 49_152, 1024, 256, "bfloat16", {}),
+    Case(30, 640, 49_152, 1024, 256, "bfloat16", {}),
     Case(10, 640, 16_384, 2048, 512, "bfloat16", {"gradient_checkpointing": True}),
 ]
 
