@@ -108,7 +108,7 @@ def building(folder: Path) -> Iterator[Path]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder.parent)
-    aside = folder.parent / f".{folder.name[:40]}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    aside = folder.parent / f".{folder.name[:40]}.{this_process()}-{uuid.uuid4().hex[:8]}"
     try:
         with disk_errors(folder):
             aside.mkdir()
@@ -119,10 +119,20 @@ def building(folder: Path) -> Iterator[Path]:
 
 def _sweep(parent: Path) -> None:
     """Remove folders that processes of this machine left aside when they were killed."""
-    for left in parent.glob(f".*.{_machine()}-*-*"):
-        pid = left.name.rsplit("-", 2)[1]
-        if pid.isdecimal() and not _alive(int(pid)):
+    for left in parent.glob(".*.*-*-*"):
+        if is_gone(left.name.rpartition("-")[0].rpartition(".")[2]):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def this_process() -> str:
+    """Return a name of this process: its machine's and its number."""
+    return f"{_machine()}-{os.getpid()}"
+
+
+def is_gone(process: str) -> bool:
+    """Return whether a process that was named so is one of this machine and has ended."""
+    machine, _, pid = process.partition("-")
+    return machine == _machine() and pid.isdecimal() and not _alive(int(pid))
 
 
 def _machine() -> str:

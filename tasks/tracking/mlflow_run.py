@@ -32,6 +32,8 @@ from tasks.artifacts import (
     SuiteScores,
 )
 from tasks.errors import SetupError
+from tasks.storage import this_process
+from tasks.tracking.abandoned import PROCESS, end_abandoned
 from tasks.tracking.card import read_lock, rewritten_shares
 from tasks.tracking.flatten import flatten, mask_addresses, mask_text
 from tasks.tracking.inputs import described
@@ -182,9 +184,11 @@ def open_run(
     with explained(settings):
         client = connect(settings)
         experiment = _experiment(client, recipe.tracking.experiment, settings)
+        end_abandoned(client, experiment)
         run_id = _resumed(client, experiment, flow_run_id)
         if run_id is None:
             tags = {"recipe.digest": recipe_digest(recipe), "temper.version": _version(),
+                    PROCESS: this_process(),
                     **({FLOW_RUN: flow_run_id} if flow_run_id else {})}  # fmt: skip
             run_id = client.create_run(experiment, run_name=recipe.name, tags=tags).info.run_id
         run = Run(str(run_id), settings)
@@ -240,6 +244,7 @@ def _resumed(client: MlflowClient, experiment: str, flow_run_id: str | None) -> 
         return None
     run_id = str(found[0].info.run_id)
     client.update_run(run_id, status="RUNNING")
+    client.set_tag(run_id, PROCESS, this_process())
     return run_id
 
 

@@ -1,5 +1,7 @@
 import contextlib
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -159,6 +161,35 @@ def test_a_run_ends_as_its_pipeline_does(
         seen.append("went on")
     assert stored(settings, seen[0]).info.status == status
     assert ("went on" in seen) == (error is None)
+
+
+KILLED_RUN = """
+import os, sys
+from configs.loading import load_recipe
+from tasks.tracking.mlflow_run import open_run
+print(open_run(load_recipe(sys.argv[1]), ""), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_run_whose_process_was_killed_is_ended_by_the_next(
+    settings: Settings, recipe: Recipe, tmp_path: Path
+) -> None:
+    from tasks.tracking.mlflow_run import open_run
+
+    file = tmp_path / "recipe.yaml"
+    file.write_text(recipe.model_dump_json())
+    env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_RUN, str(file)], capture_output=True, text=True,
+        env=env | {"TEMPER_HOME": str(settings.root)},
+    )  # fmt: skip
+    left = killed.stdout.strip()
+    assert killed.returncode == -9, killed.stderr
+    assert stored(settings, left).info.status == "RUNNING"
+    going_on = open_run(recipe, TEXT, settings=settings)
+    assert stored(settings, left).info.status == "KILLED"
+    assert stored(settings, going_on).info.status == "RUNNING"
 
 
 def test_two_runs_side_by_side_keep_to_themselves(settings: Settings, recipe: Recipe) -> None:
