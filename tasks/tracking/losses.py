@@ -1,10 +1,14 @@
 """The training log that comes with a checkpoint."""
 
 import json
+import os
+from itertools import takewhile
 from pathlib import Path
 
 from tasks.artifacts import Checkpoint
 
+BLOCK = 1 << 16
+"""Bytes of a stream's end that are looked at first."""
 PREFIX = "loss/"
 """Before a source's name, in the keys of its own loss."""
 
@@ -27,16 +31,30 @@ def records_after(stream: Path, step: float) -> list[dict[str, float]]:
     Returns:
         Records of whole lines, in the stream's order.
     """
-    # What stands after the last line's end is being written.
-    lines = stream.read_bytes().split(b"\n")[:-1] if stream.is_file() else []
-    found: list[dict[str, float]] = []
-    for line in filter(bytes.strip, reversed(lines)):
-        record = {key: float(value) for key, value in json.loads(line).items()
-                  if isinstance(value, int | float)}  # fmt: skip
-        if record["step"] <= step:
-            break
-        found.append(record)
-    return found[::-1]
+    size = BLOCK
+    while True:
+        lines, whole = _last_lines(stream, size)
+        found = list(takewhile(lambda record: record["step"] > step, map(_numbers, lines)))
+        if whole or len(found) < len(lines):
+            return found[::-1]
+        size *= 8
+
+
+def _last_lines(stream: Path, size: int) -> tuple[list[bytes], bool]:
+    """Return the whole lines in the last ``size`` bytes, newest first, and whether that is all."""
+    if not stream.is_file():
+        return [], True
+    with stream.open("rb") as file:
+        start = max(file.seek(0, os.SEEK_END) - size, 0)
+        file.seek(start)
+        # What stands after the last line's end is being written.
+        lines = file.read().split(b"\n")[:-1]
+    return [line for line in reversed(lines[start > 0 :]) if line.strip()], start == 0
+
+
+def _numbers(line: bytes) -> dict[str, float]:
+    record = json.loads(line)
+    return {key: float(value) for key, value in record.items() if isinstance(value, int | float)}
 
 
 def by_source(records: list[dict[str, float]]) -> dict[str, list[tuple[float, float]]]:

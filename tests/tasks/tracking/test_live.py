@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from configs.recipe import Recipe
 from configs.settings import Settings
 from tasks.errors import SetupError
+from tasks.tracking import losses
 from tasks.tracking.live import LiveLosses
 from tasks.tracking.losses import records_after
 
@@ -139,12 +141,15 @@ def test_a_step_is_never_divided_between_two_requests(
     assert list(where) == list(range(1, 10))
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.integers(0, 10))
-def test_a_stream_with_steps_done_again_gives_each_once(ends: list[int], back: int) -> None:
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.integers(0, 10),
+       st.sampled_from([1, 50, 1 << 16]))  # fmt: skip
+def test_a_stream_with_steps_done_again_gives_each_once(
+    ends: list[int], back: int, block: int
+) -> None:
     """Each end is how far the trainer came before it went back some steps."""
     import tempfile
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, patch.object(losses, "BLOCK", block):
         stream, last, taken = Path(folder) / "s.jsonl", 0.0, []
         begin = 1
         for end in ends:
