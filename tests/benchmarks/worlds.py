@@ -1,7 +1,7 @@
 """Pairs of models whose true difference is known, drawn item by item for simulations of gates."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -145,7 +145,7 @@ def _numbers(values: np.ndarray, clusters: np.ndarray | None = None) -> ItemValu
     return ItemValues(ids(len(values)), Numbers(values, proportion=True), clusters=clusters)
 
 
-@cache
+@lru_cache(maxsize=16)
 def ids(n: int) -> tuple[str, ...]:
     """Return ``n`` item ids."""
     return tuple(map(str, range(n)))
