@@ -96,14 +96,9 @@ class Run:
         last = self.last_step()
         self.log_records([r for r in read_losses(checkpoint) if r["step"] > last])
         held = checkpoint.steps if checkpoint.best_step is None else checkpoint.best_step
-        self._tags(
-            {
-                "checkpoint.digest": checkpoint.digest,
-                "checkpoint.parent": checkpoint.parent,
-                "checkpoint.steps": str(checkpoint.steps),
-                "checkpoint.step": str(held),
-            }
-        )
+        self._tags({"checkpoint.digest": checkpoint.digest, "checkpoint.parent": checkpoint.parent,
+                    "checkpoint.steps": str(checkpoint.steps),
+                    "checkpoint.step": str(held)})  # fmt: skip
 
     def last_step(self) -> int:
         """Return the last step of the training log that is there; -1 where there is none."""
