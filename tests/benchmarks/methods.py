@@ -60,7 +60,7 @@ def questions(data: Path, count: int) -> Rows:
 CASES: dict[str, tuple[Callable[[Path, int], Rows], dict[str, Any], str]] = {
     "cpt": (texts, {"learning_rate": 2e-3, "packing": "off"}, "loss"),
     "dpo": (pairs, {"learning_rate": 1e-3, "batch_rows": BATCH}, "loss"),
-    "rft": (questions, {"learning_rate": 1e-3, "rft": {
+    "rft": (questions, {"learning_rate": 3e-4, "rft": {
         "functions": [{"name": "label_match"}, {"name": "length", "limit": 40, "weight": 0.5}],
         "generations": 8, "max_new_tokens": 12}}, "reward"),
 }  # fmt: skip
