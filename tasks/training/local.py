@@ -31,7 +31,7 @@ class LocalProcess:
         """Start the job unless it runs or is done; after a failure or a kill, go on with it."""
         job.folder.mkdir(parents=True, exist_ok=True)
         handle = self._stored(job)
-        if handle is not None and self.poll(handle).state in ("running", "completed"):
+        if handle is not None and self._serves(handle):
             return handle
         _set_aside(job.folder / "result.json")
         process = self._start(job, job.write())
@@ -70,6 +70,11 @@ class LocalProcess:
     def _stored(self, job: TrainingJob) -> JobHandle | None:
         path = job.folder / "handle.json"
         return JobHandle.model_validate_json(path.read_text()) if path.is_file() else None
+
+    def _serves(self, handle: JobHandle) -> bool:
+        """Return whether the job runs or is done; one whose weights were since lost is neither."""
+        state = self.poll(handle).state
+        return state == "running" or (state == "completed" and (handle.folder / "out").is_dir())
 
     def _start(self, job: TrainingJob, job_file: Path) -> "subprocess.Popen[bytes]":
         with (job_file.parent / "trainer.log").open("ab") as log:

@@ -80,17 +80,46 @@ def quickened(training: Training, model: Any) -> Any:
     return model
 
 
-def save_merged(model: LocalModel, training: Training, trained: Any, out: Path) -> None:
-    """Write a whole model into ``out``, in the base's own dtype, and the adapter beside it."""
+def gathered(training: Training, model: Any) -> dict[str, Any] | None:
+    """Return a sharded model's whole weights by name, on the first process; None if it is whole.
+
+    Every process has to call it; the others get nothing of it.
+    """
+    if getattr(training.backend, "sharding", "none") == "none":
+        return None
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    return get_model_state_dict(
+        model, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
+    )
+
+
+def save_merged(
+    model: LocalModel, training: Training, trained: Any, out: Path,
+    whole: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write a whole model into ``out``, in the base's own dtype, and the adapter beside it.
+
+    Args:
+        model: The base.
+        training: The section.
+        trained: The model with what it learnt.
+        out: A folder to make.
+        whole: Its weights, where those in the model are sharded.
+    """
     import torch
 
     dtype = getattr(torch, stored_dtype(model.path))
     if training.adapter is None:
+        if whole is not None:
+            # A fresh model takes them: a sharded one can be saved only as it is.
+            trained = load_base(model, training, "float32")
+            trained.load_state_dict(whole)
         trained.to(dtype).save_pretrained(out)
         return
     from peft import PeftModel
 
-    trained.save_pretrained(out / "adapter", safe_serialization=True)
+    trained.save_pretrained(out / "adapter", safe_serialization=True, state_dict=whole)
     # Merged in float32: adding a small update to bfloat16 weights would round much of it away.
     base = load_base(model, training, "float32")
     merged = PeftModel.from_pretrained(base, out / "adapter").merge_and_unload()

@@ -8,8 +8,8 @@ from tasks.errors import TrainingError
 from tasks.storage import file_digest
 from tasks.training.data import check_data, data_of, open_dataset, planned_rows
 from tasks.training.job import TrainingJob
-from tasks.training.models import save_merged, stored_dtype
-from tasks.training.states import forget_after, is_whole, last_state
+from tasks.training.models import gathered, save_merged, stored_dtype
+from tasks.training.states import ROWS, STREAM, go_back, is_whole, last_state
 from tasks.training.steps import Place, Steps
 from tasks.training.stops import check_disk, explained, kept_states, saved_bytes
 
@@ -34,8 +34,9 @@ def train(job: TrainingJob) -> dict[str, Any]:
     trainer = _trainer(job, states)
     place: Place = trainer.place
     last = _resumed(job, states, place)
-    if (validator := getattr(trainer, "validator", None)) is not None:
-        validator.resume(job.folder / "losses.jsonl")
+    if (validator := getattr(trainer, "validator", None)) is not None and last is not None:
+        # Every machine has the state; the stream in the job's folder is the first one's alone.
+        validator.resume(last / STREAM)
     with explained(job.folder, lambda: _tokens(job, trainer)):
         _check_room(job, trainer)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -46,9 +47,11 @@ def train(job: TrainingJob) -> dict[str, Any]:
             where=str(job.folder), fix="look at trainer.log there.")  # fmt: skip
     with explained(job.folder, lambda: _tokens(job, trainer)):
         best = _back_to_best(trainer, states, done)
+        whole = gathered(job.training, _model(trainer))
     if place.rank:
         return {}
     with explained(job.folder, lambda: (0, 0, 0)):
+        _save(job, trainer, whole)
         return {"steps": done, "stopped": stopped, "best_step": best,
                 **_finished(job, trainer, done)}  # fmt: skip
 
@@ -82,10 +85,7 @@ def _resumed(job: TrainingJob, states: Path, place: Place) -> Path | None:
 
     found = last_state(states, data_of(job).digest) if place.rank == 0 else None
     if place.rank == 0:
-        from tasks.training.watching import ROWS, STREAM
-
-        for name in (STREAM, ROWS):
-            forget_after(job.folder / name, found[1].step if found else 0)
+        go_back(job.folder, found[0] if found else None)
     if place.world > 1:
         shared = [str(found[0]) if found else None]
         torch.distributed.broadcast_object_list(shared)
@@ -151,21 +151,24 @@ def _tokens(job: TrainingJob, trainer: Any) -> tuple[int, int, int]:
     return trainer.failed_tokens, trainer.most_tokens, job.training.micro_batch_tokens
 
 
+def _save(job: TrainingJob, trainer: Any, whole: dict[str, Any] | None) -> None:
+    out = job.folder / "out"
+    save_merged(job.model, job.training, _model(trainer), out, whole)
+    trainer.processing_class.save_pretrained(out)
+
+
 def _finished(job: TrainingJob, trainer: Any, steps: int) -> dict[str, Any]:
-    from tasks.training.watching import ROWS, check_rows
+    from tasks.training.watching import check_rows
 
     left_over = getattr(trainer.data_collator, "left_over", 0)
     rows = check_rows(job.folder / ROWS, islice(planned_rows(job), steps), left_over)
-    out = job.folder / "out"
-    save_merged(job.model, job.training, _whole(trainer), out)
-    trainer.processing_class.save_pretrained(out)
-    adapter = out / "adapter" / "adapter_model.safetensors"
+    adapter = job.folder / "out" / "adapter" / "adapter_model.safetensors"
     return {"rows": rows, "left_over": left_over,
             "adapter_digest": file_digest(adapter) if adapter.is_file() else "",
             "made_with": _made_with(job, trainer)}  # fmt: skip
 
 
-def _whole(trainer: Any) -> Any:
+def _model(trainer: Any) -> Any:
     return trainer.accelerator.unwrap_model(trainer.model)
 
 

@@ -4,7 +4,6 @@ A state is marked when all its files are written. A process that is killed in th
 leaves one without its mark, which is removed when the job goes on.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from tasks.errors import TrainingError
 from tasks.storage import write_text
 
 MARK = "position.json"
+STREAM, ROWS = "losses.jsonl", "rows.jsonl"
+"""What a job leaves of each step: its record, and the rows it used."""
 
 
 class Position(BaseModel):
@@ -81,16 +82,20 @@ def _whole(folder: Path) -> Position | None:
     return where if sizes == where.files else None
 
 
-def forget_after(stream: Path, step: int) -> None:
-    """Drop the records of a stream that are of steps which will be done again."""
-    if stream.exists():
-        lines = stream.read_text().splitlines()
-        kept = [line for line in lines if _step_of(line) <= step]
-        write_text(stream, "".join(f"{line}\n" for line in kept))
+def keep_streams(job: Path, state: Path) -> None:
+    """Put a job's streams beside a state, before it is marked: they end at its step.
+
+    A job that goes on elsewhere gets back what was copied of its folder, and a stream that grows
+    is copied at other moments than the states are.
+    """
+    for name in (STREAM, ROWS):
+        if (job / name).is_file():
+            shutil.copy2(job / name, state / name)
 
 
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except json.JSONDecodeError:  # a line that was being written when the process was killed
-        return float("inf")
+def go_back(job: Path, state: Path | None) -> None:
+    """Bring a job's streams back to where a state kept them; away where there is none."""
+    for name in (STREAM, ROWS):
+        (job / name).unlink(missing_ok=True)
+        if state is not None and (state / name).is_file():
+            write_text(job / name, (state / name).read_text())

@@ -13,10 +13,8 @@ from transformers import TrainerCallback
 
 from tasks.errors import TrainingError
 from tasks.training.models import check_sharding
-from tasks.training.states import mark
+from tasks.training.states import ROWS, STREAM, keep_streams, mark
 from tasks.training.stepping import PlanSteps
-
-STREAM, ROWS = "losses.jsonl", "rows.jsonl"
 
 
 class Stream(TrainerCallback):  # type: ignore[misc]
@@ -79,6 +77,7 @@ class Marker(TrainerCallback):  # type: ignore[misc]
             torch.distributed.barrier()
         if self._rank == 0:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            keep_streams(self._job.folder, folder)
             position = min(state.global_step * self._job.training.batch_rows, self._rows)
             mark(folder, state.global_step, position, self._data)
 

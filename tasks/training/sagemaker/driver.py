@@ -58,8 +58,6 @@ def arrive(container: Container) -> TrainingJob:
     # there.
     if not (container.work / "states").exists():
         (container.work / "states").symlink_to(states)
-    for stream in container.checkpoints.glob("*.jsonl"):
-        shutil.copy2(stream, container.work / stream.name)
     job.write()
     return job
 
@@ -75,7 +73,8 @@ def command(container: Container, job: TrainingJob) -> list[str]:
     """Return the trainer's command line: plain for one process, torchrun for more."""
     trainer = ["-m", "tasks.training.trainer", str(job.folder / "job.json")]
     hosts, local = container.hosts, max(gpus(), 1)
-    if len(hosts) * local == 1:
+    sharded = getattr(job.training.backend, "sharding", "none") != "none"
+    if len(hosts) * local == 1 and not sharded:
         return [sys.executable, *trainer]
     return [
         sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={local}",
@@ -90,7 +89,7 @@ def port(job_name: str) -> int:
 
 
 def _pass_on(container: Container, printed: int) -> int:
-    """Print the metrics records after step ``printed`` and keep the stream; return the last."""
+    """Print the metrics records after step ``printed``; return the last one's step."""
     stream = container.work / "losses.jsonl"
     if not stream.is_file():
         return printed
@@ -99,8 +98,6 @@ def _pass_on(container: Container, printed: int) -> int:
         if step > printed:
             print(f"{MARK}{line}", flush=True)
             printed = step
-    for kept in container.work.glob("*.jsonl"):
-        _copy_aside(kept, container.checkpoints / kept.name)
     return printed
 
 
@@ -138,12 +135,6 @@ def _killed(code: int) -> dict[str, str]:
     else:
         why = f"the trainer ended with code {code} and left no result; the log says more."
     return {"status": "failed", "message": why}
-
-
-def _copy_aside(source: Path, target: Path) -> None:
-    aside = target.with_name(f".{target.name}")
-    shutil.copy2(source, aside)
-    os.replace(aside, target)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import time
 
@@ -48,6 +49,15 @@ def test_a_job_killed_at_random_steps_goes_on_to_the_same_weights(
     for name in ("losses.jsonl", "rows.jsonl"):
         steps = [json.loads(x)["step"] for x in (resumed.path / name).open()]
         assert steps == list(range(1, STEPS + 1))
+
+
+def test_a_finished_job_whose_checkpoint_was_lost_is_trained_again(make_training_job, mixture):
+    job = make_training_job(mixture)
+    first = train(job)
+    shutil.rmtree(first.path)
+    again = train(job)
+    assert again.digest == first.digest
+    assert len((again.path / "losses.jsonl").read_text().splitlines()) == STEPS
 
 
 def test_who_waits_is_shown_each_look_and_how_it_ended(job_of, tiny_model, mixture):

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 from tasks.errors import StorageError, TrainingError  # noqa: E402
 from tasks.text.chat import IGNORED  # noqa: E402
 from tasks.training.data import check_data, planned_rows  # noqa: E402
-from tasks.training.states import MARK, forget_after, last_state, mark  # noqa: E402
+from tasks.training.states import MARK, go_back, keep_streams, last_state, mark  # noqa: E402
 from tasks.training.stops import check_disk, explained, saved_bytes  # noqa: E402
 from tasks.training.watching import check_rows  # noqa: E402
 
@@ -113,11 +113,27 @@ def test_without_a_state_training_begins_at_the_beginning(tmp_path):
     assert last_state(tmp_path, "d") is None
 
 
-def test_records_of_steps_that_are_done_again_are_dropped_half_lines_too(tmp_path):
-    stream = tmp_path / "losses.jsonl"
-    stream.write_text("".join(json.dumps({"step": n}) + "\n" for n in range(1, 6)) + '{"step": 6')
-    forget_after(stream, 3)
-    assert [json.loads(x)["step"] for x in stream.read_text().splitlines()] == [1, 2, 3]
+def test_streams_go_back_to_where_the_state_kept_them(tmp_path):
+    stream, kept = tmp_path / "losses.jsonl", tmp_path / "checkpoint-3"
+    kept.mkdir()
+    lines = [json.dumps({"step": n}) + "\n" for n in range(1, 6)]
+    stream.write_text("".join(lines[:3]))
+    keep_streams(tmp_path, kept)
+    mark(kept, 3, 3, "d")
+    for now in ("".join(lines) + '{"step": 6', lines[0], ""):  # ahead, behind, or not come back
+        stream.write_text(now)
+        go_back(tmp_path, kept)
+        assert stream.read_text() == "".join(lines[:3])
+    stream.unlink()
+    go_back(tmp_path, kept)
+    assert stream.read_text() == "".join(lines[:3])
+
+
+def test_without_a_state_streams_begin_anew(tmp_path):
+    stream = tmp_path / "rows.jsonl"
+    stream.write_text("left by a job that was killed before it saved anything")
+    go_back(tmp_path, None)
+    assert not stream.exists()
 
 
 def consumed(folder, steps):
