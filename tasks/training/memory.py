@@ -22,6 +22,18 @@ _ADAPTED = {
 }  # fmt: skip
 
 
+class Place(NamedTuple):
+    """Where a process trains.
+
+    Attributes:
+        gpu: On a GPU: attention keeps no scores there, and memory that is free is used again.
+        shared_by: Processes that the weights are split over; 1 where each has all of them.
+    """
+
+    gpu: bool = False
+    shared_by: int = 1
+
+
 class Dimensions(NamedTuple):
     """The sizes of a Llama-like decoder.
 
@@ -94,8 +106,10 @@ def adapter_parameters(sizes: Dimensions, lora: Lora) -> int:
     return sizes.layers * lora.rank * sum(widths[a] + widths[b] for a, b in pairs)
 
 
-def estimate(sizes: Dimensions, training: Training, dtype: str, longest: int) -> Estimate:
-    """Return the peak of a process that holds the whole model, for methods sft and cpt.
+def estimate(
+    sizes: Dimensions, training: Training, dtype: str, longest: int, place: Place = Place()  # noqa: B008
+) -> Estimate:  # fmt: skip
+    """Return the peak of a process, for methods sft and cpt; measured on a CPU alone.
 
     Weights; gradients and Adam's two moments in float32 for what learns; what the backward pass
     needs of the largest micro-batch (Korthikanti et al. 2022, section 4, counted again for
@@ -107,6 +121,7 @@ def estimate(sizes: Dimensions, training: Training, dtype: str, longest: int) ->
         training: The section.
         dtype: float32 or bfloat16: what is computed in.
         longest: Tokens of the longest row; a micro-batch is at least that large.
+        place: Where it trains.
     """
     wide = 4 if dtype == "float32" else 2
     lora = training.adapter
@@ -114,26 +129,44 @@ def estimate(sizes: Dimensions, training: Training, dtype: str, longest: int) ->
     weights = sizes.parameters * (wide if lora else 4) + (4 * learning if lora else 0)
     tokens = max(training.micro_batch_tokens, longest)
     moments = {"adamw": 8, "adafactor": 1, "sgd": 0}[training.optimiser]
-    return Estimate(RUNTIME, weights, (4 + moments) * learning,
-                    tokens * _activations(sizes, training, wide, longest),
+    kept = _block(sizes, training, wide, 0 if place.gpu else longest)
+    split = place.shared_by
+    return Estimate(RUNTIME, weights // split, (4 + moments) * learning // split,
+                    tokens * _taken(sizes, training, kept, wide, place.gpu),
                     _head(sizes, training, tokens, wide))  # fmt: skip
 
 
-def _activations(sizes: Dimensions, training: Training, wide: int, longest: int) -> int:
-    """Return the bytes a token that are taken on the way to the backward pass."""
+def _taken(sizes: Dimensions, training: Training, kept: int, wide: int, gpu: bool) -> int:
+    """Return the bytes a token that all layers take on the way to the backward pass."""
+    if gpu:
+        each = wide * sizes.hidden
+        return each * sizes.layers + kept if training.gradient_checkpointing else (
+            kept * sizes.layers)  # fmt: skip
+    if training.gradient_checkpointing:
+        return round(kept * sizes.layers * RECOMPUTED)
+    return round(kept * sizes.layers * (ADAPTER if training.adapter else WHOLE))
+
+
+def _block(sizes: Dimensions, training: Training, wide: int, scores: int) -> int:
+    """Return the bytes a token that one layer keeps for the backward pass.
+
+    Args:
+        sizes: The model's.
+        training: The section.
+        wide: Bytes of a number.
+        scores: Tokens whose attention scores are kept with each.
+    """
     h, f, lora = sizes.hidden, sizes.inner, training.adapter
     # Into and out of both norms and attention; keys and values; gate, its activation, up.
     block = wide * (5 * h + 2 * sizes.key_width + 3 * f)
     # Probabilities of all heads against the row, in float32 and in the dtype; norms in float32.
-    block += sizes.heads * longest * (4 if wide == 4 else 6) + (8 * h if wide == 2 else 0)
+    block += sizes.heads * scores * (4 if wide == 4 else 6) + (8 * h if wide == 2 else 0)
     everywhere = lora is None or lora.targets == "all-linear"
     if everywhere:
         block += wide * (h + f)  # what goes into the feed-forward part's weights
     if lora:
         block += 4 * lora.rank * len(_ADAPTED if everywhere else lora.targets)
-    if training.gradient_checkpointing:
-        return round(block * sizes.layers * RECOMPUTED)
-    return round(block * sizes.layers * (ADAPTER if lora else WHOLE))
+    return block
 
 
 def _head(sizes: Dimensions, training: Training, tokens: int, wide: int) -> int:

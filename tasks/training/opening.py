@@ -5,15 +5,12 @@ from typing import Any
 
 import torch
 
-from configs.training import Reward
 from tasks.training.batches import Layout, MicroBatches, Shape
 from tasks.training.data import data_of
 from tasks.training.job import TrainingJob
 from tasks.training.models import adapter_config, load_base, quickened
+from tasks.training.rewards import verify_all
 from tasks.training.steps import Place
-
-SAMPLED = 64
-"""Rows that a reward function is tried on before anything is computed."""
 
 
 def open_trainer(job: TrainingJob, args: Any, tokenizer: Any, rows: Any) -> Any:
@@ -77,7 +74,7 @@ def _sampled(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, place: Plac
 
     spec = job.training
     references = [json.loads(str(text)) for text in rows["reference"]]
-    verify_rewards(spec.rft.functions, references, rows)
+    verify_all(spec.rft.functions, references, rows["row_id"])
     trainer = RewardTrainer(
         model=load_base(job.model, spec), args=args, train_dataset=rows,
         reward_funcs=[Grader(reward, references) for reward in spec.rft.functions],
@@ -86,15 +83,3 @@ def _sampled(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, place: Plac
     )  # fmt: skip
     trainer.data_collator = Questions(spec.rft.generations, tokenizer.decode, place)
     return trainer
-
-
-def verify_rewards(functions: tuple[Reward, ...], references: list[Any], rows: Any) -> None:
-    """Try the reward functions on sample rows; raise where one fails or can teach nothing."""
-    from tasks.training.rewards import labels_of, verify
-
-    step = max(len(references) // SAMPLED, 1)
-    labels = labels_of(references)
-    sample = [{"row_id": rows[i]["row_id"], "reference": references[i], "labels": labels}
-              for i in range(0, len(references), step)]  # fmt: skip
-    for reward in functions:
-        verify(reward, sample)

@@ -7,14 +7,21 @@ better. One of the user's own is named ``module:function`` and has the same sign
 """
 
 import importlib
+import importlib.util
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from configs.training import Reward
 from tasks.errors import TrainingError
 
+OWN = "rewards"
+"""The part of a job that holds the user's own modules, where it runs elsewhere."""
+SAMPLED = 64
+"""Rows that a reward function is tried on before anything is computed."""
 Function = Callable[[str, Any, Mapping[str, Any]], float]
 """Answer, reference (as JSON gave it) and row -> reward."""
 
@@ -82,6 +89,58 @@ def open_reward(reward: Reward) -> Function:
             fix="give a module on PYTHONPATH and a function in it, as module:function.",
         ) from error  # fmt: skip
     return found
+
+
+def own_modules(rewards: Iterable[Reward]) -> dict[str, Path]:
+    """Return the files of the user's own rewards, by their path below where they are imported from.
+
+    A module is one file; of a package all of its Python files are needed.
+
+    Raises:
+        TrainingError: A module can't be found.
+    """
+    found: dict[str, Path] = {}
+    for reward in rewards:
+        module, own, _ = reward.name.partition(":")
+        if own:
+            found |= _files_of(reward, module.partition(".")[0])
+    return found
+
+
+def importable(folder: Path) -> dict[str, str]:
+    """Return the environment in which modules below a folder can be imported, besides the rest."""
+    known = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *([known] if known else [])])}
+
+
+def _files_of(reward: Reward, top: str) -> dict[str, Path]:
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        raise TrainingError(
+            f"the reward {reward.name} can't be imported: there is no module {top}.",
+            where="training.rft.functions", fix="put its folder on PYTHONPATH.",
+        )  # fmt: skip
+    origin = Path(spec.origin)
+    if spec.submodule_search_locations is None:
+        return {origin.name: origin}
+    return {f"{top}/{p.relative_to(origin.parent)}": p for p in sorted(origin.parent.rglob("*.py"))}
+
+
+def verify_all(
+    rewards: Sequence[Reward], references: Sequence[Any], row_ids: Sequence[str]
+) -> None:
+    """Try reward functions on sample rows; raise where one fails or can teach nothing.
+
+    Args:
+        rewards: Which.
+        references: Of all rows, as JSON gave them.
+        row_ids: Of all rows.
+    """
+    labels = labels_of(references)
+    sample = [{"row_id": str(row_ids[i]), "reference": references[i], "labels": labels}
+              for i in range(0, len(references), max(len(references) // SAMPLED, 1))]  # fmt: skip
+    for reward in rewards:
+        verify(reward, sample)
 
 
 def verify(reward: Reward, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -19,7 +19,9 @@ from tasks.training.live import Pace, Views, described, percent
 def submit_training(job: TrainingJob) -> JobHandle:
     """Start the job on its backend, or find it where it already runs."""
     from tasks.training.backend import open_backend
+    from tasks.training.checks import check_job
 
+    check_job(job)
     return open_backend(job.training.backend).submit(job)
 
 

@@ -1,4 +1,4 @@
-"""A job's parts as published sets of files: code, ``job.json``, model, mixture."""
+"""A job's parts as published sets of files: code, ``job.json``, model, mixture, own rewards."""
 
 from pathlib import Path
 
@@ -6,11 +6,12 @@ from configs.local_backend import LocalBackend
 from tasks.artifacts import LocalModel, MixtureReceipt, Receipt
 from tasks.errors import SetupError
 from tasks.inference.identity import weight_files
-from tasks.storage import home, write_text
+from tasks.storage import digest_of, file_digest, home, write_text
 from tasks.store.places import Place
 from tasks.store.publish import address_of, files_below, publish
 from tasks.training.job import TrainingJob
 from tasks.training.package import source_package
+from tasks.training.rewards import OWN, own_modules
 
 Part = tuple[str, str, dict[str, Path]]
 """Kind and digest of a publication, and its files by name."""
@@ -39,6 +40,10 @@ def parts_of(job: TrainingJob, code: bool = True) -> dict[str, Part]:
     found: dict[str, Part] = {"job": ("jobs", job.key, {"job.json": _job_file(job)})}
     for name, receipt in _receipts(job).items():
         found[name] = (_KINDS.get(name, name), receipt.digest, _files(receipt))
+    own = own_modules(job.training.rft.functions) if job.training.method == "rft" else {}
+    if own:
+        listed = {name: file_digest(path) for name, path in own.items()}
+        found[OWN] = (OWN, digest_of(listed), own)
     if code:
         found["code"] = ("code", *source_package())
     return found

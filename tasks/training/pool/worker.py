@@ -1,6 +1,7 @@
 """On the worker's machine: fetch the parts, train, publish what came of it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tasks.storage import home
 from tasks.store.places import open_place
 from tasks.store.publish import fetch, files_below, publish
 from tasks.training.job import TrainingJob
+from tasks.training.rewards import OWN, importable
 
 KEPT = ("losses.jsonl", "rows.jsonl", "job.json", "result.json")
 
@@ -28,6 +30,8 @@ def arrive(parts: dict[str, str], threads: int | None) -> TrainingJob:
     # A folder of its own, in case worker and flow share a TEMPER_HOME.
     told["folder"] = str(home("pool", str(told["key"])[:32]))
     told["training"]["backend"] = LocalBackend(threads=threads).model_dump()
+    if OWN in folders:
+        os.environ |= importable(folders[OWN])  # of this run's process, for the trainer it starts
     return TrainingJob.model_validate(told)
 
 

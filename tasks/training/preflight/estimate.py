@@ -6,6 +6,7 @@ from configs.machines import GIB, MACHINES, Machine
 from configs.prices import Prices
 from configs.remote import SagemakerBackend
 from configs.training import Training
+from tasks.training.memory import Place
 from tasks.training.preflight.report import Estimate
 from tasks.training.preflight.size import ModelSize
 
@@ -69,6 +70,16 @@ def computes_in(training: Training) -> str:
     if training.dtype == "auto":
         return "bfloat16" if machine and machine.gpus else "float32"
     return training.dtype
+
+
+def place_of(training: Training) -> Place:
+    """Return where each process of a job on SageMaker trains."""
+    backend = training.backend
+    assert isinstance(backend, SagemakerBackend)
+    machine = MACHINES.get(backend.instance_type)
+    gpus = machine.gpus if machine else 0
+    sharded = backend.sharding != "none"
+    return Place(gpus > 0, max(gpus, 1) * backend.instance_count if sharded else 1)
 
 
 def _available(machine: Machine | None) -> float | None:

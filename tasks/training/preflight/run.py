@@ -10,7 +10,7 @@ from tasks.errors import DataError, SetupError
 from tasks.storage import home
 from tasks.training.job import TrainingJob
 from tasks.training.preflight import aws
-from tasks.training.preflight.estimate import Load, computes_in, estimate
+from tasks.training.preflight.estimate import Load, computes_in, estimate, place_of
 from tasks.training.preflight.report import Estimate, Look, Preflight
 from tasks.training.preflight.size import size_of
 
@@ -92,7 +92,8 @@ def _sized(training: Training, model: LocalModel, load: Load) -> tuple[Estimate 
     try:
         size = size_of(model.path)
         longest = min(training.sequence_length, size.positions or training.sequence_length)
-        memory = peak(dimensions(model.path), training, computes_in(training), longest).total
+        memory = peak(dimensions(model.path), training, computes_in(training), longest,
+                      place_of(training)).total  # fmt: skip
     except SetupError as error:
         return None, [Look(name="memory", state="unknown", says=error.message)]
     except AttributeError as error:  # a decoder of another kind, whose config names other sizes
@@ -110,7 +111,8 @@ def _memory(training: Training, found: Estimate) -> Look:
     says = f"about {need:.1f} GiB of {have:.1f} GiB ({kind})"
     fix = ("lower micro_batch_tokens, set gradient_checkpointing: true, use an adapter, or take a "
            "larger instance.")  # fmt: skip
-    if need > CERTAIN * have:
+    # What a GPU takes was never measured: its count warns and refuses nothing.
+    if need > CERTAIN * have and not place_of(training).gpu:
         return Look(name="memory", state="refused", says=f"{says} would not do.", fix=fix)
     if need > 0.8 * have:
         return Look(name="memory", state="warn", says=f"{says} may not do.", fix=fix)

@@ -34,7 +34,7 @@ def size_of(folder: Path) -> ModelSize:
     Raises:
         SetupError: The folder has no weights, or no config of a text model.
     """
-    shapes = _shapes(folder)
+    shapes = tensor_shapes(folder)
     config = json.loads((folder / "config.json").read_text())
     config = config.get("text_config", config)
     try:
@@ -52,7 +52,8 @@ def size_of(folder: Path) -> ModelSize:
                          ) from error  # fmt: skip
 
 
-def _shapes(folder: Path) -> dict[str, list[int]]:
+def tensor_shapes(folder: Path) -> dict[str, list[int]]:
+    """Return the shape of each tensor by name, from the headers of a folder's safetensors."""
     found: dict[str, list[int]] = {}
     for file in weight_files(folder):
         with file.open("rb") as stream:

@@ -18,6 +18,7 @@ from typing import Any
 
 from tasks.storage import digest_of
 from tasks.training.job import TrainingJob
+from tasks.training.rewards import OWN, importable
 from tasks.training.sagemaker.container import ROOT, Container, gpus
 from tasks.training.sagemaker.request import MARK
 from tasks.training.states import last_state
@@ -33,8 +34,7 @@ def main() -> int:
     container = Container(Path(os.environ.get(ROOT, "/opt/ml")))
     job = arrive(container)
     printed = resumed_step(container, job)
-    process = subprocess.Popen(command(container, job),
-                               env={**os.environ, **container.variables()})  # fmt: skip
+    process = subprocess.Popen(command(container, job), env=environment(container))
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while process.poll() is None:
         printed = _pass_on(container, printed)
@@ -81,6 +81,13 @@ def command(container: Container, job: TrainingJob) -> list[str]:
         f"--nnodes={len(hosts)}", f"--node-rank={container.rank}",
         f"--master-addr={hosts[0]}", f"--master-port={port(container.job_name)}", *trainer,
     ]  # fmt: skip
+
+
+def environment(container: Container) -> dict[str, str]:
+    """Return the trainer's environment: the service's variables, and the user's own modules."""
+    own = container.channel(OWN)
+    paths = importable(own) if own.is_dir() else {}
+    return {**os.environ, **paths, **container.variables()}
 
 
 def port(job_name: str) -> int:

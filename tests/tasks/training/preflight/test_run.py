@@ -157,7 +157,10 @@ def test_a_small_model_fits_and_a_large_one_doesn_t(tiny_model: LocalModel) -> N
     assert found.estimate.cost is not None
     assert any("prices of" in a for a in found.estimate.assumptions)
     assert 0.5 < found.estimate.memory_gib < 1.5
-    tight = preflight(_training(micro_batch_tokens=4_000_000), tiny_model, LOAD, 100, Account())
+    wide = {"micro_batch_tokens": 40_000_000}
+    on_gpu = preflight(_training(**wide), tiny_model, LOAD, 100, Account())
+    assert [look.state for look in on_gpu.looks if look.name == "memory"] == ["warn"]
+    tight = preflight(_training("ml.m5.large", **wide), tiny_model, LOAD, 100, Account())
     look = tight.first_refused()
     assert look is not None
     assert (look.name, "micro_batch_tokens" in look.fix) == ("memory", True)

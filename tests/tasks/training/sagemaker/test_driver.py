@@ -1,6 +1,8 @@
 """The side inside the container: what arrives, what is started, what is left."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,21 @@ def test_one_process_is_started_plainly_and_more_by_torchrun(
     found = driver.command(container, job)
     assert found[1:7] == ["-m", "torch.distributed.run", "--nproc-per-node=8", "--nnodes=3",
                           "--node-rank=2", "--master-addr=algo-1"]  # fmt: skip
+
+
+def test_the_users_own_rewards_can_be_imported_by_the_trainer(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/opt/ml/code")
+    assert driver.environment(container)["PYTHONPATH"] == "/opt/ml/code"
+    own = container.channel("rewards")
+    own.mkdir()
+    (own / "my_rewards.py").write_text("def polite(answer, reference, row): return 1.0\n")
+    found = driver.environment(container)
+    assert found["PYTHONPATH"].split(":") == [str(own), "/opt/ml/code"]
+    code = "import my_rewards; print(my_rewards.polite(1, 2, 3))"
+    done = subprocess.run([sys.executable, "-c", code], env=found, capture_output=True, text=True)
+    assert done.stdout == "1.0\n", done.stderr
 
 
 def test_the_machines_of_a_job_meet_at_one_port_by_the_service_s_interface(
