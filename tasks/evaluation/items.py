@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from configs.evaluation import Suite
 from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Model
 from tasks.storage import digest_of
@@ -148,6 +149,15 @@ def write_items(path: Path, suite: str, rows: Sequence[ItemRow], labels: object)
 def items_digest(rows: Sequence[ItemRow]) -> str:
     """Return the digest of the answers, times left out."""
     return digest_of([{**r._asdict(), "latency_s": 0} for r in rows])
+
+
+def protocol_of(suite: Suite, labels: object) -> dict[str, Any]:
+    """Return how a suite's items are put: its section, less what changes no item or score.
+
+    A harness task's limit is seen in its items, and no log of the harness says it.
+    """
+    free = {*suite.FREE, *(("limit",) if suite.kind == "harness" else ())}
+    return {**suite.model_dump(mode="json", exclude=free), "labels": labels}
 
 
 def fingerprint(protocol: object, rows: Sequence[ItemRow]) -> str:

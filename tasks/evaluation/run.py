@@ -8,7 +8,14 @@ from configs.suites.base import PLACES
 from tasks.artifacts import LocalModel, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.evaluation.context import EvalContext
-from tasks.evaluation.items import Exam, ItemRow, fingerprint, items_digest, write_items
+from tasks.evaluation.items import (
+    Exam,
+    ItemRow,
+    fingerprint,
+    items_digest,
+    protocol_of,
+    write_items,
+)
 from tasks.evaluation.opening import open_exam
 from tasks.inference.cache import Cached
 from tasks.inference.engine import Engine
@@ -110,8 +117,7 @@ def _refuse_blind(suite: Suite, exam: Exam, engine: Engine, name: str) -> None:
 
 
 def _scores(suite: Suite, exam: Exam, rows: list[ItemRow], items: Path) -> SuiteScores:
-    asked = suite.model_dump(mode="json", exclude=set(suite.FREE))
-    protocol = {**asked, "labels": exam.labels}
+    protocol = protocol_of(suite, exam.labels)
     return SuiteScores(
         path=items.parent, digest=items_digest(rows), suite=suite.name, kind=suite.kind,
         fingerprint=fingerprint(protocol, rows), weights_digest="", protocol=protocol,

@@ -8,7 +8,14 @@ from typing import Any
 from configs.suites.harness import HarnessSuite
 from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import ItemRow, fingerprint, item_ids, items_digest, write_items
+from tasks.evaluation.items import (
+    ItemRow,
+    fingerprint,
+    item_ids,
+    items_digest,
+    protocol_of,
+    write_items,
+)
 from tasks.evaluation.records import read_records
 from tasks.metrics.estimates import estimate_all
 from tasks.storage import building, commit, digest_of, file_digest, find, home
@@ -36,7 +43,7 @@ def import_samples(files: Sequence[Path], suite: HarnessSuite) -> SuiteScores:
     if known is not None:
         return known
     rows = rows_of({_task_of(f): list(read_records(f)) for f in files}, suite, {})
-    protocol = suite.model_dump(mode="json", exclude={*suite.FREE, "limit"})
+    protocol = protocol_of(suite, None)
     with building(folder) as aside:
         write_items(aside / "items.parquet", suite.name, rows, None)
         table = suite.metric_table()
