@@ -15,7 +15,7 @@ from tasks.storage import write_text
 from tasks.store.aws import region_of
 from tasks.training.nova.cluster import Cluster
 from tasks.training.nova.request import NovaPlaced, Request, start_command
-from tasks.training.sagemaker.attempts import Attempts, Described
+from tasks.training.sagemaker.attempts import ENDED, Attempts, Described
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.jobs import refuse_dry_run, role, s3_store
 from tasks.training.sagemaker.opening import open_sagemaker
@@ -108,13 +108,16 @@ class NovaWork(ABC):
         except (TrainingError, Unreachable):
             raise
         except BaseException:
-            self.cancel(name)
+            self._give_up(name)
             raise
 
     def cancel(self, name: str) -> None:
-        """Stop the job."""
+        """Stop the job; one that has ended stays as it is."""
         if self.backend.hyperpod is not None:
-            self._cluster.delete(self.backend.hyperpod, name)
+            # On a cluster to stop is to remove, and what has ended has to stay to be found.
+            found = self._cluster.find(self.backend.hyperpod, name)
+            if found is not None and found["TrainingJobStatus"] not in ENDED:
+                self._cluster.delete(self.backend.hyperpod, name)
         else:
             self.attempts.stop(name)
 
@@ -122,6 +125,15 @@ class NovaWork(ABC):
         """Return who the job runs as and where its files are."""
         name = role() if self.backend.hyperpod is None else (Settings().sagemaker_role or "")
         return NovaPlaced(name, region_of(self.backend.region), data, s3_store().uri("outputs"))
+
+    def _give_up(self, name: str) -> None:
+        try:
+            self.cancel(name)
+        except Unreachable as lost:
+            # Not Unreachable again: what breaks the wait off is not that AWS doesn't answer.
+            raise TrainingError(f"the job could not be stopped: {lost.message}", where=name,
+                                fix="stop it there, or run again: it is found.",
+                                ) from lost  # fmt: skip
 
     def _watched(self, name: str) -> Described:
         while True:

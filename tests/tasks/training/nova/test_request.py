@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from configs.recipe import Recipe
-from tasks.errors import DataError, TrainingError
+from tasks.errors import DataError, TrainingError, Unreachable
 from tasks.training.nova.cluster import Cluster
 from tasks.training.nova.job import NovaJob, Rows, check_rows, nova_job
 from tasks.training.nova.jobs import NovaJobs
@@ -260,5 +260,37 @@ def test_a_cluster_is_asked_first_and_submitted_to_once(ready: Any) -> None:
     assert written["run"]["name"].startswith("temper-nova-")
     assert jobs.wait("the-job").model.startswith("s3://bucket/store/outputs")
     assert [c[1] for c in shell.commands[:3]] == ["connect-cluster", "get", "start-job"]
-    jobs.cancel("the-job")
-    assert shell.commands[-1][:3] == ["kubectl", "delete", "pytorchjob"]
+
+
+@pytest.mark.parametrize(("condition", "removed"), [("Running", True), ("Succeeded", False),
+                                                    ("Failed", False)])  # fmt: skip
+def test_only_what_still_runs_is_removed_from_a_cluster(
+    ready: Any, condition: str, removed: bool
+) -> None:
+    jobs, _ = ready(hyperpod={"cluster": "c"}, model_package_group=None)
+    shell = Shell(condition)
+    jobs._cluster = Cluster(shell)
+    jobs.cancel(jobs.submit())
+    assert (shell.commands[-1][:3] == ["kubectl", "delete", "pytorchjob"]) == removed
+
+
+def test_a_wait_broken_off_while_the_cluster_is_away_says_that_the_job_may_go_on(
+    ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, _ = ready(hyperpod={"cluster": "c"}, model_package_group=None)
+    shell = Shell("Running")
+    jobs._cluster = Cluster(shell)
+    name = jobs.submit()
+
+    def away(*_: Any) -> None:
+        monkeypatch.setattr(Cluster, "find", _no_answer)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.training.nova.service.report", away)
+    with pytest.raises(TrainingError, match="could not be stopped") as caught:
+        jobs.wait(name)
+    assert not isinstance(caught.value, Unreachable)
+
+
+def _no_answer(*_: Any) -> None:
+    raise Unreachable("no answer")
