@@ -67,7 +67,9 @@ def nova_job(recipe: Recipe, rows: Rows) -> NovaJob:
                  "dry_run", "region", "mlflow_arn", "model_package_group", "accept_eula",
                  "max_steps"}  # fmt: skip
     key = digest_of({
-        "kind": "nova", "rows": rows.digest, "steps": steps,
+        # What one runtime leaves the other can't use.
+        "kind": "nova", "hyperpod": backend.hyperpod is not None,
+        "rows": rows.digest, "steps": steps,
         "mix": None if mix is None else mix.flat(),
         "backend": backend.model_dump(mode="json", exclude=placement),
     })  # fmt: skip

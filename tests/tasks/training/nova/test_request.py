@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from configs.recipe import Recipe
-from tasks.errors import DataError, TrainingError, Unreachable
+from tasks.errors import DataError, StorageError, TrainingError, Unreachable
 from tasks.training.nova.cluster import Cluster
 from tasks.training.nova.job import NovaJob, Rows, check_rows, nova_job
 from tasks.training.nova.jobs import NovaJobs
@@ -231,55 +231,174 @@ def test_a_dry_run_plans_the_same_request_and_sends_nothing(ready: Any) -> None:
 
 
 class Shell:
-    """A cluster's command line: notes the commands and says what it is told to."""
+    """A cluster's command line; it may name jobs otherwise than it is asked to.
 
-    def __init__(self, *conditions: str) -> None:
+    Args:
+        conditions: What jobs are in, one at each look; the last stays.
+        adds: What it adds to the name of the recipe.
+    """
+
+    def __init__(self, *conditions: str, adds: str = "-x7k2p") -> None:
         self.commands, self.conditions = list[list[str]](), list(conditions)
+        self.adds, self.jobs, self.fails = adds, list[str](), False
 
     def __call__(self, command: Any) -> Any:
         import subprocess
 
         self.commands.append(list(command))
         if command[:2] == ["kubectl", "get"]:
-            if not self.conditions or not any("start-job" in c for c in self.commands):
-                return subprocess.CompletedProcess(command, 1, "", "Error (NotFound): none")
-            held = [{"type": self.conditions.pop(0), "status": "True", "message": "why"}]
-            out = json.dumps({"status": {"conditions": held}})
-            return subprocess.CompletedProcess(command, 0, out, "")
-        return subprocess.CompletedProcess(command, 0, "NAME: the-job\n", "")
+            return self._got(command)
+        if command[:2] == ["kubectl", "delete"]:
+            self.jobs.remove(command[3])
+        if "start-job" in command:
+            file = Path(command[command.index("--recipe") + 1])
+            self.jobs.append(yaml.safe_load(file.read_text())["run"]["name"] + self.adds)
+            if self.fails:
+                raise Unreachable("no answer in 180 seconds")
+        said = f"NAME: {self.jobs[-1]}\n" if self.jobs else ""
+        return subprocess.CompletedProcess(command, 0, said, "")
+
+    def _got(self, command: Any) -> Any:
+        import subprocess
+
+        if command[3] == "--namespace":
+            out: Any = {"items": [self._job(name) for name in self.jobs]}
+        elif command[3] in self.jobs:
+            out = self._job(command[3])
+        else:
+            return subprocess.CompletedProcess(command, 1, "", "Error (NotFound): none")
+        return subprocess.CompletedProcess(command, 0, json.dumps(out), "")
+
+    def _job(self, name: str) -> dict[str, Any]:
+        one = self.conditions.pop(0) if len(self.conditions) > 1 else self.conditions[0]
+        held = [{"type": one, "status": "True", "message": "why"}]
+        return {"metadata": {"name": name}, "status": {"conditions": held}}
+
+    @property
+    def started(self) -> int:
+        """How often a job was paid for."""
+        return sum("start-job" in c for c in self.commands)
 
 
-def test_a_cluster_is_asked_first_and_submitted_to_once(ready: Any) -> None:
-    jobs, _ = ready(hyperpod={"cluster": "c"}, model_package_group=None)
+@pytest.fixture
+def on_cluster(ready: Any) -> Callable[..., NovaJobs]:
+    """A function from a command line to jobs of its cluster."""
+
+    def made(shell: Shell) -> NovaJobs:
+        jobs: NovaJobs = ready(hyperpod={"cluster": "c"}, model_package_group=None)[0]
+        jobs._cluster = Cluster(shell)
+        return jobs
+
+    return made
+
+
+def test_a_cluster_is_asked_first_and_submitted_to_once(on_cluster: Any) -> None:
     shell = Shell("Running", "Running", "Succeeded")
-    jobs._cluster = Cluster(shell)
-    assert jobs.submit() == "the-job"
-    assert jobs.submit() == "the-job"
-    assert sum("start-job" in c for c in shell.commands) == 1
+    jobs = on_cluster(shell)
+    name = jobs.submit()
+    assert (name, jobs.submit()) == (f"{jobs.name_of(1)}-x7k2p", name)
+    assert shell.started == 1
     written = yaml.safe_load(jobs.recipe_file.read_text())
     assert written["run"]["name"].startswith("temper-nova-")
-    assert jobs.wait("the-job").model.startswith("s3://bucket/store/outputs")
+    assert jobs.wait(name).model.startswith("s3://bucket/store/outputs")
     assert [c[1] for c in shell.commands[:3]] == ["connect-cluster", "get", "start-job"]
+
+
+def test_a_job_whose_name_was_not_heard_is_found_and_not_bought_twice(on_cluster: Any) -> None:
+    shell = Shell("Running")
+    shell.fails = True
+    jobs = on_cluster(shell)
+    with pytest.raises(Unreachable):
+        jobs.submit()
+    shell.fails = False
+    assert jobs.submit() == f"{jobs.name_of(1)}-x7k2p"
+    assert shell.started == 1
+
+
+def test_another_machine_finds_the_job_of_the_first(
+    on_cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = Shell("Running")
+    name = on_cluster(shell).submit()
+    monkeypatch.setenv("TEMPER_HOME", str(tmp_path / "elsewhere"))
+    other = on_cluster(shell)
+    assert (other.submit(), shell.started) == (name, 1)
+    assert list(other._submitted().values()) == [name]
+
+
+def test_a_model_that_is_there_is_not_bought_again_when_the_cluster_forgets(
+    on_cluster: Any,
+) -> None:
+    shell = Shell("Succeeded")
+    jobs = on_cluster(shell)
+    name = jobs.submit()
+    receipt = jobs.wait(name)
+    shell.jobs.clear()
+    asked = len(shell.commands)
+    again = on_cluster(shell)
+    assert again.wait(again.submit()) == receipt
+    assert len(shell.commands) == asked
+
+
+def test_a_serverless_model_that_is_there_is_not_asked_for_again(ready: Any) -> None:
+    jobs, service = ready(DONE)
+    receipt = jobs.wait(jobs.submit())
+    again, other = ready(BROKEN)
+    assert again.wait(again.submit()) == receipt
+    assert (len(service.requests), other.requests) == (1, [])
+
+
+def test_a_receipt_that_can_not_be_read_is_told_and_nothing_is_bought(on_cluster: Any) -> None:
+    shell = Shell("Running")
+    jobs = on_cluster(shell)
+    jobs.folder.mkdir(parents=True)
+    (jobs.folder / "nova.json").write_text("{")
+    with pytest.raises(StorageError, match="can't be read"):
+        jobs.submit()
+    assert shell.commands == []
+
+
+def test_a_failed_attempt_on_a_cluster_is_followed_by_the_next_number(on_cluster: Any) -> None:
+    shell = Shell("Failed")
+    jobs = on_cluster(shell)
+    assert [jobs.submit(), jobs.submit()] == [f"{jobs.name_of(n)}-x7k2p" for n in (1, 2)]
+    # The first is cleaned up: the second is still the one there is.
+    del shell.jobs[0]
+    shell.conditions = ["Running"]
+    assert jobs.submit() == f"{jobs.name_of(2)}-x7k2p"
+
+
+def test_a_cluster_that_gives_no_list_is_not_submitted_to(on_cluster: Any) -> None:
+    import subprocess
+
+    commands: list[Any] = []
+
+    def shell(command: Any) -> Any:
+        commands.append(command)
+        code = int(command[0] == "kubectl")
+        return subprocess.CompletedProcess(command, code, "NAME: j", "no route to host")
+
+    jobs = on_cluster(shell)
+    with pytest.raises(Unreachable, match="no route to host"):
+        jobs.submit()
+    assert not any("start-job" in c for c in commands)
 
 
 @pytest.mark.parametrize(("condition", "removed"), [("Running", True), ("Succeeded", False),
                                                     ("Failed", False)])  # fmt: skip
 def test_only_what_still_runs_is_removed_from_a_cluster(
-    ready: Any, condition: str, removed: bool
+    on_cluster: Any, condition: str, removed: bool
 ) -> None:
-    jobs, _ = ready(hyperpod={"cluster": "c"}, model_package_group=None)
     shell = Shell(condition)
-    jobs._cluster = Cluster(shell)
+    jobs = on_cluster(shell)
     jobs.cancel(jobs.submit())
     assert (shell.commands[-1][:3] == ["kubectl", "delete", "pytorchjob"]) == removed
 
 
 def test_a_wait_broken_off_while_the_cluster_is_away_says_that_the_job_may_go_on(
-    ready: Any, monkeypatch: pytest.MonkeyPatch
+    on_cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs, _ = ready(hyperpod={"cluster": "c"}, model_package_group=None)
-    shell = Shell("Running")
-    jobs._cluster = Cluster(shell)
+    jobs = on_cluster(Shell("Running"))
     name = jobs.submit()
 
     def away(*_: Any) -> None:
