@@ -134,6 +134,38 @@ def test_placement_is_not_part_of_the_key(nova_recipe: Make) -> None:
     assert _job(nova_recipe({"code": 1}, peft="full")).key != key
 
 
+@pytest.mark.parametrize(
+    ("runtime", "changes", "same"),
+    [({}, {"warmup_steps": 200}, True), ({}, {"lora_alpha": 192}, True),
+     ({}, {"model_version": "1.0.0"}, False), ({}, {"learning_rate": 2e-5}, False),
+     ("pod", {"warmup_steps": 200}, False), ("pod", {"lora_alpha": 192}, False),
+     ("pod", {"model_version": "1.0.0"}, True)],
+)  # fmt: skip
+def test_the_key_is_of_what_is_sent_and_of_nothing_else(
+    nova_recipe: Make, runtime: Any, changes: dict[str, Any], same: bool
+) -> None:
+    more = {"hyperpod": {"cluster": "c"}, "model_package_group": None} if runtime else {}
+    job = _job(nova_recipe({"code": 1}, **more))
+    # Past the recipe's own check, which refuses what would not be sent.
+    backend = job.backend.model_copy(update=changes)
+    recipe = nova_recipe({"code": 1}, **more)
+    training = recipe.training.model_copy(update={"backend": backend})
+    other = _job(recipe.model_copy(update={"training": training}))
+    sent = hyperpod_recipe if runtime else serverless_request
+    requests = [_without_names(sent(j, PLACED, 1), j) for j in (job, other)]
+    assert (job.key == other.key) == same
+    assert (requests[0] == requests[1]) == same
+
+
+def _without_names(request: Any, job: NovaJob) -> str:
+    return json.dumps(request).replace(job.key, "").replace(job.key[:32], "")
+
+
+def test_the_runtime_is_part_of_the_key(nova_recipe: Make) -> None:
+    pod = {"hyperpod": {"cluster": "c"}, "model_package_group": None}
+    assert _job(nova_recipe({"code": 1}, **pod)).key != _job(nova_recipe({"code": 1})).key
+
+
 class Service:
     """Jobs that go through the states given, one at each look."""
 
