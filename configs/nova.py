@@ -102,9 +102,9 @@ class NovaBackend(Section):
     max_length: Literal[8192, 16384, 32768, 65536] = 8192
     global_batch_size: Literal[32, 64, 128] = 32
     learning_rate: float | None = Field(None, gt=0, lt=1, description="AWS's default when absent")
-    warmup_steps: int = Field(15, ge=0)
+    warmup_steps: int = Field(15, ge=0, description="on HyperPod alone")
     reasoning: bool = False
-    lora_alpha: Literal[32, 64, 96, 128, 160, 192] = 64
+    lora_alpha: Literal[32, 64, 96, 128, 160, 192] = Field(64, description="on HyperPod alone")
     kms_key: KmsKey | None = None
     vpc: Network | None = None
     tags: Tags = Field(default_factory=dict)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from configs.evaluation import NovaBenchmarkSuite, Suite
 from configs.nova import NovaBackend
+from configs.nova_ignored import check_ignored
 from configs.sources import NovaSource, RehearsalSource, Source
 from configs.stages import Mixture, Training
 
@@ -23,6 +24,7 @@ def check_nova(sources: Sequence[Source], mixture: Mixture, training: Training) 
                              "source out.")  # fmt: skip
         return
     _check_method(training, backend)
+    check_ignored(training, backend)
     _check_mixture(mixture, bool(theirs))
     for i, source in enumerate(sources):
         if isinstance(source, RehearsalSource):

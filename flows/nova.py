@@ -5,6 +5,7 @@ from typing import Any
 from configs.recipe import Recipe
 from flows import data
 from flows.calling import once
+from flows.nova_stopping import stopped_on_break
 from flows.planning import planned
 from tasks.artifacts import MixtureReceipt
 from tasks.mixture.formats import FormatName
@@ -37,9 +38,11 @@ def trained_nova(recipe: Recipe) -> NovaModelReceipt:
 
 def trained_rows(job: NovaJob) -> NovaModelReceipt:
     """Return the Nova model of a job whose rows are ready."""
-    name = once(submit_nova, job)
-    receipt: NovaModelReceipt = once(wait_for_nova, job, name)
-    return receipt
+    with stopped_on_break() as running:
+        name = once(submit_nova, job)
+        running[name] = NovaJobs(job)
+        receipt: NovaModelReceipt = once(wait_for_nova, job, name)
+        return receipt
 
 
 def ready_job(recipe: Recipe) -> NovaJob:

@@ -8,6 +8,7 @@ from configs.nova import NovaBackend
 from configs.recipe import Recipe
 from flows.calling import once
 from flows.data import Data, evaluation_context
+from flows.nova_stopping import Running, stopped_on_break
 from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError, RecipeError
 from tasks.evaluation.context import EvalContext
@@ -15,7 +16,7 @@ from tasks.evaluation.items import Exam
 from tasks.inference.seam import Prompt
 from tasks.storage import digest_of, home, write_text
 from tasks.training.nova.evaluation import OWN, OWN_FILE, NovaAsked, OwnFile, OwnItem, own_items
-from tasks.training.nova.evaluations import NovaFound
+from tasks.training.nova.evaluations import NovaEvaluation, NovaFound
 from tasks.training.nova.task import submit_nova_evaluation, wait_for_nova_evaluation
 
 Opened = tuple[Suite, Exam]
@@ -74,6 +75,8 @@ def evaluated_by_nova(
 ) -> list[list[SuiteScores]]:
     """Return every suite's scores for each model; all jobs are submitted before any is waited for.
 
+    When that breaks off, the jobs that aren't done are stopped; not where AWS doesn't answer.
+
     Args:
         recipe: Its backend is Nova's.
         data: As prepared.
@@ -82,16 +85,27 @@ def evaluated_by_nova(
     """
     context = evaluation_context(recipe, data)
     asked = [[_asked(recipe, one, model) for one in opened] for model in models]
-    names = [[once(submit_nova_evaluation, a) for a in row] for row in asked]
-    return [[_scores(one, a, once(wait_for_nova_evaluation, a, name), context)
-             for one, a, name in zip(opened, row, named, strict=True)]
-            for row, named in zip(asked, names, strict=True)]  # fmt: skip
+    with stopped_on_break() as running:
+        names = [[_submitted(a, running) for a in row] for row in asked]
+        return [[_scores(one, a, _waited(a, name, running), context)
+                 for one, a, name in zip(opened, row, named, strict=True)]
+                for row, named in zip(asked, names, strict=True)]  # fmt: skip
+
+
+def _submitted(asked: NovaAsked, running: Running) -> str:
+    name: str = once(submit_nova_evaluation, asked)
+    running[name] = NovaEvaluation(asked)
+    return name
+
+
+def _waited(asked: NovaAsked, name: str, running: Running) -> NovaFound:
+    found: NovaFound = once(wait_for_nova_evaluation, asked, name)
+    running.pop(name, None)
+    return found
 
 
 def planned_evaluations(recipe: Recipe, data: Data) -> list[dict[str, Any]]:
     """Return exactly what would be sent for the base model; nothing is uploaded or asked."""
-    from tasks.training.nova.evaluations import NovaEvaluation
-
     return [{"suite": one[0].name, **NovaEvaluation(_asked(recipe, one, None)).planned()}
             for one in asking(recipe, data).opened]  # fmt: skip
 

@@ -62,6 +62,22 @@ class Cluster:
                               )  # fmt: skip
         return _described(json.loads(done.stdout))
 
+    def jobs(self, pod: HyperPod) -> dict[str, Described]:
+        """Return the state of every job of the namespace, by name.
+
+        Raises:
+            Unreachable: The cluster doesn't answer; nothing is known of its jobs.
+        """
+        done = self._run(["kubectl", "get", KIND, "--namespace", pod.namespace,
+                          "--output", "json"])  # fmt: skip
+        if done.returncode:
+            raise Unreachable(f"the cluster gave no list of jobs: {done.stderr.strip()[-500:]}",
+                              where=pod.cluster,
+                              fix="run again later: nothing is submitted without it.",
+                              )  # fmt: skip
+        return {str(job["metadata"]["name"]): _described(job)
+                for job in json.loads(done.stdout)["items"]}  # fmt: skip
+
     def described(self, pod: HyperPod, name: str) -> Described:
         """Return a job's state; one that is gone has been stopped."""
         gone = {"TrainingJobStatus": "Stopped", "FailureReason": "the cluster has no such job"}

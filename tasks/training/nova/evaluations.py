@@ -100,6 +100,11 @@ class NovaEvaluation(NovaWork):
         outputs = found.get(OUTPUTS)
         return NovaFound(key=self.key, job=name, results=found["results"], outputs=outputs)
 
+    def kept(self) -> str | None:
+        """Return the newest job whose results were fetched."""
+        found = [place.parent for place in self.folder.glob("*/results_*.json")]
+        return max(found, key=lambda f: (f.stat().st_mtime, f.name)).name if found else None
+
     def name_of(self, attempt: int) -> str:
         """Return the service's name of an attempt."""
         return evaluation_name(self.key, attempt)

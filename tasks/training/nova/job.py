@@ -6,6 +6,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from configs.nova import NovaBackend
+from configs.nova_ignored import HYPERPOD, SERVERLESS
 from configs.recipe import Recipe
 from tasks.errors import DataError
 from tasks.storage import digest_of, home
@@ -67,11 +68,23 @@ def nova_job(recipe: Recipe, rows: Rows) -> NovaJob:
                  "dry_run", "region", "mlflow_arn", "model_package_group", "accept_eula",
                  "max_steps"}  # fmt: skip
     key = digest_of({
-        "kind": "nova", "rows": rows.digest, "steps": steps,
+        # What one runtime leaves the other can't use.
+        "kind": "nova", "hyperpod": backend.hyperpod is not None,
+        "rows": rows.digest, "steps": steps,
         "mix": None if mix is None else mix.flat(),
-        "backend": backend.model_dump(mode="json", exclude=placement),
+        "backend": backend.model_dump(mode="json", exclude=placement | unsent(backend, mix)),
     })  # fmt: skip
     return NovaJob(key, recipe.name, backend, mix, rows, steps)
+
+
+def unsent(backend: NovaBackend, mix: NovaMix | None) -> set[str]:
+    """Return the options that the job's request has no place for; they are not in its key."""
+    # The modality says which of Nova's data there are, and nothing else.
+    found = set() if mix else {"modality"}
+    if backend.hyperpod is None:
+        return found | set(SERVERLESS)
+    alpha = backend.method == "sft" and backend.peft == "lora"
+    return found | set(HYPERPOD) | (set() if alpha else {"lora_alpha"})
 
 
 def steps_of(rows: int, mix: NovaMix | None, backend: NovaBackend) -> int:

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from tasks.errors import StorageError
 from tasks.storage import write_text
 from tasks.store.publish import address_of, publish
 from tasks.training.nova.cluster import Cluster
@@ -20,6 +23,8 @@ from tasks.training.preflight.run import looked_at, refuse
 from tasks.training.sagemaker.attempts import Described
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.jobs import s3_store
+
+RECEIPT = "nova.json"
 
 
 class NovaJobs(NovaWork):
@@ -59,8 +64,17 @@ class NovaJobs(NovaWork):
                 "commands": hyperpod_commands(self.job, str(self.recipe_file))}  # fmt: skip
 
     def wait(self, name: str) -> NovaModelReceipt:
-        """Return the model once the job is done; what is raised is that of ``ended``."""
-        return self._receipt(name, self.ended(name))
+        """Return the model once the job is done; what is raised is that of ``ended``.
+
+        A job that was seen to end is not asked for again: a cluster forgets what is done.
+        """
+        kept = self._received()
+        return kept if kept and kept.job == name else self._receipt(name, self.ended(name))
+
+    def kept(self) -> str | None:
+        """Return the job of the receipt."""
+        found = self._received()
+        return found.job if found else None
 
     def name_of(self, attempt: int) -> str:
         """Return the service's name of an attempt."""
@@ -83,6 +97,17 @@ class NovaJobs(NovaWork):
         """Return the HyperPod recipe."""
         return hyperpod_recipe(self.job, placed, attempt)
 
+    def _received(self) -> NovaModelReceipt | None:
+        path = self.job.folder / RECEIPT
+        if not path.is_file():
+            return None
+        try:
+            return NovaModelReceipt.model_validate_json(path.read_text())
+        except ValidationError as error:
+            raise StorageError("the receipt of a trained Nova model can't be read.",
+                               where=str(path), fix="put it right; without it a model that is "
+                               "there may be trained again.") from error  # fmt: skip
+
     def _receipt(self, name: str, found: Described) -> NovaModelReceipt:
         output = s3_store().uri("outputs")
         package = found.get("OutputModelPackageArn")
@@ -93,7 +118,7 @@ class NovaJobs(NovaWork):
             customer_percent=customer, output=output,
         )  # fmt: skip
         self.job.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self.job.folder / "nova.json", receipt.model_dump_json(indent=1))
+        write_text(self.job.folder / RECEIPT, receipt.model_dump_json(indent=1))
         return receipt
 
     def _files(self) -> dict[str, Any]:

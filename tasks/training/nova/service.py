@@ -14,8 +14,9 @@ from tasks.progress import report
 from tasks.storage import write_text
 from tasks.store.aws import region_of
 from tasks.training.nova.cluster import Cluster
+from tasks.training.nova.found import best, numbers
 from tasks.training.nova.request import NovaPlaced, Request, start_command
-from tasks.training.sagemaker.attempts import Attempts, Described
+from tasks.training.sagemaker.attempts import ENDED, Attempts, Described
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.jobs import refuse_dry_run, role, s3_store
 from tasks.training.sagemaker.opening import open_sagemaker
@@ -75,18 +76,24 @@ class NovaWork(ABC):
     def recipe(self, placed: NovaPlaced, attempt: int) -> Request:
         """Return the recipe of a job on HyperPod."""
 
+    @abstractmethod
+    def kept(self) -> str | None:
+        """Return the job whose result is on this machine already; None if there is none."""
+
     @property
     def recipe_file(self) -> Path:
         """Where the HyperPod recipe is written."""
         return self.folder / "recipe.yaml"
 
     def submit(self) -> str:
-        """Start the job, or find it, and return its name.
+        """Start the job, or find it, and return its name; nothing is asked where it is kept.
 
         Raises:
             TrainingError: ``dry_run`` is set.
             SetupError: Role or store is not set, or AWS refuses.
         """
+        if (kept := self.kept()) is not None:
+            return kept
         if self.backend.hyperpod is not None:
             return self._submit_to_cluster()
         attempt, found = self.attempts.newest(self.key)
@@ -108,13 +115,16 @@ class NovaWork(ABC):
         except (TrainingError, Unreachable):
             raise
         except BaseException:
-            self.cancel(name)
+            self._give_up(name)
             raise
 
     def cancel(self, name: str) -> None:
-        """Stop the job."""
+        """Stop the job; one that has ended stays as it is."""
         if self.backend.hyperpod is not None:
-            self._cluster.delete(self.backend.hyperpod, name)
+            # On a cluster to stop is to remove, and what has ended has to stay to be found.
+            found = self._cluster.find(self.backend.hyperpod, name)
+            if found is not None and found["TrainingJobStatus"] not in ENDED:
+                self._cluster.delete(self.backend.hyperpod, name)
         else:
             self.attempts.stop(name)
 
@@ -122,6 +132,15 @@ class NovaWork(ABC):
         """Return who the job runs as and where its files are."""
         name = role() if self.backend.hyperpod is None else (Settings().sagemaker_role or "")
         return NovaPlaced(name, region_of(self.backend.region), data, s3_store().uri("outputs"))
+
+    def _give_up(self, name: str) -> None:
+        try:
+            self.cancel(name)
+        except Unreachable as lost:
+            # Not Unreachable again: what breaks the wait off is not that AWS doesn't answer.
+            raise TrainingError(f"the job could not be stopped: {lost.message}", where=name,
+                                fix="stop it there, or run again: it is found.",
+                                ) from lost  # fmt: skip
 
     def _watched(self, name: str) -> Described:
         while True:
@@ -144,18 +163,18 @@ class NovaWork(ABC):
         pod = self.backend.hyperpod
         assert pod is not None
         self._cluster.connect(pod)
-        attempt, known = 1, self._submitted()
-        while (found := self._cluster.find(pod, self._name(known, attempt))) is not None:
-            if found["TrainingJobStatus"] not in ("Failed", "Stopped"):
-                return self._name(known, attempt)
-            attempt += 1
+        there, known = self._cluster.jobs(pod), self._submitted()
+        numbered = numbers(there, self.name_of(0).removesuffix("0"), known)
+        if (found := best(there, numbered)) is not None:
+            self._note(numbered[found], found)
+            return found
         refuse_dry_run(self.backend.dry_run)
+        attempt = max([0, *numbered.values(), *map(int, known)]) + 1
         recipe = self.recipe(self.placed(self.upload()), attempt)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(self.recipe_file, yaml.safe_dump(recipe, sort_keys=False))
         name = self._cluster.start(start_command(pod, str(self.recipe_file)))
-        # The cluster may name a job otherwise than it was asked to.
-        write_text(self.folder / "cluster.json", json.dumps({**known, str(attempt): name}))
+        self._note(attempt, name)
         return name
 
     def _submitted(self) -> dict[str, str]:
@@ -163,8 +182,11 @@ class NovaWork(ABC):
         path = self.folder / "cluster.json"
         return dict(json.loads(path.read_text())) if path.is_file() else {}
 
-    def _name(self, known: dict[str, str], attempt: int) -> str:
-        return known.get(str(attempt)) or self.name_of(attempt)
+    def _note(self, attempt: int, name: str) -> None:
+        """Remember a name: the cluster may give a job another than was asked for."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        known = {**self._submitted(), str(attempt): name}
+        write_text(self.folder / "cluster.json", json.dumps(known))
 
 
 def _lost(name: str) -> Described:

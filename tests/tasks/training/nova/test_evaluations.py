@@ -85,7 +85,8 @@ def test_results_are_found_in_either_documented_folder(bucket: Any, ready: Any, 
     assert (found.results.read_text(), found.outputs) == (RESULTS, None)
     # What was fetched is kept: neither the service nor the bucket is asked again.
     service.requests.clear()
-    assert evaluation.wait(name) == found
+    assert evaluation.wait(evaluation.submit()) == found
+    assert service.requests == {}
 
 
 def test_data_of_one_s_own_is_uploaded_once_and_answers_come_with_the_results(
@@ -171,10 +172,10 @@ def test_a_cluster_is_given_the_recipe_once_and_its_results_are_under_the_recipe
 
     def shell(command: Any) -> Any:
         if command[:2] == ["kubectl", "get"]:
-            if not started:
-                return subprocess.CompletedProcess(command, 1, "", "Error (NotFound): none")
             held = [{"type": "Succeeded", "status": "True"}]
-            said = json.dumps({"status": {"conditions": held}})
+            job = {"metadata": {"name": "the-job"}, "status": {"conditions": held}}
+            listed = {"items": [job] if started else []}
+            said = json.dumps(listed if command[3] == "--namespace" else job)
             return subprocess.CompletedProcess(command, 0, said, "")
         started.extend([command] if "start-job" in command else [])
         return subprocess.CompletedProcess(command, 0, "NAME: the-job\n", "")
@@ -186,4 +187,9 @@ def test_a_cluster_is_given_the_recipe_once_and_its_results_are_under_the_recipe
     recipe = yaml.safe_load(evaluation.recipe_file.read_text())
     assert recipe["evaluation"]["task"] == "mmlu"
     put(bucket, f"{recipe['run']['name']}/eval-result/results_1.json", RESULTS)
-    assert evaluation.wait("the-job").results.read_text() == RESULTS
+    found = evaluation.wait("the-job")
+    assert found.results.read_text() == RESULTS
+    # The cluster forgets what is done; what was fetched is not bought again.
+    started.clear()
+    assert evaluation.wait(evaluation.submit()) == found
+    assert started == []

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from configs.recipe import Recipe
-from tasks.errors import DataError, TrainingError
+from tasks.errors import DataError, StorageError, TrainingError, Unreachable
 from tasks.training.nova.cluster import Cluster
 from tasks.training.nova.job import NovaJob, Rows, check_rows, nova_job
 from tasks.training.nova.jobs import NovaJobs
@@ -134,6 +134,38 @@ def test_placement_is_not_part_of_the_key(nova_recipe: Make) -> None:
     assert _job(nova_recipe({"code": 1}, peft="full")).key != key
 
 
+@pytest.mark.parametrize(
+    ("runtime", "changes", "same"),
+    [({}, {"warmup_steps": 200}, True), ({}, {"lora_alpha": 192}, True),
+     ({}, {"model_version": "1.0.0"}, False), ({}, {"learning_rate": 2e-5}, False),
+     ("pod", {"warmup_steps": 200}, False), ("pod", {"lora_alpha": 192}, False),
+     ("pod", {"model_version": "1.0.0"}, True)],
+)  # fmt: skip
+def test_the_key_is_of_what_is_sent_and_of_nothing_else(
+    nova_recipe: Make, runtime: Any, changes: dict[str, Any], same: bool
+) -> None:
+    more = {"hyperpod": {"cluster": "c"}, "model_package_group": None} if runtime else {}
+    job = _job(nova_recipe({"code": 1}, **more))
+    # Past the recipe's own check, which refuses what would not be sent.
+    backend = job.backend.model_copy(update=changes)
+    recipe = nova_recipe({"code": 1}, **more)
+    training = recipe.training.model_copy(update={"backend": backend})
+    other = _job(recipe.model_copy(update={"training": training}))
+    sent = hyperpod_recipe if runtime else serverless_request
+    requests = [_without_names(sent(j, PLACED, 1), j) for j in (job, other)]
+    assert (job.key == other.key) == same
+    assert (requests[0] == requests[1]) == same
+
+
+def _without_names(request: Any, job: NovaJob) -> str:
+    return json.dumps(request).replace(job.key, "").replace(job.key[:32], "")
+
+
+def test_the_runtime_is_part_of_the_key(nova_recipe: Make) -> None:
+    pod = {"hyperpod": {"cluster": "c"}, "model_package_group": None}
+    assert _job(nova_recipe({"code": 1}, **pod)).key != _job(nova_recipe({"code": 1})).key
+
+
 class Service:
     """Jobs that go through the states given, one at each look."""
 
@@ -231,34 +263,185 @@ def test_a_dry_run_plans_the_same_request_and_sends_nothing(ready: Any) -> None:
 
 
 class Shell:
-    """A cluster's command line: notes the commands and says what it is told to."""
+    """A cluster's command line; it may name jobs otherwise than it is asked to.
 
-    def __init__(self, *conditions: str) -> None:
+    Args:
+        conditions: What jobs are in, one at each look; the last stays.
+        adds: What it adds to the name of the recipe.
+    """
+
+    def __init__(self, *conditions: str, adds: str = "-x7k2p") -> None:
         self.commands, self.conditions = list[list[str]](), list(conditions)
+        self.adds, self.jobs, self.fails = adds, list[str](), False
 
     def __call__(self, command: Any) -> Any:
         import subprocess
 
         self.commands.append(list(command))
         if command[:2] == ["kubectl", "get"]:
-            if not self.conditions or not any("start-job" in c for c in self.commands):
-                return subprocess.CompletedProcess(command, 1, "", "Error (NotFound): none")
-            held = [{"type": self.conditions.pop(0), "status": "True", "message": "why"}]
-            out = json.dumps({"status": {"conditions": held}})
-            return subprocess.CompletedProcess(command, 0, out, "")
-        return subprocess.CompletedProcess(command, 0, "NAME: the-job\n", "")
+            return self._got(command)
+        if command[:2] == ["kubectl", "delete"]:
+            self.jobs.remove(command[3])
+        if "start-job" in command:
+            file = Path(command[command.index("--recipe") + 1])
+            self.jobs.append(yaml.safe_load(file.read_text())["run"]["name"] + self.adds)
+            if self.fails:
+                raise Unreachable("no answer in 180 seconds")
+        said = f"NAME: {self.jobs[-1]}\n" if self.jobs else ""
+        return subprocess.CompletedProcess(command, 0, said, "")
+
+    def _got(self, command: Any) -> Any:
+        import subprocess
+
+        if command[3] == "--namespace":
+            out: Any = {"items": [self._job(name) for name in self.jobs]}
+        elif command[3] in self.jobs:
+            out = self._job(command[3])
+        else:
+            return subprocess.CompletedProcess(command, 1, "", "Error (NotFound): none")
+        return subprocess.CompletedProcess(command, 0, json.dumps(out), "")
+
+    def _job(self, name: str) -> dict[str, Any]:
+        one = self.conditions.pop(0) if len(self.conditions) > 1 else self.conditions[0]
+        held = [{"type": one, "status": "True", "message": "why"}]
+        return {"metadata": {"name": name}, "status": {"conditions": held}}
+
+    @property
+    def started(self) -> int:
+        """How often a job was paid for."""
+        return sum("start-job" in c for c in self.commands)
 
 
-def test_a_cluster_is_asked_first_and_submitted_to_once(ready: Any) -> None:
-    jobs, _ = ready(hyperpod={"cluster": "c"}, model_package_group=None)
+@pytest.fixture
+def on_cluster(ready: Any) -> Callable[..., NovaJobs]:
+    """A function from a command line to jobs of its cluster."""
+
+    def made(shell: Shell) -> NovaJobs:
+        jobs: NovaJobs = ready(hyperpod={"cluster": "c"}, model_package_group=None)[0]
+        jobs._cluster = Cluster(shell)
+        return jobs
+
+    return made
+
+
+def test_a_cluster_is_asked_first_and_submitted_to_once(on_cluster: Any) -> None:
     shell = Shell("Running", "Running", "Succeeded")
-    jobs._cluster = Cluster(shell)
-    assert jobs.submit() == "the-job"
-    assert jobs.submit() == "the-job"
-    assert sum("start-job" in c for c in shell.commands) == 1
+    jobs = on_cluster(shell)
+    name = jobs.submit()
+    assert (name, jobs.submit()) == (f"{jobs.name_of(1)}-x7k2p", name)
+    assert shell.started == 1
     written = yaml.safe_load(jobs.recipe_file.read_text())
     assert written["run"]["name"].startswith("temper-nova-")
-    assert jobs.wait("the-job").model.startswith("s3://bucket/store/outputs")
+    assert jobs.wait(name).model.startswith("s3://bucket/store/outputs")
     assert [c[1] for c in shell.commands[:3]] == ["connect-cluster", "get", "start-job"]
-    jobs.cancel("the-job")
-    assert shell.commands[-1][:3] == ["kubectl", "delete", "pytorchjob"]
+
+
+def test_a_job_whose_name_was_not_heard_is_found_and_not_bought_twice(on_cluster: Any) -> None:
+    shell = Shell("Running")
+    shell.fails = True
+    jobs = on_cluster(shell)
+    with pytest.raises(Unreachable):
+        jobs.submit()
+    shell.fails = False
+    assert jobs.submit() == f"{jobs.name_of(1)}-x7k2p"
+    assert shell.started == 1
+
+
+def test_another_machine_finds_the_job_of_the_first(
+    on_cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = Shell("Running")
+    name = on_cluster(shell).submit()
+    monkeypatch.setenv("TEMPER_HOME", str(tmp_path / "elsewhere"))
+    other = on_cluster(shell)
+    assert (other.submit(), shell.started) == (name, 1)
+    assert list(other._submitted().values()) == [name]
+
+
+def test_a_model_that_is_there_is_not_bought_again_when_the_cluster_forgets(
+    on_cluster: Any,
+) -> None:
+    shell = Shell("Succeeded")
+    jobs = on_cluster(shell)
+    name = jobs.submit()
+    receipt = jobs.wait(name)
+    shell.jobs.clear()
+    asked = len(shell.commands)
+    again = on_cluster(shell)
+    assert again.wait(again.submit()) == receipt
+    assert len(shell.commands) == asked
+
+
+def test_a_serverless_model_that_is_there_is_not_asked_for_again(ready: Any) -> None:
+    jobs, service = ready(DONE)
+    receipt = jobs.wait(jobs.submit())
+    again, other = ready(BROKEN)
+    assert again.wait(again.submit()) == receipt
+    assert (len(service.requests), other.requests) == (1, [])
+
+
+def test_a_receipt_that_can_not_be_read_is_told_and_nothing_is_bought(on_cluster: Any) -> None:
+    shell = Shell("Running")
+    jobs = on_cluster(shell)
+    jobs.folder.mkdir(parents=True)
+    (jobs.folder / "nova.json").write_text("{")
+    with pytest.raises(StorageError, match="can't be read"):
+        jobs.submit()
+    assert shell.commands == []
+
+
+def test_a_failed_attempt_on_a_cluster_is_followed_by_the_next_number(on_cluster: Any) -> None:
+    shell = Shell("Failed")
+    jobs = on_cluster(shell)
+    assert [jobs.submit(), jobs.submit()] == [f"{jobs.name_of(n)}-x7k2p" for n in (1, 2)]
+    # The first is cleaned up: the second is still the one there is.
+    del shell.jobs[0]
+    shell.conditions = ["Running"]
+    assert jobs.submit() == f"{jobs.name_of(2)}-x7k2p"
+
+
+def test_a_cluster_that_gives_no_list_is_not_submitted_to(on_cluster: Any) -> None:
+    import subprocess
+
+    commands: list[Any] = []
+
+    def shell(command: Any) -> Any:
+        commands.append(command)
+        code = int(command[0] == "kubectl")
+        return subprocess.CompletedProcess(command, code, "NAME: j", "no route to host")
+
+    jobs = on_cluster(shell)
+    with pytest.raises(Unreachable, match="no route to host"):
+        jobs.submit()
+    assert not any("start-job" in c for c in commands)
+
+
+@pytest.mark.parametrize(("condition", "removed"), [("Running", True), ("Succeeded", False),
+                                                    ("Failed", False)])  # fmt: skip
+def test_only_what_still_runs_is_removed_from_a_cluster(
+    on_cluster: Any, condition: str, removed: bool
+) -> None:
+    shell = Shell(condition)
+    jobs = on_cluster(shell)
+    jobs.cancel(jobs.submit())
+    assert (shell.commands[-1][:3] == ["kubectl", "delete", "pytorchjob"]) == removed
+
+
+def test_a_wait_broken_off_while_the_cluster_is_away_says_that_the_job_may_go_on(
+    on_cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = on_cluster(Shell("Running"))
+    name = jobs.submit()
+
+    def away(*_: Any) -> None:
+        monkeypatch.setattr(Cluster, "find", _no_answer)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.training.nova.service.report", away)
+    with pytest.raises(TrainingError, match="could not be stopped") as caught:
+        jobs.wait(name)
+    assert not isinstance(caught.value, Unreachable)
+
+
+def _no_answer(*_: Any) -> None:
+    raise Unreachable("no answer")
