@@ -67,7 +67,7 @@ class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
         """Return the mean log-probability a token of each answer, by place, as far as it says
         anything.
         """
-        places = [i for i, answer in enumerate(answers) if answer.text.strip()]
+        places = [i for i, answer in enumerate(answers) if answer.said.strip()]
         asked = [Choice(user(self.cases[i][1].question), (answers[i].text,)) for i in places]
         found = model.choices(asked, self.suite.batch_tokens, progress)
         return {i: f.logprobs[0] / max(1, f.tokens[0]) for i, f in zip(places, found, strict=True)}
@@ -125,7 +125,7 @@ def _row(item: str, case: Case, answer: Answer) -> ItemRow:
     row = answered(item, form, answer)._replace(gold=gold, stratum=stratum)
     if answer.error is not None:
         return row
-    did = abstains(answer.text)
+    did = abstains(answer.said)
     metric = "false_abstention" if case.answerable else "abstention"
     return row._replace(
         prediction="abstain" if did else "answer", score=float((gold == "abstain") == did),

@@ -106,7 +106,7 @@ def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
     whole = answered(item, "item", answer)._replace(cluster=case.group, stratum=case.category)
     if answer.error is not None:
         return [whole]
-    found = kept(answer.text, case.checks, case.passage)
+    found = kept(answer.said, case.checks, case.passage)
     rows = [
         whole._replace(item_id=f"{item}/{place}", form="check", cluster=case.group or item,
                        raw_output=None, gold=name, prediction=name if right else None,

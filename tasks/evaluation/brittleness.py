@@ -89,7 +89,7 @@ class BrittlenessExam:
         rows = []
         answers = model.answers(prompts, decoding, progress)
         for (item, case), answer in zip(self.cases, answers, strict=True):
-            said = label_of(answer.text, index)
+            said = label_of(answer.said, index)
             right = None if answer.error is not None else float(said == case.gold)
             rows.append(answered(item, f"under {number}", answer)._replace(
                 cluster=case.group, stratum=case.category, gold=case.gold, prediction=said,

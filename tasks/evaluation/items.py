@@ -12,6 +12,7 @@ from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Model
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
+from tasks.text.thoughts import unclosed
 
 ITEM_SCHEMA = pa.schema(
     [
@@ -148,6 +149,12 @@ def write_items(path: Path, suite: str, rows: Sequence[ItemRow], labels: object)
 def items_digest(rows: Sequence[ItemRow]) -> str:
     """Return the digest of the answers, times left out."""
     return digest_of([{**r._asdict(), "latency_s": 0} for r in rows])
+
+
+def cut(rows: Sequence[ItemRow]) -> dict[str, int]:
+    """Return how many items are ``truncated``, and how many answers' thoughts are ``unclosed``."""
+    return {"truncated": len({row.item_id for row in rows if row.truncated}),
+            "unclosed": sum(unclosed(row.raw_output or "") for row in rows)}  # fmt: skip
 
 
 def fingerprint(protocol: object, rows: Sequence[ItemRow]) -> str:

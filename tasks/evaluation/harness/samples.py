@@ -92,7 +92,8 @@ def _noted(row: ItemRow, note: Any) -> ItemRow:
     if note is None:
         return row
     return row._replace(prompt_tokens=note.prompt_tokens, truncated=note.truncated,
-                        latency_s=note.latency_s, error=note.error)  # fmt: skip
+                        latency_s=note.latency_s, error=note.error,
+                        raw_output=note.thought or row.raw_output)  # fmt: skip
 
 
 def _logprobs(answers: Sequence[Any]) -> list[float] | None:

@@ -102,7 +102,7 @@ def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
     ]  # fmt: skip
     if answer.error is not None:
         return [whole, *each]
-    found = judge(answer.text, case.instructions)
+    found = judge(answer.said, case.instructions)
     kept = {"prompt_strict": float(all(v.strict for v in found)),
             "prompt_loose": float(all(v.loose for v in found))}  # fmt: skip
     return [

@@ -83,7 +83,7 @@ def _row(item: str, case: Case, answer: Answer) -> ItemRow:
     )
     if answer.error is not None:
         return row
-    made = calls_said(answer.text, {str(t["name"]) for t in case.row.tools})
+    made = calls_said(answer.said, {str(t["name"]) for t in case.row.tools})
     scores = compare(made, case.due, case.row.tools)
     return row._replace(prediction=_shown(made), score=scores["accuracy_of_calls"], scores=scores)
 
