@@ -113,4 +113,5 @@ def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
                        scores={"checks_kept": float(right)})
         for place, (name, right) in enumerate(found.items(), start=1)
     ]  # fmt: skip
-    return [whole._replace(scores={"kept": float(all(found.values()))}), *rows]
+    right = float(all(found.values()))
+    return [whole._replace(score=right, scores={"kept": right}), *rows]

@@ -195,6 +195,9 @@ def _rows(play: _Play, agreed: dict[str, float], suite: DialoguesSuite) -> list[
     if not play.whole:
         return rows
     scores = {**agreed, **({"dialogue_kept": float(all(held))} if held else {})}
-    end = rows[-1]._replace(item_id=play.item, form="dialogue", cluster=None, raw_output=None,
-                            scores=scores or None)  # fmt: skip
+    end = rows[-1]._replace(
+        item_id=play.item, form="dialogue", cluster=None, raw_output=None, scores=scores or None,
+        score=scores.get("dialogue_kept"),
+        prediction=f"{sum(held)} of {len(held)} turns kept" if held else None,
+    )  # fmt: skip
     return [*rows, end]

@@ -106,7 +106,7 @@ def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
     kept = {"prompt_strict": float(all(v.strict for v in found)),
             "prompt_loose": float(all(v.loose for v in found))}  # fmt: skip
     return [
-        whole._replace(scores=kept),
+        whole._replace(scores=kept, score=kept["prompt_strict"]),
         *(row._replace(
             prediction=row.gold if verdict.strict else None,
             scores={"instruction_strict": float(verdict.strict),
