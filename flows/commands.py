@@ -10,6 +10,7 @@ from typing import Any
 
 from configs.loading import load_recipe
 from configs.served import Remote, find_served
+from tasks.artifacts import SuiteScores
 from tasks.errors import DataError
 
 EXIT_OF_VERDICT = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
@@ -155,10 +156,16 @@ def evaluate(recipe: str, overrides: Sequence[str], model: str | None) -> Answer
 
     scores = evaluate_model(loaded, model)
     suites = {s.suite: {"metrics": {m: e.model_dump() for m, e in s.metrics.items()},
-                        "items": str(s.items), **({"errors": s.errors} if s.errors else {})}
+                        "items": str(s.items), **_counts(s)}
               for s in scores}  # fmt: skip
     return Answer({"weights_digest": scores[0].weights_digest, "suites": suites}, scores,
                   1 if any(s.errors for s in scores) else 0)  # fmt: skip
+
+
+def _counts(scores: SuiteScores) -> dict[str, int]:
+    """Return how many items have no answer, were cut, or ended inside a thought, where some did."""
+    counted = scores.model_dump(include={"errors", "truncated", "unclosed"})
+    return {name: count for name, count in counted.items() if count}
 
 
 def import_samples(files: Sequence[Path], name: str, metrics: Sequence[str]) -> Answer:

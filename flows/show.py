@@ -144,17 +144,16 @@ def _check(found: Any) -> None:
 
 
 def _evaluate(found: Any) -> None:
+    from tasks.tracking.noted import notes
+
     table("scores", ["metric", "value", "95 % interval", "n"],
           [[f"{s.suite}/{m}", f"{e.value:.4f}", _between(e), f"{e.n:,}"]
            for s in found for m, e in s.metrics.items()])  # fmt: skip
     for scores in found:
         _worst_classes(scores)
-    for scores in (s for s in found if s.errors):
-        out.print(
-            f"{scores.suite}: {scores.errors:,} items were not answered and count as wrong (see "
-            f"error in {scores.items}). Run again: what was answered is kept, and only these are "
-            "asked."
-        )
+    for scores in found:
+        for note in notes(scores):
+            out.print(f"{scores.suite}: {note}", markup=False, soft_wrap=True)
 
 
 def _between(estimate: Any) -> str:

@@ -186,6 +186,9 @@ class SuiteScores(Receipt):
         protocol: What the suite asks and how it judges, field by field.
         made: What the answers were made with: model, items, split, seed, code, versions.
         errors: Items that could not be answered; evaluating again asks for them alone.
+        truncated: Items of which something was cut: a prompt on its left because it didn't fit the
+            model, a text at ``max_tokens``, or an answer at the most tokens allowed.
+        unclosed: Answers that ended inside a thought, and so said nothing.
         aggregate: Whether the metrics came as numbers alone, without the items: ``items`` is
             empty, ``n`` 0, and low and high are the ends of the metric's range.
     """
@@ -199,6 +202,8 @@ class SuiteScores(Receipt):
     protocol: dict[str, Any] = {}
     made: dict[str, Any] = {}
     errors: int = 0
+    truncated: int = 0
+    unclosed: int = 0
     aggregate: bool = False
 
     @property

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
 from configs.suites.own_items import Answering
@@ -35,11 +35,18 @@ class AbstentionSuite(Answering):
     contrast_path: str | None = Field(
         None, description="file of prompts that can be answered; path's then all can't be"
     )
+    dev_contrast_path: str | None = Field(None, description="the same, asked where split is dev")
     category: str | None = Field("category", description="column of a category, where there is one")
     categories: tuple[str, ...] | None = Field(None, description="all when absent")
     confidence: bool = Field(False, description="measure auroc too")
     max_new_tokens: PositiveInt = Field(128, le=8192, description="tokens of an answer")
     batch_tokens: PositiveInt = 2048
+
+    @model_validator(mode="after")
+    def _contrast_on_both(self) -> "AbstentionSuite":
+        if self.dev_contrast_path is not None and self.contrast_path is None:
+            raise ValueError("dev_contrast_path goes with contrast_path: both splits ask the same")
+        return self
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""

@@ -5,7 +5,9 @@ from typing import ClassVar
 from configs.metrics import Metric
 from configs.section import Name, Section
 
-PLACES = frozenset({"path", "dev_path", "examples", "source", "include"})
+PLACES = frozenset({
+    "path", "dev_path", "contrast_path", "dev_contrast_path", "examples", "source", "include",
+})  # fmt: skip
 """Where items come from: their content counts, not where it lay."""
 
 
@@ -16,6 +18,8 @@ class SuiteSection(Section):
         METRICS: Every metric the suite can give, by name.
         FREE: Fields that change neither what is asked nor how it is judged.
     """
+
+    name: Name
 
     METRICS: ClassVar[dict[str, Metric]] = {}
     FREE: ClassVar[frozenset[str]] = PLACES | {"name", "batch_size", "batch_tokens"}

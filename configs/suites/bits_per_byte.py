@@ -20,6 +20,7 @@ class BitsPerByteSuite(SuiteSection):
     name: Name
     source: Name | None = Field(None, description="held-out rows of this source")
     path: str | None = Field(None, description="or a file, folder, glob or package: path")
+    dev_path: str | None = Field(None, description="the same, asked where split is dev")
     column: str = Field("text", description="of the file at path")
     limit: PositiveInt = Field(200, description="texts, chosen by seed")
     max_tokens: PositiveInt = Field(512, description="a text; the rest is left out and counted")

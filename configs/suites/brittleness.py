@@ -37,6 +37,7 @@ class BrittlenessSuite(SuiteSection):
     name: Name
     source: Name | None = Field(None, description="classification: held-out rows of this source")
     path: str | None = Field(None, description="or multiple choice: a file, folder or glob")
+    dev_path: str | None = Field(None, description="the same, asked where split is dev")
     labels: tuple[str, ...] | None = Field(None, description="of a classification; as found")
     templates: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
         None, min_length=2,

@@ -36,6 +36,7 @@ class ToolCallsSuite(SuiteSection):
     name: Name
     source: Name | None = Field(None, description="held-out rows of this source")
     path: str | None = Field(None, description="or a file of rows with messages and tools")
+    dev_path: str | None = Field(None, description="the same, asked where split is dev")
     due: Literal["both", "calls", "no_calls"] = Field("both", description="which items there are")
     last_only: bool = Field(False, description="of each row the last assistant's message alone")
     limit: PositiveInt | None = Field(None, description="items, chosen by seed; all when absent")

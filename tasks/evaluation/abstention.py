@@ -9,7 +9,7 @@ from configs.suites.abstention import AbstentionSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.origins import Located, of_files
+from tasks.evaluation.origins import Located, of_files, path_for
 from tasks.evaluation.own_items import fail, located, prompt_of, some, text_of, user
 from tasks.inference.progress import Progress, shifted
 from tasks.inference.seam import Answer, Choice, Model, Prompt
@@ -67,7 +67,7 @@ class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
         """Return the mean log-probability a token of each answer, by place, as far as it says
         anything.
         """
-        places = [i for i, answer in enumerate(answers) if answer.text.strip()]
+        places = [i for i, answer in enumerate(answers) if answer.said.strip()]
         asked = [Choice(user(self.cases[i][1].question), (answers[i].text,)) for i in places]
         found = model.choices(asked, self.suite.batch_tokens, progress)
         return {i: f.logprobs[0] / max(1, f.tokens[0]) for i, f in zip(places, found, strict=True)}
@@ -87,7 +87,9 @@ def abstention_exam(suite: AbstentionSuite, split: str, seed: int) -> Abstention
     cases = [_case(suite, found, None) for found in located(suite, split)]
     if suite.contrast_path is not None:
         cases = [case._replace(answerable=False) for case in cases]
-        cases += [_case(suite, found, True) for found in of_files(suite.contrast_path)]
+        cases += [
+            _case(suite, found, True) for found in of_files(path_for(suite, split, "contrast_path"))
+        ]
     if suite.categories is not None:
         cases = [case for case in cases if case.category in suite.categories]
     chosen = some(cases, item_ids([c._asdict() for c in cases]), suite, seed)
@@ -123,7 +125,7 @@ def _row(item: str, case: Case, answer: Answer) -> ItemRow:
     row = answered(item, form, answer)._replace(gold=gold, stratum=stratum)
     if answer.error is not None:
         return row
-    did = abstains(answer.text)
+    did = abstains(answer.said)
     metric = "false_abstention" if case.answerable else "abstention"
     return row._replace(
         prediction="abstain" if did else "answer", score=float((gold == "abstain") == did),

@@ -106,11 +106,12 @@ def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
     whole = answered(item, "item", answer)._replace(cluster=case.group, stratum=case.category)
     if answer.error is not None:
         return [whole]
-    found = kept(answer.text, case.checks, case.passage)
+    found = kept(answer.said, case.checks, case.passage)
     rows = [
         whole._replace(item_id=f"{item}/{place}", form="check", cluster=case.group or item,
                        raw_output=None, gold=name, prediction=name if right else None,
                        scores={"checks_kept": float(right)})
         for place, (name, right) in enumerate(found.items(), start=1)
     ]  # fmt: skip
-    return [whole._replace(scores={"kept": float(all(found.values()))}), *rows]
+    right = float(all(found.values()))
+    return [whole._replace(score=right, scores={"kept": right}), *rows]

@@ -8,7 +8,7 @@ from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.held_out import held_out
 from tasks.evaluation.items import item_ids
-from tasks.evaluation.origins import Located, of_files
+from tasks.evaluation.origins import Located, of_files, path_for
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.rows import Message
 
@@ -50,12 +50,7 @@ def questions_of(
 
 
 def _records(suite: Questions, split: SplitName) -> Iterator[Located]:
-    path = suite.path if split == "test" else suite.dev_path
-    if path is None:
-        raise EvaluationError(f"the suite has no file of {split} items.",
-                              where=f"evaluation.suites.{suite.name}",
-                              fix="set dev_path: too.")  # fmt: skip
-    return of_files(path)
+    return of_files(path_for(suite, split))
 
 
 def _of_record(suite: Questions, found: Located, bare: bool) -> Asked:

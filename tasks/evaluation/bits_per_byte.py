@@ -9,6 +9,7 @@ from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.asking import CaseExam
 from tasks.evaluation.items import ItemRow, item_ids
+from tasks.evaluation.origins import path_for
 from tasks.evaluation.records import find_files, read_records
 from tasks.inference.progress import Progress
 from tasks.inference.seam import Model, Text
@@ -66,13 +67,13 @@ def text_exam(
     Args:
         suite: The section.
         source: The source it names, or None where it reads a path.
-        split: Which rows of the source.
+        split: Which rows of the source, or which of its files.
         seed: The recipe's.
 
     Raises:
         EvaluationError: There are no texts, or the file lacks the column.
     """
-    held = _of_path(suite) if source is None else _of_source(source, split)
+    held = _of_path(suite, split) if source is None else _of_source(source, split)
     held = [h for h in held if any(m["content"].strip() for m in h.messages)]
     if not held:
         raise EvaluationError("there are no texts.", where=f"evaluation.suites.{suite.name}",
@@ -94,9 +95,9 @@ def _of_source(source: CleanSource, split: SplitName) -> list[Held]:
                  row["group"]) for row in rows]  # fmt: skip
 
 
-def _of_path(suite: BitsPerByteSuite) -> list[Held]:
+def _of_path(suite: BitsPerByteSuite, split: SplitName) -> list[Held]:
     found = []
-    for file in find_files(str(suite.path)):
+    for file in find_files(path_for(suite, split)):
         for number, record in enumerate(read_records(file), start=1):
             if not isinstance(record.get(suite.column), str):
                 raise EvaluationError(

@@ -12,7 +12,7 @@ from tasks.evaluation.choices.questions import own_question
 from tasks.evaluation.held_out import held_out
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.labels import label_index, label_of
-from tasks.evaluation.origins import of_files
+from tasks.evaluation.origins import of_files, path_for
 from tasks.evaluation.own_items import some
 from tasks.evaluation.wordings import CLASSIFICATION, MULTIPLE_CHOICE, Listed
 from tasks.inference.progress import Progress, shifted
@@ -89,7 +89,7 @@ class BrittlenessExam:
         rows = []
         answers = model.answers(prompts, decoding, progress)
         for (item, case), answer in zip(self.cases, answers, strict=True):
-            said = label_of(answer.text, index)
+            said = label_of(answer.said, index)
             right = None if answer.error is not None else float(said == case.gold)
             rows.append(answered(item, f"under {number}", answer)._replace(
                 cluster=case.group, stratum=case.category, gold=case.gold, prediction=said,
@@ -154,13 +154,13 @@ def brittleness_exam(
     Args:
         suite: The section; ``limit`` of its items are chosen by ``seed``.
         source: The source it names, or None where it reads a path.
-        split: Which rows of the source.
+        split: Which rows of the source, or which of its files.
         seed: The recipe's.
 
     Raises:
         EvaluationError: There are none, or one is no labelled text or no question.
     """
-    cases = _questions(suite) if source is None else _labelled_rows(suite, source, split)
+    cases = _questions(suite, split) if source is None else _labelled_rows(suite, source, split)
     ids = item_ids([[c.prompt, c.gold, c.choices] for c in cases])
     labels = None
     if source is not None:
@@ -180,9 +180,10 @@ def _labelled_rows(suite: BrittlenessSuite, source: CleanSource, split: SplitNam
             for row in held_out(suite.name, source, split)]  # fmt: skip
 
 
-def _questions(suite: BrittlenessSuite) -> list[Case]:
-    columns = MultipleChoiceSuite(kind="multiple_choice", name=suite.name, path=str(suite.path))
-    found = [own_question(columns, record) for record in of_files(str(suite.path))]
+def _questions(suite: BrittlenessSuite, split: SplitName) -> list[Case]:
+    path = path_for(suite, split)
+    columns = MultipleChoiceSuite(kind="multiple_choice", name=suite.name, path=path)
+    found = [own_question(columns, record) for record in of_files(path)]
     return [Case((Message(role="user", content=q.asked),), q.choices[q.answer], q.choices,
                  q.category, q.group) for q in found]  # fmt: skip
 

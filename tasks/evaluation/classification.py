@@ -52,7 +52,7 @@ class ClassificationExam:
         said = self._reader()
         rows = []
         for item, case, answer in zip(self.ids, self.cases, answers, strict=True):
-            label = said(answer.text)
+            label = said(answer.said)
             rows.append(answered(item, "classification", answer)._replace(
                 cluster=case.group, gold=case.gold, prediction=label,
                 score=float(label == case.gold),

@@ -87,7 +87,7 @@ class DialoguesExam(CaseExam[DialoguesSuite, Dialogue]):
             play.said.append(Message(role="user", content=text))
         for play, answer in zip(plays, self._answers(model, plays, progress), strict=True):
             play.answers.append(answer)
-            play.said.append(Message(role="assistant", content=answer.text))
+            play.said.append(Message(role="assistant", content=answer.said))
 
     def _answers(
         self, model: Model, plays: Sequence[_Play], progress: Progress | None
@@ -121,7 +121,7 @@ class DialoguesExam(CaseExam[DialoguesSuite, Dialogue]):
         ]  # fmt: skip
         for play, answer in zip(whole, self._answers(model, asides, progress), strict=True):
             if answer.error is None:
-                agreed[play.item][name] = token_f1(answer.text, play.answers[place].text)
+                agreed[play.item][name] = token_f1(answer.said, play.answers[place].said)
 
 
 def dialogues_exam(suite: DialoguesSuite, split: str, seed: int) -> DialoguesExam:
@@ -189,12 +189,15 @@ def _rows(play: _Play, agreed: dict[str, float], suite: DialoguesSuite) -> list[
             cluster=play.item, stratum=play.dialogue.category
         )
         if "checks" in suite.measure and turn.checks is not None and answer.error is None:
-            held.append(all(kept(answer.text, turn.checks, turn.user).values()))
+            held.append(all(kept(answer.said, turn.checks, turn.user).values()))
             row = row._replace(scores={"turn_kept": float(held[-1])})
         rows.append(row)
     if not play.whole:
         return rows
     scores = {**agreed, **({"dialogue_kept": float(all(held))} if held else {})}
-    end = rows[-1]._replace(item_id=play.item, form="dialogue", cluster=None, raw_output=None,
-                            scores=scores or None)  # fmt: skip
+    end = rows[-1]._replace(
+        item_id=play.item, form="dialogue", cluster=None, raw_output=None, scores=scores or None,
+        score=scores.get("dialogue_kept"),
+        prediction=f"{sum(held)} of {len(held)} turns kept" if held else None,
+    )  # fmt: skip
     return [*rows, end]

@@ -13,6 +13,7 @@ from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Model
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
+from tasks.text.thoughts import unclosed
 
 ITEM_SCHEMA = pa.schema(
     [
@@ -158,6 +159,12 @@ def protocol_of(suite: Suite, labels: object) -> dict[str, Any]:
     """
     free = {*suite.FREE, *(("limit",) if suite.kind == "harness" else ())}
     return {**suite.model_dump(mode="json", exclude=free), "labels": labels}
+
+
+def cut(rows: Sequence[ItemRow]) -> dict[str, int]:
+    """Return how many items are ``truncated``, and how many answers' thoughts are ``unclosed``."""
+    return {"truncated": len({row.item_id for row in rows if row.truncated}),
+            "unclosed": sum(unclosed(row.raw_output or "") for row in rows)}  # fmt: skip
 
 
 def fingerprint(protocol: object, rows: Sequence[ItemRow]) -> str:

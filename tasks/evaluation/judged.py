@@ -52,7 +52,7 @@ class JudgeExam(CaseExam[JudgeSuite, Asked]):
 
     def _judged(self, answers: Sequence[Answer], progress: Progress | None) -> list[Answer]:
         """Return the judge's answers, of pairs first all in one order and then all in the other."""
-        both = [(asked, answer.text) for (_, asked), answer in
+        both = [(asked, answer.said) for (_, asked), answer in
                 zip(self.cases, answers, strict=True)]  # fmt: skip
         suite = self.suite
         if suite.mode == "pairwise":
@@ -68,11 +68,11 @@ class JudgeExam(CaseExam[JudgeSuite, Asked]):
     def _paired(self, said: Sequence[Answer]) -> list[tuple[dict[str, float], list[Answer]]]:
         half = len(said) // 2
         pairs = list(zip(said[:half], said[half:], strict=True))
-        return [(pair_scores(read_pair(a.text), read_pair(b.text)), [a, b]) for a, b in pairs]
+        return [(pair_scores(read_pair(a.said), read_pair(b.said)), [a, b]) for a, b in pairs]
 
     def _scored(self, said: Sequence[Answer]) -> list[tuple[dict[str, float], list[Answer]]]:
         scale = self.suite.scale
-        return [(rubric_scores(read_score(a.text, scale), scale), [a]) for a in said]
+        return [(rubric_scores(read_score(a.said, scale), scale), [a]) for a in said]
 
 
 def judge_exam(

@@ -71,7 +71,7 @@ class ListExam:
         answers = model.answers([Prompt(c.prompt) for c in self.cases], self.decoding, progress)
         rows = []
         for item, case, answer in zip(self.ids, self.cases, answers, strict=True):
-            said, state = self.read(answer.text)
+            said, state = self.read(answer.said)
             found = mark(said, case.meant, self.marking, state)
             scores = marks(found, self.marking)
             rows.append(answered(item, self.form, answer)._replace(

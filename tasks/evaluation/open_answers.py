@@ -25,8 +25,8 @@ class OpenExam(AnswersExam[OpenAnswersSuite, Asked]):
         """Return the answer with its scores."""
         return [answered(item, "open", answer)._replace(
             cluster=case.group, gold=json.dumps(case.answers, ensure_ascii=False),
-            prediction=answer.text.strip(), scores=scored(answer.text, case.answers, self.suite),
-            score=quasi_exact_any(answer.text, case.answers),
+            prediction=answer.said.strip(), scores=scored(answer.said, case.answers, self.suite),
+            score=quasi_exact_any(answer.said, case.answers),
         )]  # fmt: skip
 
 

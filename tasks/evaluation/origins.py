@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from configs.suites.base import SuiteSection
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.records import Record, find_files, package_folder, read_records
 
@@ -59,6 +60,27 @@ def of_published(place: Published) -> Iterator[Located]:
     for file in sorted(folder.glob("data-*.arrow")):
         for number, record in enumerate(read_records(file), start=1):
             yield Located(record, f"{file}:{number}")
+
+
+def path_for(suite: SuiteSection, split: str, field: str = "path") -> str:
+    """Return where a suite's own items of a split are.
+
+    Args:
+        suite: The section; it names the file of test items.
+        split: ``test`` to judge, ``dev`` to choose.
+        field: The section's field of the test items; ``dev_`` and this name is that of the others.
+
+    Raises:
+        EvaluationError: It names no file for that split: the other's items would be asked twice.
+    """
+    named = field if split == "test" else f"dev_{field}"
+    path: str | None = getattr(suite, named)
+    if path is None:
+        raise EvaluationError(f"the suite has no file of {split} items.",
+                              where=f"evaluation.suites.{suite.name}",
+                              fix=f"set {named}: too, to items that the other split doesn't ask.",
+                              )  # fmt: skip
+    return path
 
 
 def own_or_published(

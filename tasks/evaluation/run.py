@@ -11,6 +11,7 @@ from tasks.evaluation.context import EvalContext
 from tasks.evaluation.items import (
     Exam,
     ItemRow,
+    cut,
     fingerprint,
     items_digest,
     protocol_of,
@@ -18,7 +19,7 @@ from tasks.evaluation.items import (
 )
 from tasks.evaluation.opening import open_exam
 from tasks.inference.cache import Cached
-from tasks.inference.engine import Engine
+from tasks.inference.engine import Engine, no_room
 from tasks.inference.opening import Evaluated, open_model, title
 from tasks.inference.progress import Progress
 from tasks.metrics.estimates import estimate_all
@@ -53,6 +54,7 @@ def evaluate(
     """
     exam, engine = open_exam(suite, context), open_model(model, context.dtype)
     _refuse_blind(suite, exam, engine, title(model))
+    _refuse_full(suite, exam, engine)
     weights = model.digest if isinstance(model, LocalModel) else engine.digest
     return evaluate_exam((suite, exam), (engine, weights), context, progress)
 
@@ -104,7 +106,7 @@ def _stored(
         items = aside / "items.parquet"
         write_items(items, suite.name, rows, exam.labels)
         return commit(aside, _scores(suite, exam, rows, items).model_copy(
-            update={**about, "path": folder, "errors": errors}))  # fmt: skip
+            update={**about, "path": folder, "errors": errors, **cut(rows)}))  # fmt: skip
 
 
 def _refuse_blind(suite: Suite, exam: Exam, engine: Engine, name: str) -> None:
@@ -114,6 +116,12 @@ def _refuse_blind(suite: Suite, exam: Exam, engine: Engine, name: str) -> None:
             "gives answers only.", where=f"evaluation.suites.{suite.name}",
             fix="evaluate the weights themselves, or take the suite out for this model.",
         )  # fmt: skip
+
+
+def _refuse_full(suite: Suite, exam: Exam, engine: Engine) -> None:
+    most = getattr(suite, "max_new_tokens", 0) if exam.needs == "answers" else 0
+    if engine.positions is not None and most >= engine.positions:
+        raise no_room(most, engine.positions, f"evaluation.suites.{suite.name}.max_new_tokens")
 
 
 def _scores(suite: Suite, exam: Exam, rows: list[ItemRow], items: Path) -> SuiteScores:

@@ -128,7 +128,7 @@ def _sum(found: Located) -> Sum:
 
 
 def _row(item: str, asked: Sum, answer: Answer) -> ItemRow:
-    found = {"strict": strict_number(answer.text), "flexible": flexible_number(answer.text)}
+    found = {"strict": strict_number(answer.said), "flexible": flexible_number(answer.said)}
     scores = {name: same_number(said, asked.answer) for name, said in found.items()}
     said = found["flexible"]
     return answered(item, "sum", answer)._replace(

@@ -8,6 +8,7 @@ import pyarrow as pa
 from configs.metrics import Metric
 from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
+from tasks.inference.refused import WAY_OUT, named, unanswered
 from tasks.metrics.estimates import metric_of, read_items
 from tasks.metrics.samples import Difference, difference
 from tasks.metrics.values import ItemValues, item_values
@@ -55,7 +56,7 @@ def pair(first: SuiteScores, second: SuiteScores) -> Pair:
     if differences:
         raise EvaluationError(
             f"the two can't be compared: {'; '.join(differences)}.", where=f"suite {first.suite}",
-            fix="evaluate both models with the same recipe and the same release of Temper.",
+            fix=_fix(first, second),
         )  # fmt: skip
     return Pair(first, second, *tables)
 
@@ -117,8 +118,18 @@ def _reworded(
 def _unanswered(scores: SuiteScores, name: str) -> list[str]:
     if not scores.errors:
         return []
+    refused, others = unanswered(scores.items)
+    told = [named(refused)] if refused else []
+    if others or not refused:
+        told.append("evaluate it again: answered items are kept")
     return [f"{scores.errors:,} items of the {name} were not answered, which says nothing of the "
-            "model (evaluate it again: answered items are kept)"]  # fmt: skip
+            f"model ({'; '.join(told)})"]  # fmt: skip
+
+
+def _fix(first: SuiteScores, second: SuiteScores) -> str:
+    if any(s.errors and unanswered(s.items).refused for s in (first, second)):
+        return f"{WAY_OUT}."
+    return "evaluate both models with the same recipe and the same release of Temper."
 
 
 def _shown(value: object) -> str:

@@ -70,6 +70,16 @@ def adapter_digest(folder: Path) -> str:
     return digest_of({"weights": file_digest(folder / WEIGHTS), "config": decides})
 
 
+def adapter_rank(folder: Path) -> int:
+    """Return the largest rank of an adapter's matrices.
+
+    Raises:
+        SetupError: The folder is no LoRA adapter.
+    """
+    config = _config(folder)
+    return max(map(int, [config["r"], *(config.get("rank_pattern") or {}).values()]))
+
+
 def applied(model: Any, adapter: Path, alpha: float) -> Any:
     """Return a loaded model with the scaled adapter merged into its weights."""
     from peft import PeftModel

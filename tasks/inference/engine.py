@@ -52,6 +52,11 @@ class Engine(ABC):
         """What a run's manifest says of the model: digests, dtype, backend, versions."""
         return {"model": self.digest}
 
+    @property
+    def positions(self) -> int | None:
+        """Tokens the model can see, prompt and answer together; None where that isn't known."""
+        return None
+
     @abstractmethod
     def encode(self, asked: Sequence[Asked]) -> list[Encoded]:
         """Return each request as the model will be shown it."""
@@ -125,4 +130,19 @@ def no_log_probs() -> EvaluationError:
     return EvaluationError(
         "the model gives answers only, no log-probabilities.", where="model",
         fix="evaluate the weights themselves, or take the suites that need them out.",
+    )  # fmt: skip
+
+
+def no_room(most_new: int, positions: int, where: str) -> EvaluationError:
+    """Return what is raised where an answer alone may fill all that a model can see.
+
+    Args:
+        most_new: Tokens of an answer at the most.
+        positions: Tokens the model can see.
+        where: The setting.
+    """
+    return EvaluationError(
+        f"an answer of up to {most_new:,} new tokens leaves no room for a prompt: the model sees "
+        f"{positions:,} tokens.", where=where,
+        fix=f"lower max_new_tokens, far enough below {positions:,} that the prompts fit too.",
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Models that answer over a network: several requests at a time, tried again, none lost."""
 
 import random
+import re
 import threading
 import time
 from abc import abstractmethod
@@ -17,6 +18,7 @@ from tasks.storage import digest_of
 Wait = Callable[[float], object]
 Spec = TypeVar("Spec", bound=Remote)
 
+_TRIED = re.compile(r" \((?:1 try|\d+ tries)\)$")
 LONGEST_WAIT_S = 60.0
 FIRST_WAIT_S = 0.5
 HOPELESS = 5
@@ -143,6 +145,14 @@ class RemoteModel(Engine, Generic[Spec]):
             return Answer(reply.text, reply.truncated, time.perf_counter() - start, asked.digest,
                           reply.prompt_tokens)  # fmt: skip
         return Answer("", False, 0.0, asked.digest, 0, why)
+
+
+def lasting(error: str) -> bool:
+    """Return whether an answer's error is the server's refusal of the item itself.
+
+    One that may pass ends with how often it was tried.
+    """
+    return _TRIED.search(error) is None
 
 
 def pause(attempt: int, asked_s: float | None) -> float:

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from tasks.inference.progress import Progress
 from tasks.text.rows import Message
+from tasks.text.thoughts import spoken
 
 
 class Prompt(NamedTuple):
@@ -67,6 +68,11 @@ class Answer(NamedTuple):
     prompt_digest: str
     prompt_tokens: int
     error: str | None = None
+
+    @property
+    def said(self) -> str:
+        """``text`` without what the model thought first: what a suite judges."""
+        return spoken(self.text)
 
 
 class Chosen(NamedTuple):

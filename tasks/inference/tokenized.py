@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tasks.inference.engine import Asked, Encoded, Engine, ids_digest
+from tasks.inference.engine import Asked, Encoded, Engine, ids_digest, no_room
 from tasks.inference.seam import Choice, Chosen, Measured, Prompt
 from tasks.inference.spans import Span, fit
 from tasks.inference.texts import Wanted, answer_ids, option_spans, wanted
@@ -43,9 +43,20 @@ class Tokenized(Engine):
         """Digests, dtype, backend and versions."""
         return self._about
 
+    @property
+    def positions(self) -> int | None:
+        """Tokens the model can see; None where its config doesn't say."""
+        return self._positions
+
     def fitted(self, prompt: list[int], most_new: int) -> tuple[list[int], bool]:
-        """Return a prompt cut on the left so that an answer still fits, and whether it was."""
-        room = max(1, self._positions - most_new) if self._positions else len(prompt)
+        """Return a prompt cut on the left so that an answer still fits, and whether it was.
+
+        Raises:
+            EvaluationError: The answer alone may fill all the model can see.
+        """
+        room = len(prompt) if self._positions is None else self._positions - most_new
+        if self._positions is not None and room < 1:
+            raise no_room(most_new, self._positions, "max_new_tokens")
         return prompt[-room:], len(prompt) > room
 
     def encode(self, asked: Sequence[Asked]) -> list[Encoded]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from tasks.errors import SetupError
+from tasks.inference.adapters import adapter_rank
 from tasks.inference.engine import NONE, Batch, Encoded
 from tasks.inference.identity import config_digest, stopping
 from tasks.inference.loading import positions_of, resolve_dtype
@@ -20,6 +21,9 @@ from tasks.text.chat import load_tokenizer
 
 CHUNK = 512
 """Requests given at a time: vLLM makes its own batches of them, and a kill costs at most these."""
+
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""Values that vLLM takes for ``max_lora_rank`` (``vllm.config.lora.MaxLoRARanks``)."""
 
 _CODE = ("tasks.inference.vllm_engine", "tasks.inference.tokenized", "tasks.inference.texts")
 
@@ -34,13 +38,13 @@ def open_vllm(model: VllmFolder, dtype: str) -> "VllmEngine":
         raise SetupError("a model of kind vllm needs vllm.", where=model.name,
                          fix="pip install 'temper-llm[vllm]' on a machine with a GPU.")  # fmt: skip
     resolved = resolve_dtype(dtype)
+    positions = model.settings.max_positions or positions_of(model.path)
     about = {
         "weights": model.digest, "tokenizer": model.tokenizer_digest,
         "config": config_digest(model.path), "stopping": stopping(model.path),
-        "dtype": resolved, "backend": "vllm",
+        "dtype": resolved, "backend": "vllm", "positions": positions,
         "engine": source_digest(*_CODE), "versions": {"vllm": importlib.metadata.version("vllm")},
     }  # fmt: skip
-    positions = model.settings.max_positions or positions_of(model.path)
     return VllmEngine(model, resolved, load_tokenizer(model.path), digest=digest_of(about),
                      about=about, positions=positions)  # fmt: skip
 
@@ -68,8 +72,16 @@ class VllmEngine(Tokenized):
         return LLM(
             model=str(self._folder.path), dtype=self._dtype, seed=0, trust_remote_code=False,
             max_model_len=settings.max_positions, gpu_memory_utilization=settings.gpu_share,
-            tensor_parallel_size=settings.parallel, enable_lora=self._folder.adapter is not None,
+            tensor_parallel_size=settings.parallel, **self._lora(),
         )  # fmt: skip
+
+    def _lora(self) -> dict[str, Any]:
+        """Return what is set for an adapter, of whose rank vLLM takes 16 at the most by itself."""
+        if self._folder.adapter is None:
+            return {}
+        rank = adapter_rank(self._folder.adapter)
+        return {"enable_lora": True,
+                "max_lora_rank": next((r for r in RANKS if r >= rank), rank)}  # fmt: skip
 
     def answering(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE

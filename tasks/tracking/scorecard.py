@@ -14,6 +14,7 @@ from tasks.tracking.card import Card, MetricLine, card_record, metric_lines, rea
 from tasks.tracking.figures import loss_figure, retention_figure
 from tasks.tracking.flatten import mask_addresses
 from tasks.tracking.losses import by_source, read_losses
+from tasks.tracking.noted import notes
 
 SAYS = {
     "PASS": "The candidate holds what it must hold and improves what it must improve.",
@@ -44,6 +45,7 @@ def scorecard_html(card: Card) -> str:
         says=SAYS[card.verdict] if card.gates else "The recipe declares no gates.",
         picture=retention_figure(card.arms, *drawn) if drawn else None,
         gates=[_gate(g) for g in card.gates], suites=_suites(metric_lines(card)),
+        notes=_notes(card),
         sources=[_source(s, lock["unit"]) for s in lock["sources"]], unit=lock["unit"],
         classes=classes.classes(card.base, card.candidate),
         letters=classes.letters(card.base, card.candidate),
@@ -81,6 +83,15 @@ def _suites(lines: list[MetricLine]) -> dict[str, list[dict[str, Any]]]:
             "base": _estimate(line.base), "candidate": _estimate(line.candidate),
         })  # fmt: skip
     return suites
+
+
+def _notes(card: Card) -> dict[str, list[str]]:
+    """Return what is to be known of each suite on either model."""
+    found: dict[str, list[str]] = {}
+    for who, of_model in (("base", card.base), ("candidate", card.candidate)):
+        for scores in of_model:
+            found.setdefault(scores.suite, []).extend(f"{who}: {n}" for n in notes(scores))
+    return found
 
 
 def _estimate(e: Estimate) -> dict[str, str]:

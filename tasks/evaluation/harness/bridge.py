@@ -21,12 +21,13 @@ WHOLE = 1 << 30
 
 
 class Note(NamedTuple):
-    """What asking told of an item beside the score."""
+    """What asking told of an item beside the score; ``thought`` is an answer that has some."""
 
     prompt_tokens: int
     truncated: bool
     latency_s: float
     error: str | None = None
+    thought: str | None = None
 
 
 class BridgedModel(LM):  # type: ignore[misc]
@@ -81,7 +82,7 @@ class BridgedModel(LM):  # type: ignore[misc]
             answers = self._model.answers(prompts, decoding, self._progress)
             for place, answer in zip(places, answers, strict=True):
                 self._note(requests[place], answer)
-                said[place] = answer.text
+                said[place] = answer.said
         return [said[i] for i in range(len(requests))]
 
     def apply_chat_template(
@@ -113,7 +114,13 @@ class BridgedModel(LM):  # type: ignore[misc]
         self.notes[request.task_name, request.doc_id] = Note(
             max(before.prompt_tokens, found.prompt_tokens), before.truncated or found.truncated,
             before.latency_s + found.latency_s, before.error or getattr(found, "error", None),
+            before.thought or _thought(found),
         )  # fmt: skip
+
+
+def _thought(found: Answer | Chosen) -> str | None:
+    """Return the whole of an answer of which the harness is given a part."""
+    return found.text if isinstance(found, Answer) and found.text != found.said else None
 
 
 def _context(text: str) -> str | Sequence[Message]:

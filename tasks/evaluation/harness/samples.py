@@ -77,7 +77,8 @@ def rows_of(
         docs = sorted(by_doc.items())
         ids = item_ids([[task, made[0]["doc_hash"]] for _, made in docs])
         for item, (doc, made) in zip(ids, docs, strict=True):
-            row = _row(item, task, made[0])._replace(scores=_scores(made, suite, several))
+            scores = _scores(made, suite, several)
+            row = _row(item, task, made[0])._replace(scores=scores, score=_right(scores, suite))
             rows.append(_noted(row, notes.get((task, doc))))
     return rows
 
@@ -99,7 +100,8 @@ def _noted(row: ItemRow, note: Any) -> ItemRow:
     if note is None:
         return row
     return row._replace(prompt_tokens=note.prompt_tokens, truncated=note.truncated,
-                        latency_s=note.latency_s, error=note.error)  # fmt: skip
+                        latency_s=note.latency_s, error=note.error,
+                        raw_output=note.thought or row.raw_output)  # fmt: skip
 
 
 def _logprobs(answers: Sequence[Any]) -> list[float] | None:
@@ -126,6 +128,12 @@ def _scores(made: Iterable[Sample], suite: HarnessSuite, several: bool) -> dict[
             fix=f"name some of: {', '.join(usable) or 'none of its metrics are of items'}.",
         )  # fmt: skip
     return {name: float(found[name]) for name in suite.metrics}
+
+
+def _right(scores: Mapping[str, float], suite: HarnessSuite) -> float | None:
+    """Return the first metric by which an item is right or wrong; None where there is none."""
+    return next((scores[name] for name, m in suite.metrics.items()
+                 if m.estimator == "proportion" and m.better == "higher"), None)  # fmt: skip
 
 
 def _text(value: Any) -> str:

@@ -102,11 +102,11 @@ def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
     ]  # fmt: skip
     if answer.error is not None:
         return [whole, *each]
-    found = judge(answer.text, case.instructions)
+    found = judge(answer.said, case.instructions)
     kept = {"prompt_strict": float(all(v.strict for v in found)),
             "prompt_loose": float(all(v.loose for v in found))}  # fmt: skip
     return [
-        whole._replace(scores=kept),
+        whole._replace(scores=kept, score=kept["prompt_strict"]),
         *(row._replace(
             prediction=row.gold if verdict.strict else None,
             scores={"instruction_strict": float(verdict.strict),

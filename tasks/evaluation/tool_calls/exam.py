@@ -8,6 +8,7 @@ from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered, item_ids
+from tasks.evaluation.origins import path_for
 from tasks.evaluation.own_items import some
 from tasks.evaluation.tool_calls.compare import compare
 from tasks.evaluation.tool_calls.rows import Row, of_file, of_source
@@ -47,13 +48,13 @@ def tool_calls_exam(
     Args:
         suite: The section; ``limit`` of its items are chosen by ``seed``.
         source: The source it names, or None where it reads a path.
-        split: Which rows of the source.
+        split: Which rows of the source, or which of its files.
         seed: The recipe's.
 
     Raises:
         EvaluationError: There are none of a kind that is asked for, or a row can't be used.
     """
-    rows = of_file(str(suite.path)) if source is None else of_source(source, split)
+    rows = of_file(path_for(suite, split)) if source is None else of_source(source, split)
     cases = [case for row in rows for case in _cases(row, suite.last_only)
              if suite.due == "both" or (suite.due == "calls") == bool(case.due)]  # fmt: skip
     ids = item_ids([[c.prompt, c.row.tools_text, c.due] for c in cases])
@@ -82,7 +83,7 @@ def _row(item: str, case: Case, answer: Answer) -> ItemRow:
     )
     if answer.error is not None:
         return row
-    made = calls_said(answer.text, {str(t["name"]) for t in case.row.tools})
+    made = calls_said(answer.said, {str(t["name"]) for t in case.row.tools})
     scores = compare(made, case.due, case.row.tools)
     return row._replace(prediction=_shown(made), score=scores["accuracy_of_calls"], scores=scores)
 

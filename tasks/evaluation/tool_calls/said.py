@@ -4,7 +4,7 @@ Known are JSON objects with ``name`` and ``arguments`` (or ``parameters``), alon
 fences, between tags (Hermes and Qwen ``<tool_call>``, Mistral ``[TOOL_CALLS]``, Llama 3.1
 ``<|python_tag|>``) and inside prose; OpenAI's ``{"function": {...}}``; Llama 3.1's
 ``<function=name>{...}</function>``; and Python calls with keywords, alone or in a list, where the
-answer is nothing else. What a model thought first (``<think>``) is left out.
+answer is nothing else. What a model thought first is left out.
 """
 
 import ast
@@ -13,7 +13,8 @@ import re
 from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+from tasks.text.thoughts import spoken
+
 _TAGGED = re.compile(r"<function=([\w.-]+)>(.*?)(?:</function>|\Z)", re.DOTALL)
 _WRAPPED = re.compile(r"^```\w*\n(.*)\n```$|^<\|python_tag\|>(.*)$", re.DOTALL)
 _DECODER = json.JSONDecoder()
@@ -33,7 +34,7 @@ def calls_said(answer: str, offered: Container[str] = ()) -> list[Call]:
         answer: What the model wrote.
         offered: Names of tools, by which an object without arguments is known as a call.
     """
-    text = _THOUGHT.sub("", answer).strip()
+    text = spoken(answer).strip()
     tagged = [_tagged(name, inside) for name, inside in _TAGGED.findall(text)]
     found = tagged or list(_objects(text, offered)) or _python(text)
     return [call for call in found if call is not None]

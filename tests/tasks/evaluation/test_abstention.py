@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from configs.suites.abstention import AbstentionSuite
 from tasks.errors import EvaluationError
@@ -86,3 +87,26 @@ def test_the_published_questions_are_read(shared_data: Path) -> None:
     assert counted(path=str(folder / "coconot_eval.jsonl.gz"),
                    contrast_path=str(folder / "coconot_contrast_eval.jsonl.gz"),
                    ) == (1001, 379)  # fmt: skip
+
+
+def test_on_dev_neither_set_is_the_tests(tmp_path: Path) -> None:
+    files = {}
+    for name in ("path", "dev_path", "contrast_path", "dev_contrast_path"):
+        files[name] = str(tmp_path / f"{name}.jsonl")
+        Path(files[name]).write_text("\n".join(json.dumps({"prompt": f"{name} {n}"}) for n in "ab"))
+
+    def asked(split: str, *fields: str) -> set[str]:
+        section = {"kind": "abstention", "name": "a"} | {f: files[f] for f in fields}
+        exam = abstention_exam(AbstentionSuite.model_validate(section), split, 17)
+        return {case.question.split()[0] for _, case in exam.cases}
+
+    with pytest.raises(EvaluationError, match="set dev_contrast_path"):
+        asked("dev", "path", "dev_path", "contrast_path")
+    assert asked("dev", *files) == {"dev_path", "dev_contrast_path"}
+    assert asked("test", *files) == {"path", "contrast_path"}
+    with pytest.raises(ValidationError, match="goes with contrast_path"):
+        asked("dev", "path", "dev_path", "dev_contrast_path")
+
+
+def test_where_the_contrast_set_lies_is_no_part_of_the_protocol() -> None:
+    assert {"contrast_path", "dev_contrast_path"} <= AbstentionSuite.FREE

@@ -99,3 +99,14 @@ def test_a_row_that_is_more_than_texts_is_not_measured_in_part(clean_source: Mak
     source = clean_source(dev=[chat("a", "x"), chat("b", "y") | {"tools": "[]"}])
     with pytest.raises(EvaluationError, match="measures texts alone"):
         text_exam(suite(source="voc"), source, "dev", 17)
+
+
+def test_on_dev_other_texts_are_measured_than_on_test(tmp_path: Path) -> None:
+    for name in ("held", "choose"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": f"a text to {name}"}))
+    held = suite(path=str(tmp_path / "held.jsonl"))
+    with pytest.raises(EvaluationError, match="set dev_path"):
+        text_exam(held, None, "dev", 17)
+    both = suite(path=str(tmp_path / "held.jsonl"), dev_path=str(tmp_path / "choose.jsonl"))
+    assert text_exam(both, None, "dev", 17).overlap() == ["a text to choose"]
+    assert text_exam(both, None, "test", 17).ids == text_exam(held, None, "test", 17).ids

@@ -109,3 +109,18 @@ def test_templates_of_ones_own_hold_what_is_asked_once() -> None:
 def test_every_template_of_ours_says_something_else() -> None:
     assert len(set(CLASSIFICATION)) == len(set(MULTIPLE_CHOICE)) == 8
     assert all(t.count("{prompt}") == 1 for t in CLASSIFICATION)
+
+
+def test_on_dev_other_questions_are_asked_than_on_test(tmp_path: Path) -> None:
+    for name in ("held", "choose"):
+        record = {"question": f"Which to {name}?", "choices": ["red", "blue"], "answer": 0}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(record))
+    held = suite(path=str(tmp_path / "held.jsonl"))
+    with pytest.raises(EvaluationError, match="set dev_path"):
+        brittleness_exam(held, None, "dev", 17)
+    both = suite(path=held.path, dev_path=str(tmp_path / "choose.jsonl"))
+    ((_, case),) = brittleness_exam(both, None, "dev", 17).cases
+    assert case.prompt[0]["content"] == "Which to choose?"
+    assert brittleness_exam(both, None, "test", 17).cases == (
+        brittleness_exam(held, None, "test", 17).cases
+    )

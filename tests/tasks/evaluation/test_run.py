@@ -170,3 +170,13 @@ def test_a_plan_without_torch_can_name_the_items(mmlu_folder: Path) -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
     assert done.stdout.split() == ["18", "False"], done.stderr
+
+
+def test_answers_that_leave_no_room_for_a_prompt_are_refused_before_any_is_asked(
+    temper_home: Path, files: dict[str, str], tiny_model: LocalModel
+) -> None:
+    asked = suite(kind="open_answers", name="open", path=files["open"], max_new_tokens=2048,
+                  metrics=["exact"])  # fmt: skip
+    with pytest.raises(EvaluationError, match="leaves no room for a prompt") as error:
+        evaluate(asked, tiny_model, EvalContext(dtype="float32"))
+    assert error.value.where == "evaluation.suites.open.max_new_tokens"

@@ -55,3 +55,23 @@ def test_items_without_an_answer_are_no_basis_for_a_comparison(suite_scores: Mak
 def test_without_a_named_difference_the_fingerprints_are_told(suite_scores: Make) -> None:
     said = refusal(scores(suite_scores), scores(suite_scores, "pqrs", "b"))
     assert "fingerprint is aaaaaaaaaaaa for the first and bbbbbbbbbbbb" in said
+
+
+def test_items_that_a_server_refuses_for_good_are_named_with_the_way_out(suite_scores: Make
+                                                                         ) -> None:  # fmt: skip
+    reasons = ["HTTP 400: content filter", "HTTP 400: too long", "HTTP 503 (5 tries)", None]
+    rows = [{"form": "classification", "item_id": f"i{n}", "gold": "x", "prediction": "x",
+             "score": 1.0, "prompt_digest": "p", "error": why}
+            for n, why in enumerate(reasons)]  # fmt: skip
+    made = [
+        suite_scores("voc", "classification", some, ["x"]).model_copy(update={"errors": errors})
+        for some, errors in ((rows, 3), (rows[:2] + rows[3:], 2))
+    ]
+    said = refusal(made[0], made[0])
+    assert "3 items of the first were not answered" in said
+    assert (
+        "refuses 2 of them for good (i0: HTTP 400: content filter; i1: HTTP 400: too long)" in said
+    )
+    assert "take them out of the suite's items, and evaluate both models again" in said
+    assert "answered items are kept" in said
+    assert "answered items are kept" not in refusal(made[1], made[1])

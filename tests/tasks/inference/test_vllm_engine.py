@@ -2,8 +2,10 @@
 
 import importlib.machinery
 import importlib.metadata
+import json
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -151,3 +153,28 @@ def test_without_vllm_one_paragraph_says_what_to_install(tiny_model: LocalModel)
     spec = VllmModel(kind="vllm", path=str(tiny_model.path))
     with pytest.raises(SetupError, match=r"temper-llm\[vllm\]"):
         open_model(on_vllm(tiny_model, spec), "float32")
+
+
+def test_how_much_it_can_see_is_part_of_what_it_is(vllm: None, tiny_model: LocalModel) -> None:
+    found = set()
+    for positions in (1024, 2048):
+        spec = VllmModel(kind="vllm", path=str(tiny_model.path), max_positions=positions)
+        found.add(open_model(on_vllm(tiny_model, spec), "float32").digest)
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "rank"),
+    [({"r": 16}, 16), ({"r": 48}, 64), ({"r": 8, "rank_pattern": {"q_proj": 33}}, 64),
+     ({"r": 600}, 600)],
+)  # fmt: skip
+def test_vllm_is_told_of_the_adapters_rank(
+    vllm: None, tiny_model: LocalModel, tmp_path: Path, config: dict[str, Any], rank: int
+) -> None:
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"} | config))
+    spec = VllmModel(kind="vllm", path=str(tiny_model.path), adapter=str(tmp_path))
+    engine: Any = open_model(on_vllm(tiny_model, spec), "float32")
+    assert engine.llm is not None
+    (given,) = StandIn.made
+    assert (given["enable_lora"], given["max_lora_rank"]) == (True, rank)

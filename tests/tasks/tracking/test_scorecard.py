@@ -136,3 +136,11 @@ def test_the_page_shows_worst_classes_what_is_taken_for_what_and_calibration(car
     record = card_record(card)["classes"]
     assert [(c["suite"], c["classes"], len(c["worst"])) for c in record] == [("voc-intent", 4, 4)]
     assert all(c["said"] is None and c["times"] <= c["base"] for c in record[0]["confusions"])
+
+
+def test_cut_items_are_shown_beside_their_suite(card: Card) -> None:
+    cut = card.candidate[1].model_copy(update={"truncated": 1234, "unclosed": 7})
+    _, text = read(scorecard_html(card.model_copy(update={"candidate": (card.candidate[0], cut)})))
+    assert "candidate: 1,234 items were cut" in text
+    assert "candidate: 7 answers ended inside a thought" in text
+    assert "were cut" not in read(scorecard_html(card))[1]

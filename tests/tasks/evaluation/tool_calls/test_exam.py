@@ -108,3 +108,17 @@ def test_a_source_without_tools_is_refused(
 ) -> None:
     with pytest.raises(EvaluationError, match="no test rows with tools"):
         tool_calls_exam(suite(source="voc"), clean_source(test=[chat("a", "b")]), "test", 17)
+
+
+def test_on_dev_other_rows_are_asked_than_on_test(tmp_path: Path) -> None:
+    for name, cities in (("held", ("Rome", "Oslo")), ("choose", ("Bonn", "Lima"))):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(row(c)) for c in cities))
+    held = suite(path=str(tmp_path / "held.jsonl"))
+    with pytest.raises(EvaluationError, match="set dev_path"):
+        tool_calls_exam(held, None, "dev", 17)
+    both = suite(path=held.path, dev_path=str(tmp_path / "choose.jsonl"))
+    asked = {case.prompt[0]["content"] for _, case in tool_calls_exam(both, None, "dev", 17).cases}
+    assert asked == {"Weather in Bonn?", "Weather in Lima?"}
+    assert tool_calls_exam(both, None, "test", 17).ids == (
+        tool_calls_exam(held, None, "test", 17).ids
+    )

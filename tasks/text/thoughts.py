@@ -1,0 +1,27 @@
+"""What a model says, without what it thought first (``<think>``, as Qwen3 and DeepSeek-R1 do)."""
+
+OPEN, CLOSE = "<think>", "</think>"
+
+
+def spoken(text: str) -> str:
+    """Return an answer without the thoughts at its beginning, and the space after them.
+
+    Where the chat template itself opens the thought, the answer holds its end alone. An answer
+    that is only a thought without an end says nothing. One without thoughts is returned as is.
+
+    Args:
+        text: All that the model wrote.
+    """
+    while _thinks(text):
+        text = text.partition(CLOSE)[2].lstrip()
+    return text
+
+
+def unclosed(text: str) -> bool:
+    """Return whether an answer ends inside a thought, as far as its own words show it."""
+    return not spoken(text) and text.rpartition(CLOSE)[2].lstrip().startswith(OPEN)
+
+
+def _thinks(text: str) -> bool:
+    before, closed, _ = text.partition(CLOSE)
+    return before.lstrip().startswith(OPEN) or (bool(closed) and OPEN not in before)
