@@ -35,8 +35,12 @@ class Place(Protocol):
         """Return the keys under a prefix with their sizes in bytes."""
 
 
-def open_place(where: str | None = None) -> Place:
+def open_place(where: str | None = None, region: str | None = None) -> Place:
     """Return the place of that address: ``s3://BUCKET/PREFIX`` or a folder; else TEMPER_STORE.
+
+    Args:
+        where: The address.
+        region: AWS region to call S3 in; the environment's or the profile's when None.
 
     Raises:
         SetupError: Neither is given.
@@ -44,7 +48,7 @@ def open_place(where: str | None = None) -> Place:
     """
     address = where or store_setting()
     if address.startswith("s3://"):
-        return S3Place(address)
+        return S3Place(address, region=region)
     if "://" in address:
         raise StorageError("artifacts are published to S3 or to a folder.", where=address,
                            fix="set TEMPER_STORE to s3://BUCKET/PREFIX or a folder.")  # fmt: skip
@@ -106,16 +110,18 @@ class FolderPlace:
 class S3Place:
     """A prefix of a bucket."""
 
-    def __init__(self, address: str, client: Client | None = None) -> None:
+    def __init__(
+        self, address: str, client: Client | None = None, region: str | None = None
+    ) -> None:
         self.bucket, _, prefix = address.removeprefix("s3://").partition("/")
         self.prefix = prefix.strip("/")
-        self._client = client
+        self._client, self._region = client, region
 
     @property
     def client(self) -> Client:
         """The S3 client, opened when first needed."""
         if self._client is None:
-            self._client = open_client("s3")
+            self._client = open_client("s3", self._region)
         return self._client
 
     def uri(self, key: str = "") -> str:

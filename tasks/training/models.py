@@ -119,7 +119,11 @@ def save_merged(
         return
     from peft import PeftModel
 
+    from tasks.training.merging import merged_by_tensor
+
     trained.save_pretrained(out / "adapter", safe_serialization=True, state_dict=whole)
+    if merged_by_tensor(model.path, out / "adapter", stored_dtype(model.path), out):
+        return
     # Merged in float32: adding a small update to bfloat16 weights would round much of it away.
     base = load_base(model, training, "float32")
     merged = PeftModel.from_pretrained(base, out / "adapter").merge_and_unload()

@@ -47,7 +47,7 @@ class SagemakerJobs:
         if found is None:
             refuse_dry_run(self.backend.dry_run)
             look_first(job)
-            request = self.request(job, upload(job, s3_store()), attempt)
+            request = self.request(job, upload(job, self._store()), attempt)
             self.attempts.create(request)
         name = job_name(job.key, attempt)
         job.write()
@@ -57,7 +57,7 @@ class SagemakerJobs:
 
     def planned(self, job: TrainingJob) -> Request:
         """Return the request that ``submit`` would send; nothing is uploaded or sent."""
-        return self.request(job, addresses(job, s3_store()), self.attempts.newest(job.key)[0])
+        return self.request(job, addresses(job, self._store()), self.attempts.newest(job.key)[0])
 
     def request(self, job: TrainingJob, channels: dict[str, str], attempt: int) -> Request:
         """Return the request for parts at those addresses."""
@@ -95,22 +95,25 @@ class SagemakerJobs:
         uri = str(found["ModelArtifacts"]["S3ModelArtifacts"])
         parent, _, name = uri.rpartition("/")
         archive = job.folder / f"{handle.name}.tar.gz"
-        open_place(parent).get(name, archive)
+        open_place(parent, self.backend.region).get(name, archive)
         _unpack(archive, job.folder)
         archive.unlink()
 
     def _placed(self, job: TrainingJob, channels: dict[str, str]) -> Placed:
-        store, mlflow = s3_store(), Settings().mlflow_uri
+        store, mlflow = self._store(), Settings().mlflow_uri
         return Placed(
             role=role(), region=region_of(self.backend.region), channels=channels,
             output=store.uri("outputs"), checkpoints=store.uri(f"checkpoints/{job.key[:32]}"),
             mlflow=mlflow if mlflow and mlflow.startswith(("http", "arn:")) else None,
         )  # fmt: skip
 
+    def _store(self) -> S3Place:
+        return s3_store(self.backend.region)
+
     def _reason(self, handle: JobHandle, found: dict[str, Any]) -> str:
         """Return why the job ended, whole: the service keeps its first 1024 characters only."""
         secondary = str(found.get("SecondaryStatus", ""))
-        kept = s3_store().read(f"checkpoints/{handle.key[:32]}/ends/{handle.name}.json")
+        kept = self._store().read(f"checkpoints/{handle.key[:32]}/ends/{handle.name}.json")
         if kept is not None and found["TrainingJobStatus"] == "Failed":
             return str(json.loads(kept)["message"])
         reason = str(found.get("FailureReason", ""))
@@ -133,13 +136,16 @@ def refuse_dry_run(dry_run: bool) -> None:
                             )  # fmt: skip
 
 
-def s3_store() -> S3Place:
+def s3_store(region: str | None = None) -> S3Place:
     """Return TEMPER_STORE, which has to be in S3 for SageMaker to read it.
+
+    Args:
+        region: The recipe's; the environment's or the profile's when None.
 
     Raises:
         SetupError: It is a folder.
     """
-    place = open_place()
+    place = open_place(region=region)
     if not isinstance(place, S3Place):
         raise SetupError("SageMaker reads from S3, and TEMPER_STORE is a folder.",
                          where=place.uri(), fix="export TEMPER_STORE=s3://BUCKET/PREFIX",
