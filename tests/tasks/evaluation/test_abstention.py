@@ -8,7 +8,7 @@ import pytest
 from configs.suites.abstention import AbstentionSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.abstention import AbstentionExam, abstention_exam
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import items_of, write_items
 from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 
@@ -86,3 +86,9 @@ def test_the_published_questions_are_read(shared_data: Path) -> None:
     assert counted(path=str(folder / "coconot_eval.jsonl.gz"),
                    contrast_path=str(folder / "coconot_contrast_eval.jsonl.gz"),
                    ) == (1001, 379)  # fmt: skip
+
+
+def test_a_metrics_items_are_the_questions_of_its_kind(exam: Make) -> None:
+    made = exam(RECORDS[:6], confidence=True)
+    names = ("abstention", "false_abstention", "auroc")
+    assert [items_of(made, name) for name in names] == [2, 4, 6]

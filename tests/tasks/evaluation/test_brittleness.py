@@ -109,3 +109,14 @@ def test_templates_of_ones_own_hold_what_is_asked_once() -> None:
 def test_every_template_of_ours_says_something_else() -> None:
     assert len(set(CLASSIFICATION)) == len(set(MULTIPLE_CHOICE)) == 8
     assert all(t.count("{prompt}") == 1 for t in CLASSIFICATION)
+
+
+def test_a_guess_among_answers_is_right_once_in_as_many_times(tmp_path: Path) -> None:
+    file = tmp_path / "q.jsonl"
+    questions = [{"question": f"{n}?", "choices": list("abcd"[:k]), "answer": 0}
+                 for n, k in enumerate((2, 4, 4, 4))]  # fmt: skip
+    file.write_text("\n".join(map(json.dumps, questions)))
+    table = brittleness_exam(suite(path=str(file)), None, "test", 17).metrics()
+    guessed = ("mean_accuracy", "worst_accuracy", "best_accuracy")
+    assert [table[name].chance for name in guessed] == [pytest.approx(0.3125)] * 3
+    assert table["always_right"].chance == 0.0
