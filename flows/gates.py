@@ -1,6 +1,7 @@
 """Gates around the pipeline: what they can tell beforehand, whom they name, and a second look."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from configs.evaluation import Suite
@@ -15,7 +16,7 @@ Scored = Callable[[Recipe, Data, LocalModel], list[SuiteScores]]
 
 
 def planned_gates(recipe: Recipe, data: Data) -> tuple[Any, ...]:
-    """Return what each gate can tell on the items its suite will ask.
+    """Return what each gate can tell on the items its metric will be over.
 
     Raises:
         RecipeError: A margin can't be shown by so many items.
@@ -24,15 +25,15 @@ def planned_gates(recipe: Recipe, data: Data) -> tuple[Any, ...]:
 
     suites = [_suite_of(recipe, gate) for gate in recipe.gates]
     # Several gates may rest on one suite, and opening it reads its data.
-    items = {key: _items(recipe, data, suite)
-             for key, suite in {s.model_dump_json(): s for s in suites}.items()}  # fmt: skip
-    plans = tuple(
-        plan_gate(gate, suite.metric_table()[gate.metric.partition("/")[2]],
-                  items[suite.model_dump_json()])
-        for gate, suite in zip(recipe.gates, suites, strict=True)
-    )  # fmt: skip
-    refuse_unresolved(plans)
-    return plans
+    counts = {key: _items(recipe, data, suite)
+              for key, suite in {s.model_dump_json(): s for s in suites}.items()}  # fmt: skip
+    plans = []
+    for gate, suite in zip(recipe.gates, suites, strict=True):
+        name = gate.metric.partition("/")[2]
+        n = counts[suite.model_dump_json()](name)
+        plans.append(plan_gate(gate, suite.metric_table()[name], n))
+    refuse_unresolved(tuple(plans))
+    return tuple(plans)
 
 
 def references(recipe: Recipe, data: Data, base: list[SuiteScores], scored: Scored) -> Any:
@@ -105,11 +106,12 @@ def _suite_of(recipe: Recipe, gate: Gate) -> Suite:
     return widened(suite, gate.extend_times) if gate.on_inconclusive == "extend" else suite
 
 
-def _items(recipe: Recipe, data: Data, suite: Suite) -> int:
-    """Return the different items a suite asks: each has one text that training may not hold."""
-    from tasks.evaluation.opening import overlap_texts
+def _items(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str], int]:
+    """Return what tells, of an opened suite, how many items each metric is over."""
+    from tasks.evaluation.items import items_of
+    from tasks.evaluation.opening import open_exam
 
-    return len(overlap_texts(suite, evaluation_context(recipe, data)))
+    return partial(items_of, open_exam(suite, evaluation_context(recipe, data)))
 
 
 def _original(recipe: Recipe) -> LocalModel | None:

@@ -11,7 +11,7 @@ RATES: dict[str, Metric] = {
     "abstention": Metric("higher", "proportion"),
     "false_abstention": Metric("lower", "proportion"),
 }
-METRICS: dict[str, Metric] = {**RATES, "auroc": Metric("higher", "mean", 0.5)}
+METRICS: dict[str, Metric] = {**RATES, "auroc": Metric("higher", "mean", 0.5, (0.0, 1.0))}
 
 
 class AbstentionSuite(Answering):

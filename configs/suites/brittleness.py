@@ -9,10 +9,10 @@ from configs.section import Name
 from configs.suites.base import SuiteSection
 
 METRICS: dict[str, Metric] = {
-    "mean_accuracy": Metric("higher", "mean", 0.0),
+    "mean_accuracy": Metric("higher", "mean", 0.0, (0.0, 1.0)),
     "worst_accuracy": Metric("higher", "proportion", 0.0),
     "best_accuracy": Metric("higher", "proportion", 0.0),
-    "spread": Metric("lower", "mean"),
+    "spread": Metric("lower", "mean", None, (-1.0, 1.0)),
     "always_right": Metric("higher", "proportion", 0.0),
     "disagreement": Metric("lower", "proportion"),
 }

@@ -16,8 +16,8 @@ def text_metrics(chance: float) -> dict[str, Metric]:
         "acc_norm": Metric("higher", "proportion", chance),
         "cloze_margin": Metric("higher", "mean"),
         "cloze_gold_logprob": Metric("higher", "mean"),
-        "cloze_ece": Metric("lower", "ratio"),
-        "cloze_brier": Metric("lower", "mean"),
+        "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0)),
+        "cloze_brier": Metric("lower", "mean", None, (0.0, 2.0)),
     }
 
 
@@ -27,9 +27,9 @@ def letter_metrics(chance: float) -> dict[str, Metric]:
         "accuracy": Metric("higher", "proportion", chance),
         "gold_logprob": Metric("higher", "mean"),
         "gold_margin": Metric("higher", "mean"),
-        "letter_mass": Metric("higher", "mean"),
-        "ece": Metric("lower", "ratio"),
-        "brier": Metric("lower", "mean"),
+        "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
+        "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
+        "brier": Metric("lower", "mean", None, (0.0, 2.0)),
     }
 
 

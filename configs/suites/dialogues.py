@@ -7,8 +7,8 @@ from pydantic import Field, PositiveInt
 from configs.metrics import Metric
 from configs.suites.own_items import Answering
 
-REPEATED: dict[str, Metric] = {"repeat_agreement": Metric("higher", "mean")}
-DOUBTED: dict[str, Metric] = {"doubt_agreement": Metric("higher", "mean")}
+REPEATED: dict[str, Metric] = {"repeat_agreement": Metric("higher", "mean", 0.0, (0.0, 1.0))}
+DOUBTED: dict[str, Metric] = {"doubt_agreement": Metric("higher", "mean", 0.0, (0.0, 1.0))}
 CHECKED: dict[str, Metric] = {
     "turn_kept": Metric("higher", "proportion", 0.0),
     "dialogue_kept": Metric("higher", "proportion", 0.0),

@@ -1,8 +1,9 @@
 """Any task of lm-evaluation-harness."""
 
+from math import inf
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
 from configs.section import Name, Section
@@ -10,12 +11,32 @@ from configs.suites.base import SuiteSection
 
 
 class HarnessMetric(Section):
-    """A metric that the task gives for every item."""
+    """A metric that the task gives for every item.
+
+    Without ``range`` a mean whose items aren't all 0 or 1 is taken to reach as far as its items do.
+    """
 
     better: Literal["higher", "lower"] = "higher"
     estimator: Literal["proportion", "mean"] = Field(
         "proportion", description="proportion where an item is right or wrong"
     )
+    chance: float | None = Field(
+        None, description="value of a guess (0.25 of four answers): a loss can't be seen from there"
+    )
+    range: tuple[float, float] | None = Field(
+        None, description="least and most an item can have, of a mean"
+    )
+
+    @model_validator(mode="after")
+    def _ends_fit(self) -> "HarnessMetric":
+        low, high = (0.0, 1.0) if self.estimator == "proportion" else self.range or (-inf, inf)
+        if self.range is not None and self.estimator == "proportion":
+            raise ValueError("range: a proportion runs from 0 to 1, leave it out")
+        if not low < high:
+            raise ValueError("range: gives the lower end first, then the higher")
+        if self.chance is not None and not low <= self.chance <= high:
+            raise ValueError(f"chance: lies between {low:g} and {high:g}")
+        return self
 
 
 class HarnessSuite(SuiteSection):
@@ -45,4 +66,5 @@ class HarnessSuite(SuiteSection):
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics that were named."""
-        return {name: Metric(m.better, m.estimator) for name, m in self.metrics.items()}
+        return {name: Metric(m.better, m.estimator, m.chance, m.range)
+                for name, m in self.metrics.items()}  # fmt: skip

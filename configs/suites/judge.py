@@ -9,14 +9,14 @@ from configs.served import BedrockModel, Endpoint, SageMakerEndpoint
 from configs.suites.open_answers import Questions
 
 PAIRWISE: dict[str, Metric] = {
-    "win_rate": Metric("higher", "mean"),
+    "win_rate": Metric("higher", "mean", 0.0, (0.0, 1.0)),
     "wins": Metric("higher", "proportion"),
     "losses": Metric("lower", "proportion"),
     "order_decides": Metric("lower", "proportion"),
     "unjudged": Metric("lower", "proportion"),
 }
 RUBRIC: dict[str, Metric] = {
-    "rubric_score": Metric("higher", "mean"),
+    "rubric_score": Metric("higher", "mean", 0.0, (0.0, 1.0)),
     "unjudged": Metric("lower", "proportion"),
 }
 Judge = Annotated[Endpoint | BedrockModel | SageMakerEndpoint, Field(discriminator="kind")]

@@ -13,9 +13,9 @@ LETTERS: dict[str, Metric] = {
     "accuracy": Metric("higher", "proportion", 0.25),
     "gold_logprob": Metric("higher", "mean"),
     "gold_margin": Metric("higher", "mean"),
-    "letter_mass": Metric("higher", "mean"),
-    "ece": Metric("lower", "ratio"),
-    "brier": Metric("lower", "mean"),
+    "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
+    "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
+    "brier": Metric("lower", "mean", None, (0.0, 2.0)),
 }
 CLOZE: dict[str, Metric] = {
     "cloze_accuracy": Metric("higher", "proportion", 0.25),
@@ -26,7 +26,7 @@ CHAT: dict[str, Metric] = {
     "chat_accuracy": Metric("higher", "proportion", 0.25),
     "chat_gold_logprob": Metric("higher", "mean"),
     "chat_gold_margin": Metric("higher", "mean"),
-    "chat_letter_mass": Metric("higher", "mean"),
+    "chat_letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
 }
 GROUPED: dict[str, Metric] = {name: Metric("higher", "proportion", 0.25) for name in GROUPS}
 METRICS: dict[str, Metric] = {**LETTERS, **CLOZE}

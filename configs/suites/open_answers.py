@@ -11,8 +11,8 @@ from configs.suites.base import SuiteSection
 METRICS: dict[str, Metric] = {
     "exact": Metric("higher", "proportion", 0.0),
     "quasi_exact": Metric("higher", "proportion", 0.0),
-    "token_f1": Metric("higher", "mean", 0.0),
-    "rouge_l": Metric("higher", "mean", 0.0),
+    "token_f1": Metric("higher", "mean", 0.0, (0.0, 1.0)),
+    "rouge_l": Metric("higher", "mean", 0.0, (0.0, 1.0)),
     "bleu": Metric("higher", "ratio", 0.0),
 }
 

@@ -61,6 +61,11 @@ class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
                 for (item, case), answer in zip(self.cases, answers, strict=True)]  # fmt: skip
         return _with_auroc(rows, self._sureness(model, answers, shifted(progress, size, 2 * size)))
 
+    def asked(self, metric: str) -> int:
+        """Return the questions of the metric's kind; all for ``auroc``."""
+        kinds = {"abstention": (False,), "false_abstention": (True,)}.get(metric, (False, True))
+        return sum(case.answerable in kinds for _, case in self.cases)
+
     def _sureness(
         self, model: Model, answers: Sequence[Answer], progress: Progress | None
     ) -> dict[int, float]:

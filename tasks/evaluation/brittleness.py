@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from configs.metrics import Metric
 from configs.suites.brittleness import BrittlenessSuite
 from configs.suites.choices import MultipleChoiceSuite
 from tasks.artifacts import CleanSource, SplitName
@@ -57,6 +58,18 @@ class BrittlenessExam:
     def content(self) -> str:
         """Digest of items, templates and labels."""
         return digest_of([[i for i, _ in self.cases], self._templates(), self.labels])
+
+    def metrics(self) -> dict[str, Metric]:
+        """Return the metrics, with the accuracy of a guess where answers are chosen.
+
+        A guess is right once in as many times as there are answers, on average over the items.
+        """
+        table = self.suite.metric_table()
+        if self.labels is not None:
+            return table
+        guess = sum(1 / len(case.choices) for _, case in self.cases) / len(self.cases)
+        guessed = ("mean_accuracy", "worst_accuracy", "best_accuracy")
+        return table | {name: table[name]._replace(chance=guess) for name in guessed}
 
     def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return a row of form ``under N`` for each item and template, then one of form ``item``

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.evaluation import Suite
+from configs.metrics import Metric
 from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Model
 from tasks.storage import digest_of
@@ -107,6 +108,27 @@ class Exam(Protocol):
 
     def overlap(self) -> list[str | Item]:
         """Return what training rows may not hold."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """An exam that knows more of its metrics than the section: the accuracy of a guess."""
+
+    def metrics(self) -> dict[str, Metric]:
+        """Return the metrics by name."""
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """An exam of which a metric may be over some of the items."""
+
+    def asked(self, metric: str) -> int:
+        """Return how many items a metric is over."""
+
+
+def items_of(exam: Exam, metric: str) -> int:
+    """Return how many items a metric is over: the exam's different ones unless it is parted."""
+    return exam.asked(metric) if isinstance(exam, Parted) else len(exam.overlap())
 
 
 def answered(item: str, form: str, answer: Answer) -> ItemRow:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from configs.evaluation import MmluSuite
-from configs.suites.mmlu_subjects import GROUP_OF
+from configs.suites.mmlu_subjects import GROUP_OF, GROUPS
 from tasks.evaluation.items import ItemRow
 from tasks.evaluation.mmlu_data import LETTERS, Question, Questions
 from tasks.inference.progress import Progress, shifted
@@ -78,6 +78,11 @@ class MmluExam:
             rows += [_row(form, item, question, found) for item, question, found in zip(
                 self.questions.ids, self.questions.asked, chosen, strict=True)]  # fmt: skip
         return rows
+
+    def asked(self, metric: str) -> int:
+        """Return the questions; those of its subjects where the metric is a group's accuracy."""
+        asked = self.questions.asked
+        return sum(metric not in GROUPS or GROUP_OF.get(q.subject) == metric for q in asked)
 
     def overlap(self) -> list[str | Item]:
         """Return the questions with their choices; the few-shot examples are public and stay."""

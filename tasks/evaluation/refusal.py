@@ -59,6 +59,11 @@ class RefusalExam(AnswersExam[RefusalSuite, Case]):
         """
         return [_row(item, case, answer)]
 
+    def asked(self, metric: str) -> int:
+        """Return the prompts of the metric's kind, disguises counted."""
+        name = metric.removesuffix("_corrected")
+        return sum(_METRIC[case.kind] == name for _, case in self.cases)
+
     def overlap(self) -> list[str | Item]:
         """Return the prompts without disguise."""
         return list(dict.fromkeys(case.base for _, case in self.cases))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.evaluation import Suite
+from configs.metrics import Metric
 from configs.suites.base import PLACES
 from tasks.artifacts import LocalModel, SuiteScores
 from tasks.errors import EvaluationError
@@ -11,6 +12,7 @@ from tasks.evaluation.context import EvalContext
 from tasks.evaluation.items import (
     Exam,
     ItemRow,
+    Telling,
     cut,
     fingerprint,
     items_digest,
@@ -76,13 +78,17 @@ def evaluate_exam(
     known = find(folder, SuiteScores)
     if known is not None:
         # Metrics come from the stored answers, so that a new one costs no inference.
-        table = suite.metric_table()
+        table = _table(suite, exam)
         metrics = estimate_all(known.items, table)
         return known.model_copy(update={"metrics": metrics, "about": table})
     rows = exam.sit(Cached(engine), progress)
     made = {**engine.about, "items": exam.content, "split": context.split, "seed": context.seed,
             "code": source_digest(*CODE)}  # fmt: skip
     return _stored(folder, suite, exam, rows, {"made": made, "weights_digest": weights})
+
+
+def _table(suite: Suite, exam: Exam) -> dict[str, Metric]:
+    return exam.metrics() if isinstance(exam, Telling) else suite.metric_table()
 
 
 def _key(suite: Suite, exam: Exam, engine: Engine, context: EvalContext) -> str:
@@ -129,5 +135,5 @@ def _scores(suite: Suite, exam: Exam, rows: list[ItemRow], items: Path) -> Suite
     return SuiteScores(
         path=items.parent, digest=items_digest(rows), suite=suite.name, kind=suite.kind,
         fingerprint=fingerprint(protocol, rows), weights_digest="", protocol=protocol,
-        metrics=estimate_all(items, suite.metric_table()), about=suite.metric_table(),
+        metrics=estimate_all(items, _table(suite, exam)), about=_table(suite, exam),
     )  # fmt: skip

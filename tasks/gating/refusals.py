@@ -92,8 +92,4 @@ def _at_floor(gate: Gate, metric: Metric, first: ItemValues) -> Outcome | None:
 
 def _floor(metric: Metric) -> float | None:
     """Return the value of knowing nothing: chance, or the end of a bounded metric's scale."""
-    if metric.chance is not None:
-        return metric.chance
-    if metric.estimator in ("proportion", "f1"):
-        return 0.0 if metric.better == "higher" else 1.0
-    return None
+    return metric.worst if metric.chance is None else metric.chance

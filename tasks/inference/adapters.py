@@ -29,13 +29,14 @@ def adapted(base: LocalModel, adapter: Path, alpha: float) -> Adapted:
         alpha: Factor.
 
     Raises:
-        SetupError: The folder is no LoRA adapter, or holds whole modules, which alpha can't scale.
+        SetupError: The folder is no LoRA adapter, or changes more than alpha can scale: whole
+            modules, biases, or the norm of weights (DoRA).
     """
     digest = adapter_digest(adapter)
-    whole = _config(adapter).get("modules_to_save")
-    if whole and alpha != 1:
-        raise SetupError(f"the adapter replaces whole modules ({', '.join(whole)}), which can't "
-                         "be scaled.", where=str(adapter), fix="leave alpha at 1.")  # fmt: skip
+    more = _unscaled(_config(adapter))
+    if more and alpha != 1:
+        raise SetupError(f"the adapter {more}, which can't be scaled.", where=str(adapter),
+                         fix="leave alpha at 1.")  # fmt: skip
     return Adapted(
         path=base.path, name=f"{base.name}+{adapter.name}@{alpha:g}",
         tokenizer_digest=base.tokenizer_digest, adapter=adapter.resolve(), alpha=alpha,
@@ -90,6 +91,16 @@ def applied(model: Any, adapter: Path, alpha: float) -> Any:
         if isinstance(layer, LoraLayer):
             layer.scaling = {name: scale * alpha for name, scale in layer.scaling.items()}
     return wrapped.merge_and_unload()
+
+
+def _unscaled(config: dict[str, Any]) -> str:
+    """Return what an adapter changes beside LoRA's update, or nothing."""
+    if whole := config.get("modules_to_save"):
+        return f"replaces whole modules ({', '.join(whole)})"
+    if config.get("use_dora"):
+        return "sets the norm of its weights (use_dora)"
+    bias = config.get("bias") or "none"
+    return f"trains biases (bias: {bias})" if bias != "none" else ""
 
 
 def _config(folder: Path) -> dict[str, Any]:

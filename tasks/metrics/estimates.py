@@ -10,7 +10,6 @@ from configs.evaluation import metrics_by_kind
 from configs.metrics import Metric
 from tasks.artifacts import Estimate, SuiteScores
 from tasks.errors import EvaluationError
-from tasks.metrics.correction import corrected
 from tasks.metrics.samples import interval, point
 from tasks.metrics.values import ItemValues, item_values
 
@@ -28,12 +27,7 @@ def estimate_all(items: Path, metrics: Mapping[str, Metric]) -> dict[str, Estima
         EvaluationError: A metric's items are missing or can't be used.
     """
     table = read_items(items)
-    return {name: _estimate(item_values(table, name, metric), metric)
-            for name, metric in metrics.items()}  # fmt: skip
-
-
-def _estimate(items: ItemValues, metric: Metric) -> Estimate:
-    return corrected(items) if metric.estimator == "corrected" else estimate(items)
+    return {name: estimate(item_values(table, name, metric)) for name, metric in metrics.items()}
 
 
 def estimate(items: ItemValues, confidence: float = 0.95) -> Estimate:

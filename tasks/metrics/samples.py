@@ -1,13 +1,15 @@
 """A metric's value and interval on one sample, and on the paired difference of two."""
 
 import math
+from dataclasses import replace
 from typing import NamedTuple, assert_never
 
 import numpy as np
 
 from tasks.errors import EvaluationError
-from tasks.metrics import f1
+from tasks.metrics import correction, f1
 from tasks.metrics.arrays import Bools, Floats, Ints
+from tasks.metrics.bounded import least_variance, t_interval, units
 from tasks.metrics.f1 import Labelled
 from tasks.metrics.intervals import (
     Error,
@@ -15,16 +17,11 @@ from tasks.metrics.intervals import (
     exact_proportion,
     jackknife_error,
     mean_error,
-    no_flips,
     paired_score,
-    t_widths,
     wilson,
 )
 from tasks.metrics.pooled import Pooled
 from tasks.metrics.values import ItemValues, Numbers, Ratio, aligned
-
-FEW = 5
-"""Units that vary, below which their spread says little about how rare a change is."""
 
 
 class Difference(NamedTuple):
@@ -54,9 +51,11 @@ class Difference(NamedTuple):
 
 
 def point(items: ItemValues) -> float:
-    """Return the metric's value."""
+    """Return the metric's value; a corrected rate is cut to 0 to 1."""
     data = items.data
     match data:
+        case Numbers() if data.corrected:
+            return min(1.0, max(0.0, float(data.values.mean())))
         case Numbers():
             return float(data.values.mean())
         case Ratio():
@@ -72,30 +71,38 @@ def point(items: ItemValues) -> float:
 def interval(items: ItemValues, confidence: float = 0.95) -> Interval:
     """Return the metric's two-sided interval.
 
-    Proportions: Wilson, or cluster-robust t where items depend on each other. Means: t, stratified
-    or cluster-robust. F1 and ratios: delete-one (or delete-one-cluster) jackknife-t.
+    Proportions, and means whose values are all 0 or 1: Wilson, or cluster-robust t where items
+    depend on each other. Means: t, stratified or cluster-robust. Corrected rates: see
+    ``correction``. F1 and ratios: delete-one (or delete-one-cluster) jackknife-t.
 
     Raises:
         EvaluationError: Fewer than two independent items: there is no interval.
     """
     _refuse_lone(items)
-    value = point(items)
+    if _is_corrected(items):
+        return correction.ends(items, confidence=confidence)
+    items, value = _marked(items)[0], point(items)
     if _is_proportion(items) and items.clusters is None:
         return wilson(round(value * len(items)), len(items), confidence)
-    return _t_interval((items, None), value, _error(items), confidence)
+    return t_interval((items, None), value, _error(items), confidence)
 
 
 def difference(first: ItemValues, second: ItemValues, confidence: float = 0.95) -> Difference:
     """Return second minus first, paired by item id, with its two-sided interval.
 
     Proportions: Tango's score interval, corrected at its ends. Means: paired t. F1 and ratios:
-    delete-one jackknife-t of the difference. Strata and clusters as for one sample.
+    delete-one jackknife-t of the difference. Strata and clusters as for one sample. Corrected
+    rates: the difference of what the detector saw, over its power; both the rates may be cut to
+    0 to 1, their difference is not.
 
     Raises:
         EvaluationError: The two don't have the same items, or fewer than two independent ones.
     """
     second = aligned(first, second)
     _refuse_lone(first)
+    if _is_corrected(first):
+        return _of_seen(correction.seen(first), correction.seen(second), confidence)
+    first, second = _marked(first, second)
     n, value = len(first), point(second) - point(first)
     gained, lost = flips(first, second)
     if gained is not None and lost is not None and _is_proportion(first) and first.clusters is None:
@@ -104,9 +111,18 @@ def difference(first: ItemValues, second: ItemValues, confidence: float = 0.95) 
         variance = max(gained + lost, 1) / n - value**2
         return Difference(value, low, high, n, variance, gained, lost)
     error = _error(first, second)
-    low, high = _t_interval((first, second), value, error, confidence)
-    variance = max(_variance(first, second, error), 1 / n if _is_bounded(first) else 0.0)
+    low, high = t_interval((first, second), value, error, confidence)
+    variance = max(_variance(first, second, error), least_variance(first, second))
     return Difference(value, low, high, n, variance, gained, lost, error.df)
+
+
+def _of_seen(first: ItemValues, second: ItemValues, confidence: float) -> Difference:
+    """Return the difference of two corrected rates from that of the rates that were seen."""
+    found = difference(first, second, confidence)
+    low, high = correction.scaled(Interval(found.low, found.high), confidence)
+    weakest = correction.power_range(confidence).low
+    return found._replace(value=found.value / correction.power(), low=low, high=high,
+                          variance=found.variance / weakest**2)  # fmt: skip
 
 
 def _variance(first: ItemValues, second: ItemValues, error: Error) -> float:
@@ -130,12 +146,18 @@ def above(items: ItemValues, threshold: float, confidence: float = 0.95) -> Diff
     approximation. Everything else as :func:`interval`.
     """
     _refuse_lone(items)
+    if _is_corrected(items):
+        low, high = correction.ends(items, confidence=confidence)
+        value, spread = point(items), correction.spread_above(items, threshold, confidence)
+        return Difference(value - threshold, low - threshold, high - threshold, len(items), spread,
+                          None, None)  # fmt: skip
+    [items] = _marked(items)
     n, value, error = len(items), point(items), _error(items)
     if _is_proportion(items) and items.clusters is None:
         low, high = exact_proportion(round(value * n), n, confidence)
     else:
-        low, high = _t_interval((items, None), value, error, confidence)
-    spread = max(n * error.se**2, 1 / n if _is_bounded(items) else 0.0)
+        low, high = t_interval((items, None), value, error, confidence)
+    spread = max(n * error.se**2, least_variance(items))
     return Difference(value - threshold, low - threshold, high - threshold, n, spread, None, None,
                       error.df)  # fmt: skip
 
@@ -159,67 +181,28 @@ def _is_proportion(items: ItemValues) -> bool:
     return isinstance(items.data, Numbers) and items.data.proportion
 
 
-def _is_bounded(items: ItemValues) -> bool:
-    pooled = isinstance(items.data, Pooled) and items.data.bounded
-    return pooled or isinstance(items.data, Labelled) or _is_proportion(items)
+def _is_corrected(items: ItemValues) -> bool:
+    return isinstance(items.data, Numbers) and items.data.corrected
 
 
-def _units(items: ItemValues) -> int:
-    return len(items) if items.clusters is None else int(items.clusters.max()) + 1
+def _marked(*samples: ItemValues) -> list[ItemValues]:
+    """Return the samples as proportions if every value is 0 or 1, whatever they were declared."""
+    data = [items.data for items in samples if isinstance(items.data, Numbers)]
+    if len(data) < len(samples) or not all(_only_marks(d) for d in data):
+        return list(samples)
+    return [replace(items, data=replace(d, proportion=True))
+            for items, d in zip(samples, data, strict=True)]  # fmt: skip
+
+
+def _only_marks(data: Numbers) -> bool:
+    fits = not data.proportion and data.span in (None, (0.0, 1.0))
+    return fits and bool(np.isin(data.values, (0.0, 1.0)).all())
 
 
 def _refuse_lone(items: ItemValues) -> None:
-    if _units(items) < 2:
+    if units(items) < 2:
         raise EvaluationError("an interval needs at least two independent items.",
                               where="metrics", fix="evaluate more items.")  # fmt: skip
-
-
-def _t_interval(
-    sample: tuple[ItemValues, ItemValues | None], value: float, error: Error, confidence: float
-) -> Interval:
-    """Return a t interval; a bounded metric's is never narrower than few changes warrant."""
-    items, other = sample
-    below, above = t_widths(error, confidence)
-    if not _is_bounded(items):
-        return Interval(value - below, value + above)
-    if _varied(items, other) < FEW:
-        least = no_flips(_units(items), confidence)
-        below, above = max(below, least), max(above, least)
-    return Interval(max(0.0 if other is None else -1.0, value - below), min(1.0, value + above))
-
-
-def _varied(items: ItemValues, other: ItemValues | None) -> int:
-    """Return the independent units that differ: between two samples, or from most of the sample."""
-    if other is not None:
-        return _units_with(items, _changed(items, other))
-    if isinstance(items.data, Pooled):
-        _, kind, often = np.unique(items.data.held(), axis=0, return_inverse=True,
-                                   return_counts=True)  # fmt: skip
-        return _units_with(items, kind.reshape(-1) != often.argmax())
-    marks = _marks(items)
-    assert marks is not None
-    return min(_units_with(items, marks), _units_with(items, ~marks))
-
-
-def _changed(items: ItemValues, other: ItemValues) -> Bools:
-    if isinstance(items.data, Pooled) and isinstance(other.data, Pooled):
-        first, second = items.data.held(), other.data.held()
-        # Items have as many labels as they have; the wider table is padded with nothing.
-        wide = max(first.shape[1], second.shape[1])
-        padded = [np.pad(h, ((0, 0), (0, wide - h.shape[1])), constant_values=-1.0)
-                  for h in (first, second)]  # fmt: skip
-        return np.asarray((padded[0] != padded[1]).any(axis=1))
-    return np.asarray(_answers(items) != _answers(other))
-
-
-def _answers(items: ItemValues) -> Floats | Ints:
-    data = items.data
-    assert not isinstance(data, Ratio | Pooled)
-    return data.predicted if isinstance(data, Labelled) else data.values
-
-
-def _units_with(items: ItemValues, of: Bools) -> int:
-    return int(of.sum()) if items.clusters is None else len(np.unique(items.clusters[of]))
 
 
 def _error(items: ItemValues, other: ItemValues | None = None) -> Error:

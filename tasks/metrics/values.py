@@ -24,10 +24,20 @@ STRATIFIED: frozenset[str] = frozenset({"letters", "cloze"})
 
 @dataclass(frozen=True)
 class Numbers:
-    """A value an item; the metric is their mean. ``values``: float64, shape (items,)."""
+    """A value an item; the metric is their mean.
+
+    Attributes:
+        values: float64, shape (items,).
+        proportion: Whether each is 0 or 1.
+        span: Ends of what a value can be, where they are finite and known.
+        corrected: Whether they are what each item adds to a rate with its detector's error taken
+            out (:mod:`tasks.metrics.correction`).
+    """
 
     values: Floats
     proportion: bool = False
+    span: tuple[float, float] | None = None
+    corrected: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,8 @@ def item_values(table: pa.Table, metric_name: str, metric: Metric | None = None)
         EvaluationError: No such metric, no items of its form, an id twice, or a value that is
             missing or not finite.
     """
-    rows, read = _rows_and_reader(table, metric_name, metric)
+    rows, plain = _rows_and_reader(table, metric_name, metric)
+    read = _told(plain, metric)
     ids = tuple(rows["item_id"].to_pylist())
     if len(set(ids)) < len(ids):
         raise EvaluationError(f"an item id occurs twice among the {rows['form'][0]} items.",
@@ -139,6 +150,20 @@ def _rows_and_reader(
                               "suite's items have.")  # fmt: skip
     proportion = metric is not None and metric.estimator == "proportion"
     return table.filter(pc.is_valid(named)), lambda rows: _named_score(rows, name, proportion)
+
+
+def _told(
+    read: Callable[[pa.Table], Numbers | Ratio | Labelled | Pooled], metric: Metric | None
+) -> Callable[[pa.Table], Numbers | Ratio | Labelled | Pooled]:
+    """Return the reader with what the suite says of the metric's values."""
+
+    def told(rows: pa.Table) -> Numbers | Ratio | Labelled | Pooled:
+        found = read(rows)
+        if metric is None or not isinstance(found, Numbers) or found.proportion:
+            return found
+        return replace(found, span=metric.span, corrected=metric.estimator == "corrected")
+
+    return told
 
 
 def _named(table: pa.Table, name: str) -> pa.ChunkedArray:

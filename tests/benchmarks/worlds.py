@@ -57,6 +57,25 @@ def clustered(n: int, difference: float, discordance: float = 0.2, size: int = 5
     return World(f"clustered, {size} items a dialogue", n, draw)
 
 
+def rare(n: int, difference: float) -> World:
+    """Means of values from 0 to 1 that hardly move, but for a few that move nearly all the way.
+
+    The first model's values lie at the end from which the second's fall (or rise) by 0.95, just so
+    often that the mean differs by ``difference``.
+    """
+
+    def draw(rng: Rng, items: int) -> Drawn:
+        near = rng.uniform(0.0, 0.05, items)
+        first, way = (1 - near, -1) if difference <= 0 else (near, 1)
+        far = rng.random(items) < abs(difference) / 0.95
+        still = np.clip(first + rng.normal(0, 1e-3, items), 0.0, 1.0)
+        second = np.where(far, np.clip(first + way * 0.95, 0.0, 1.0), still)
+        return tuple(ItemValues(ids(items), Numbers(v, span=(0.0, 1.0)))
+                     for v in (first, second))  # type: ignore[return-value]  # fmt: skip
+
+    return World("mean, rare changes", n, draw)
+
+
 def macro_f1(n: int, difference: float, classes: int, uneven: bool = False) -> World:
     """Single-label answers over ``classes`` labels, macro-F1 differing by ``difference``.
 

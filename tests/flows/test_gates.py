@@ -137,9 +137,10 @@ def test_a_margin_is_refused_before_anything_is_trained(
 ) -> None:
     asked: list[str] = []
 
-    def items(recipe: Recipe, data: Data, suite: Any) -> int:
+    def items(recipe: Recipe, data: Data, suite: Any) -> Callable[[str], int]:
         asked.append(suite.name)
-        return 20 * (suite.items_per_label or 0) if suite.name == "voc" else suite.limit
+        n = 20 * (suite.items_per_label or 0) if suite.name == "voc" else suite.limit
+        return lambda metric: n
 
     monkeypatch.setattr(gates, "_items", items)
     plans = gates.planned_gates(recipe(HOLD, HOLD | {"margin": 0.2}, held()), data)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from configs.suites.tool_calls import ToolCallsSuite
+from configs.suites.tool_calls import ALL, CALLS, ToolCallsSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.asking import AnswersExam
@@ -38,6 +38,12 @@ class ToolCallsExam(AnswersExam[ToolCallsSuite, Case]):
         Items of one conversation are a cluster. One that wasn't answered has no scores.
         """
         return [_row(item, case, answer)]
+
+    def asked(self, metric: str) -> int:
+        """Return the items where a call is due, where none is, or all, as the metric has it."""
+        if metric in ALL:
+            return len(self.cases)
+        return sum(bool(case.due) == (metric in CALLS) for _, case in self.cases)
 
 
 def tool_calls_exam(

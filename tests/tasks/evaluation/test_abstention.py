@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from configs.suites.abstention import AbstentionSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.abstention import AbstentionExam, abstention_exam
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import items_of, write_items
 from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 
@@ -110,3 +110,9 @@ def test_on_dev_neither_set_is_the_tests(tmp_path: Path) -> None:
 
 def test_where_the_contrast_set_lies_is_no_part_of_the_protocol() -> None:
     assert {"contrast_path", "dev_contrast_path"} <= AbstentionSuite.FREE
+
+
+def test_a_metrics_items_are_the_questions_of_its_kind(exam: Make) -> None:
+    made = exam(RECORDS[:6], confidence=True)
+    names = ("abstention", "false_abstention", "auroc")
+    assert [items_of(made, name) for name in names] == [2, 4, 6]

@@ -124,3 +124,14 @@ def test_on_dev_other_questions_are_asked_than_on_test(tmp_path: Path) -> None:
     assert brittleness_exam(both, None, "test", 17).cases == (
         brittleness_exam(held, None, "test", 17).cases
     )
+
+
+def test_a_guess_among_answers_is_right_once_in_as_many_times(tmp_path: Path) -> None:
+    file = tmp_path / "q.jsonl"
+    questions = [{"question": f"{n}?", "choices": list("abcd"[:k]), "answer": 0}
+                 for n, k in enumerate((2, 4, 4, 4))]  # fmt: skip
+    file.write_text("\n".join(map(json.dumps, questions)))
+    table = brittleness_exam(suite(path=str(file)), None, "test", 17).metrics()
+    guessed = ("mean_accuracy", "worst_accuracy", "best_accuracy")
+    assert [table[name].chance for name in guessed] == [pytest.approx(0.3125)] * 3
+    assert table["always_right"].chance == 0.0

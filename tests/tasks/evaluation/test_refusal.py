@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from configs.suites.refusal import RefusalSuite, Template
 from tasks.errors import EvaluationError
 from tasks.evaluation.disguises import DISGUISES, disguised
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import items_of, write_items
 from tasks.evaluation.refusal import RefusalExam, refusal_exam
 from tasks.inference.scripted import Scripted
 from tasks.inference.seam import Prompt
@@ -113,3 +113,11 @@ def test_the_published_prompts_are_read(
     found = [case.kind for _, case in exam.cases]
     assert {k: found.count(k) for k in set(found)} == kinds
     assert all(case.category for _, case in exam.cases)
+
+
+def test_a_metrics_items_are_the_prompts_of_its_kind(exam: Make) -> None:
+    made = exam(templates=("story", "opening"))
+    assert {name: items_of(made, name) for name in made.suite.metric_table()} == {
+        "unsafe_refusal": 2, "unsafe_refusal_corrected": 2, "over_refusal": 4,
+        "over_refusal_corrected": 4, "wrapped_refusal": 4, "wrapped_refusal_corrected": 4,
+    }  # fmt: skip

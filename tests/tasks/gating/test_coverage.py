@@ -29,6 +29,7 @@ def sim() -> Iterator[Any]:
 
         simulation.of = {
             "binary": worlds.binary, "clustered": worlds.clustered,
+            "rare": worlds.rare,
             "few classes": lambda n, d: worlds.macro_f1(n, d, 5),
             "many classes": lambda n, d: worlds.macro_f1(n, d, 20),
             "uneven classes": lambda n, d: worlds.macro_f1(n, d, 5, uneven=True),
@@ -47,6 +48,18 @@ def test_a_candidate_just_at_the_threshold_passes_no_more_often_than_allowed(
     make = sim.of[design]
     assert 0 < sim.pass_rate(sim.hold(0.1), make(100, -0.1), TIMES) <= ALLOWED
     assert 0 < sim.pass_rate(sim.improve(0.1), make(100, 0.1), TIMES) <= ALLOWED
+
+
+@pytest.mark.parametrize(("n", "margin"), [(50, 0.02), (100, 0.02), (200, 0.02), (100, 0.1)])
+def test_rare_losses_of_a_mean_pass_no_more_often_than_allowed(
+    sim: Any, n: int, margin: float
+) -> None:
+    assert sim.pass_rate(sim.hold(margin), sim.of["rare"](n, -margin), TIMES) <= ALLOWED
+    assert sim.pass_rate(sim.improve(margin), sim.of["rare"](n, margin), TIMES) <= ALLOWED
+
+
+def test_a_mean_that_hardly_moves_passes_where_items_are_many(sim: Any) -> None:
+    assert sim.pass_rate(sim.hold(0.02), sim.of["rare"](500, 0.0), 20) == 1
 
 
 def test_the_simulation_would_see_dialogues_ignored(sim: Any) -> None:

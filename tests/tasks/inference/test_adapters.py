@@ -87,3 +87,17 @@ def test_what_alpha_can_not_scale_is_refused(
         adapter_digest(folder)
     with pytest.raises(SetupError, match="has no adapter_config.json"):
         adapter_digest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"), [({"use_dora": True}, "use_dora"), ({"bias": "lora_only"}, "biases")]
+)
+def test_what_is_more_than_loras_update_is_not_scaled(
+    tiny_model: LocalModel, adapter: Path, tmp_path: Path, changed: dict[str, Any], words: str
+) -> None:
+    folder = Path(shutil.copytree(adapter, tmp_path / "more"))
+    settings = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(settings | changed))
+    with pytest.raises(SetupError, match=words):
+        adapted(tiny_model, folder, 0.5)
+    assert adapted(tiny_model, folder, 1.0).alpha == 1

@@ -1,0 +1,129 @@
+"""Intervals that know how far a bounded metric could move where few items were seen to."""
+
+import math
+
+import numpy as np
+
+from tasks.metrics.arrays import Bools, Floats
+from tasks.metrics.f1 import Labelled
+from tasks.metrics.intervals import Error, Interval, no_flips, t_widths
+from tasks.metrics.pooled import Pooled
+from tasks.metrics.rare import FEW, by_unit, effective, unseen
+from tasks.metrics.values import ItemValues, Numbers, Ratio
+
+
+def t_interval(
+    sample: tuple[ItemValues, ItemValues | None], value: float, error: Error, confidence: float
+) -> Interval:
+    """Return a t interval; a bounded metric's is never narrower than few changes warrant.
+
+    Args:
+        sample: Items, and the second model's where the value is a difference.
+        value: Of the metric, or of the difference.
+        error: Its own.
+        confidence: Two-sided.
+    """
+    items, other = sample
+    below, above = t_widths(error, confidence)
+    ends = _ends(items, other)
+    if ends is None:
+        return Interval(value - below, value + above)
+    width = ends[1] - ends[0]
+    least = width * no_flips(units(items), confidence)
+    if isinstance(items.data, Numbers) or _varied(items, other) < FEW:
+        below, above = max(below, least), max(above, least)
+    low, high = value - below, value + above
+    if isinstance(items.data, Numbers):
+        far = _unseen(items, other, ends, confidence)
+        low, high = min(low, far.low), max(high, far.high)
+    if isinstance(items.data, Numbers) and not items.data.proportion and items.data.span is None:
+        return Interval(low, high)
+    least_value, most = ends if other is None else (-width, width)
+    return Interval(max(least_value, low), min(most, high))
+
+
+def least_variance(items: ItemValues, other: ItemValues | None = None) -> float:
+    """Return the variance of an item's contribution were one to move all the way."""
+    ends = _ends(items, other)
+    return 0.0 if ends is None else (ends[1] - ends[0]) ** 2 / len(items)
+
+
+def units(items: ItemValues) -> int:
+    """Return the independent units: items, or clusters of them."""
+    return len(items) if items.clusters is None else int(items.clusters.max()) + 1
+
+
+def _ends(items: ItemValues, other: ItemValues | None = None) -> tuple[float, float] | None:
+    """Return the ends of what an item's value can be.
+
+    Where they aren't known and few items vary, the least and the largest value seen stand for
+    them; where many do, the spread says enough, and None is returned, as for what has no ends.
+    """
+    data = items.data
+    if isinstance(data, Numbers) and not data.proportion:
+        return data.span or _ends_seen(items, other)
+    bounded = data.bounded if isinstance(data, Pooled) else not isinstance(data, Ratio)
+    return (0.0, 1.0) if bounded else None
+
+
+def _ends_seen(items: ItemValues, other: ItemValues | None) -> tuple[float, float] | None:
+    if np.count_nonzero(_moved(items, other)) >= FEW:
+        return None
+    values = np.concatenate([x.data.values for x in (items, other) if x is not None
+                             and isinstance(x.data, Numbers)])  # fmt: skip
+    return float(values.min()), float(values.max())
+
+
+def _moved(items: ItemValues, other: ItemValues | None) -> Floats:
+    """Return how far each unit moved: to the second sample, or from the median of the first."""
+    assert isinstance(items.data, Numbers)
+    values = items.data.values
+    if other is None:
+        return by_unit(values - np.median(values), items.clusters)
+    assert isinstance(other.data, Numbers)
+    return by_unit(other.data.values - values, items.clusters)
+
+
+def _unseen(
+    items: ItemValues, other: ItemValues | None, ends: tuple[float, float], confidence: float
+) -> Interval:
+    """Return how far a mean may reach where few items carry its spread; else nothing."""
+    moved = _moved(items, other)
+    if effective(moved) >= FEW:
+        return Interval(math.inf, -math.inf)
+    assert isinstance(items.data, Numbers)
+    middle = float(np.median(items.data.values)) if other is None else 0.0
+    width = ends[1] - ends[0]
+    down, up = (width, width) if other is not None else (middle - ends[0], ends[1] - middle)
+    low, high = unseen(moved, down, up, confidence)
+    return Interval(middle + low, middle + high)
+
+
+def _varied(items: ItemValues, other: ItemValues | None) -> int:
+    """Return the independent units that differ: between two samples, or from most of the sample."""
+    if other is not None:
+        return _units_with(items, _changed(items, other))
+    if isinstance(items.data, Pooled):
+        _, kind, often = np.unique(items.data.held(), axis=0, return_inverse=True,
+                                   return_counts=True)  # fmt: skip
+        return _units_with(items, kind.reshape(-1) != often.argmax())
+    assert isinstance(items.data, Labelled)
+    marks = items.data.gold == items.data.predicted
+    return min(_units_with(items, marks), _units_with(items, ~marks))
+
+
+def _changed(items: ItemValues, other: ItemValues) -> Bools:
+    if isinstance(items.data, Pooled) and isinstance(other.data, Pooled):
+        first, second = items.data.held(), other.data.held()
+        # Items have as many labels as they have; the wider table is padded with nothing.
+        wide = max(first.shape[1], second.shape[1])
+        padded = [np.pad(h, ((0, 0), (0, wide - h.shape[1])), constant_values=-1.0)
+                  for h in (first, second)]  # fmt: skip
+        return np.asarray((padded[0] != padded[1]).any(axis=1))
+    assert isinstance(items.data, Labelled)
+    assert isinstance(other.data, Labelled)
+    return np.asarray(items.data.predicted != other.data.predicted)
+
+
+def _units_with(items: ItemValues, of: Bools) -> int:
+    return int(of.sum()) if items.clusters is None else len(np.unique(items.clusters[of]))
