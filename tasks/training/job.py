@@ -81,8 +81,8 @@ class JobStatus(BaseModel):
 
 
 _CODE = tuple(f"tasks.training.{module}" for module in (
-    "adapters", "arguments", "batches", "loop", "models", "nats", "opening", "pairs", "rewards",
-    "run", "sampled", "seeding", "stepping", "steps", "validating",
+    "adapters", "arguments", "batches", "loop", "merging", "models", "nats", "opening", "pairs",
+    "rewards", "run", "sampled", "seeding", "stepping", "steps", "validating",
 ))  # fmt: skip
 """What the weights depend on: an edit of other modules trains nothing anew."""
 _NO_MATTER = {"backend", "save_steps", "blend", "validation"}

@@ -116,7 +116,7 @@ class NovaEvaluation(NovaWork):
     def upload(self) -> str:
         """Publish data of one's own and return the address of its file."""
         if self.asked.data is not None:
-            publish("rows", self.asked.data.digest, self._files(), s3_store())
+            publish("rows", self.asked.data.digest, self._files(), s3_store(self.backend.region))
         return self._address()
 
     def request(self, placed: NovaPlaced, attempt: int) -> Request:
@@ -131,14 +131,14 @@ class NovaEvaluation(NovaWork):
         if self.asked.data is None:
             return ""
         key, _ = address_of("rows", self.asked.data.digest, self._files())
-        return s3_store().uri(f"{key}/{OWN_FILE}")
+        return s3_store(self.backend.region).uri(f"{key}/{OWN_FILE}")
 
     def _files(self) -> dict[str, Path]:
         assert self.asked.data is not None
         return {OWN_FILE: self.asked.data.path}
 
     def _fetched(self, name: str, folder: Path) -> dict[str, Path]:
-        place = s3_store()
+        place = s3_store(self.backend.region)
         # A cluster may have named the job otherwise than the recipe, whose name the evaluator uses.
         asked_as = [self.name_of(int(n)) for n, known in self._submitted().items() if known == name]
         keys = [k for x in (name, *asked_as) for k in sorted(place.sizes(f"outputs/{x}/"))]

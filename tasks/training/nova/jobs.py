@@ -57,7 +57,7 @@ class NovaJobs(NovaWork):
     def planned(self) -> dict[str, Any]:
         """Return exactly what ``submit`` would send; nothing is uploaded, sent or asked."""
         key, _ = address_of("rows", self.job.rows.digest, self._files())
-        placed = self.placed(s3_store().uri(f"{key}/{CHANNEL}"))
+        placed = self.placed(s3_store(self.backend.region).uri(f"{key}/{CHANNEL}"))
         if self.backend.hyperpod is None:
             return {"CreateTrainingJob": serverless_request(self.job, placed, 1)}
         return {"recipe": hyperpod_recipe(self.job, placed, 1),
@@ -86,7 +86,7 @@ class NovaJobs(NovaWork):
 
     def upload(self) -> str:
         """Publish the rows and return the address of their file."""
-        made = publish("rows", self.job.rows.digest, self._files(), s3_store())
+        made = publish("rows", self.job.rows.digest, self._files(), s3_store(self.backend.region))
         return f"{made.uri}/{CHANNEL}"
 
     def request(self, placed: NovaPlaced, attempt: int) -> Request:
@@ -109,7 +109,7 @@ class NovaJobs(NovaWork):
                                "there may be trained again.") from error  # fmt: skip
 
     def _receipt(self, name: str, found: Described) -> NovaModelReceipt:
-        output = s3_store().uri("outputs")
+        output = s3_store(self.backend.region).uri("outputs")
         package = found.get("OutputModelPackageArn")
         customer = 100.0 if self.job.mix is None else float(self.job.mix.customer)
         receipt = NovaModelReceipt(

@@ -131,7 +131,9 @@ class NovaWork(ABC):
     def placed(self, data: str) -> NovaPlaced:
         """Return who the job runs as and where its files are."""
         name = role() if self.backend.hyperpod is None else (Settings().sagemaker_role or "")
-        return NovaPlaced(name, region_of(self.backend.region), data, s3_store().uri("outputs"))
+        return NovaPlaced(
+            name, region_of(self.backend.region), data, s3_store(self.backend.region).uri("outputs")
+        )
 
     def _give_up(self, name: str) -> None:
         try:
