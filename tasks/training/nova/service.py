@@ -92,13 +92,13 @@ class NovaWork(ABC):
             TrainingError: ``dry_run`` is set.
             SetupError: Role or store is not set, or AWS refuses.
         """
+        refuse_dry_run(self.backend.dry_run)
         if (kept := self.kept()) is not None:
             return kept
         if self.backend.hyperpod is not None:
             return self._submit_to_cluster()
         attempt, found = self.attempts.newest(self.key)
         if found is None:
-            refuse_dry_run(self.backend.dry_run)
             self.look()
             self.attempts.create(self.request(self.placed(self.upload()), attempt))
         return self.name_of(attempt)
@@ -170,7 +170,6 @@ class NovaWork(ABC):
         if (found := best(there, numbered)) is not None:
             self._note(numbered[found], found)
             return found
-        refuse_dry_run(self.backend.dry_run)
         attempt = max([0, *numbered.values(), *map(int, known)]) + 1
         recipe = self.recipe(self.placed(self.upload()), attempt)
         self.folder.mkdir(parents=True, exist_ok=True)
