@@ -1,6 +1,6 @@
 """The noise floor: one model, asked twice, and asked in batches of 1, 8 and 32.
 
-    python tests/benchmarks/noise.py MODEL DATA [--items 4]
+    python tests/benchmarks/noise.py MODEL DATA [--items 4] [--subjects anatomy,virology]
 
 MODEL is a model folder, hub id or package file; DATA is the folder of public data sets (gsm8k).
 All in float32, each time in a home of its own, so that nothing is taken from a cache. Fails unless
@@ -31,10 +31,11 @@ TIMED = ("latency_s",)
 Rows = list[dict[str, Any]]
 
 
-def suites(data: Path, items: int, size: int) -> list[Suite]:
+def suites(data: Path, items: int, size: int, subjects: str = "") -> list[Suite]:
     """Return MMLU with five shots and GSM8K, asked ``size`` items (of some 600 tokens) a batch."""
     return [
         MmluSuite(kind="mmlu", name="mmlu", shots=5, items_per_subject=items, cloze=True,
+                  subjects=tuple(subjects.split(",")) if subjects else None,
                   batch_tokens=600 * size),
         Gsm8kSuite(kind="gsm8k", name="gsm8k", path=str(data / "gsm8k" / "test.jsonl.gz"),
                    examples=str(data / "gsm8k" / "train.jsonl.gz"),
@@ -62,11 +63,16 @@ def main() -> int:
     parser.add_argument("model")
     parser.add_argument("data", type=Path)
     parser.add_argument("--items", type=int, default=4, help="MMLU questions a subject")
+    parser.add_argument("--subjects", default="", help="of MMLU; all when empty")
     given = parser.parse_args()
+
+    def asked(number: int, size: int) -> Rows:
+        return items(model, suites(given.data, given.items, size, given.subjects)[number])
+
     model, worst = prepare_model(Model(path=given.model)), 0
     for number in range(len(suites(given.data, given.items, 1))):
-        by_size = [items(model, suites(given.data, given.items, s)[number]) for s in SIZES]
-        again = items(model, suites(given.data, given.items, SIZES[-1])[number])
+        by_size = [asked(number, size) for size in SIZES]
+        again = asked(number, SIZES[-1])
         twice = differing(by_size[-1], again)
         batched = [differing(by_size[0], rows, ["prediction", "raw_output"]) for rows in by_size]
         print(
