@@ -60,9 +60,9 @@ OF_SOURCE: dict[str, dict[str, Any]] = {
     "open_answers of rows": {"kind": "open_answers"},
 }
 PINNED = {
-    "ifeval": ("746fdd2b6aba", "5c4129caf552"),
+    "ifeval": ("746fdd2b6aba", "06c5c08c0729"),
     "tool_calls": ("81693c12820b", "011e3d76ee5b"),
-    "adherence": ("fca09f6829a7", "fc5e3b5c593e"),
+    "adherence": ("fca09f6829a7", "3094478e85a9"),
     "open_answers": ("05837ddd5016", "1e91894564ee"),
     "judge": ("db35d0a3583e", "cb38ca316bda"),
     "bits_per_byte": ("c363254b537c", "73d153fbce0c"),

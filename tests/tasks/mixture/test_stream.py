@@ -72,9 +72,14 @@ def test_padding_gives_every_row_once_and_trains_on_no_copy(mixture: Any, world:
 def test_a_loader_with_workers_gives_the_same_batches(mixture: Any, workers: int) -> None:
     start = 7
     stream = MixtureStream(mixture, 1, 2, start, batch_rows=4)
-    loader = torch_data.DataLoader(stream, batch_size=4, num_workers=workers, collate_fn=positions)
+    # Spawned, as where there is no fork: this process has threads, and may not be copied.
+    context = "spawn" if workers else None
+    loader = torch_data.DataLoader(stream, batch_size=4, num_workers=workers, collate_fn=list,
+                                   multiprocessing_context=context)  # fmt: skip
     mine = list(range(start, ROWS))[1::2]
-    assert list(loader) == [mine[i : i + 4] for i in range(0, len(mine), 4)]
+    assert [positions(batch) for batch in loader] == [
+        mine[i : i + 4] for i in range(0, len(mine), 4)
+    ]
 
 
 def test_a_worker_goes_on_in_its_own_batches(mixture: Any, monkeypatch: Any) -> None:

@@ -40,7 +40,10 @@ def test_in_a_run_the_verdict_is_a_table_in_the_prefect_ui(
     def prepare() -> CleanSource:
         return check_quality(ingest_source(source), source, Quality(), 17)
 
-    with temporary_settings({PREFECT_HOME: tmp_path / "prefect"}), prefect_test_harness():
+    with (
+        temporary_settings({PREFECT_HOME: tmp_path / "prefect"}),
+        prefect_test_harness(server_startup_timeout=300),
+    ):
         done = prepare()
         artifact = Artifact.get("quality-my-voc-v2")
     assert artifact is not None

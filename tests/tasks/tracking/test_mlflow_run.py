@@ -258,7 +258,7 @@ def test_the_page_is_published_to_mlflow_and_prefect(
 
     # The harness isolates the database, not the results.
     storage = {PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results"}
-    with temporary_settings(storage), prefect_test_harness():
+    with temporary_settings(storage), prefect_test_harness(server_startup_timeout=300):
         run_id, page = publish()
         gates, link = (Artifact.get(key=k) for k in ("gates", "scorecard"))
     assert page.is_file()
