@@ -1,7 +1,5 @@
 """Intervals that know how far a bounded metric could move where few items were seen to."""
 
-import math
-
 import numpy as np
 
 from tasks.metrics.arrays import Bools, Floats
@@ -29,11 +27,13 @@ def t_interval(
     if ends is None:
         return Interval(value - below, value + above)
     width = ends[1] - ends[0]
-    least = width * no_flips(units(items), confidence)
-    if isinstance(items.data, Numbers) or _varied(items, other) < FEW:
+    few = _carrying(items, other) < FEW
+    # Of clusters there are few enough that this would be all that counted.
+    if few or (isinstance(items.data, Numbers) and items.clusters is None):
+        least = width * no_flips(units(items), confidence)
         below, above = max(below, least), max(above, least)
     low, high = value - below, value + above
-    if isinstance(items.data, Numbers):
+    if few and isinstance(items.data, Numbers):
         far = _unseen(items, other, ends, confidence)
         low, high = min(low, far.low), max(high, far.high)
     if isinstance(items.data, Numbers) and not items.data.proportion and items.data.span is None:
@@ -87,16 +87,21 @@ def _moved(items: ItemValues, other: ItemValues | None) -> Floats:
 def _unseen(
     items: ItemValues, other: ItemValues | None, ends: tuple[float, float], confidence: float
 ) -> Interval:
-    """Return how far a mean may reach where few items carry its spread; else nothing."""
+    """Return how far a mean may reach where few items carry its spread."""
     moved = _moved(items, other)
-    if effective(moved) >= FEW:
-        return Interval(math.inf, -math.inf)
     assert isinstance(items.data, Numbers)
     middle = float(np.median(items.data.values)) if other is None else 0.0
     width = ends[1] - ends[0]
     down, up = (width, width) if other is not None else (middle - ends[0], ends[1] - middle)
     low, high = unseen(moved, down, up, confidence)
     return Interval(middle + low, middle + high)
+
+
+def _carrying(items: ItemValues, other: ItemValues | None) -> float:
+    """Return how many independent units carry the spread, in effect; those that differ, of F1."""
+    if isinstance(items.data, Numbers):
+        return effective(_moved(items, other))
+    return _varied(items, other)
 
 
 def _varied(items: ItemValues, other: ItemValues | None) -> int:
