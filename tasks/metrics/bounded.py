@@ -26,14 +26,14 @@ def t_interval(
     ends = _ends(items, other)
     if ends is None:
         return Interval(value - below, value + above)
-    width = ends[1] - ends[0]
+    width, mean = ends[1] - ends[0], isinstance(items.data, Numbers)
     few = _carrying(items, other) < FEW
     # Of clusters there are few enough that this would be all that counted.
-    if few or (isinstance(items.data, Numbers) and items.clusters is None):
+    if few or (mean and items.clusters is None):
         least = width * no_flips(units(items), confidence)
         below, above = max(below, least), max(above, least)
     low, high = value - below, value + above
-    if few and isinstance(items.data, Numbers):
+    if few and mean:
         far = _unseen(items, other, ends, confidence)
         low, high = min(low, far.low), max(high, far.high)
     if isinstance(items.data, Numbers) and not items.data.proportion and items.data.span is None:

@@ -102,14 +102,13 @@ def make_job(
 ) -> TrainingJob:  # fmt: skip
     """Return the job that trains ``model`` on ``mixture``, or on its packs."""
     packs, held_out = extras
-    own = own_modules(training.rft.functions) if training.method == "rft" else {}
     stopping = training.validation is not None and training.validation.stop_on is not None
     key = stage_key("training", {
         "model": model.digest, "mixture": mixture.digest, "seed": seed,
         "training": training.model_dump(mode="json", exclude=_NO_MATTER),
         "packs": packs.digest if packs else None,
         # A name says nothing of what the user's function does.
-        "rewards": {name: file_digest(path) for name, path in own.items()},
+        "rewards": {name: file_digest(p) for name, p in own_modules(training).items()},
         # Validation that only watches changes nothing.
         "stopping": [training.validation, held_out and held_out.digest] if stopping else None,
     }, *_CODE)  # fmt: skip

@@ -11,11 +11,11 @@ import importlib.util
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from configs.training import Reward
+from configs.training import Reward, Training
 from tasks.errors import TrainingError
 
 OWN = "rewards"
@@ -91,16 +91,16 @@ def open_reward(reward: Reward) -> Function:
     return found
 
 
-def own_modules(rewards: Iterable[Reward]) -> dict[str, Path]:
+def own_modules(training: Training) -> dict[str, Path]:
     """Return the files of the user's own rewards, by their path below where they are imported from.
 
-    A module is one file; of a package all of its Python files are needed.
+    Nothing where the method needs none. A module is one file; a package is all its Python files.
 
     Raises:
         TrainingError: A module can't be found.
     """
     found: dict[str, Path] = {}
-    for reward in rewards:
+    for reward in training.rft.functions if training.method == "rft" else ():
         module, own, _ = reward.name.partition(":")
         if own:
             found |= _files_of(reward, module.partition(".")[0])

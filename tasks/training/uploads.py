@@ -40,8 +40,7 @@ def parts_of(job: TrainingJob, code: bool = True) -> dict[str, Part]:
     found: dict[str, Part] = {"job": ("jobs", job.key, {"job.json": _job_file(job)})}
     for name, receipt in _receipts(job).items():
         found[name] = (_KINDS.get(name, name), receipt.digest, _files(receipt))
-    own = own_modules(job.training.rft.functions) if job.training.method == "rft" else {}
-    if own:
+    if own := own_modules(job.training):
         listed = {name: file_digest(path) for name, path in own.items()}
         found[OWN] = (OWN, digest_of(listed), own)
     if code:
