@@ -21,18 +21,43 @@ from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from configs.suites.open_answers import OpenAnswersSuite
 
 __all__ = [
-    "ArcSuite", "BitsPerByteSuite", "ClassificationSuite", "Evaluation", "ExtractionSuite",
-    "FloorGate", "Gate", "Gsm8kSuite", "HarnessSuite", "HellaswagSuite", "HoldGate", "ImproveGate",
-    "JudgeSuite", "MmluSuite", "MultipleChoiceSuite", "NovaBenchmarkSuite", "OpenAnswersSuite",
-    "Suite", "metrics_by_kind",
-]  # fmt: skip
+    "ArcSuite",
+    "BitsPerByteSuite",
+    "ClassificationSuite",
+    "Evaluation",
+    "ExtractionSuite",
+    "FloorGate",
+    "Gate",
+    "Gsm8kSuite",
+    "HarnessSuite",
+    "HellaswagSuite",
+    "HoldGate",
+    "ImproveGate",
+    "JudgeSuite",
+    "MmluSuite",
+    "MultipleChoiceSuite",
+    "NovaBenchmarkSuite",
+    "OpenAnswersSuite",
+    "Suite",
+    "metrics_by_kind",
+]
 
 Suite = Annotated[
-    ArcSuite | Behaviour | BitsPerByteSuite | ClassificationSuite | ExtractionSuite
-    | Gsm8kSuite | HarnessSuite | HellaswagSuite | JudgeSuite | MmluSuite | MultipleChoiceSuite
-    | NovaBenchmarkSuite | OpenAnswersSuite,
+    ArcSuite
+    | Behaviour
+    | BitsPerByteSuite
+    | ClassificationSuite
+    | ExtractionSuite
+    | Gsm8kSuite
+    | HarnessSuite
+    | HellaswagSuite
+    | JudgeSuite
+    | MmluSuite
+    | MultipleChoiceSuite
+    | NovaBenchmarkSuite
+    | OpenAnswersSuite,
     Field(discriminator="kind"),
-]  # fmt: skip
+]
 
 
 def metrics_by_kind() -> dict[str, dict[str, Metric]]:

@@ -34,10 +34,12 @@ class _Paired(_Gate):
         "stays the same over many trainings; champion: the released model",
     )
     discordance: float = Field(
-        0.2, gt=0, le=1,
+        0.2,
+        gt=0,
+        le=1,
         description="share of items on which the two models are taken to differ, before any is "
         "asked: a margin that the suite can't resolve then is refused",
-    )  # fmt: skip
+    )
 
 
 class ImproveGate(_Paired):
@@ -88,9 +90,10 @@ def caps(suite: Section) -> dict[str, int]:
     """
     fields = {n: getattr(suite, n) for n in type(suite).model_fields}
     return {
-        name: value for name, value in fields.items()
+        name: value
+        for name, value in fields.items()
         if isinstance(value, int) and (name in ("limit", "items") or name.startswith("items_per_"))
-    }  # fmt: skip
+    }
 
 
 def widened(suite: AnySection, times: int) -> AnySection:

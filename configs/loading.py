@@ -47,8 +47,9 @@ def find_recipe(name: str | Path) -> Path:
     shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.yaml")))
     raise RecipeError(
         "there is no such recipe file, and no shipped recipe of that name.",
-        where=str(name), fix=f"give a path to a YAML file, or one of: {shipped}.",
-    )  # fmt: skip
+        where=str(name),
+        fix=f"give a path to a YAML file, or one of: {shipped}.",
+    )
 
 
 def recipe_digest(recipe: Recipe) -> str:

@@ -68,8 +68,27 @@ MACHINES: dict[str, Machine] = {
 
 _GPU_FAMILIES = ("g", "p")
 # Families with instance store: their volume's size is fixed and takes no key of the user's.
-_LOCAL_DISK = ("g4dn", "g5", "g6", "g6e", "g7", "g7e", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en",
-               "p6-b200", "p6-b300", "p6e-gb200", "trn1", "trn1n", "trn2", "r5d")  # fmt: skip
+_LOCAL_DISK = (
+    "g4dn",
+    "g5",
+    "g6",
+    "g6e",
+    "g7",
+    "g7e",
+    "p3dn",
+    "p4d",
+    "p4de",
+    "p5",
+    "p5e",
+    "p5en",
+    "p6-b200",
+    "p6-b300",
+    "p6e-gb200",
+    "trn1",
+    "trn1n",
+    "trn2",
+    "r5d",
+)
 
 
 def family(instance_type: str) -> str:

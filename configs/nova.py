@@ -12,9 +12,11 @@ from configs.remote import KmsKey, Network, Tags, check_tags
 from configs.section import Section
 
 NovaModel = Literal[
-    "nova-textgeneration-lite-v2", "nova-textgeneration-micro", "nova-textgeneration-lite",
+    "nova-textgeneration-lite-v2",
+    "nova-textgeneration-micro",
+    "nova-textgeneration-lite",
     "nova-textgeneration-pro",
-]  # fmt: skip
+]
 Modality = Literal["text", "multimodal"]
 NovaMethod = Literal["sft", "cpt"]
 Percentages = dict[str, float]
@@ -22,30 +24,84 @@ Percentages = dict[str, float]
 SECOND = "nova-textgeneration-lite-v2"
 
 NOVA_2_TEXT: Percentages = {
-    "agents": 1, "baseline": 10, "chat": 0.5, "code": 10, "factuality": 0.1, "identity": 1,
-    "long-context": 1, "math": 2, "rai": 1, "instruction-following": 13, "stem": 0.5,
-    "planning": 10, "rag": 1, "translation": 0.1, "reasoning-chat": 0.5, "reasoning-code": 0.5,
-    "reasoning-factuality": 0.5, "reasoning-instruction-following": 45, "reasoning-math": 0.5,
-    "reasoning-planning": 0.5, "reasoning-rag": 0.4, "reasoning-rai": 0.5, "reasoning-stem": 0.4,
-}  # fmt: skip
+    "agents": 1,
+    "baseline": 10,
+    "chat": 0.5,
+    "code": 10,
+    "factuality": 0.1,
+    "identity": 1,
+    "long-context": 1,
+    "math": 2,
+    "rai": 1,
+    "instruction-following": 13,
+    "stem": 0.5,
+    "planning": 10,
+    "rag": 1,
+    "translation": 0.1,
+    "reasoning-chat": 0.5,
+    "reasoning-code": 0.5,
+    "reasoning-factuality": 0.5,
+    "reasoning-instruction-following": 45,
+    "reasoning-math": 0.5,
+    "reasoning-planning": 0.5,
+    "reasoning-rag": 0.4,
+    "reasoning-rai": 0.5,
+    "reasoning-stem": 0.4,
+}
 NOVA_2_MULTIMODAL: Percentages = {
-    "charts": 1, "chat": 38, "code": 20, "docs": 3, "general": 2, "grounding": 1, "rag": 4,
-    "screenshot": 4, "text": 8, "translation": 4, "video": 15,
-}  # fmt: skip
+    "charts": 1,
+    "chat": 38,
+    "code": 20,
+    "docs": 3,
+    "general": 2,
+    "grounding": 1,
+    "rag": 4,
+    "screenshot": 4,
+    "text": 8,
+    "translation": 4,
+    "video": 15,
+}
 NOVA_1_TEXT: Percentages = {
-    "agents": 1, "chat": 51, "code": 8, "rai": 1, "instruction-following": 13, "stem": 6,
-    "planning": 2, "reasoning": 8, "rag": 1, "translation": 9,
-}  # fmt: skip
+    "agents": 1,
+    "chat": 51,
+    "code": 8,
+    "rai": 1,
+    "instruction-following": 13,
+    "stem": 6,
+    "planning": 2,
+    "reasoning": 8,
+    "rag": 1,
+    "translation": 9,
+}
 NOVA_1_MULTIMODAL: Percentages = {
-    "agents": 11, "docs": 17, "perception": 10, "rag": 4, "rai": 3, "reasoning": 10, "stem": 17,
-    "text": 10, "video": 18,
-}  # fmt: skip
+    "agents": 11,
+    "docs": 17,
+    "perception": 10,
+    "rag": 4,
+    "rai": 3,
+    "reasoning": 10,
+    "stem": 17,
+    "text": 10,
+    "video": 18,
+}
 CPT_TEXT: Percentages = {
-    "agents": 20, "business-and-finance": 4, "scientific": 10, "code": 5, "factual-and-news": 5,
-    "longform-text": 6, "health-and-medicine": 1, "humanities-and-education": 1, "legal": 1,
-    "math": 9, "additional-languages": 15, "social-and-personal-interest": 11,
-    "entertainment": 0.5, "reasoning": 10, "other": 0.5, "tables": 1,
-}  # fmt: skip
+    "agents": 20,
+    "business-and-finance": 4,
+    "scientific": 10,
+    "code": 5,
+    "factual-and-news": 5,
+    "longform-text": 6,
+    "health-and-medicine": 1,
+    "humanities-and-education": 1,
+    "legal": 1,
+    "math": 9,
+    "additional-languages": 15,
+    "social-and-personal-interest": 11,
+    "entertainment": 0.5,
+    "reasoning": 10,
+    "other": 0.5,
+    "tables": 1,
+}
 
 
 def categories(model: str, modality: Modality, method: NovaMethod) -> Percentages:
@@ -124,16 +180,23 @@ class NovaBackend(Section):
         except ValueError as error:
             raise ValueError(f"@training.backend.modality: {error}") from error
         if self.method == "cpt" and self.hyperpod is None:
-            raise ValueError("@training.backend.method: continued pre-training runs on HyperPod. "
-                             "Fix: add hyperpod: {cluster: NAME}.")  # fmt: skip
+            raise ValueError(
+                "@training.backend.method: continued pre-training runs on HyperPod. "
+                "Fix: add hyperpod: {cluster: NAME}."
+            )
         if self.hyperpod is None and self.model_package_group is None:
-            raise ValueError("@training.backend.model_package_group: a serverless job puts its "
-                             "model there. Fix: give the group's ARN.")  # fmt: skip
+            raise ValueError(
+                "@training.backend.model_package_group: a serverless job puts its "
+                "model there. Fix: give the group's ARN."
+            )
         if self.reasoning and self.model != SECOND:
-            raise ValueError("@training.backend.reasoning: only Nova 2 Lite reasons. "
-                             "Fix: set reasoning: false.")  # fmt: skip
+            raise ValueError(
+                "@training.backend.reasoning: only Nova 2 Lite reasons. Fix: set reasoning: false."
+            )
         if not self.accept_eula and not self.dry_run:
-            raise ValueError("@training.backend.accept_eula: Nova is used under AWS's terms. "
-                             "Fix: read them, then set accept_eula: true.")  # fmt: skip
+            raise ValueError(
+                "@training.backend.accept_eula: Nova is used under AWS's terms. "
+                "Fix: read them, then set accept_eula: true."
+            )
         check_tags(self.tags)
         return self

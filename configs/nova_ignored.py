@@ -20,8 +20,15 @@ SERVERLESS = ("warmup_steps", "lora_alpha")
 """Fields of the backend that only a HyperPod recipe has: the documented serverless request has
 no hyperparameter of that meaning."""
 
-HYPERPOD = ("model_version", "model_package_group", "kms_key", "vpc", "tags",
-            "max_runtime_hours", "patience_minutes")  # fmt: skip
+HYPERPOD = (
+    "model_version",
+    "model_package_group",
+    "kms_key",
+    "vpc",
+    "tags",
+    "max_runtime_hours",
+    "patience_minutes",
+)
 """Fields of the backend that only a serverless request has."""
 
 
@@ -53,8 +60,11 @@ def given(section: BaseModel) -> list[str]:
     """
     fields, names = type(section).model_fields, set(section.model_fields_set)
     if len(names) == len(fields):
-        names = {n for n, f in fields.items()
-                 if getattr(section, n) != f.get_default(call_default_factory=True)}  # fmt: skip
+        names = {
+            n
+            for n, f in fields.items()
+            if getattr(section, n) != f.get_default(call_default_factory=True)
+        }
     return [name for name in fields if name in names]
 
 

@@ -91,10 +91,11 @@ def strip_tags(loc: Sequence[str | int]) -> Loc:
         "work_pool",
     }
     return tuple(
-        p for i, p in enumerate(loc)
+        p
+        for i, p in enumerate(loc)
         if not (i and (isinstance(loc[i - 1], int) or loc[i - 1] == "backend") and p in tags)
         and not (isinstance(p, str) and (p.startswith(("tuple[", "literal[", "function-"))))
-    )  # fmt: skip
+    )
 
 
 def _nearest(loc: Loc) -> str:

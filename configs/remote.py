@@ -84,11 +84,15 @@ class SagemakerBackend(Section):
     @model_validator(mode="after")
     def _spot_fits(self) -> Self:
         if self.max_wait_hours is not None and not self.spot:
-            raise ValueError("@training.backend.max_wait_hours: only spot jobs wait. "
-                             "Fix: set spot: true, or take max_wait_hours out.")  # fmt: skip
+            raise ValueError(
+                "@training.backend.max_wait_hours: only spot jobs wait. "
+                "Fix: set spot: true, or take max_wait_hours out."
+            )
         if self.spot and self.keep_alive_minutes:
-            raise ValueError("@training.backend.keep_alive_minutes: spot machines can't be kept "
-                             "warm. Fix: choose spot or keep_alive_minutes.")  # fmt: skip
+            raise ValueError(
+                "@training.backend.keep_alive_minutes: spot machines can't be kept "
+                "warm. Fix: choose spot or keep_alive_minutes."
+            )
         if self.max_wait_hours is not None and self.max_wait_hours < self.max_runtime_hours:
             raise ValueError(
                 f"@training.backend.max_wait_hours: {self.max_wait_hours:g} is less than "
@@ -114,8 +118,10 @@ class SagemakerBackend(Section):
     @model_validator(mode="after")
     def _sharding_fits(self) -> Self:
         if self.sharding == "fsdp" and not is_gpu(self.instance_type):
-            raise ValueError(f"@training.backend.sharding: {self.instance_type} has no GPU to "
-                             "shard over. Fix: set sharding: none.")  # fmt: skip
+            raise ValueError(
+                f"@training.backend.sharding: {self.instance_type} has no GPU to "
+                "shard over. Fix: set sharding: none."
+            )
         return self
 
     @model_validator(mode="after")
@@ -131,11 +137,14 @@ class SagemakerBackend(Section):
     def _names_are_free(self) -> Self:
         for key in self.environment:
             if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]{0,511}", key):
-                raise ValueError(f"@training.backend.environment: '{key}' can't be a variable. "
-                                 "Fix: letters, digits and _.")  # fmt: skip
+                raise ValueError(
+                    f"@training.backend.environment: '{key}' can't be a variable. "
+                    "Fix: letters, digits and _."
+                )
             if RESERVED_VARIABLES.match(key):
-                raise ValueError(f"@training.backend.environment: {key} is set for the job. "
-                                 "Fix: take it out.")  # fmt: skip
+                raise ValueError(
+                    f"@training.backend.environment: {key} is set for the job. Fix: take it out."
+                )
         _check_values(self.environment)
         check_tags(self.tags)
         return self
@@ -146,8 +155,9 @@ def _check_values(environment: dict[str, str]) -> None:
         raise ValueError("@training.backend.environment: more than 90 variables. Fix: fewer.")
     for key, value in environment.items():
         if len(value) > 512:
-            raise ValueError(f"@training.backend.environment: {key} is over 512 characters. "
-                             "Fix: shorten it.")  # fmt: skip
+            raise ValueError(
+                f"@training.backend.environment: {key} is over 512 characters. Fix: shorten it."
+            )
 
 
 def check_tags(tags: Tags) -> None:
@@ -161,14 +171,17 @@ def check_tags(tags: Tags) -> None:
         raise ValueError("@training.backend.tags: more than 45. Fix: fewer tags.")
     for key, value in tags.items():
         if key.lower().startswith("aws:"):
-            raise ValueError(f"@training.backend.tags: '{key}' begins with aws:, which only AWS "
-                             "may set. Fix: name it otherwise.")  # fmt: skip
+            raise ValueError(
+                f"@training.backend.tags: '{key}' begins with aws:, which only AWS "
+                "may set. Fix: name it otherwise."
+            )
         if not re.fullmatch(r"[\w\s.:/=+\-@]{1,128}", key) or not re.fullmatch(
             r"[\w\s.:/=+\-@]{0,256}", value
         ):
-            raise ValueError(f"@training.backend.tags: '{key}' has a character or length that "
-                             "tags can't have. Fix: letters, digits, blanks and _.:/=+-@.",
-                             )  # fmt: skip
+            raise ValueError(
+                f"@training.backend.tags: '{key}' has a character or length that "
+                "tags can't have. Fix: letters, digits, blanks and _.:/=+-@.",
+            )
 
 
 class WorkPoolBackend(Section):

@@ -119,9 +119,11 @@ def find_served(text: str) -> Served | None:
     try:
         fields = yaml.safe_load(text if inline else Path(text).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RecipeError(f"the model's section can't be read: {error}", where=f"--model {text}",
-                          fix="give a folder, a YAML file, or {kind: endpoint, url: ..., name: "
-                          "...}.") from error  # fmt: skip
+        raise RecipeError(
+            f"the model's section can't be read: {error}",
+            where=f"--model {text}",
+            fix="give a folder, a YAML file, or {kind: endpoint, url: ..., name: ...}.",
+        ) from error
     return read_served(fields if isinstance(fields, dict) else {}, f"--model {text}")
 
 
@@ -141,7 +143,8 @@ def read_served(fields: Mapping[str, Any], where: str) -> Served:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise RecipeError(
-            f"this describes no model: {place or 'kind'}: {first['msg']}.", where=where,
+            f"this describes no model: {place or 'kind'}: {first['msg']}.",
+            where=where,
             fix="kind is endpoint, bedrock, sagemaker, vllm or adapter, with the fields of that.",
-        ) from error  # fmt: skip
+        ) from error
     return model

@@ -24,8 +24,14 @@ Category = Literal[
     "chat", "instruction-following", "reasoning", "math", "code", "factuality", "safety"
 ]
 CATEGORIES: tuple[Category, ...] = (
-    "chat", "instruction-following", "reasoning", "math", "code", "factuality", "safety",
-)  # fmt: skip
+    "chat",
+    "instruction-following",
+    "reasoning",
+    "math",
+    "code",
+    "factuality",
+    "safety",
+)
 
 
 class Split(Section):

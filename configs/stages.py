@@ -12,9 +12,22 @@ from configs.text_rules import TextRules
 from configs.training import Lora, Training
 
 __all__ = [
-    "CHECKS", "Backend", "CheckName", "LocalBackend", "Lora", "Mixture", "Model", "NearDuplicates",
-    "Quality", "Severity", "Size", "Stage", "Target", "Tracking", "Training",
-]  # fmt: skip
+    "CHECKS",
+    "Backend",
+    "CheckName",
+    "LocalBackend",
+    "Lora",
+    "Mixture",
+    "Model",
+    "NearDuplicates",
+    "Quality",
+    "Severity",
+    "Size",
+    "Stage",
+    "Target",
+    "Tracking",
+    "Training",
+]
 
 
 class Model(Section):
@@ -25,14 +38,39 @@ class Model(Section):
 
 
 CheckName = Literal[
-    "format", "empty", "alternation", "first_user", "last_assistant", "reserved_tokens",
-    "control_characters", "length", "unknown_fields", "reasoning_place", "tool_place",
-    "tools_missing", "tool_unknown", "tool_id_twice", "tool_result_early", "tool_result_twice",
-    "tool_result_missing", "tool_name_twice", "tool_undescribed", "tool_untyped",
-    "pair_equal", "pair_empty", "pair_no_prompt", "reference_missing", "reference_answered",
-    "missing_label", "duplicate", "label_conflict",
-    "inconsistent_system", "inconsistent_tools", "inconsistent_reasoning", "row_count",
-]  # fmt: skip
+    "format",
+    "empty",
+    "alternation",
+    "first_user",
+    "last_assistant",
+    "reserved_tokens",
+    "control_characters",
+    "length",
+    "unknown_fields",
+    "reasoning_place",
+    "tool_place",
+    "tools_missing",
+    "tool_unknown",
+    "tool_id_twice",
+    "tool_result_early",
+    "tool_result_twice",
+    "tool_result_missing",
+    "tool_name_twice",
+    "tool_undescribed",
+    "tool_untyped",
+    "pair_equal",
+    "pair_empty",
+    "pair_no_prompt",
+    "reference_missing",
+    "reference_answered",
+    "missing_label",
+    "duplicate",
+    "label_conflict",
+    "inconsistent_system",
+    "inconsistent_tools",
+    "inconsistent_reasoning",
+    "row_count",
+]
 
 CHECKS: tuple[CheckName, ...] = get_args(CheckName)
 

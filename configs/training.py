@@ -151,9 +151,13 @@ class Training(Section):
 
     def _refuse_for_answers(self) -> None:
         """Refuse what makes sense for texts that are learnt token by token alone."""
-        given = {"packing": self.packing == "on", "overflow": self.overflow == "split",
-                 "loss_weight": bool(self.loss_weight), "kl_to_base": self.kl_to_base > 0,
-                 "validation": self.validation is not None}  # fmt: skip
+        given = {
+            "packing": self.packing == "on",
+            "overflow": self.overflow == "split",
+            "loss_weight": bool(self.loss_weight),
+            "kl_to_base": self.kl_to_base > 0,
+            "validation": self.validation is not None,
+        }
         wrong = [name for name, used in given.items() if used]
         if wrong:
             raise ValueError(

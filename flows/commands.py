@@ -44,8 +44,11 @@ def run(recipe: str, overrides: Sequence[str]) -> Answer:
 def run_answer(report: Any) -> Answer:
     """Return what is said of a finished run; its verdict is the exit code."""
     kept = ("run_id", "verdict", "gates", "metrics", "scorecard", "checkpoint", "lock")
-    return Answer({k: report.model_dump(mode="json")[k] for k in kept}, report,
-                  EXIT_OF_VERDICT[report.verdict])  # fmt: skip
+    return Answer(
+        {k: report.model_dump(mode="json")[k] for k in kept},
+        report,
+        EXIT_OF_VERDICT[report.verdict],
+    )
 
 
 def plan(recipe: str, overrides: Sequence[str]) -> Answer:
@@ -66,10 +69,17 @@ def check(recipe: str, overrides: Sequence[str]) -> Answer:
 
     clean = check_sources(loaded)
     ok = all(c.verdict != "block" for c in clean)
-    verdicts = [{"source": c.name, "verdict": c.verdict, "rows_in": c.rows_in,
-                 "rows_out": c.rows_out, "findings": c.findings,
-                 "quarantine": str(c.quarantine) if c.quarantine else None}
-                for c in clean]  # fmt: skip
+    verdicts = [
+        {
+            "source": c.name,
+            "verdict": c.verdict,
+            "rows_in": c.rows_in,
+            "rows_out": c.rows_out,
+            "findings": c.findings,
+            "quarantine": str(c.quarantine) if c.quarantine else None,
+        }
+        for c in clean
+    ]
     return Answer({"ok": ok, "verdicts": verdicts}, clean, 0 if ok else DataError.exit_code)
 
 
@@ -79,8 +89,11 @@ def preflight(recipe: str, overrides: Sequence[str]) -> Answer:
     from flows.remote import looked
 
     found = looked(loaded)
-    return Answer({"ok": found.ok, **found.model_dump(mode="json")}, found,
-                  0 if found.ok else DataError.exit_code)  # fmt: skip
+    return Answer(
+        {"ok": found.ok, **found.model_dump(mode="json")},
+        found,
+        0 if found.ok else DataError.exit_code,
+    )
 
 
 def deploy(run: str, to: str, out: Path | None, endpoint: tuple[Any, str, Any]) -> Answer:
@@ -116,10 +129,16 @@ def mix(
     receipt = data.mix(loaded, data.all_data(loaded))
     folder = _copied(receipt.path, out)
     return Answer(
-        {"digest": receipt.digest, "rows": receipt.rows, "tokens": receipt.tokens,
-         "shards": [str(folder / s) for s in receipt.shards],
-         "lock": str(folder / receipt.lock.name), "seconds": time.monotonic() - started},
-        receipt)  # fmt: skip
+        {
+            "digest": receipt.digest,
+            "rows": receipt.rows,
+            "tokens": receipt.tokens,
+            "shards": [str(folder / s) for s in receipt.shards],
+            "lock": str(folder / receipt.lock.name),
+            "seconds": time.monotonic() - started,
+        },
+        receipt,
+    )
 
 
 def reproduce(lock: Path) -> Answer:
@@ -142,9 +161,16 @@ def train(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
     gathered = data.all_data(loaded)
     checkpoint = trained(loaded, gathered, data.mix(loaded, gathered))
     folder = _copied(checkpoint.path, out)
-    return Answer({"checkpoint": str(folder), "digest": checkpoint.digest,
-                   "parent": checkpoint.parent, "steps": checkpoint.steps,
-                   "best_step": checkpoint.best_step}, checkpoint)  # fmt: skip
+    return Answer(
+        {
+            "checkpoint": str(folder),
+            "digest": checkpoint.digest,
+            "parent": checkpoint.parent,
+            "steps": checkpoint.steps,
+            "best_step": checkpoint.best_step,
+        },
+        checkpoint,
+    )
 
 
 def evaluate(recipe: str, overrides: Sequence[str], model: str | None) -> Answer:
@@ -155,11 +181,19 @@ def evaluate(recipe: str, overrides: Sequence[str], model: str | None) -> Answer
     from flows.evaluate import evaluate_model
 
     scores = evaluate_model(loaded, model)
-    suites = {s.suite: {"metrics": {m: e.model_dump() for m, e in s.metrics.items()},
-                        "items": str(s.items), **_counts(s)}
-              for s in scores}  # fmt: skip
-    return Answer({"weights_digest": scores[0].weights_digest, "suites": suites}, scores,
-                  1 if any(s.errors for s in scores) else 0)  # fmt: skip
+    suites = {
+        s.suite: {
+            "metrics": {m: e.model_dump() for m, e in s.metrics.items()},
+            "items": str(s.items),
+            **_counts(s),
+        }
+        for s in scores
+    }
+    return Answer(
+        {"weights_digest": scores[0].weights_digest, "suites": suites},
+        scores,
+        1 if any(s.errors for s in scores) else 0,
+    )
 
 
 def _counts(scores: SuiteScores) -> dict[str, int]:
@@ -173,12 +207,17 @@ def import_samples(files: Sequence[Path], name: str, metrics: Sequence[str]) -> 
     from configs.suites.harness import HarnessSuite
     from tasks.evaluation.harness.samples import import_samples as read_samples
 
-    suite = HarnessSuite(kind="harness", name=name, task=name,
-                         metrics=dict(map(_metric, metrics)))  # fmt: skip
+    suite = HarnessSuite(kind="harness", name=name, task=name, metrics=dict(map(_metric, metrics)))
     scores = read_samples(files, suite)
-    return Answer({"suite": name, "scores": str(scores.path), "items": str(scores.items),
-                   "metrics": {m: e.model_dump() for m, e in scores.metrics.items()}},
-                  [scores])  # fmt: skip
+    return Answer(
+        {
+            "suite": name,
+            "scores": str(scores.path),
+            "items": str(scores.items),
+            "metrics": {m: e.model_dump() for m, e in scores.metrics.items()},
+        },
+        [scores],
+    )
 
 
 def _metric(named: str) -> tuple[str, Any]:
@@ -196,8 +235,7 @@ def compare(a: str, b: str) -> Answer:
 
     first, second = find_report(a), find_report(b)
     found = comparison(first.candidate_scores, second.candidate_scores)
-    return Answer({"a": first.run_id, "b": second.run_id, **found.model_dump(mode="json")},
-                  found)  # fmt: skip
+    return Answer({"a": first.run_id, "b": second.run_id, **found.model_dump(mode="json")}, found)
 
 
 def promote(run: str, name: str | None, waiver: str | None) -> Answer:
@@ -208,17 +246,16 @@ def promote(run: str, name: str | None, waiver: str | None) -> Answer:
     return Answer(done.model_dump(mode="json"), done)
 
 
-def export(
-    mixture: str, overrides: Sequence[str], wish: tuple[Any, Path, bool, bool]
-) -> Answer:  # fmt: skip
+def export(mixture: str, overrides: Sequence[str], wish: tuple[Any, Path, bool, bool]) -> Answer:
     """Export a mixture; ``wish`` is format, folder, strict and croissant."""
     from flows.mixtures import find_mixture
     from tasks.mixture.export import Wish
     from tasks.mixture.export import export as export_rows
 
     made = export_rows(find_mixture(mixture, overrides), Wish(*wish))
-    return Answer({"folder": str(made.path), **made.model_dump(mode="json", exclude={"path"})},
-                  made)  # fmt: skip
+    return Answer(
+        {"folder": str(made.path), **made.model_dump(mode="json", exclude={"path"})}, made
+    )
 
 
 def trace(row: str | None, row_id: str | None, contains: bool) -> Answer:
@@ -227,8 +264,11 @@ def trace(row: str | None, row_id: str | None, contains: bool) -> Answer:
     from tasks.tracking.trace import trace as trace_row
 
     if (row is None) == (row_id is None) or (row is not None and not row.strip()):
-        raise DataError("one row has to be named.", where="temper trace",
-                        fix="give either --row with its text or --row-id.")  # fmt: skip
+        raise DataError(
+            "one row has to be named.",
+            where="temper trace",
+            fix="give either --row with its text or --row-id.",
+        )
     found = trace_row(ById(row_id) if row_id else ByText(row or "", contains=contains))
     return Answer(found.model_dump(mode="json"), found)
 
@@ -250,8 +290,11 @@ def require_training() -> None:
 
     missing = [m for m in ("torch", "trl", "peft") if find_spec(m) is None]
     if missing:
-        raise SetupError(f"{', '.join(missing)} can't be imported.", where="this environment",
-                         fix="pip install 'temper-llm[train]'")  # fmt: skip
+        raise SetupError(
+            f"{', '.join(missing)} can't be imported.",
+            where="this environment",
+            fix="pip install 'temper-llm[train]'",
+        )
 
 
 def _copied(folder: Path, out: Path | None) -> Path:

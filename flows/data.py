@@ -56,9 +56,10 @@ def refuse_blocked(clean: Sequence[CleanSource]) -> None:
     for source in clean:
         if source.verdict == "block":
             raise QualityBlocked(
-                source.reason, where=f"sources.{source.name}",
+                source.reason,
+                where=f"sources.{source.name}",
                 fix=f"see {source.path / 'page.html'}, then mend the data or the quality section.",
-            )  # fmt: skip
+            )
 
 
 def stored_data(recipe: Recipe, *, weights: bool) -> Data:
@@ -91,13 +92,19 @@ def trained_on(recipe: Recipe, data: Data) -> tuple[CleanSource, ...]:
     length, specs = recipe.training.sequence_length, rewrites(recipe)
     return tuple(
         once(rewrite_targets, c, specs[c.name], data.model, length, recipe.seed)
-        if c.name in specs else c for c in data.clean)  # fmt: skip
+        if c.name in specs
+        else c
+        for c in data.clean
+    )
 
 
 def rewrites(recipe: Recipe) -> dict[str, Rewrite]:
     """Return how targets are rewritten, by source."""
-    return {s.name: s.rewrite for s in recipe.sources
-            if isinstance(s, StoredSource) and s.rewrite is not None}  # fmt: skip
+    return {
+        s.name: s.rewrite
+        for s in recipe.sources
+        if isinstance(s, StoredSource) and s.rewrite is not None
+    }
 
 
 def all_data(recipe: Recipe) -> Data:
@@ -108,13 +115,25 @@ def all_data(recipe: Recipe) -> Data:
 
     data = stored_data(recipe, weights=True)
     for source in _rehearsals(recipe):
-        snapshot = once(generate_rehearsal, source, data.model, data.needs[source.name],
-                        recipe.mixture.unit, recipe.seed)  # fmt: skip
+        snapshot = once(
+            generate_rehearsal,
+            source,
+            data.model,
+            data.needs[source.name],
+            recipe.mixture.unit,
+            recipe.seed,
+        )
         clean = once(check_quality, snapshot, source, recipe.quality, recipe.seed)
         refuse_blocked([clean])
         [clean] = once(remove_duplicates, [clean], among_stored(recipe.quality), data.clean)
-        tokens = once(tokenise_source, clean, data.model, recipe.training.sequence_length,
-                      data.excluded, row_kind(recipe))  # fmt: skip
+        tokens = once(
+            tokenise_source,
+            clean,
+            data.model,
+            recipe.training.sequence_length,
+            data.excluded,
+            row_kind(recipe),
+        )
         data = replace(data, clean=(*data.clean, clean), tokens=(*data.tokens, tokens))
     return data
 
@@ -159,8 +178,10 @@ def exclusions(recipe: Recipe, data: Data) -> dict[str, list[str | Item]]:
     from tasks.evaluation.opening import overlap_texts
 
     context = evaluation_context(recipe, data)
-    return {name: overlap_texts(recipe.suite(name), context)
-            for name in recipe.mixture.exclude_overlap_with}  # fmt: skip
+    return {
+        name: overlap_texts(recipe.suite(name), context)
+        for name in recipe.mixture.exclude_overlap_with
+    }
 
 
 def evaluation_context(recipe: Recipe, data: Data) -> Any:

@@ -23,10 +23,14 @@ def deployed(run: str, to: str, out: Path | None, endpoint: tuple[Any, str, Any]
         from tasks.deploying.folder import deploy_folder
 
         if out is None:
-            raise DataError("no folder is named.", where="temper deploy --to folder",
-                            fix="add --out FOLDER.")  # fmt: skip
-        return {"folder": str(deploy_folder(release, out)), "weights_digest": release.model.digest,
-                "verdict": release.verdict}  # fmt: skip
+            raise DataError(
+                "no folder is named.", where="temper deploy --to folder", fix="add --out FOLDER."
+            )
+        return {
+            "folder": str(deploy_folder(release, out)),
+            "weights_digest": release.model.digest,
+            "verdict": release.verdict,
+        }
     from tasks.deploying.endpoint import Endpoint, deploy_endpoint
     from tasks.store.aws import region_of
 
@@ -42,13 +46,20 @@ def release_of(report: RunReport) -> Release:
         DataError: Its weights are not here.
     """
     if not report.trained.has_weights:
-        raise DataError("the weights of this run's model stay with AWS.",
-                        where=report.trained.name,
-                        fix="deploy that model package by Bedrock or SageMaker.")  # fmt: skip
+        raise DataError(
+            "the weights of this run's model stay with AWS.",
+            where=report.trained.name,
+            fix="deploy that model package by Bedrock or SageMaker.",
+        )
     return Release(
-        name=report.name, run_id=report.run_id, recipe_digest=report.recipe_digest,
-        verdict=report.verdict, model=report.trained,
+        name=report.name,
+        run_id=report.run_id,
+        recipe_digest=report.recipe_digest,
+        verdict=report.verdict,
+        model=report.trained,
         evaluated=tuple(s.weights_digest for s in report.candidate_scores),
-        lock=json.loads(report.lock.read_text()), gates=report.gates,
-        base=report.metrics["base"], candidate=report.metrics["candidate"],
-    )  # fmt: skip
+        lock=json.loads(report.lock.read_text()),
+        gates=report.gates,
+        base=report.metrics["base"],
+        candidate=report.metrics["candidate"],
+    )

@@ -28,27 +28,45 @@ class Check(BaseModel):
 def examine() -> list[Check]:
     """Return what was found, the necessary first."""
     looks: tuple[Callable[[], Check], ...] = (
-        _python, _home, _disk, _training, _processor, _tracking, _prefect, _model, _mmlu, _aws,
-    )  # fmt: skip
+        _python,
+        _home,
+        _disk,
+        _training,
+        _processor,
+        _tracking,
+        _prefect,
+        _model,
+        _mmlu,
+        _aws,
+    )
     return [look() for look in looks]
 
 
 def _check(name: str, found: bool, detail: str, fix: str, *, needed: bool = True) -> Check:
     missing: Literal["missing", "optional"] = "missing" if needed else "optional"
-    return Check(name=name, state="ok" if found else missing, detail=detail,
-                 fix="" if found else fix)  # fmt: skip
+    return Check(
+        name=name, state="ok" if found else missing, detail=detail, fix="" if found else fix
+    )
 
 
 def _python() -> Check:
-    return _check("python", (3, 11) <= sys.version_info[:2] < (3, 14), platform.python_version(),
-                  "use Python 3.11, 3.12 or 3.13")  # fmt: skip
+    return _check(
+        "python",
+        (3, 11) <= sys.version_info[:2] < (3, 14),
+        platform.python_version(),
+        "use Python 3.11, 3.12 or 3.13",
+    )
 
 
 def _home() -> Check:
     root = Settings().root
     place = next(p for p in (root, *root.parents) if p.exists())
-    return _check("TEMPER_HOME", os.access(place, os.W_OK), str(root),
-                  "export TEMPER_HOME=<a folder you may write to>")  # fmt: skip
+    return _check(
+        "TEMPER_HOME",
+        os.access(place, os.W_OK),
+        str(root),
+        "export TEMPER_HOME=<a folder you may write to>",
+    )
 
 
 def _disk() -> Check:
@@ -83,8 +101,13 @@ def _tracking() -> Check:
 
 def _prefect() -> Check:
     address = os.environ.get("PREFECT_API_URL", "")
-    return _check("prefect server", bool(address), address or "none: runs use a temporary one",
-                  "prefect server start, then export PREFECT_API_URL", needed=False)  # fmt: skip
+    return _check(
+        "prefect server",
+        bool(address),
+        address or "none: runs use a temporary one",
+        "prefect server start, then export PREFECT_API_URL",
+        needed=False,
+    )
 
 
 def _model() -> Check:
@@ -104,6 +127,12 @@ def _aws() -> Check:
     configured = "AWS_ACCESS_KEY_ID" in os.environ or Path("~/.aws").expanduser().exists()
     sdk = find_spec("sagemaker") is not None
     detail = f"credentials {'found' if configured else 'absent'}, SageMaker SDK " + (
-        "installed" if sdk else "absent")  # fmt: skip
-    return _check("aws", configured and sdk, detail,
-                  "pip install 'temper-llm[aws]'; aws configure", needed=False)  # fmt: skip
+        "installed" if sdk else "absent"
+    )
+    return _check(
+        "aws",
+        configured and sdk,
+        detail,
+        "pip install 'temper-llm[aws]'; aws configure",
+        needed=False,
+    )

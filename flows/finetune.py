@@ -43,9 +43,7 @@ def _run_name() -> str:
     return str(recipe["name"] if isinstance(recipe, dict) else recipe.name)
 
 
-@flow(
-    name="finetune", flow_run_name=_run_name, persist_result=True, task_runner=task_runner()
-)  # fmt: skip
+@flow(name="finetune", flow_run_name=_run_name, persist_result=True, task_runner=task_runner())
 def finetune(recipe: Recipe | str) -> RunReport:
     """Specialise a model by a recipe and say whether it may ship.
 
@@ -112,8 +110,14 @@ def held_out(recipe: Recipe, data: Data) -> HeldOut | None:
     spec = recipe.training
     if spec.validation is None:
         return None
-    found: HeldOut = once(hold_out_rows, data.clean, data.model, spec.sequence_length,
-                          stages.row_kind(recipe), spec.validation.rows)  # fmt: skip
+    found: HeldOut = once(
+        hold_out_rows,
+        data.clean,
+        data.model,
+        spec.sequence_length,
+        stages.row_kind(recipe),
+        spec.validation.rows,
+    )
     return found
 
 
@@ -144,19 +148,33 @@ def published(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunRe
     if recipe.evaluation.split == "test":
         gates = count_looks(recipe.family, found.run_id, found.candidate, gates)
     card = Card(
-        run_id=found.run_id, recipe=recipe, base=tuple(found.base),
-        candidate=tuple(found.candidate), gates=tuple(gates), verdict=overall(gates),
-        mixture=found.mixture, clean=found.data.clean, checkpoint=found.checkpoint,
+        run_id=found.run_id,
+        recipe=recipe,
+        base=tuple(found.base),
+        candidate=tuple(found.candidate),
+        gates=tuple(gates),
+        verdict=overall(gates),
+        mixture=found.mixture,
+        clean=found.data.clean,
+        checkpoint=found.checkpoint,
         slices=sliced(recipe, found.base, found.candidate),
-    )  # fmt: skip
+    )
     page = track.publish_scorecard(card)
     report = RunReport(
-        run_id=found.run_id, name=recipe.name, recipe_digest=recipe_digest(recipe),
-        verdict=card.verdict, gates=card.gates,
+        run_id=found.run_id,
+        name=recipe.name,
+        recipe_digest=recipe_digest(recipe),
+        verdict=card.verdict,
+        gates=card.gates,
         metrics={"base": metric_map(card.base), "candidate": metric_map(card.candidate)},
-        scorecard=page, checkpoint=found.checkpoint.path, lock=found.mixture.lock,
-        base_scores=card.base, candidate_scores=card.candidate, mixture=found.mixture,
-        trained=found.checkpoint, registered=recipe.registered_name,
-    )  # fmt: skip
+        scorecard=page,
+        checkpoint=found.checkpoint.path,
+        lock=found.mixture.lock,
+        base_scores=card.base,
+        candidate_scores=card.candidate,
+        mixture=found.mixture,
+        trained=found.checkpoint,
+        registered=recipe.registered_name,
+    )
     report.save()
     return report

@@ -25,8 +25,10 @@ def planned_gates(recipe: Recipe, data: Data) -> tuple[Any, ...]:
 
     suites = [_suite_of(recipe, gate) for gate in recipe.gates]
     # Several gates may rest on one suite, and opening it reads its data.
-    counts = {key: _items(recipe, data, suite)
-              for key, suite in {s.model_dump_json(): s for s in suites}.items()}  # fmt: skip
+    counts = {
+        key: _items(recipe, data, suite)
+        for key, suite in {s.model_dump_json(): s for s in suites}.items()
+    }
     plans = []
     for gate, suite in zip(recipe.gates, suites, strict=True):
         name = gate.metric.partition("/")[2]
@@ -66,8 +68,9 @@ def judged(
 
     known, candidate = scores
     results: list[GateResult] = once(judge_gates, recipe.gates, known, candidate)
-    again = {i: r for i, r in enumerate(results)
-             if r.verdict == "INCONCLUSIVE" and r.policy == "extend"}  # fmt: skip
+    again = {
+        i: r for i, r in enumerate(results) if r.verdict == "INCONCLUSIVE" and r.policy == "extend"
+    }
     if not again:
         return results
     wider = widened_recipe(recipe, [recipe.gates[i] for i in again])
@@ -94,8 +97,10 @@ def sliced(
 
 def widened_recipe(recipe: Recipe, gates: Sequence[Gate]) -> Recipe:
     """Return the recipe with the gates' suites alone, each asking as many items as they want."""
-    times = {name: max(g.extend_times for g in gates if g.metric.startswith(f"{name}/"))
-             for name in {g.metric.partition("/")[0] for g in gates}}  # fmt: skip
+    times = {
+        name: max(g.extend_times for g in gates if g.metric.startswith(f"{name}/"))
+        for name in {g.metric.partition("/")[0] for g in gates}
+    }
     suites = tuple(widened(recipe.suite(name), n) for name, n in sorted(times.items()))
     evaluation = recipe.evaluation.model_copy(update={"suites": suites})
     return recipe.model_copy(update={"evaluation": evaluation, "gates": tuple(gates)})
@@ -133,8 +138,9 @@ def _champion(recipe: Recipe) -> LocalModel | None:
     if report is None:
         return None
     if not (report.trained.has_weights and report.trained.path.is_dir()):
-        raise DataError(f"the weights of the champion of '{recipe.registered_name}' aren't here.",
-                        where=str(report.trained.path),
-                        fix=f"train run {report.run_id[:12]}'s recipe again, or promote another "
-                        "run.")  # fmt: skip
+        raise DataError(
+            f"the weights of the champion of '{recipe.registered_name}' aren't here.",
+            where=str(report.trained.path),
+            fix=f"train run {report.run_id[:12]}'s recipe again, or promote another run.",
+        )
     return report.trained

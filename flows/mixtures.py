@@ -38,8 +38,11 @@ def _in_folder(folder: Path) -> MixtureReceipt:
     try:
         return load(folder, MixtureReceipt)
     except ValidationError as error:
-        raise DataError("the folder holds something else than a mixture.", where=str(folder),
-                        fix="name a folder that `temper mix` made.") from error  # fmt: skip
+        raise DataError(
+            "the folder holds something else than a mixture.",
+            where=str(folder),
+            fix="name a folder that `temper mix` made.",
+        ) from error
 
 
 def _by_digest(digest: str) -> MixtureReceipt:
@@ -51,6 +54,7 @@ def _by_digest(digest: str) -> MixtureReceipt:
         listed = ", ".join(sorted({m.digest[:12] for m in known})) or "(there are none yet)"
         raise DataError(
             "there is no such mixture." if not found else "more than one mixture begins like that.",
-            where=digest, fix=f"give one of: {listed}; or a recipe.",
-        )  # fmt: skip
+            where=digest,
+            fix=f"give one of: {listed}; or a recipe.",
+        )
     return next(iter(found.values()))

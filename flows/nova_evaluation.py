@@ -55,14 +55,19 @@ def refuse_gates(recipe: Recipe, found: Asking) -> None:
     for i, gate in enumerate(recipe.gates):
         suite = gate.metric.partition("/")[0]
         if suite in found.left_out:
-            raise RecipeError(f"'{gate.metric}' needs log-probabilities, and Nova's evaluator "
-                              "gives answers only.", where=f"gates.{i}.metric",
-                              fix="rest the gate on a suite that needs answers alone, or train "
-                              "without gates by temper train.")  # fmt: skip
+            raise RecipeError(
+                f"'{gate.metric}' needs log-probabilities, and Nova's evaluator "
+                "gives answers only.",
+                where=f"gates.{i}.metric",
+                fix="rest the gate on a suite that needs answers alone, or train "
+                "without gates by temper train.",
+            )
         if gate.on_inconclusive == "extend":
-            raise RecipeError("Nova models are judged in one look.",
-                              where=f"gates.{i}.on_inconclusive",
-                              fix="use block or warn.")  # fmt: skip
+            raise RecipeError(
+                "Nova models are judged in one look.",
+                where=f"gates.{i}.on_inconclusive",
+                fix="use block or warn.",
+            )
 
 
 def identity(backend: NovaBackend, model: str | None) -> str:
@@ -87,9 +92,13 @@ def evaluated_by_nova(
     asked = [[_asked(recipe, one, model) for one in opened] for model in models]
     with stopped_on_break() as running:
         names = [[_submitted(a, running) for a in row] for row in asked]
-        return [[_scores(one, a, _waited(a, name, running), context)
-                 for one, a, name in zip(opened, row, named, strict=True)]
-                for row, named in zip(asked, names, strict=True)]  # fmt: skip
+        return [
+            [
+                _scores(one, a, _waited(a, name, running), context)
+                for one, a, name in zip(opened, row, named, strict=True)
+            ]
+            for row, named in zip(asked, names, strict=True)
+        ]
 
 
 def _submitted(asked: NovaAsked, running: Running) -> str:
@@ -106,19 +115,28 @@ def _waited(asked: NovaAsked, name: str, running: Running) -> NovaFound:
 
 def planned_evaluations(recipe: Recipe, data: Data) -> list[dict[str, Any]]:
     """Return exactly what would be sent for the base model; nothing is uploaded or asked."""
-    return [{"suite": one[0].name, **NovaEvaluation(_asked(recipe, one, None)).planned()}
-            for one in asking(recipe, data).opened]  # fmt: skip
+    return [
+        {"suite": one[0].name, **NovaEvaluation(_asked(recipe, one, None)).planned()}
+        for one in asking(recipe, data).opened
+    ]
 
 
 def _asked(recipe: Recipe, one: Opened, model: str | None) -> NovaAsked:
     suite, backend = one[0], recipe.training.backend
     assert isinstance(backend, NovaBackend)
     if isinstance(suite, NovaBenchmarkSuite):
-        return NovaAsked(name=suite.name, model=model, backend=backend, task=suite.task,
-                         max_new_tokens=suite.max_new_tokens, subtask=suite.subtask)  # fmt: skip
+        return NovaAsked(
+            name=suite.name,
+            model=model,
+            backend=backend,
+            task=suite.task,
+            max_new_tokens=suite.max_new_tokens,
+            subtask=suite.subtask,
+        )
     file, tokens = _file_of(one)
-    return NovaAsked(name=suite.name, model=model, backend=backend, task=OWN,
-                     max_new_tokens=tokens, data=file)  # fmt: skip
+    return NovaAsked(
+        name=suite.name, model=model, backend=backend, task=OWN, max_new_tokens=tokens, data=file
+    )
 
 
 def _file_of(one: Opened) -> tuple[OwnFile | None, int]:
@@ -142,9 +160,12 @@ def _item(digest: str, prompt: Prompt, where: str) -> OwnItem:
     turns = [m for m in prompt.messages if m["role"] != "system"]
     system = "\n\n".join(m["content"] for m in prompt.messages if m["role"] == "system")
     if prompt.tools or [m["role"] for m in turns] != ["user"]:
-        raise EvaluationError("Nova's evaluator takes one question with a system text, and the "
-                              "suite asks with tools or several turns.", where=where,
-                              fix="take the suite out for Nova.")  # fmt: skip
+        raise EvaluationError(
+            "Nova's evaluator takes one question with a system text, and the "
+            "suite asks with tools or several turns.",
+            where=where,
+            fix="take the suite out for Nova.",
+        )
     # Ours scores the answers; the evaluator only wants to have something to compare with.
     return OwnItem(turns[0]["content"], "-", system or None, digest)
 
@@ -156,8 +177,13 @@ def _scores(one: Opened, asked: NovaAsked, found: NovaFound, context: EvalContex
     from tasks.inference.replayed import Replayed
 
     weights = identity(asked.backend, asked.model)
-    made = {"model": weights, "served": asked.model or asked.backend.model, "job": found.job,
-            "backend": "nova", "asked": asked.asked()}  # fmt: skip
+    made = {
+        "model": weights,
+        "served": asked.model or asked.backend.model,
+        "job": found.job,
+        "backend": "nova",
+        "asked": asked.asked(),
+    }
     if isinstance(one[0], NovaBenchmarkSuite):
         return benchmark_scores(one[0], read_results(found.results), weights, made)
     assert found.outputs is not None

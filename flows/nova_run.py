@@ -52,10 +52,15 @@ def _standing(job: NovaJob, receipt: NovaModelReceipt) -> Checkpoint:
     """Return what stands for a model whose weights stay with AWS."""
     backend: NovaBackend = job.backend
     return Checkpoint(
-        path=job.folder, digest=identity(backend, receipt.model), name=receipt.model,
-        tokenizer_digest="", has_weights=False, parent=identity(backend, None),
-        steps=receipt.steps, adapter_digest="",
-    )  # fmt: skip
+        path=job.folder,
+        digest=identity(backend, receipt.model),
+        name=receipt.model,
+        tokenizer_digest="",
+        has_weights=False,
+        parent=identity(backend, None),
+        steps=receipt.steps,
+        adapter_digest="",
+    )
 
 
 def _references(recipe: Recipe, base: list[SuiteScores]) -> Any:

@@ -30,9 +30,10 @@ def stopped_on_break() -> Iterator[Running]:
         if left:
             raise TrainingError(
                 f"the run broke off ({error!r:.300}), and jobs could not be stopped: "
-                f"{'; '.join(left)}.", where="the service's list of jobs",
+                f"{'; '.join(left)}.",
+                where="the service's list of jobs",
                 fix="stop them there, or run again: they are found as long as they run.",
-            ) from error  # fmt: skip
+            ) from error
         raise
 
 

@@ -16,8 +16,11 @@ def planned(recipe: Recipe) -> PlanTable:
     """Return the plan; what rehearsal will generate is estimated and says so."""
     data = stored_data(recipe, weights=False)
     weights = source_weights(recipe)
-    table = (_with_rehearsal(recipe, data) if data.needs
-             else plan_table(recipe.mixture, data.tokens, weights, recipe.seed))  # fmt: skip
+    table = (
+        _with_rehearsal(recipe, data)
+        if data.needs
+        else plan_table(recipe.mixture, data.tokens, weights, recipe.seed)
+    )
     told = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
     lines = tuple(_rewriting_told(recipe, data, line) for line in table.sources)
     return table.model_copy(update={"gates": told, "sources": lines})
@@ -48,9 +51,12 @@ def _with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:
     made = {n: _estimate(recipe, data, n) for n in data.needs}
     units = dict.fromkeys(stored, dict.fromkeys(UNITS, 0)) | drawn(plan, sizes) | made
     intent = [plan.digest(), recipe.model, [recipe.source(n) for n in made], data.needs]
-    return PlanTable(digest=digest_of(intent), unit=mixture.unit,
-                     total=sum(u[mixture.unit] for u in units.values()),
-                     sources=_lines(recipe, data, stocks, units))  # fmt: skip
+    return PlanTable(
+        digest=digest_of(intent),
+        unit=mixture.unit,
+        total=sum(u[mixture.unit] for u in units.values()),
+        sources=_lines(recipe, data, stocks, units),
+    )
 
 
 def _estimate(recipe: Recipe, data: Data, name: str) -> Units:
@@ -63,8 +69,7 @@ def _estimate(recipe: Recipe, data: Data, name: str) -> Units:
     rows = max(round(found["answers"] / SLACK), 1)
     answer = found["generated_tokens"] / found["answers"]
     tokens = round(rows * (answer + found["prompt_tokens"]))
-    return {"rows": rows, "tokens": tokens, "supervised_tokens": round(rows * answer),
-            unit: need}  # fmt: skip
+    return {"rows": rows, "tokens": tokens, "supervised_tokens": round(rows * answer), unit: need}
 
 
 def _lines(
@@ -73,10 +78,14 @@ def _lines(
     parts, got = shares(recipe.mixture, stocks), shares_got(units)
     return tuple(
         PlanLine(
-            name=s.name, role=s.role, weight=s.weight, share=float(parts[s.name]), **units[s.name],
+            name=s.name,
+            role=s.role,
+            weight=s.weight,
+            share=float(parts[s.name]),
+            **units[s.name],
             epochs=units[s.name][recipe.mixture.unit] / s.units if s.units else 1.0,
             share_got=got[s.name],
             note="to be generated; estimated" if s.name in data.needs else "",
         )
         for s in stocks
-    )  # fmt: skip
+    )

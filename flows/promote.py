@@ -45,8 +45,11 @@ def promote(run: str, name: str | None = None, waiver: str | None = None) -> Pro
         DataError: There is no such run, or the reason is blank.
     """
     if waiver is not None and not waiver.strip():
-        raise DataError("a waiver needs a reason.", where="--waive",
-                        fix="say why this model may be released without a PASS.")  # fmt: skip
+        raise DataError(
+            "a waiver needs a reason.",
+            where="--waive",
+            fix="say why this model may be released without a PASS.",
+        )
     report = find_report(run)
     target, record = name or report.registered_name, _record(report, waiver)
     release, before = put_forward(target, record), champion_of(target)
@@ -57,8 +60,10 @@ def promote(run: str, name: str | None = None, waiver: str | None = None) -> Pro
 
 def _record(report: RunReport, waiver: str | None) -> Record:
     return Record(
-        run_id=report.run_id, verdict=report.verdict, candidate=report.trained.digest,
+        run_id=report.run_id,
+        verdict=report.verdict,
+        candidate=report.trained.digest,
         gates=tuple(g.model_dump(mode="json") for g in report.gates),
         # A run that passed needs no excuse, and none is kept.
         waiver=waiver if report.verdict != "PASS" or not report.gates else None,
-    )  # fmt: skip
+    )

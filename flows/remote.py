@@ -33,9 +33,11 @@ def looked(recipe: Recipe) -> Preflight:
     own = own_part(recipe)
     table = planned(own)
     rows = sum(line.rows for line in table.sources)
-    load = Load(tokens=sum(x.tokens for x in table.sources),
-                supervised=sum(x.supervised_tokens for x in table.sources),
-                steps=-(-rows // recipe.training.batch_rows))  # fmt: skip
+    load = Load(
+        tokens=sum(x.tokens for x in table.sources),
+        supervised=sum(x.supervised_tokens for x in table.sources),
+        steps=-(-rows // recipe.training.batch_rows),
+    )
     return preflight(recipe.training, _base(recipe), load, rows)
 
 
@@ -100,8 +102,9 @@ def request_of(recipe: Recipe) -> dict[str, Any]:
 def _told(told: Told) -> Answer:
     found = told.found
     fields = {
-        "plan": told.table.model_dump(mode="json"), "request": told.request,
+        "plan": told.table.model_dump(mode="json"),
+        "request": told.request,
         "preflight": found.model_dump(mode="json") if found else None,
-    }  # fmt: skip
+    }
     code = 0 if found is None or found.ok else 2
     return Answer(fields, told, code, view="told")

@@ -66,9 +66,10 @@ def champion_report(name: str) -> RunReport | None:
     except DataError as error:
         raise DataError(
             f"the champion of '{name}' is version {release.version} of run {release.run_id}, and "
-            "that run isn't on this machine.", where="a gate against: champion",
+            "that run isn't on this machine.",
+            where="a gate against: champion",
             fix="run where it was made, or promote a run that is here.",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def metric_map(scores: list[SuiteScores] | tuple[SuiteScores, ...]) -> Metrics:
@@ -90,6 +91,7 @@ def find_report(name: str) -> RunReport:
         known = ", ".join(p.parent.name[:12] for p in sorted(home("runs").glob("*/run.json")))
         raise DataError(
             "there is no such run." if not runs else "more than one run begins like that.",
-            where=name, fix=f"give one of: {known or '(there are no runs yet)'}.",
-        )  # fmt: skip
+            where=name,
+            fix=f"give one of: {known or '(there are no runs yet)'}.",
+        )
     return RunReport.model_validate_json(runs[0].read_text())

@@ -54,12 +54,21 @@ def reproduce(path: Path) -> Reproduction:
             made = mix(recipe, all_data(recipe))
     except DataError as error:
         # What stops it is what has changed: a file that is gone, or rows that no longer suffice.
-        return Reproduction(same=False, digest="", wanted=lock["mixture_digest"],
-                            changed=(error.paragraph(),), mixture=None)  # fmt: skip
+        return Reproduction(
+            same=False,
+            digest="",
+            wanted=lock["mixture_digest"],
+            changed=(error.paragraph(),),
+            mixture=None,
+        )
     changed = tuple(differences(lock, _read(made.lock)))
-    return Reproduction(same=made.digest == lock["mixture_digest"] and not changed,
-                        digest=made.digest, wanted=lock["mixture_digest"], changed=changed,
-                        mixture=made.path)  # fmt: skip
+    return Reproduction(
+        same=made.digest == lock["mixture_digest"] and not changed,
+        digest=made.digest,
+        wanted=lock["mixture_digest"],
+        changed=changed,
+        mixture=made.path,
+    )
 
 
 def differences(old: Lock, new: Lock) -> Iterator[str]:
@@ -68,12 +77,18 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
     for source in old["sources"]:
         name, other = source["name"], now[source["name"]]
         if other["clean_digest"] != source["clean_digest"]:
-            yield (f"source '{name}' has changed: {source['rows_in']:,} rows then, "
-                   f"{other['rows_in']:,} now, from {source['uri']}.")  # fmt: skip
+            yield (
+                f"source '{name}' has changed: {source['rows_in']:,} rows then, "
+                f"{other['rows_in']:,} now, from {source['uri']}."
+            )
         elif other["digest"] != source["digest"]:
             yield f"source '{name}' is tokenised differently, from the same rows."
-    for key, what in (("tokenizer_digest", "the tokenizer"), ("code_digest", "Temper's own code"),
-                      ("plan_digest", "the plan"), ("mixture_digest", "the mixture")):  # fmt: skip
+    for key, what in (
+        ("tokenizer_digest", "the tokenizer"),
+        ("code_digest", "Temper's own code"),
+        ("plan_digest", "the plan"),
+        ("mixture_digest", "the mixture"),
+    ):
         if old[key] != new[key]:
             yield f"{what} has changed: {old[key][:12]} then, {new[key][:12]} now."
 
@@ -85,8 +100,9 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"this is no lock that a mixture can be made from ({type(error).__name__}: {error}).",
-            where=str(path), fix="name the mixture.lock.json that `temper mix` wrote.",
-        ) from error  # fmt: skip
+            where=str(path),
+            fix="name the mixture.lock.json that `temper mix` wrote.",
+        ) from error
     return dict(lock)
 
 

@@ -27,8 +27,9 @@ def task_runner() -> Any:
     if find_spec(module) is None:
         raise SetupError(
             f"TEMPER_RUNNER is '{settings.runner}', and {module} can't be imported.",
-            where="this environment", fix=f"pip install 'temper-llm[{settings.runner}]'",
-        )  # fmt: skip
+            where="this environment",
+            fix=f"pip install 'temper-llm[{settings.runner}]'",
+        )
     return _dask(settings) if settings.runner == "dask" else _ray(settings)
 
 
@@ -38,10 +39,14 @@ def _dask(settings: Settings) -> Any:
     if settings.dask_address:
         return DaskTaskRunner(address=settings.dask_address)
     # One thread a process: the stages use threads of their own where it helps.
-    return DaskTaskRunner(cluster_kwargs={
-        "n_workers": settings.workers, "threads_per_worker": 1, "processes": True,
-        "dashboard_address": None,
-    })  # fmt: skip
+    return DaskTaskRunner(
+        cluster_kwargs={
+            "n_workers": settings.workers,
+            "threads_per_worker": 1,
+            "processes": True,
+            "dashboard_address": None,
+        }
+    )
 
 
 def _ray(settings: Settings) -> Any:

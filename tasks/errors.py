@@ -66,6 +66,15 @@ class StorageError(TemperError):
 
 
 __all__ = [
-    "DataError", "EvaluationError", "InsufficientData", "QualityBlocked", "RecipeError",
-    "SetupError", "SourceError", "StorageError", "TemperError", "TrainingError", "Unreachable",
-]  # fmt: skip
+    "DataError",
+    "EvaluationError",
+    "InsufficientData",
+    "QualityBlocked",
+    "RecipeError",
+    "SetupError",
+    "SourceError",
+    "StorageError",
+    "TemperError",
+    "TrainingError",
+    "Unreachable",
+]

@@ -64,8 +64,11 @@ def source_digest(*packages: str) -> str:
         assert spec is not None
         root = Path(str(spec.origin))
         files = sorted(root.parent.rglob("*.py")) if root.name == "__init__.py" else [root]
-        lines += [f"{package}/{f.relative_to(root.parent)}:{file_digest(f)}" for f in files
-                  if f.name not in ("task.py", "page.py")]  # fmt: skip
+        lines += [
+            f"{package}/{f.relative_to(root.parent)}:{file_digest(f)}"
+            for f in files
+            if f.name not in ("task.py", "page.py")
+        ]
     return digest_of(lines)
 
 
@@ -95,8 +98,11 @@ def load(folder: Path, kind: type[R]) -> R:
     """
     receipt = find(folder, kind)
     if receipt is None:
-        raise StorageError("the artifact is missing or damaged.", where=str(folder),
-                           fix="delete the folder and run again; it is made anew.")  # fmt: skip
+        raise StorageError(
+            "the artifact is missing or damaged.",
+            where=str(folder),
+            fix="delete the folder and run again; it is made anew.",
+        )
     return receipt
 
 
@@ -159,9 +165,11 @@ def disk_errors(folder: Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise StorageError(
-            f"the disk is full ({error.strerror}).", where=str(folder),
+            f"the disk is full ({error.strerror}).",
+            where=str(folder),
             fix="free some space, or set TEMPER_HOME to a larger disk, and run again: what is "
-            "finished stays, and the rest goes on from there.") from error  # fmt: skip
+            "finished stays, and the rest goes on from there.",
+        ) from error
 
 
 def commit(aside: Path, receipt: R) -> R:
@@ -170,8 +178,9 @@ def commit(aside: Path, receipt: R) -> R:
     Two processes that build the same key may race: the first to rename wins, and the other's
     equal work is dropped.
     """
-    files = {str(f.relative_to(aside)): f.stat().st_size
-             for f in sorted(aside.rglob("*")) if f.is_file()}  # fmt: skip
+    files = {
+        str(f.relative_to(aside)): f.stat().st_size for f in sorted(aside.rglob("*")) if f.is_file()
+    }
     record = {"receipt": receipt.model_dump(mode="json", exclude={"path"}), "files": files}
     write_text(aside / MANIFEST, json.dumps(record, indent=1, sort_keys=True))
     winner = find(receipt.path, type(receipt))

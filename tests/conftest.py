@@ -151,15 +151,25 @@ def open_account(moto_address: str) -> Callable[[pytest.MonkeyPatch, Mapping[str
 
         httpx.post(f"{moto_address}/moto-api/reset")
         settings = {
-            "AWS_ENDPOINT_URL": moto_address, "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true", "TEMPER_STORE": "s3://temper-tests/store",
+            "AWS_ENDPOINT_URL": moto_address,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "TEMPER_STORE": "s3://temper-tests/store",
             "TEMPER_SAGEMAKER_ROLE": "arn:aws:iam::123456789012:role/temper-job",
-        }  # fmt: skip
+        }
         for name, value in {**settings, **more}.items():
             patch.setenv(name, value)
-        trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
-                                "Principal": {"Service": "sagemaker.amazonaws.com"}}]}  # fmt: skip
+        trust = {
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "sts:AssumeRole",
+                    "Principal": {"Service": "sagemaker.amazonaws.com"},
+                }
+            ]
+        }
         boto3.client("iam", region_name="us-east-1").create_role(
             RoleName="temper-job", AssumeRolePolicyDocument=json.dumps(trust)
         )

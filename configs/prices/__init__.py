@@ -44,5 +44,8 @@ def _read(path: Path) -> Prices:
     try:
         return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, ValidationError, yaml.YAMLError) as error:
-        raise SetupError(f"the price table can't be used: {error}", where=str(path),
-                         fix=f"start from a copy of {SHIPPED}.") from error  # fmt: skip
+        raise SetupError(
+            f"the price table can't be used: {error}",
+            where=str(path),
+            fix=f"start from a copy of {SHIPPED}.",
+        ) from error

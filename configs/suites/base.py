@@ -5,9 +5,17 @@ from typing import ClassVar
 from configs.metrics import Metric
 from configs.section import Name, Section
 
-PLACES = frozenset({
-    "path", "dev_path", "contrast_path", "dev_contrast_path", "examples", "source", "include",
-})  # fmt: skip
+PLACES = frozenset(
+    {
+        "path",
+        "dev_path",
+        "contrast_path",
+        "dev_contrast_path",
+        "examples",
+        "source",
+        "include",
+    }
+)
 """Where items come from: their content counts, not where it lay."""
 
 

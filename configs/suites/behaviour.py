@@ -9,6 +9,11 @@ from configs.suites.refusal import RefusalSuite
 from configs.suites.tool_calls import ToolCallsSuite
 
 Behaviour = (
-    IfevalSuite | RefusalSuite | AbstentionSuite | BrittlenessSuite | DialoguesSuite
-    | ToolCallsSuite | AdherenceSuite
-)  # fmt: skip
+    IfevalSuite
+    | RefusalSuite
+    | AbstentionSuite
+    | BrittlenessSuite
+    | DialoguesSuite
+    | ToolCallsSuite
+    | AdherenceSuite
+)

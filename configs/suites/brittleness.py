@@ -40,10 +40,11 @@ class BrittlenessSuite(SuiteSection):
     dev_path: str | None = Field(None, description="the same, asked where split is dev")
     labels: tuple[str, ...] | None = Field(None, description="of a classification; as found")
     templates: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
-        None, min_length=2,
+        None,
+        min_length=2,
         description="with {prompt} once (classification) or {question} and {choices} once; "
         "eight of ours when absent",
-    )  # fmt: skip
+    )
     limit: PositiveInt | None = Field(None, description="items, chosen by seed; all when absent")
     max_new_tokens: PositiveInt = Field(32, le=512, description="tokens of a label")
     batch_size: PositiveInt = 32

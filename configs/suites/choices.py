@@ -66,8 +66,10 @@ class Choices(SuiteSection):
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""
         chance = self.chance_level
-        return {**(letter_metrics(chance) if self.letters else {}),
-                **(text_metrics(chance) if self.texts else {})}  # fmt: skip
+        return {
+            **(letter_metrics(chance) if self.letters else {}),
+            **(text_metrics(chance) if self.texts else {}),
+        }
 
 
 class ArcSuite(Choices):

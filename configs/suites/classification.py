@@ -33,8 +33,10 @@ class ClassificationSuite(SuiteSection):
     """
 
     METRICS: ClassVar[dict[str, Metric]] = {
-        **SEVERAL, **METRICS, **level_metrics(MOST_LEVELS, several=False),
-    }  # fmt: skip
+        **SEVERAL,
+        **METRICS,
+        **level_metrics(MOST_LEVELS, several=False),
+    }
 
     kind: Literal["classification"]
     name: Name

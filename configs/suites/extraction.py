@@ -34,9 +34,11 @@ class ExtractionSuite(SuiteSection):
     name: Name
     source: Name
     keys: tuple[Key, ...] = Field(
-        ("label",), min_length=1, max_length=MOST_LEVELS,
+        ("label",),
+        min_length=1,
+        max_length=MOST_LEVELS,
         description="keys of an object's label: its levels, coarse to fine, or one for all",
-    )  # fmt: skip
+    )
     divider: str | None = Field(
         None, min_length=1, description="between levels, where one key holds them: '>'"
     )

@@ -66,5 +66,7 @@ class HarnessSuite(SuiteSection):
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics that were named."""
-        return {name: Metric(m.better, m.estimator, m.chance, m.range)
-                for name, m in self.metrics.items()}  # fmt: skip
+        return {
+            name: Metric(m.better, m.estimator, m.chance, m.range)
+            for name, m in self.metrics.items()
+        }

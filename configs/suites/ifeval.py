@@ -27,8 +27,10 @@ class IfevalSuite(Answering):
 
     METRICS: ClassVar[dict[str, Metric]] = METRICS
     PUBLISHED: ClassVar[tuple[str, str, str]] = (
-        "google/IFEval", "966cd89545d6b6acfd7638bc708b98261ca58e84", "train"
-    )  # fmt: skip
+        "google/IFEval",
+        "966cd89545d6b6acfd7638bc708b98261ca58e84",
+        "train",
+    )
 
     kind: Literal["ifeval"]
     max_new_tokens: PositiveInt = Field(1280, le=8192, description="tokens of an answer")

@@ -42,9 +42,10 @@ class JudgeSuite(Questions):
     judge: Judge = Field(description="the model that judges, as it is served")
     mode: Literal["pairwise", "rubric"] = "pairwise"
     rubric: str = Field(
-        "helpfulness, correctness, and following what the question asks for", min_length=1,
+        "helpfulness, correctness, and following what the question asks for",
+        min_length=1,
         description="what counts",
-    )  # fmt: skip
+    )
     scale: int = Field(5, ge=2, le=100, description="best score of a rubric; 1 is the worst")
     judge_tokens: int = Field(256, ge=16, le=4096, description="of a verdict with its reasons")
 

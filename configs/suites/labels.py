@@ -24,7 +24,9 @@ def level_metrics(levels: int, *, several: bool) -> dict[str, Metric]:
     """
     if levels < 2:
         return {}
-    named = {"micro_f1": Metric("higher", "ratio" if several else "f1", 0.0),
-             "macro_f1": Metric("higher", "f1", 0.0),
-             "weighted_f1": Metric("higher", "f1", 0.0)}  # fmt: skip
+    named = {
+        "micro_f1": Metric("higher", "ratio" if several else "f1", 0.0),
+        "macro_f1": Metric("higher", "f1", 0.0),
+        "weighted_f1": Metric("higher", "f1", 0.0),
+    }
     return {f"e{k}_{name}": metric for k in range(1, levels + 1) for name, metric in named.items()}

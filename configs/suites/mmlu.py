@@ -64,9 +64,11 @@ class MmluSuite(SuiteSection):
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""
         return {
-            **LETTERS, **self._grouped(), **(CHAT if self.chat else {}),
+            **LETTERS,
+            **self._grouped(),
+            **(CHAT if self.chat else {}),
             **(CLOZE if self.cloze else {}),
-        }  # fmt: skip
+        }
 
     def _grouped(self) -> dict[str, Metric]:
         if not (self.path is None if self.groups is None else self.groups):

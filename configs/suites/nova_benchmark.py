@@ -11,11 +11,15 @@ from configs.suites.base import SuiteSection
 Benchmark = Literal["mmlu", "mmlu_pro", "gpqa", "mmmu", "bbh", "math", "ifeval", "strong_reject"]
 
 BENCHMARKS: dict[str, tuple[str, str]] = {
-    "mmlu": ("zs_cot", "accuracy"), "mmlu_pro": ("zs_cot", "accuracy"),
-    "gpqa": ("zs_cot", "accuracy"), "mmmu": ("zs_cot", "accuracy"),
-    "bbh": ("fs_cot", "accuracy"), "math": ("zs_cot", "exact_match"),
-    "ifeval": ("zs", "accuracy"), "strong_reject": ("zs", "deflection"),
-}  # fmt: skip
+    "mmlu": ("zs_cot", "accuracy"),
+    "mmlu_pro": ("zs_cot", "accuracy"),
+    "gpqa": ("zs_cot", "accuracy"),
+    "mmmu": ("zs_cot", "accuracy"),
+    "bbh": ("fs_cot", "accuracy"),
+    "math": ("zs_cot", "exact_match"),
+    "ifeval": ("zs", "accuracy"),
+    "strong_reject": ("zs", "deflection"),
+}
 """Task -> its strategy and metric, as the evaluator's guide lists them."""
 PARTED = frozenset({"mmlu", "bbh", "math", "mmmu", "strong_reject"})
 """Tasks of which a part can be asked."""

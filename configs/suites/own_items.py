@@ -18,8 +18,12 @@ class OwnItems(SuiteSection):
 
     PUBLISHED: ClassVar[tuple[str, str, str] | None] = None
     FREE: ClassVar[frozenset[str]] = SuiteSection.FREE | {
-        "dev_path", "hub", "revision", "subset", "hub_split"
-    }  # fmt: skip
+        "dev_path",
+        "hub",
+        "revision",
+        "subset",
+        "hub_split",
+    }
 
     name: Name
     path: str | None = Field(None, description="a file, folder, glob or package: path")

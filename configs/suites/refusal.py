@@ -53,5 +53,8 @@ class RefusalSuite(Answering):
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""
-        return {**(UNSAFE if self.ask != "safe" else {}), **(SAFE if self.ask != "unsafe" else {}),
-                **(WRAPPED if self.templates else {})}  # fmt: skip
+        return {
+            **(UNSAFE if self.ask != "safe" else {}),
+            **(SAFE if self.ask != "unsafe" else {}),
+            **(WRAPPED if self.templates else {}),
+        }

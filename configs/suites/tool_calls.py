@@ -51,5 +51,8 @@ class ToolCallsSuite(SuiteSection):
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""
-        return {**(CALLS if self.due != "no_calls" else {}),
-                **(NO_CALLS if self.due != "calls" else {}), **ALL}  # fmt: skip
+        return {
+            **(CALLS if self.due != "no_calls" else {}),
+            **(NO_CALLS if self.due != "calls" else {}),
+            **ALL,
+        }

@@ -38,9 +38,12 @@ def main() -> int:
     wrong = surprises(reports)
     for line in wrong:
         err.print(line, markup=False)
-    out.print(f"{time.monotonic() - started:.0f} s. Open it with:  .venv/bin/mlflow ui "
-              f"--backend-store-uri sqlite:///{home('mlflow.db')}",
-              markup=False, soft_wrap=True)  # fmt: skip
+    out.print(
+        f"{time.monotonic() - started:.0f} s. Open it with:  .venv/bin/mlflow ui "
+        f"--backend-store-uri sqlite:///{home('mlflow.db')}",
+        markup=False,
+        soft_wrap=True,
+    )
     return 1 if wrong else 0
 
 
@@ -66,17 +69,26 @@ def show_arms(reports: Mapping[str, RunReport]) -> None:
     base = next(iter(reports.values())).metrics["base"]
     rows = [_row("base", base, "")]
     rows += [_row(arm, r.metrics["candidate"], r.verdict) for arm, r in reports.items()]
-    out.print("\nSynthetic customer reviews (64 categories in four levels), SmolLM2-135M-Instruct, "
-              "test items", markup=False)  # fmt: skip
+    out.print(
+        "\nSynthetic customer reviews (64 categories in four levels), SmolLM2-135M-Instruct, "
+        "test items",
+        markup=False,
+    )
     table("", ["model", *COLUMNS, "verdict"], rows)
     for arm, report in reports.items():
         for gate in report.gates:
-            out.print(f"{arm}: {gate.metric} {gate.rule} {gate.verdict} "
-                      f"({gate.difference:+.3f}, {gate.low:+.3f} to {gate.high:+.3f})",
-                      markup=False, soft_wrap=True)  # fmt: skip
+            out.print(
+                f"{arm}: {gate.metric} {gate.rule} {gate.verdict} "
+                f"({gate.difference:+.3f}, {gate.low:+.3f} to {gate.high:+.3f})",
+                markup=False,
+                soft_wrap=True,
+            )
         out.print(f"{arm}: scorecard {report.scorecard}", markup=False, soft_wrap=True)
-    out.print("At this size forgetting is first one of format and of calibration: the letters of "
-              "MMLU never occur in the rehearsal data.", markup=False)  # fmt: skip
+    out.print(
+        "At this size forgetting is first one of format and of calibration: the letters of "
+        "MMLU never occur in the rehearsal data.",
+        markup=False,
+    )
 
 
 def _row(name: str, metrics: Metrics, verdict: str) -> list[str]:

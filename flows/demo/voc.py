@@ -82,8 +82,13 @@ def _bad_rows(rng: random.Random) -> list[Row]:
 
 def _row(review: str, category: str | None) -> Row:
     leaf = category.rsplit(SEPARATOR, 1)[-1] if category else None
-    return {"review_id": "", "review": review, "category": category, "leaf": leaf,
-            "synthetic": True}  # fmt: skip
+    return {
+        "review_id": "",
+        "review": review,
+        "category": category,
+        "leaf": leaf,
+        "synthetic": True,
+    }
 
 
 def _review(label: str, rng: random.Random) -> str:

@@ -12,11 +12,24 @@ def model_card(release: Release) -> str:
     """Return the card as Markdown with the front matter that model hubs read."""
     recipe = release.lock["recipe"]
     parts = [
-        _front(release, recipe), f"# {release.name}", _summary(release, recipe),
-        "## Intended use", _use(release, recipe), "## Training data", _sources(release.lock),
-        "## Scores", _scores(release), "## Gates", _gates(release), "## How to load it", _loading(),
-        "## Recipe", f"```yaml\n{_recipe(recipe)}```", "## Digests", _digests(release),
-    ]  # fmt: skip
+        _front(release, recipe),
+        f"# {release.name}",
+        _summary(release, recipe),
+        "## Intended use",
+        _use(release, recipe),
+        "## Training data",
+        _sources(release.lock),
+        "## Scores",
+        _scores(release),
+        "## Gates",
+        _gates(release),
+        "## How to load it",
+        _loading(),
+        "## Recipe",
+        f"```yaml\n{_recipe(recipe)}```",
+        "## Digests",
+        _digests(release),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -26,25 +39,34 @@ def licences(lock: dict[str, Any]) -> list[str]:
 
 
 def _front(release: Release, recipe: dict[str, Any]) -> str:
-    fields = {"base_model": recipe["model"]["path"], "library_name": "transformers",
-              "pipeline_tag": "text-generation", "tags": ["temper", recipe["training"]["method"]],
-              "datasets_licences": licences(release.lock)}  # fmt: skip
+    fields = {
+        "base_model": recipe["model"]["path"],
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["temper", recipe["training"]["method"]],
+        "datasets_licences": licences(release.lock),
+    }
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---"
 
 
 def _summary(release: Release, recipe: dict[str, Any]) -> str:
     domain = [s["name"] for s in release.lock["sources"] if s["role"] == "domain"]
-    return (f"`{recipe['model']['path']}`, specialised on {listed(domain)} by "
-            f"{recipe['training']['method']}; weights are merged, no adapter is needed. "
-            f"Verdict of its gates: **{release.verdict}**.")  # fmt: skip
+    return (
+        f"`{recipe['model']['path']}`, specialised on {listed(domain)} by "
+        f"{recipe['training']['method']}; weights are merged, no adapter is needed. "
+        f"Verdict of its gates: **{release.verdict}**."
+    )
 
 
 def _use(release: Release, recipe: dict[str, Any]) -> str:
     domain = [s["name"] for s in release.lock["sources"] if s["role"] == "domain"]
     general = [s["name"] for s in release.lock["sources"] if s["role"] == "general"]
-    kept = (f" General data ({listed(general)}) was mixed in so that it keeps what it knew."
-            if general else " No general data was mixed in, so expect it to have forgotten some "
-            "of what the base model could do.")  # fmt: skip
+    kept = (
+        f" General data ({listed(general)}) was mixed in so that it keeps what it knew."
+        if general
+        else " No general data was mixed in, so expect it to have forgotten some "
+        "of what the base model could do."
+    )
     length = recipe["training"]["sequence_length"]
     return (
         f"For tasks like those of {listed(domain)}, with prompts of the same form.{kept}\n\n"
@@ -55,39 +77,72 @@ def _use(release: Release, recipe: dict[str, Any]) -> str:
 
 
 def _sources(lock: dict[str, Any]) -> str:
-    head = ["source", "role", "licence", "from", f"share of {lock['unit']} asked", "got", "rows",
-            "tokens", "epochs"]  # fmt: skip
+    head = [
+        "source",
+        "role",
+        "licence",
+        "from",
+        f"share of {lock['unit']} asked",
+        "got",
+        "rows",
+        "tokens",
+        "epochs",
+    ]
     unit = lock["unit"]
-    return table(head, [
-        [s["name"], s["role"], s["licence"] or "unknown", s["uri"], f"{s['share']:.4f}",
-         f"{s['share_got'][unit]:.4f}", f"{s['rows']:,}", f"{s['tokens']:,}", f"{s['epochs']:.2f}"]
-        for s in lock["sources"]
-    ])  # fmt: skip
+    return table(
+        head,
+        [
+            [
+                s["name"],
+                s["role"],
+                s["licence"] or "unknown",
+                s["uri"],
+                f"{s['share']:.4f}",
+                f"{s['share_got'][unit]:.4f}",
+                f"{s['rows']:,}",
+                f"{s['tokens']:,}",
+                f"{s['epochs']:.2f}",
+            ]
+            for s in lock["sources"]
+        ],
+    )
 
 
 def _scores(release: Release) -> str:
     rows = []
     for name, score in release.candidate.items():
         base = release.base.get(name)
-        rows.append([name, f"{base.value:.4f}" if base else "", f"{score.value:.4f}",
-                     f"{score.low:.4f} to {score.high:.4f}", str(score.n)])  # fmt: skip
+        rows.append(
+            [
+                name,
+                f"{base.value:.4f}" if base else "",
+                f"{score.value:.4f}",
+                f"{score.low:.4f} to {score.high:.4f}",
+                str(score.n),
+            ]
+        )
     return table(["metric", "base", "this model", "95 % interval", "items"], rows)
 
 
 def _gates(release: Release) -> str:
     if not release.gates:
         return "The recipe has none."
-    return table(["metric", "rule", "verdict", "difference", "interval"], [
-        [g.metric, g.rule, g.verdict, f"{g.difference:+.4f}", f"{g.low:+.4f} to {g.high:+.4f}"]
-        for g in release.gates
-    ])  # fmt: skip
+    return table(
+        ["metric", "rule", "verdict", "difference", "interval"],
+        [
+            [g.metric, g.rule, g.verdict, f"{g.difference:+.4f}", f"{g.low:+.4f} to {g.high:+.4f}"]
+            for g in release.gates
+        ],
+    )
 
 
 def _loading() -> str:
-    return ("```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-            'folder = "."\ntokenizer = AutoTokenizer.from_pretrained(folder)\n'
-            "model = AutoModelForCausalLM.from_pretrained(folder)\n```\n\n"
-            "Or `vllm serve .` for an endpoint of the OpenAI form.")  # fmt: skip
+    return (
+        "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        'folder = "."\ntokenizer = AutoTokenizer.from_pretrained(folder)\n'
+        "model = AutoModelForCausalLM.from_pretrained(folder)\n```\n\n"
+        "Or `vllm serve .` for an endpoint of the OpenAI form."
+    )
 
 
 def _recipe(recipe: dict[str, Any]) -> str:
@@ -96,8 +151,14 @@ def _recipe(recipe: dict[str, Any]) -> str:
 
 def _digests(release: Release) -> str:
     model = release.model
-    return table(["what", "value"], [
-        ["run", release.run_id], ["recipe", release.recipe_digest], ["weights", model.digest],
-        ["tokenizer", model.tokenizer_digest], ["base weights", model.parent],
-        ["mixture", release.lock["mixture_digest"]],
-    ])  # fmt: skip
+    return table(
+        ["what", "value"],
+        [
+            ["run", release.run_id],
+            ["recipe", release.recipe_digest],
+            ["weights", model.digest],
+            ["tokenizer", model.tokenizer_digest],
+            ["base weights", model.parent],
+            ["mixture", release.lock["mixture_digest"]],
+        ],
+    )

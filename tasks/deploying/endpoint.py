@@ -43,26 +43,45 @@ def requests(release: Release, wish: Endpoint, artifact: str, role: str) -> Requ
     one which is there under its name already is the one wished for.
     """
     image = wish.image or IMAGE.format(region=wish.region)
-    environment = {"OPTION_ROLLING_BATCH": "vllm", "HF_MODEL_ID": "/opt/ml/model",
-                   "OPTION_TRUST_REMOTE_CODE": "false", "HF_HUB_OFFLINE": "1"}  # fmt: skip
-    tags = [{"Key": TAG, "Value": release.model.digest},
-            {"Key": "temper:run", "Value": release.run_id}]  # fmt: skip
+    environment = {
+        "OPTION_ROLLING_BATCH": "vllm",
+        "HF_MODEL_ID": "/opt/ml/model",
+        "OPTION_TRUST_REMOTE_CODE": "false",
+        "HF_HUB_OFFLINE": "1",
+    }
+    tags = [
+        {"Key": TAG, "Value": release.model.digest},
+        {"Key": "temper:run", "Value": release.run_id},
+    ]
     container = {"Image": image, "ModelDataUrl": artifact, "Environment": environment}
     model = _named(release.model.digest, role, container)
     variant = {
-        "VariantName": "all", "ModelName": model, "InstanceType": wish.instance,
-        "InitialInstanceCount": 1, "InitialVariantWeight": 1.0,
+        "VariantName": "all",
+        "ModelName": model,
+        "InstanceType": wish.instance,
+        "InitialInstanceCount": 1,
+        "InitialVariantWeight": 1.0,
         "ContainerStartupHealthCheckTimeoutInSeconds": 900,
-    }  # fmt: skip
+    }
     config = _named(variant)
     return {
-        "CreateModel": {"ModelName": model, "ExecutionRoleArn": role, "Tags": tags,
-                        "PrimaryContainer": container},
-        "CreateEndpointConfig": {"EndpointConfigName": config, "Tags": tags,
-                                 "ProductionVariants": [variant]},
-        "CreateEndpoint": {"EndpointName": name_of(release, wish), "EndpointConfigName": config,
-                           "Tags": tags},
-    }  # fmt: skip
+        "CreateModel": {
+            "ModelName": model,
+            "ExecutionRoleArn": role,
+            "Tags": tags,
+            "PrimaryContainer": container,
+        },
+        "CreateEndpointConfig": {
+            "EndpointConfigName": config,
+            "Tags": tags,
+            "ProductionVariants": [variant],
+        },
+        "CreateEndpoint": {
+            "EndpointName": name_of(release, wish),
+            "EndpointConfigName": config,
+            "Tags": tags,
+        },
+    }
 
 
 def _named(*content: Any) -> str:
@@ -76,9 +95,11 @@ def name_of(release: Release, wish: Endpoint) -> str:
 
 
 def deploy_endpoint(
-    release: Release, wish: Endpoint, clients: Callable[[str], Client] | None = None,
+    release: Release,
+    wish: Endpoint,
+    clients: Callable[[str], Client] | None = None,
     poll_seconds: float = POLL_SECONDS,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """Bring the model up as an endpoint, ask it one thing, and return its name and answer.
 
     An endpoint of that name which serves just this already is only asked; one of ours that serves
@@ -120,9 +141,11 @@ def placed(release: Release, region: str) -> tuple[S3Place, str]:
     """
     place = open_place(region=region)
     if not isinstance(place, S3Place):
-        raise SetupError("an endpoint reads from S3, and TEMPER_STORE is a folder.",
-                         where=place.uri(), fix="export TEMPER_STORE=s3://BUCKET/PREFIX",
-                         )  # fmt: skip
+        raise SetupError(
+            "an endpoint reads from S3, and TEMPER_STORE is a folder.",
+            where=place.uri(),
+            fix="export TEMPER_STORE=s3://BUCKET/PREFIX",
+        )
     return place, f"deployed/{release.model.digest[:32]}/model.tar.gz"
 
 
@@ -141,9 +164,11 @@ def upload(release: Release, region: str) -> str:
 def _role() -> str:
     role = Settings().sagemaker_role
     if not role:
-        raise SetupError("no role for the endpoint is set.", where="this environment",
-                         fix="export TEMPER_SAGEMAKER_ROLE=arn:aws:iam::ACCOUNT:role/NAME",
-                         )  # fmt: skip
+        raise SetupError(
+            "no role for the endpoint is set.",
+            where="this environment",
+            fix="export TEMPER_SAGEMAKER_ROLE=arn:aws:iam::ACCOUNT:role/NAME",
+        )
     return role
 
 

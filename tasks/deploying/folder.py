@@ -30,8 +30,11 @@ def deploy_folder(release: Release, out: Path) -> Path:
         write_text(aside / CARD, model_card(release))
         write_text(aside / EVIDENCE, json.dumps(evidence(release), indent=1))
         if weights_digest(aside) != release.model.digest:
-            raise StorageError("the copy isn't what was evaluated.", where=str(out),
-                               fix="look at the disk, and deploy again.")  # fmt: skip
+            raise StorageError(
+                "the copy isn't what was evaluated.",
+                where=str(out),
+                fix="look at the disk, and deploy again.",
+            )
         if out.exists():
             out.rmdir()
         aside.rename(out)
@@ -42,10 +45,13 @@ def evidence(release: Release) -> dict[str, object]:
     """Return what a program needs to check the folder: digests, scores and gates."""
     model = release.model
     return {
-        "run_id": release.run_id, "recipe_digest": release.recipe_digest,
-        "verdict": release.verdict, "weights_digest": model.digest,
-        "tokenizer_digest": model.tokenizer_digest, "base_digest": model.parent,
+        "run_id": release.run_id,
+        "recipe_digest": release.recipe_digest,
+        "verdict": release.verdict,
+        "weights_digest": model.digest,
+        "tokenizer_digest": model.tokenizer_digest,
+        "base_digest": model.parent,
         "mixture_digest": release.lock["mixture_digest"],
         "scores": {name: s.model_dump() for name, s in release.candidate.items()},
         "gates": [g.model_dump(mode="json") for g in release.gates],
-    }  # fmt: skip
+    }

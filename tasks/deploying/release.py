@@ -7,8 +7,16 @@ from tasks.artifacts import Checkpoint, Estimate, GateResult
 from tasks.errors import StorageError
 from tasks.inference.identity import tokenizer_digest, weight_files, weights_digest
 
-_BESIDE = ("config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json",
-           "added_tokens.json", "chat_template*", "vocab*", "merges.txt")  # fmt: skip
+_BESIDE = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+    "vocab*",
+    "merges.txt",
+)
 
 
 class Release(NamedTuple):
@@ -53,9 +61,12 @@ def verify(release: Release) -> None:
         raise StorageError(
             f"the checkpoint's weights ({found[:12]}) aren't those that were evaluated "
             f"({', '.join(sorted({d[:12] for d in (model.digest, *release.evaluated)}))}).",
-            where=str(model.path), fix="run the recipe again, and deploy that run.",
-        )  # fmt: skip
+            where=str(model.path),
+            fix="run the recipe again, and deploy that run.",
+        )
     if tokenizer_digest(model.path) != model.tokenizer_digest:
-        raise StorageError("the checkpoint's tokenizer isn't the one that was evaluated with.",
-                           where=str(model.path), fix="run the recipe again, and deploy that run.",
-                           )  # fmt: skip
+        raise StorageError(
+            "the checkpoint's tokenizer isn't the one that was evaluated with.",
+            where=str(model.path),
+            fix="run the recipe again, and deploy that run.",
+        )

@@ -66,12 +66,18 @@ class Serving:
         if heading(found) == self.config and status in ("InService", *_UNDER_WAY):
             return "keep"
         if status != "InService":
-            raise DeployError(f"an endpoint of that name is there and is {status}.",
-                              where=self.name, fix=_settled(status, self.name))  # fmt: skip
+            raise DeployError(
+                f"an endpoint of that name is there and is {status}.",
+                where=self.name,
+                fix=_settled(status, self.name),
+            )
         if not self._ours(str(found["EndpointArn"])):
-            raise DeployError("an endpoint of that name is there that was not deployed by Temper "
-                              f"(it has no tag {TAG}).", where=self.name,
-                              fix="take another --name; this one was left as it is.")  # fmt: skip
+            raise DeployError(
+                "an endpoint of that name is there that was not deployed by Temper "
+                f"(it has no tag {TAG}).",
+                where=self.name,
+                fix="take another --name; this one was left as it is.",
+            )
         self._former, self._arn = str(found["EndpointConfigName"]), str(found["EndpointArn"])
         return "update"
 
@@ -103,14 +109,17 @@ class Serving:
         while (found := self._polled())["EndpointStatus"] in _UNDER_WAY:
             report(f"endpoint {found['EndpointStatus']}", 0, 1)
             if time.monotonic() > deadline:
-                raise DeployError(f"the endpoint is {found['EndpointStatus']} after "
-                                  f"{SECONDS / 60:.0f} minutes.", where=self.name,
-                                  fix="look at its log in CloudWatch.")  # fmt: skip
+                raise DeployError(
+                    f"the endpoint is {found['EndpointStatus']} after {SECONDS / 60:.0f} minutes.",
+                    where=self.name,
+                    fix="look at its log in CloudWatch.",
+                )
             time.sleep(self._poll)
         if found["EndpointStatus"] != "InService" or heading(found) != self.config:
             reason = found.get("FailureReason") or self._ended(found)
-            raise DeployError(str(reason), where=self.name,
-                              fix="mend the cause named and deploy again.")  # fmt: skip
+            raise DeployError(
+                str(reason), where=self.name, fix="mend the cause named and deploy again."
+            )
 
     def label(self) -> None:
         """Give an updated endpoint the tags of what it serves now."""
@@ -155,8 +164,12 @@ class Serving:
 
     def _switch(self, config: str) -> None:
         # Retained: autoscaling may have added machines, and the traffic needs them still.
-        self._call("UpdateEndpoint", EndpointName=self.name, EndpointConfigName=config,
-                   RetainAllVariantProperties=True)  # fmt: skip
+        self._call(
+            "UpdateEndpoint",
+            EndpointName=self.name,
+            EndpointConfigName=config,
+            RetainAllVariantProperties=True,
+        )
 
     def _create(self, operation: str) -> bool:
         """Return whether it was made; False if it was there, which is the same: see its name."""
@@ -204,18 +217,22 @@ def taken_back(serving: Serving, error: BaseException) -> None:
         became = serving.take_back()
     except TemperError as second:
         first = error.message if isinstance(error, TemperError) else type(error).__name__
-        raise DeployError(f"{first} What was made could not be taken back: {second.message}",
-                          where=serving.name,
-                          fix="see what is there, since it costs money: aws sagemaker "
-                          f"describe-endpoint --endpoint-name {serving.name}",
-                          ) from error  # fmt: skip
+        raise DeployError(
+            f"{first} What was made could not be taken back: {second.message}",
+            where=serving.name,
+            fix="see what is there, since it costs money: aws sagemaker "
+            f"describe-endpoint --endpoint-name {serving.name}",
+        ) from error
     if isinstance(error, TemperError):
-        raise type(error)(error.message, where=error.where,
-                          fix=f"{error.fix} {became}".strip()) from error  # fmt: skip
+        raise type(error)(
+            error.message, where=error.where, fix=f"{error.fix} {became}".strip()
+        ) from error
 
 
 def _settled(status: str, name: str) -> str:
     if status in (*_UNDER_WAY, "Deleting"):
         return "wait until that has ended, and deploy again; it was left as it is."
-    return (f"if nobody needs it, aws sagemaker delete-endpoint --endpoint-name {name}, "
-            "and deploy again; it was left as it is.")  # fmt: skip
+    return (
+        f"if nobody needs it, aws sagemaker delete-endpoint --endpoint-name {name}, "
+        "and deploy again; it was left as it is."
+    )

@@ -9,8 +9,10 @@ from tasks.store.aws import Client, trouble
 
 TRIES = 5
 ASKED: dict[str, Any] = {
-    "messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16, "temperature": 0.0,
-}  # fmt: skip
+    "messages": [{"role": "user", "content": "Say hello."}],
+    "max_tokens": 16,
+    "temperature": 0.0,
+}
 
 
 class DeployError(TemperError):
@@ -41,17 +43,25 @@ def smoke(runtime: Client, name: str, pause_seconds: float) -> str:
         else:
             break
     if not text.strip():
-        raise DeployError("the endpoint answers with nothing.", where=name,
-                          fix="look at its log in CloudWatch.")  # fmt: skip
+        raise DeployError(
+            "the endpoint answers with nothing.", where=name, fix="look at its log in CloudWatch."
+        )
     return text
 
 
 def _asked(runtime: Client, name: str) -> str:
-    said = runtime.invoke_endpoint(EndpointName=name, ContentType="application/json",
-                                   Accept="application/json", Body=json.dumps(ASKED))  # fmt: skip
+    said = runtime.invoke_endpoint(
+        EndpointName=name,
+        ContentType="application/json",
+        Accept="application/json",
+        Body=json.dumps(ASKED),
+    )
     return str(json.loads(said["Body"].read())["choices"][0]["message"]["content"])
 
 
 def _silent(name: str, error: Exception) -> DeployError:
-    return DeployError(f"the endpoint doesn't answer as it should: {error}", where=name,
-                       fix="look at its log in CloudWatch.")  # fmt: skip
+    return DeployError(
+        f"the endpoint doesn't answer as it should: {error}",
+        where=name,
+        fix="look at its log in CloudWatch.",
+    )

@@ -57,8 +57,10 @@ class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
             return super().sit(model, progress)
         size = len(self.cases)
         answers = self.answers(model, shifted(progress, 0, 2 * size))
-        rows = [_row(item, case, answer)
-                for (item, case), answer in zip(self.cases, answers, strict=True)]  # fmt: skip
+        rows = [
+            _row(item, case, answer)
+            for (item, case), answer in zip(self.cases, answers, strict=True)
+        ]
         return _with_auroc(rows, self._sureness(model, answers, shifted(progress, size, 2 * size)))
 
     def asked(self, metric: str) -> int:
@@ -104,7 +106,7 @@ def abstention_exam(suite: AbstentionSuite, split: str, seed: int) -> Abstention
                 f"fewer than two {'' if kind else 'un'}answerable questions are asked.",
                 where=f"evaluation.suites.{suite.name}",
                 fix="raise limit:, or give questions of both kinds (contrast_path:).",
-            )  # fmt: skip
+            )
     return AbstentionExam(suite, chosen)
 
 
@@ -117,9 +119,12 @@ def _case(suite: AbstentionSuite, found: Located, answerable: bool | None) -> Ca
 def _answerable(suite: AbstentionSuite, found: Located) -> bool:
     said = str(found.record.get(suite.answerable)).strip().casefold()
     if said not in ("true", "false", "1", "0"):
-        fail(found, suite.answerable, "doesn't say true or false",
-             "name the column with answerable:, or give the answerable ones as contrast_path:.",
-             )  # fmt: skip
+        fail(
+            found,
+            suite.answerable,
+            "doesn't say true or false",
+            "name the column with answerable:, or give the answerable ones as contrast_path:.",
+        )
     return said in ("true", "1")
 
 
@@ -133,9 +138,10 @@ def _row(item: str, case: Case, answer: Answer) -> ItemRow:
     did = abstains(answer.said)
     metric = "false_abstention" if case.answerable else "abstention"
     return row._replace(
-        prediction="abstain" if did else "answer", score=float((gold == "abstain") == did),
+        prediction="abstain" if did else "answer",
+        score=float((gold == "abstain") == did),
         scores={metric: float(did)},
-    )  # fmt: skip
+    )
 
 
 def _with_auroc(rows: list[ItemRow], sure: dict[int, float]) -> list[ItemRow]:

@@ -67,8 +67,13 @@ def _case(found: Located) -> Case:
     if not isinstance(passage, str):
         fail(found, "passage", "is no text", "give the passage as one text.")
     checks = read_checks(found, found.record.get("checks"), passage)
-    return Case(_prompt(found, passage), checks, passage, text_of(found, "category"),
-                text_of(found, "group"))  # fmt: skip
+    return Case(
+        _prompt(found, passage),
+        checks,
+        passage,
+        text_of(found, "category"),
+        text_of(found, "group"),
+    )
 
 
 def _prompt(found: Located, passage: str) -> list[Message]:
@@ -92,13 +97,21 @@ def _single(found: Located) -> list[Message]:
 
 
 def _turns(found: Located, messages: Any) -> list[Message]:
-    whole = isinstance(messages, list) and messages and all(
-        isinstance(m, dict) and m.get("role") in _ROLES and isinstance(m.get("content"), str)
-        for m in messages
-    )  # fmt: skip
+    whole = (
+        isinstance(messages, list)
+        and messages
+        and all(
+            isinstance(m, dict) and m.get("role") in _ROLES and isinstance(m.get("content"), str)
+            for m in messages
+        )
+    )
     if not whole or messages[-1]["role"] != "user":
-        fail(found, "messages", "is no list of turns (role and content) that ends with the user's",
-             'write it as [{"role": "user", "content": "..."}].')  # fmt: skip
+        fail(
+            found,
+            "messages",
+            "is no list of turns (role and content) that ends with the user's",
+            'write it as [{"role": "user", "content": "..."}].',
+        )
     return [Message(role=m["role"], content=m["content"]) for m in messages]
 
 
@@ -108,10 +121,16 @@ def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
         return [whole]
     found = kept(answer.said, case.checks, case.passage)
     rows = [
-        whole._replace(item_id=f"{item}/{place}", form="check", cluster=case.group or item,
-                       raw_output=None, gold=name, prediction=name if right else None,
-                       scores={"checks_kept": float(right)})
+        whole._replace(
+            item_id=f"{item}/{place}",
+            form="check",
+            cluster=case.group or item,
+            raw_output=None,
+            gold=name,
+            prediction=name if right else None,
+            scores={"checks_kept": float(right)},
+        )
         for place, (name, right) in enumerate(found.items(), start=1)
-    ]  # fmt: skip
+    ]
     right = float(all(found.values()))
     return [whole._replace(score=right, scores={"kept": right}), *rows]

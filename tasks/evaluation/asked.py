@@ -42,8 +42,11 @@ def questions_of(
     else:
         asked = [_of_record(suite, found, bare) for found in _records(suite, split)]
     if not asked:
-        raise EvaluationError("there are no questions.", where=f"evaluation.suites.{suite.name}",
-                              fix="give a file that has some.")  # fmt: skip
+        raise EvaluationError(
+            "there are no questions.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="give a file that has some.",
+        )
     ids = item_ids([{"prompt": a.prompt, "answers": list(a.answers)} for a in asked])
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "open_answers"))
     return [(ids[i], asked[i]) for i in chosen]
@@ -58,13 +61,17 @@ def _of_record(suite: Questions, found: Located, bare: bool) -> Asked:
     question, answers = record.get(suite.question), _answers(record.get(suite.answer))
     if not isinstance(question, str) or not question.strip() or not (answers or bare):
         raise EvaluationError(
-            f"it has no '{suite.question}' or no '{suite.answer}'.", where=found.where,
+            f"it has no '{suite.question}' or no '{suite.answer}'.",
+            where=found.where,
             fix=f"set question: and answer: to columns of it: {', '.join(sorted(record))}.",
-        )  # fmt: skip
+        )
     system, group = record.get(suite.system), record.get(suite.group or "")
     turns = [Message(role="system", content=str(system))] if system else []
-    return Asked([*turns, Message(role="user", content=question)], answers,
-                 None if group is None else str(group))  # fmt: skip
+    return Asked(
+        [*turns, Message(role="user", content=question)],
+        answers,
+        None if group is None else str(group),
+    )
 
 
 def _answers(value: object) -> tuple[str, ...]:

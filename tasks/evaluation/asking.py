@@ -90,8 +90,11 @@ class AnswersExam(CaseExam[Writing, Case]):
     def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Put every case to the model and return the rows that ``rows`` makes of each."""
         answers = self.answers(model, progress)
-        return [row for (item, case), answer in zip(self.cases, answers, strict=True)
-                for row in self.rows(item, case, answer)]  # fmt: skip
+        return [
+            row
+            for (item, case), answer in zip(self.cases, answers, strict=True)
+            for row in self.rows(item, case, answer)
+        ]
 
     def overlap(self) -> list[str | Item]:
         """Return what is asked, a line a turn."""

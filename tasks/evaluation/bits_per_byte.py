@@ -42,16 +42,26 @@ class TextExam(CaseExam[BitsPerByteSuite, Held]):
         texts = [Text(held.messages, self.suite.max_tokens) for _, held in self.cases]
         measured = model.nats(texts, self.suite.batch_tokens, progress)
         rows = [
-            ItemRow(item_id=item, form="text", prompt_digest=found.prompt_digest,
-                    prompt_tokens=found.prompt_tokens, cluster=held.group, nats=found.nats,
-                    bytes=found.bytes, latency_s=found.latency_s, truncated=found.truncated)
+            ItemRow(
+                item_id=item,
+                form="text",
+                prompt_digest=found.prompt_digest,
+                prompt_tokens=found.prompt_tokens,
+                cluster=held.group,
+                nats=found.nats,
+                bytes=found.bytes,
+                latency_s=found.latency_s,
+                truncated=found.truncated,
+            )
             for (item, held), found in zip(self.cases, measured, strict=True)
             if found.bytes
-        ]  # fmt: skip
+        ]
         if not rows:
-            raise EvaluationError("no text has anything to score in its first tokens.",
-                                  where=f"evaluation.suites.{self.suite.name}",
-                                  fix="raise max_tokens.")  # fmt: skip
+            raise EvaluationError(
+                "no text has anything to score in its first tokens.",
+                where=f"evaluation.suites.{self.suite.name}",
+                fix="raise max_tokens.",
+            )
         return rows
 
     def overlap(self) -> list[str | Item]:
@@ -76,8 +86,11 @@ def text_exam(
     held = _of_path(suite, split) if source is None else _of_source(source, split)
     held = [h for h in held if any(m["content"].strip() for m in h.messages)]
     if not held:
-        raise EvaluationError("there are no texts.", where=f"evaluation.suites.{suite.name}",
-                              fix=f"give it a source with {split} rows, or a path.")  # fmt: skip
+        raise EvaluationError(
+            "there are no texts.",
+            where=f"evaluation.suites.{suite.name}",
+            fix=f"give it a source with {split} rows, or a path.",
+        )
     ids = item_ids([[[m["role"], m["content"]] for m in h.messages] for h in held])
     chosen = keyed_sample(ids, suite.limit, key_of(seed, "bits_per_byte"))
     return TextExam(suite, [(ids[i], held[i]) for i in chosen])
@@ -89,10 +102,14 @@ def _of_source(source: CleanSource, split: SplitName) -> list[Held]:
     if other is not None:
         raise EvaluationError(
             "the row has tools, reasoning or a second answer, and bits per byte measures texts "
-            "alone.", where=other["origin"], fix="measure a source of plain conversations.",
-        )  # fmt: skip
-    return [Held([Message(role=m["role"], content=m["content"]) for m in row["messages"]],
-                 row["group"]) for row in rows]  # fmt: skip
+            "alone.",
+            where=other["origin"],
+            fix="measure a source of plain conversations.",
+        )
+    return [
+        Held([Message(role=m["role"], content=m["content"]) for m in row["messages"]], row["group"])
+        for row in rows
+    ]
 
 
 def _of_path(suite: BitsPerByteSuite, split: SplitName) -> list[Held]:
@@ -101,8 +118,9 @@ def _of_path(suite: BitsPerByteSuite, split: SplitName) -> list[Held]:
         for number, record in enumerate(read_records(file), start=1):
             if not isinstance(record.get(suite.column), str):
                 raise EvaluationError(
-                    f"it has no text in column '{suite.column}'.", where=f"{file}:{number}",
+                    f"it has no text in column '{suite.column}'.",
+                    where=f"{file}:{number}",
                     fix=f"set column: to one of {', '.join(sorted(record))}.",
-                )  # fmt: skip
+                )
             found.append(Held([Message(role=TEXT_ROLE, content=record[suite.column])], None))
     return found

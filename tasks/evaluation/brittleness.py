@@ -87,8 +87,10 @@ class BrittlenessExam:
 
     def overlap(self) -> list[str | Item]:
         """Return the items without template."""
-        return [Item(prompt_text(c.prompt), c.choices) if c.choices else prompt_text(c.prompt)
-                for _, c in self.cases]  # fmt: skip
+        return [
+            Item(prompt_text(c.prompt), c.choices) if c.choices else prompt_text(c.prompt)
+            for _, c in self.cases
+        ]
 
     def _templates(self) -> Sequence[str | Listed]:
         if self.labels is not None:
@@ -104,10 +106,15 @@ class BrittlenessExam:
         for (item, case), answer in zip(self.cases, answers, strict=True):
             said = label_of(answer.said, index)
             right = None if answer.error is not None else float(said == case.gold)
-            rows.append(answered(item, f"under {number}", answer)._replace(
-                cluster=case.group, stratum=case.category, gold=case.gold, prediction=said,
-                score=right,
-            ))  # fmt: skip
+            rows.append(
+                answered(item, f"under {number}", answer)._replace(
+                    cluster=case.group,
+                    stratum=case.category,
+                    gold=case.gold,
+                    prediction=said,
+                    score=right,
+                )
+            )
         return rows
 
     def _chosen(self, model: Model, number: int, progress: Progress | None) -> list[ItemRow]:
@@ -119,13 +126,23 @@ class BrittlenessExam:
             asked.append(Choice(template.asked(case.prompt[0]["content"], case.choices), options))
         found = model.choices(asked, self.suite.batch_tokens, progress)
         return [
-            ItemRow(item, f"under {number}", f.prompt_digest, f.prompt_tokens, cluster=case.group,
-                    stratum=case.category, gold=case.gold,
-                    prediction=(best := _best(case, f.logprobs)), choice_logprobs=f.logprobs,
-                    choice_bytes=f.bytes,
-                    score=float(best == case.gold), latency_s=f.latency_s, truncated=f.truncated)
+            ItemRow(
+                item,
+                f"under {number}",
+                f.prompt_digest,
+                f.prompt_tokens,
+                cluster=case.group,
+                stratum=case.category,
+                gold=case.gold,
+                prediction=(best := _best(case, f.logprobs)),
+                choice_logprobs=f.logprobs,
+                choice_bytes=f.bytes,
+                score=float(best == case.gold),
+                latency_s=f.latency_s,
+                truncated=f.truncated,
+            )
             for (item, case), f in zip(self.cases, found, strict=True)
-        ]  # fmt: skip
+        ]
 
 
 def over_templates(under: Sequence[Sequence[ItemRow]]) -> list[ItemRow]:
@@ -144,19 +161,30 @@ def over_templates(under: Sequence[Sequence[ItemRow]]) -> list[ItemRow]:
 def _summary(rows: Sequence[ItemRow], worst: int, best: int) -> ItemRow:
     first = rows[0]
     row = ItemRow(
-        first.item_id, "item", digest_of([r.prompt_digest for r in rows])[:32],
-        sum(r.prompt_tokens for r in rows), first.cluster, first.stratum, first.gold,
-        latency_s=sum(r.latency_s for r in rows), truncated=any(r.truncated for r in rows),
+        first.item_id,
+        "item",
+        digest_of([r.prompt_digest for r in rows])[:32],
+        sum(r.prompt_tokens for r in rows),
+        first.cluster,
+        first.stratum,
+        first.gold,
+        latency_s=sum(r.latency_s for r in rows),
+        truncated=any(r.truncated for r in rows),
         error=next((r.error for r in rows if r.error is not None), None),
-    )  # fmt: skip
+    )
     right = [r.score for r in rows if r.score is not None]
     if len(right) < len(rows):
         return row
-    return row._replace(scores={
-        "mean_accuracy": sum(right) / len(right), "worst_accuracy": right[worst],
-        "best_accuracy": right[best], "spread": right[best] - right[worst],
-        "always_right": min(right), "disagreement": float(len({r.prediction for r in rows}) > 1),
-    })  # fmt: skip
+    return row._replace(
+        scores={
+            "mean_accuracy": sum(right) / len(right),
+            "worst_accuracy": right[worst],
+            "best_accuracy": right[best],
+            "spread": right[best] - right[worst],
+            "always_right": min(right),
+            "disagreement": float(len({r.prediction for r in rows}) > 1),
+        }
+    )
 
 
 def brittleness_exam(
@@ -181,24 +209,36 @@ def brittleness_exam(
         labels = tuple(sorted(index.values()))
         strange = sorted({c.gold for c in cases if label_of(c.gold, index) is None})
         if strange:
-            raise EvaluationError(f"'{strange[0]}' is the label of a row and not in the list.",
-                                  where=f"evaluation.suites.{suite.name}.labels",
-                                  fix="add it to labels:, or correct the rows.")  # fmt: skip
+            raise EvaluationError(
+                f"'{strange[0]}' is the label of a row and not in the list.",
+                where=f"evaluation.suites.{suite.name}.labels",
+                fix="add it to labels:, or correct the rows.",
+            )
         cases = [c._replace(gold=label_of(c.gold, index) or c.gold) for c in cases]
     return BrittlenessExam(suite, some(cases, ids, suite, seed), labels)
 
 
 def _labelled_rows(suite: BrittlenessSuite, source: CleanSource, split: SplitName) -> list[Case]:
-    return [Case(tuple(row.prompt), row.answer, group=row.group)
-            for row in held_out(suite.name, source, split)]  # fmt: skip
+    return [
+        Case(tuple(row.prompt), row.answer, group=row.group)
+        for row in held_out(suite.name, source, split)
+    ]
 
 
 def _questions(suite: BrittlenessSuite, split: SplitName) -> list[Case]:
     path = path_for(suite, split)
     columns = MultipleChoiceSuite(kind="multiple_choice", name=suite.name, path=path)
     found = [own_question(columns, record) for record in of_files(path)]
-    return [Case((Message(role="user", content=q.asked),), q.choices[q.answer], q.choices,
-                 q.category, q.group) for q in found]  # fmt: skip
+    return [
+        Case(
+            (Message(role="user", content=q.asked),),
+            q.choices[q.answer],
+            q.choices,
+            q.category,
+            q.group,
+        )
+        for q in found
+    ]
 
 
 def _worded(prompt: Sequence[Message], template: str) -> list[Message]:

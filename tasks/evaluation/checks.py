@@ -60,8 +60,10 @@ def kept(answer: str, checks: Checks, passage: str = "") -> dict[str, bool]:
         if value not in (None, ()):
             found[name] = check(answer, value, passage)
     told = judge(answer, checks.instructions)
-    return found | {f"{place} {i.name}": verdict.strict for place, (i, verdict)
-                    in enumerate(zip(checks.instructions, told, strict=True), start=1)}  # fmt: skip
+    return found | {
+        f"{place} {i.name}": verdict.strict
+        for place, (i, verdict) in enumerate(zip(checks.instructions, told, strict=True), start=1)
+    }
 
 
 def holds(answer: str, text: str) -> bool:
@@ -112,9 +114,12 @@ def _plain(text: str) -> str:
 
 
 _ALONE: dict[str, Callable[[str, Any, str], bool]] = {
-    "any_of": _one_of, "quotes": _quotes, "json_schema": _satisfies, "min_words": _long,
+    "any_of": _one_of,
+    "quotes": _quotes,
+    "json_schema": _satisfies,
+    "min_words": _long,
     "max_words": _short,
-}  # fmt: skip
+}
 
 
 def read_checks(found: Located, value: Any, passage: str, field: str = "checks") -> Checks:
@@ -130,8 +135,12 @@ def read_checks(found: Located, value: Any, passage: str, field: str = "checks")
         EvaluationError: There are none, one isn't known, or one can't be used.
     """
     if not isinstance(value, dict) or not value:
-        fail(found, field, f"is no object with checks, but {_shown(value)}",
-             f"give at least one of {', '.join(Checks._fields)}.")  # fmt: skip
+        fail(
+            found,
+            field,
+            f"is no object with checks, but {_shown(value)}",
+            f"give at least one of {', '.join(Checks._fields)}.",
+        )
     given = {name: checked for name, checked in value.items() if checked is not None}
     for name, checked in given.items():
         _refuse(found, f"{field}.{name}", name, checked, passage)
@@ -153,8 +162,12 @@ def _refuse(found: Located, field: str, name: str, value: Any, passage: str) -> 
         _refuse_schema(found, field, value)
     absent = [t for t in value if _plain(t) not in _plain(passage)] if name == "cited" else []
     if absent:
-        fail(found, field, f"has {_shown(absent[0])}, which the passage doesn't hold",
-             "cite the passage as it is written, letter for letter.")  # fmt: skip
+        fail(
+            found,
+            field,
+            f"has {_shown(absent[0])}, which the passage doesn't hold",
+            "cite the passage as it is written, letter for letter.",
+        )
     if name == "quotes" and not passage:
         fail(found, field, "is set, and there is no passage to quote", "give the item a passage.")
 
@@ -174,8 +187,12 @@ def _instructions(found: Located, told: Any, field: str) -> tuple[Instruction, .
     if not told:
         return ()
     if not isinstance(told, list) or not all(isinstance(t, dict) and "id" in t for t in told):
-        fail(found, f"{field}.instructions", "is no list of objects with an id",
-             'write it as [{"id": "punctuation:no_comma"}].')  # fmt: skip
+        fail(
+            found,
+            f"{field}.instructions",
+            "is no list of objects with an id",
+            'write it as [{"id": "punctuation:no_comma"}].',
+        )
     return instructions_of(found, [t["id"] for t in told], [t.get("kwargs") or {} for t in told])
 
 

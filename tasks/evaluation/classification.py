@@ -53,12 +53,17 @@ class ClassificationExam:
         rows = []
         for item, case, answer in zip(self.ids, self.cases, answers, strict=True):
             label = said(answer.said)
-            rows.append(answered(item, "classification", answer)._replace(
-                cluster=case.group, gold=case.gold, prediction=label,
-                score=float(label == case.gold),
-                scores=None if self.suite.hierarchy is None else {
-                    "off_list": float(label not in self.labels)},
-            ))  # fmt: skip
+            rows.append(
+                answered(item, "classification", answer)._replace(
+                    cluster=case.group,
+                    gold=case.gold,
+                    prediction=label,
+                    score=float(label == case.gold),
+                    scores=None
+                    if self.suite.hierarchy is None
+                    else {"off_list": float(label not in self.labels)},
+                )
+            )
         return rows
 
     def _reader(self) -> Callable[[str], str | None]:
@@ -93,21 +98,25 @@ def classification_exam(
     labels = given or _labels_seen(suite, source, cases)
     index = label_index(labels)
     if len(index) < len(labels):
-        raise EvaluationError("two labels differ only in case or space.",
-                              where=f"evaluation.suites.{suite.name}.labels",
-                              fix="leave one of them out.")  # fmt: skip
+        raise EvaluationError(
+            "two labels differ only in case or space.",
+            where=f"evaluation.suites.{suite.name}.labels",
+            fix="leave one of them out.",
+        )
     strange = sorted({c.gold for c in cases if label_of(c.gold, index) is None})
     if strange:
         raise EvaluationError(
             f"'{strange[0]}' is the label of a {split} row and not in the suite's list"
-            f" ({len(strange)} such).", where=f"evaluation.suites.{suite.name}.labels",
+            f" ({len(strange)} such).",
+            where=f"evaluation.suites.{suite.name}.labels",
             fix="add it to labels:, or correct the rows.",
-        )  # fmt: skip
+        )
     cases = [c._replace(gold=label_of(c.gold, index) or c.gold) for c in cases]
     ids = item_ids([{"prompt": c.prompt, "gold": c.gold} for c in cases])
     chosen = _choose(cases, ids, suite, seed)
-    return ClassificationExam(suite, [cases[i] for i in chosen], [ids[i] for i in chosen],
-                              tuple(labels))  # fmt: skip
+    return ClassificationExam(
+        suite, [cases[i] for i in chosen], [ids[i] for i in chosen], tuple(labels)
+    )
 
 
 def _labels_seen(
@@ -126,13 +135,14 @@ def _cases(suite: ClassificationSuite, file: Path) -> list[Case]:
             f"source '{suite.source}' has no {file.stem} rows.",
             where=f"evaluation.suites.{suite.name}.source",
             fix=f"give its split.{file.stem} a fraction or a path.",
-        )  # fmt: skip
+        )
     other = next((row for row in rows if not is_plain(row)), None)
     if other is not None:
         raise EvaluationError(
             "the row has tools, reasoning or a second answer, and a label is a text alone.",
-            where=other["origin"], fix="classify a source of prompts and labels.",
-        )  # fmt: skip
+            where=other["origin"],
+            fix="classify a source of prompts and labels.",
+        )
     return [_case(suite, row["messages"], row["group"], row["origin"]) for row in rows]
 
 
@@ -143,17 +153,23 @@ def _case(
     label = tidy(last["content"].strip(), suite.hierarchy)
     if last["role"] != "assistant" or not label or len(messages) < 2:
         raise EvaluationError(
-            "the row doesn't end in a label (a last assistant message).", where=origin,
+            "the row doesn't end in a label (a last assistant message).",
+            where=origin,
             fix=f"map prompt and completion of source '{suite.source}' with columns:.",
-        )  # fmt: skip
+        )
     if len(label.splitlines()) > 1:
-        raise EvaluationError("its label has several lines.", where=origin,
-                              fix="a label is one line.")  # fmt: skip
+        raise EvaluationError(
+            "its label has several lines.", where=origin, fix="a label is one line."
+        )
     if suite.hierarchy is not None and len(label.split(JOINT)) > suite.levels:
-        raise EvaluationError(f"'{label}' has more levels than {suite.levels}.", where=origin,
-                              fix="raise levels:, or correct the row.")  # fmt: skip
-    return Case([Message(role=m["role"], content=m["content"]) for m in messages[:-1]], label,
-                group)  # fmt: skip
+        raise EvaluationError(
+            f"'{label}' has more levels than {suite.levels}.",
+            where=origin,
+            fix="raise levels:, or correct the row.",
+        )
+    return Case(
+        [Message(role=m["role"], content=m["content"]) for m in messages[:-1]], label, group
+    )
 
 
 def _choose(cases: list[Case], ids: list[str], suite: ClassificationSuite, seed: int) -> list[int]:
@@ -165,6 +181,7 @@ def _choose(cases: list[Case], ids: list[str], suite: ClassificationSuite, seed:
     return sorted(
         of_label[i]
         for label, of_label in places.items()
-        for i in keyed_sample([ids[p] for p in of_label], suite.items_per_label,
-                              key_of(seed, "classification", label))
-    )  # fmt: skip
+        for i in keyed_sample(
+            [ids[p] for p in of_label], suite.items_per_label, key_of(seed, "classification", label)
+        )
+    )

@@ -64,8 +64,11 @@ class DialoguesExam(CaseExam[DialoguesSuite, Dialogue]):
         plays = [_Play(item, dialogue, _opened(dialogue)) for item, dialogue in self.cases]
         rounds = max(len(d.turns) for _, d in self.cases)
         extra = [self._again, self._doubt]
-        wanted = [x for x, name in zip(extra, ("repeat", "doubt"), strict=True)
-                  if name in self.suite.measure]  # fmt: skip
+        wanted = [
+            x
+            for x, name in zip(extra, ("repeat", "doubt"), strict=True)
+            if name in self.suite.measure
+        ]
         total = (rounds + len(wanted)) * len(plays)
         for number in range(rounds):
             going = [p for p in plays if p.whole and number < len(p.dialogue.turns)]
@@ -96,29 +99,42 @@ class DialoguesExam(CaseExam[DialoguesSuite, Dialogue]):
         return model.answers([Prompt(list(p.said)) for p in plays], decoding, progress)
 
     def _again(
-        self, model: Model, plays: Sequence[_Play], agreed: dict[str, dict[str, float]],
+        self,
+        model: Model,
+        plays: Sequence[_Play],
+        agreed: dict[str, dict[str, float]],
         progress: Progress | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Ask each first question once more; the dialogue itself goes on without it."""
         self._compare(model, plays, agreed, ("repeat_agreement", None, 0), progress)
 
     def _doubt(
-        self, model: Model, plays: Sequence[_Play], agreed: dict[str, dict[str, float]],
+        self,
+        model: Model,
+        plays: Sequence[_Play],
+        agreed: dict[str, dict[str, float]],
         progress: Progress | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._compare(model, plays, agreed, ("doubt_agreement", DOUBT, -1), progress)
 
     def _compare(
-        self, model: Model, plays: Sequence[_Play], agreed: dict[str, dict[str, float]],
-        what: tuple[str, str | None, int], progress: Progress | None,
-    ) -> None:  # fmt: skip
+        self,
+        model: Model,
+        plays: Sequence[_Play],
+        agreed: dict[str, dict[str, float]],
+        what: tuple[str, str | None, int],
+        progress: Progress | None,
+    ) -> None:
         name, text, place = what
         whole = [p for p in plays if p.whole]
         asides = [
-            _Play(p.item, p.dialogue,
-                  [*p.said, Message(role="user", content=text or p.dialogue.turns[place].user)])
+            _Play(
+                p.item,
+                p.dialogue,
+                [*p.said, Message(role="user", content=text or p.dialogue.turns[place].user)],
+            )
             for p in whole
-        ]  # fmt: skip
+        ]
         for play, answer in zip(whole, self._answers(model, asides, progress), strict=True):
             if answer.error is None:
                 agreed[play.item][name] = token_f1(answer.said, play.answers[place].said)
@@ -137,14 +153,17 @@ def dialogues_exam(suite: DialoguesSuite, split: str, seed: int) -> DialoguesExa
         SetupError: A check needs the extra ``ifeval``.
     """
     found = [_dialogue(suite, record) for record in located(suite, split)]
-    ids = item_ids([[d.system, [[t.user, t.checks and t.checks._asdict()] for t in d.turns]]
-                    for d in found])  # fmt: skip
+    ids = item_ids(
+        [[d.system, [[t.user, t.checks and t.checks._asdict()] for t in d.turns]] for d in found]
+    )
     chosen = some(found, ids, suite, seed)
     checks = [turn.checks for _, d in chosen for turn in d.turns if turn.checks is not None]
     if "checks" in suite.measure and not checks:
-        raise EvaluationError("no turn has checks.", where=f"evaluation.suites.{suite.name}",
-                              fix="give turns checks, or leave checks out of measure:.",
-                              )  # fmt: skip
+        raise EvaluationError(
+            "no turn has checks.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="give turns checks, or leave checks out of measure:.",
+        )
     if any(RULES[i.name].libraries for c in checks for i in c.instructions):
         require()
     return DialoguesExam(suite, chosen)
@@ -155,8 +174,7 @@ def _dialogue(suite: DialoguesSuite, found: Located) -> Dialogue:
     field_name = "turns" if "turns" in record else "history"
     told: Any = record.get(field_name)
     if not isinstance(told, list) or not told:
-        fail(found, field_name, "is no list of turns",
-             'write it as [{"user": "..."}, ...].')  # fmt: skip
+        fail(found, field_name, "is no list of turns", 'write it as [{"user": "..."}, ...].')
     turns = tuple(_turn(found, turn, n) for n, turn in enumerate(told[: suite.max_turns], start=1))
     system = record.get("system")
     if system is not None and not isinstance(system, str):
@@ -173,8 +191,9 @@ def _turn(found: Located, turn: Any, number: int) -> Turn:
     checks = turn.get("checks")
     passage = str(turn.get("passage") or "")
     said = f"{passage}\n\n{turn['user']}" if passage else str(turn["user"])
-    return Turn(said, None if checks is None
-                else read_checks(found, checks, passage, f"{place}.checks"))  # fmt: skip
+    return Turn(
+        said, None if checks is None else read_checks(found, checks, passage, f"{place}.checks")
+    )
 
 
 def _opened(dialogue: Dialogue) -> list[Message]:
@@ -196,8 +215,12 @@ def _rows(play: _Play, agreed: dict[str, float], suite: DialoguesSuite) -> list[
         return rows
     scores = {**agreed, **({"dialogue_kept": float(all(held))} if held else {})}
     end = rows[-1]._replace(
-        item_id=play.item, form="dialogue", cluster=None, raw_output=None, scores=scores or None,
+        item_id=play.item,
+        form="dialogue",
+        cluster=None,
+        raw_output=None,
+        scores=scores or None,
         score=scores.get("dialogue_kept"),
         prediction=f"{sum(held)} of {len(held)} turns kept" if held else None,
-    )  # fmt: skip
+    )
     return [*rows, end]

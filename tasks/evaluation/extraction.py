@@ -37,6 +37,11 @@ def extraction_exam(
     ids = case_ids(cases)
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "extraction"))
     return ListExam(
-        "extraction", [cases[i] for i in chosen], [ids[i] for i in chosen], labels,
-        marking_of(task, labels), read, Decoding(suite.max_new_tokens, suite.batch_size),
-    )  # fmt: skip
+        "extraction",
+        [cases[i] for i in chosen],
+        [ids[i] for i in chosen],
+        labels,
+        marking_of(task, labels),
+        read,
+        Decoding(suite.max_new_tokens, suite.batch_size),
+    )

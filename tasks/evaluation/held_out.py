@@ -42,7 +42,7 @@ def held_out(suite: str, source: CleanSource, split: SplitName) -> list[HeldOut]
             f"source '{source.name}' has no {split} rows.",
             where=f"evaluation.suites.{suite}.source",
             fix=f"give its split.{split} a fraction or a path.",
-        )  # fmt: skip
+        )
     return [_held_out(row, source.name) for row in rows]
 
 
@@ -51,15 +51,17 @@ def _held_out(row: dict[str, object], source: str) -> HeldOut:
     if not is_plain(row):
         raise EvaluationError(
             "the row has tools, reasoning or a second answer, and the suite compares one text.",
-            where=origin, fix="use a source of plain questions and answers.",
-        )  # fmt: skip
+            where=origin,
+            fix="use a source of plain questions and answers.",
+        )
     assert isinstance(messages, list)
     last = messages[-1]
     if last["role"] != "assistant" or not last["content"].strip() or len(messages) < 2:
         raise EvaluationError(
-            "the row doesn't end in an answer (a last assistant message).", where=origin,
+            "the row doesn't end in an answer (a last assistant message).",
+            where=origin,
             fix=f"map prompt and completion of source '{source}' with columns:.",
-        )  # fmt: skip
+        )
     prompt = [Message(role=m["role"], content=m["content"]) for m in messages[:-1]]
     group = row["group"]
     return HeldOut(prompt, last["content"].strip(), None if group is None else str(group), origin)

@@ -140,9 +140,15 @@ def answered(item: str, form: str, answer: Answer) -> ItemRow:
         answer: The model's.
     """
     return ItemRow(
-        item, form, answer.prompt_digest, answer.prompt_tokens, raw_output=answer.text,
-        latency_s=answer.latency_s, truncated=answer.truncated, error=answer.error,
-    )  # fmt: skip
+        item,
+        form,
+        answer.prompt_digest,
+        answer.prompt_tokens,
+        raw_output=answer.text,
+        latency_s=answer.latency_s,
+        truncated=answer.truncated,
+        error=answer.error,
+    )
 
 
 def item_ids(contents: Sequence[object]) -> list[str]:
@@ -161,8 +167,10 @@ def item_ids(contents: Sequence[object]) -> list[str]:
 
 def write_items(path: Path, suite: str, rows: Sequence[ItemRow], labels: object) -> None:
     """Write the per-item table; ``labels`` (JSON, or None) goes into the schema's metadata."""
-    fields = [{"suite": suite, **row._asdict(), "scores": row.scores and list(row.scores.items())}
-              for row in rows]  # fmt: skip
+    fields = [
+        {"suite": suite, **row._asdict(), "scores": row.scores and list(row.scores.items())}
+        for row in rows
+    ]
     schema = ITEM_SCHEMA
     if labels is not None:
         schema = schema.with_metadata({b"labels": json.dumps(labels).encode()})
@@ -185,8 +193,10 @@ def protocol_of(suite: Suite, labels: object) -> dict[str, Any]:
 
 def cut(rows: Sequence[ItemRow]) -> dict[str, int]:
     """Return how many items are ``truncated``, and how many answers' thoughts are ``unclosed``."""
-    return {"truncated": len({row.item_id for row in rows if row.truncated}),
-            "unclosed": sum(unclosed(row.raw_output or "") for row in rows)}  # fmt: skip
+    return {
+        "truncated": len({row.item_id for row in rows if row.truncated}),
+        "unclosed": sum(unclosed(row.raw_output or "") for row in rows),
+    }
 
 
 def fingerprint(protocol: object, rows: Sequence[ItemRow]) -> str:

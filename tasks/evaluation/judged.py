@@ -43,8 +43,10 @@ class JudgeExam(CaseExam[JudgeSuite, Asked]):
         answers = model.answers(prompts, decoding, shifted(progress, 0, whole))
         said = self._judged(answers, shifted(progress, size, whole))
         judged = self._paired(said) if self.suite.mode == "pairwise" else self._scored(said)
-        return [_row(item, asked, answer, *found) for (item, asked), answer, found in
-                zip(self.cases, answers, judged, strict=True)]  # fmt: skip
+        return [
+            _row(item, asked, answer, *found)
+            for (item, asked), answer, found in zip(self.cases, answers, judged, strict=True)
+        ]
 
     def overlap(self) -> list[str | Item]:
         """Return the questions."""
@@ -52,16 +54,21 @@ class JudgeExam(CaseExam[JudgeSuite, Asked]):
 
     def _judged(self, answers: Sequence[Answer], progress: Progress | None) -> list[Answer]:
         """Return the judge's answers, of pairs first all in one order and then all in the other."""
-        both = [(asked, answer.said) for (_, asked), answer in
-                zip(self.cases, answers, strict=True)]  # fmt: skip
+        both = [
+            (asked, answer.said) for (_, asked), answer in zip(self.cases, answers, strict=True)
+        ]
         suite = self.suite
         if suite.mode == "pairwise":
             one = [pair_prompt(a.prompt, text, a.answers[0], suite.rubric) for a, text in both]
             other = [pair_prompt(a.prompt, a.answers[0], text, suite.rubric) for a, text in both]
             prompts = one + other
         else:
-            prompts = [rubric_prompt(a.prompt, text, next(iter(a.answers), None), suite.rubric,
-                                     suite.scale) for a, text in both]  # fmt: skip
+            prompts = [
+                rubric_prompt(
+                    a.prompt, text, next(iter(a.answers), None), suite.rubric, suite.scale
+                )
+                for a, text in both
+            ]
         decoding = Decoding(suite.judge_tokens, suite.batch_size)
         return self.judge().answers([Prompt(p) for p in prompts], decoding, progress)
 
@@ -104,6 +111,10 @@ def _row(
     main = scores.get("win_rate", scores.get("rubric_score"))
     error = answer.error or next((s.error for s in said if s.error), None)
     return answered(item, "judged", answer)._replace(
-        cluster=asked.group, gold=next(iter(asked.answers), None), score=main, scores=scores,
-        prediction=json.dumps([s.text for s in said], ensure_ascii=False), error=error,
-    )  # fmt: skip
+        cluster=asked.group,
+        gold=next(iter(asked.answers), None),
+        score=main,
+        scores=scores,
+        prediction=json.dumps([s.text for s in said], ensure_ascii=False),
+        error=error,
+    )

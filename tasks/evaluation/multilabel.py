@@ -40,9 +40,14 @@ def several_exam(
     ids = case_ids(cases)
     chosen = _chosen(suite, ids, [[one.path for one in c.meant] for c in cases], seed)
     return ListExam(
-        "labels", [cases[i] for i in chosen], [ids[i] for i in chosen], labels,
-        marking_of(task, labels), read, Decoding(suite.max_new_tokens, suite.batch_size),
-    )  # fmt: skip
+        "labels",
+        [cases[i] for i in chosen],
+        [ids[i] for i in chosen],
+        labels,
+        marking_of(task, labels),
+        read,
+        Decoding(suite.max_new_tokens, suite.batch_size),
+    )
 
 
 def labels_said(text: str, divider: str, hierarchy: str | None) -> tuple[list[Labelled], State]:
@@ -69,9 +74,14 @@ def _chosen(
     for place, own in enumerate(labels):
         for label in dict.fromkeys(own or [()]):
             places.setdefault(label, []).append(place)
-    return sorted({
-        of_label[i]
-        for label, of_label in places.items()
-        for i in keyed_sample([ids[p] for p in of_label], suite.items_per_label,
-                              key_of(seed, "classification", *label))
-    })  # fmt: skip
+    return sorted(
+        {
+            of_label[i]
+            for label, of_label in places.items()
+            for i in keyed_sample(
+                [ids[p] for p in of_label],
+                suite.items_per_label,
+                key_of(seed, "classification", *label),
+            )
+        }
+    )

@@ -26,9 +26,11 @@ class NovaExam(CaseExam[NovaBenchmarkSuite, None]):
         Raises:
             EvaluationError: Always: only the evaluator has the items.
         """
-        raise EvaluationError("only Nova's own evaluator asks this benchmark.",
-                              where=f"evaluation.suites.{self.suite.name}",
-                              fix="run a recipe with backend: {kind: nova}.")  # fmt: skip
+        raise EvaluationError(
+            "only Nova's own evaluator asks this benchmark.",
+            where=f"evaluation.suites.{self.suite.name}",
+            fix="run a recipe with backend: {kind: nova}.",
+        )
 
     def overlap(self) -> list[str | Item]:
         """Return nothing: which items the evaluator asks isn't published with it."""
@@ -58,23 +60,36 @@ def benchmark_scores(
     protocol = suite.model_dump(mode="json", exclude=set(suite.FREE))
     with building(folder) as aside:
         write_items(aside / "items.parquet", suite.name, [], None)
-        return commit(aside, SuiteScores(
-            path=folder, digest=items_digest([]), suite=suite.name, kind=suite.kind,
-            fingerprint=fingerprint(protocol, []), weights_digest=model, metrics=told,
-            about=suite.metric_table(), protocol=protocol, aggregate=True,
-            made={**made, "told": {n: v.value for n, v in numbers.items()}, "stderr": stderrs},
-        ))  # fmt: skip
+        return commit(
+            aside,
+            SuiteScores(
+                path=folder,
+                digest=items_digest([]),
+                suite=suite.name,
+                kind=suite.kind,
+                fingerprint=fingerprint(protocol, []),
+                weights_digest=model,
+                metrics=told,
+                about=suite.metric_table(),
+                protocol=protocol,
+                aggregate=True,
+                made={**made, "told": {n: v.value for n, v in numbers.items()}, "stderr": stderrs},
+            ),
+        )
 
 
 def _estimate(suite: NovaBenchmarkSuite, name: str, numbers: dict[str, Number]) -> Estimate:
     if name not in numbers:
-        raise EvaluationError(f"the evaluator told no '{name}', but "
-                              f"{', '.join(sorted(numbers)) or 'nothing'}.",
-                              where=f"evaluation.suites.{suite.name}",
-                              fix="look at its results_*.json.")  # fmt: skip
+        raise EvaluationError(
+            f"the evaluator told no '{name}', but {', '.join(sorted(numbers)) or 'nothing'}.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="look at its results_*.json.",
+        )
     value, (low, high) = numbers[name].value, RANGE
     if not low <= value <= high:
-        raise EvaluationError(f"'{name}' is {value:g}, outside {low:g} to {high:g}.",
-                              where=f"evaluation.suites.{suite.name}",
-                              fix="look at its results_*.json.")  # fmt: skip
+        raise EvaluationError(
+            f"'{name}' is {value:g}, outside {low:g} to {high:g}.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="look at its results_*.json.",
+        )
     return Estimate(value=value, low=low, high=high, n=0)

@@ -40,14 +40,22 @@ def read_results(file: Path) -> dict[str, Number]:
     """
     try:
         results: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["results"]
-        numbers = {n: float(v) for n, v in _block(results).items()
-                   if isinstance(v, int | float) and not isinstance(v, bool)}  # fmt: skip
+        numbers = {
+            n: float(v)
+            for n, v in _block(results).items()
+            if isinstance(v, int | float) and not isinstance(v, bool)
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EvaluationError(f"these are no results of Nova's evaluator: {error}",
-                              where=str(file), fix="give its results_*.json.",
-                              ) from error  # fmt: skip
-    return {n: Number(v, numbers.get(f"{n}_stderr"))
-            for n, v in numbers.items() if not n.endswith("_stderr")}  # fmt: skip
+        raise EvaluationError(
+            f"these are no results of Nova's evaluator: {error}",
+            where=str(file),
+            fix="give its results_*.json.",
+        ) from error
+    return {
+        n: Number(v, numbers.get(f"{n}_stderr"))
+        for n, v in numbers.items()
+        if not n.endswith("_stderr")
+    }
 
 
 def read_outputs(file: Path) -> list[Output]:
@@ -60,12 +68,20 @@ def read_outputs(file: Path) -> list[Output]:
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         try:
             row = json.loads(line)
-            found.append(Output(str(row["prompt"]), _answer(row["inference"]), str(row["gold"]),
-                                str(row.get("metadata") or "")))  # fmt: skip
+            found.append(
+                Output(
+                    str(row["prompt"]),
+                    _answer(row["inference"]),
+                    str(row["gold"]),
+                    str(row.get("metadata") or ""),
+                )
+            )
         except (ValueError, LookupError, SyntaxError, TypeError, AttributeError) as error:
-            raise EvaluationError(f"line {number} is no answer of Nova's evaluator: {error!r}.",
-                                  where=f"{file}:{number}",
-                                  fix="give its inference_output.jsonl.") from error  # fmt: skip
+            raise EvaluationError(
+                f"line {number} is no answer of Nova's evaluator: {error!r}.",
+                where=f"{file}:{number}",
+                fix="give its inference_output.jsonl.",
+            ) from error
     return found
 
 

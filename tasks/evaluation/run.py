@@ -28,9 +28,14 @@ from tasks.metrics.estimates import estimate_all
 from tasks.storage import building, commit, find, home, source_digest, stage_key
 
 CODE = (
-    "tasks.evaluation", "tasks.inference", "tasks.text", "tasks.metrics.bleu",
-    "tasks.metrics.matching", "tasks.metrics.numbers_said", "tasks.metrics.words",
-)  # fmt: skip
+    "tasks.evaluation",
+    "tasks.inference",
+    "tasks.text",
+    "tasks.metrics.bleu",
+    "tasks.metrics.matching",
+    "tasks.metrics.numbers_said",
+    "tasks.metrics.words",
+)
 """What decides the rows: also the scorers whose marks are stored in them."""
 
 
@@ -62,9 +67,11 @@ def evaluate(
 
 
 def evaluate_exam(
-    opened: tuple[Suite, Exam], model: tuple[Engine, str], context: EvalContext,
+    opened: tuple[Suite, Exam],
+    model: tuple[Engine, str],
+    context: EvalContext,
     progress: Progress | None = None,
-) -> SuiteScores:  # fmt: skip
+) -> SuiteScores:
     """Return an engine's scores on an opened suite, computed now or found whole from before.
 
     Args:
@@ -82,8 +89,13 @@ def evaluate_exam(
         metrics = estimate_all(known.items, table)
         return known.model_copy(update={"metrics": metrics, "about": table})
     rows = exam.sit(Cached(engine), progress)
-    made = {**engine.about, "items": exam.content, "split": context.split, "seed": context.seed,
-            "code": source_digest(*CODE)}  # fmt: skip
+    made = {
+        **engine.about,
+        "items": exam.content,
+        "split": context.split,
+        "seed": context.seed,
+        "code": source_digest(*CODE),
+    }
     return _stored(folder, suite, exam, rows, {"made": made, "weights_digest": weights})
 
 
@@ -93,9 +105,16 @@ def _table(suite: Suite, exam: Exam) -> dict[str, Metric]:
 
 def _key(suite: Suite, exam: Exam, engine: Engine, context: EvalContext) -> str:
     section = suite.model_dump(mode="json", exclude=set(PLACES))
-    return stage_key("evaluation", {
-        "suite": section, "items": exam.content, "split": context.split, "model": engine.digest,
-    }, *CODE)  # fmt: skip
+    return stage_key(
+        "evaluation",
+        {
+            "suite": section,
+            "items": exam.content,
+            "split": context.split,
+            "model": engine.digest,
+        },
+        *CODE,
+    )
 
 
 def _stored(
@@ -111,17 +130,22 @@ def _stored(
     with building(folder) as aside:
         items = aside / "items.parquet"
         write_items(items, suite.name, rows, exam.labels)
-        return commit(aside, _scores(suite, exam, rows, items).model_copy(
-            update={**about, "path": folder, "errors": errors, **cut(rows)}))  # fmt: skip
+        return commit(
+            aside,
+            _scores(suite, exam, rows, items).model_copy(
+                update={**about, "path": folder, "errors": errors, **cut(rows)}
+            ),
+        )
 
 
 def _refuse_blind(suite: Suite, exam: Exam, engine: Engine, name: str) -> None:
     if exam.needs == "log_probs" and not engine.log_probs:
         raise EvaluationError(
             f"suite '{suite.name}' ({suite.kind}) needs log-probabilities, and the model '{name}' "
-            "gives answers only.", where=f"evaluation.suites.{suite.name}",
+            "gives answers only.",
+            where=f"evaluation.suites.{suite.name}",
             fix="evaluate the weights themselves, or take the suite out for this model.",
-        )  # fmt: skip
+        )
 
 
 def _refuse_full(suite: Suite, exam: Exam, engine: Engine) -> None:
@@ -133,7 +157,13 @@ def _refuse_full(suite: Suite, exam: Exam, engine: Engine) -> None:
 def _scores(suite: Suite, exam: Exam, rows: list[ItemRow], items: Path) -> SuiteScores:
     protocol = protocol_of(suite, exam.labels)
     return SuiteScores(
-        path=items.parent, digest=items_digest(rows), suite=suite.name, kind=suite.kind,
-        fingerprint=fingerprint(protocol, rows), weights_digest="", protocol=protocol,
-        metrics=estimate_all(items, _table(suite, exam)), about=_table(suite, exam),
-    )  # fmt: skip
+        path=items.parent,
+        digest=items_digest(rows),
+        suite=suite.name,
+        kind=suite.kind,
+        fingerprint=fingerprint(protocol, rows),
+        weights_digest="",
+        protocol=protocol,
+        metrics=estimate_all(items, _table(suite, exam)),
+        about=_table(suite, exam),
+    )

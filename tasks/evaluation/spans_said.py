@@ -81,9 +81,11 @@ def mark(
     """Return an item with its best partnerships, every label in the list's spelling."""
     spelled = [one._replace(path=canonical(one.path, marking.known)) for one in said]
     pairs = pair(
-        [_plain(one) for one in spelled], [_plain(one) for one in meant],
-        marking.levels, marking.overlap,
-    )  # fmt: skip
+        [_plain(one) for one in spelled],
+        [_plain(one) for one in meant],
+        marking.levels,
+        marking.overlap,
+    )
     return Marked(spelled, list(meant), pairs, state)
 
 
@@ -95,16 +97,23 @@ def marks(marked: Marked, marking: Marking) -> dict[str, float]:
     ``off_list`` (a label outside the list), ``partial`` and ``broken`` (how it was read).
     """
     full = sum(p.right >= marking.levels for p in marked.pairs)
-    deep = {f"right_e{k}": float(sum(p.right >= k for p in marked.pairs))
-            for k in range(1, marking.levels + 1)}  # fmt: skip
+    deep = {
+        f"right_e{k}": float(sum(p.right >= k for p in marked.pairs))
+        for k in range(1, marking.levels + 1)
+    }
     strange = any(normal(one.path) not in marking.known for one in marked.said)
     whole = len(marked.said) == len(marked.meant) == full and marked.state != "broken"
     return {
-        "said": float(len(marked.said)), "meant": float(len(marked.meant)), "right": float(full),
-        **deep, "similarity": sum(p.similarity for p in marked.pairs),
-        "exact_match": float(whole), "off_list": float(strange),
-        "partial": float(marked.state == "partial"), "broken": float(marked.state == "broken"),
-    }  # fmt: skip
+        "said": float(len(marked.said)),
+        "meant": float(len(marked.meant)),
+        "right": float(full),
+        **deep,
+        "similarity": sum(p.similarity for p in marked.pairs),
+        "exact_match": float(whole),
+        "off_list": float(strange),
+        "partial": float(marked.state == "partial"),
+        "broken": float(marked.state == "broken"),
+    }
 
 
 def stored_gold(meant: Sequence[Labelled]) -> str:
@@ -118,9 +127,14 @@ def stored_said(marked: Marked, marking: Marking) -> str:
     records = []
     for place, one in enumerate(marked.said):
         found = partner.get(place)
-        records.append({**_record(one), "gold": found.meant if found else None,
-                        "right": found.right if found else 0,
-                        "whole": found is not None and found.right >= marking.levels})  # fmt: skip
+        records.append(
+            {
+                **_record(one),
+                "gold": found.meant if found else None,
+                "right": found.right if found else 0,
+                "whole": found is not None and found.right >= marking.levels,
+            }
+        )
     return json.dumps(records, ensure_ascii=False)
 
 

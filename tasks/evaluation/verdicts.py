@@ -22,13 +22,17 @@ def pair_prompt(
 ) -> list[Message]:
     """Return what asks a judge which of two answers is better."""
     mark = _mark(question)
-    return [_ask(
-        f"Compare two answers to the same question by {criteria}. Length and order are no merit.",
-        _framed(mark, "question", _asked(question)), _framed(mark, "first answer", first),
-        _framed(mark, "second answer", second),
-        "Give your reasons in at most three sentences. End with one line: \"Verdict: first\", "
-        "\"Verdict: second\" or \"Verdict: tie\".",
-    )]  # fmt: skip
+    return [
+        _ask(
+            f"Compare two answers to the same question by {criteria}. "
+            "Length and order are no merit.",
+            _framed(mark, "question", _asked(question)),
+            _framed(mark, "first answer", first),
+            _framed(mark, "second answer", second),
+            'Give your reasons in at most three sentences. End with one line: "Verdict: first", '
+            '"Verdict: second" or "Verdict: tie".',
+        )
+    ]
 
 
 def rubric_prompt(
@@ -37,11 +41,15 @@ def rubric_prompt(
     """Return what asks a judge for a score from 1 to ``scale``."""
     mark = _mark(question)
     shown = [] if reference is None else [_framed(mark, "reference answer", reference)]
-    return [_ask(
-        f"Score an answer from 1 (worst) to {scale} (best) by this rubric: {rubric}",
-        _framed(mark, "question", _asked(question)), *shown, _framed(mark, "answer", answer),
-        "Give your reasons in at most three sentences. End with one line such as \"Score: 1\".",
-    )]  # fmt: skip
+    return [
+        _ask(
+            f"Score an answer from 1 (worst) to {scale} (best) by this rubric: {rubric}",
+            _framed(mark, "question", _asked(question)),
+            *shown,
+            _framed(mark, "answer", answer),
+            'Give your reasons in at most three sentences. End with one line such as "Score: 1".',
+        )
+    ]
 
 
 def read_pair(text: str) -> Side | None:
@@ -72,10 +80,12 @@ def pair_scores(ours_first: Side | None, ours_second: Side | None) -> dict[str, 
     second = {"second": 1, "first": -1}.get(ours_second or "", 0)
     agreed = (first + second) // 2 if abs(first + second) == 2 else 0
     return {
-        "win_rate": (agreed + 1) / 2, "wins": float(agreed == 1), "losses": float(agreed == -1),
+        "win_rate": (agreed + 1) / 2,
+        "wins": float(agreed == 1),
+        "losses": float(agreed == -1),
         "order_decides": float(first * second == -1),
         "unjudged": float(ours_first is None or ours_second is None),
-    }  # fmt: skip
+    }
 
 
 def rubric_scores(score: int | None, scale: int) -> dict[str, float]:

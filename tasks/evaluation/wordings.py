@@ -42,8 +42,7 @@ class Listed(NamedTuple):
         listed = self.between.join(m + c for m, c in zip(marks, choices, strict=True))
         # The question may hold the other field's name: what is filled in is not read again.
         before, after = self.text.split("{question}", 1)
-        return (before.replace("{choices}", listed) + question
-                + after.replace("{choices}", listed))  # fmt: skip
+        return before.replace("{choices}", listed) + question + after.replace("{choices}", listed)
 
 
 MULTIPLE_CHOICE: tuple[Listed, ...] = (

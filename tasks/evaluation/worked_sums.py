@@ -67,9 +67,14 @@ def text_prompt(asked: Sum, examples: Sequence[Sum]) -> Prompt:
 
 def chat_prompt(asked: Sum, examples: Sequence[Sum]) -> Prompt:
     """Return the same as a conversation: each example a question and its answer."""
-    turns = [m for e in examples
-             for m in (Message(role="user", content=_question(e)),
-                       Message(role="assistant", content=e.answer))]  # fmt: skip
+    turns = [
+        m
+        for e in examples
+        for m in (
+            Message(role="user", content=_question(e)),
+            Message(role="assistant", content=e.answer),
+        )
+    ]
     return Prompt([*turns, Message(role="user", content=_question(asked))])
 
 
@@ -87,14 +92,22 @@ def sums_exam(suite: Gsm8kSuite, split: SplitName, seed: int) -> SumsExam:
     paths = (suite.path, suite.dev_path)
     examples = [_sum(found) for found in islice(_examples(suite), suite.shots)]
     if len(examples) < suite.shots:
-        raise EvaluationError(f"there are {len(examples)} examples and {suite.shots} shots are "
-                              "asked for.", where=f"evaluation.suites.{suite.name}.examples",
-                              fix="give a file with more, or lower shots:.")  # fmt: skip
-    asked = [one for found in own_or_published(paths, split, place, suite.name)
-             if (one := _sum(found)) not in examples]  # fmt: skip
+        raise EvaluationError(
+            f"there are {len(examples)} examples and {suite.shots} shots are asked for.",
+            where=f"evaluation.suites.{suite.name}.examples",
+            fix="give a file with more, or lower shots:.",
+        )
+    asked = [
+        one
+        for found in own_or_published(paths, split, place, suite.name)
+        if (one := _sum(found)) not in examples
+    ]
     if not asked:
-        raise EvaluationError("there are no questions.", where=f"evaluation.suites.{suite.name}",
-                              fix="give a file that has some.")  # fmt: skip
+        raise EvaluationError(
+            "there are no questions.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="give a file that has some.",
+        )
     ids = item_ids([list(one) for one in asked])
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "gsm8k"))
     return SumsExam(suite, [(ids[i], asked[i]) for i in chosen], examples)
@@ -106,9 +119,11 @@ def _examples(suite: Gsm8kSuite) -> "islice[Located]":
     if suite.examples is not None:
         return islice(of_files(suite.examples), None)
     if suite.path is not None or suite.dev_path is not None:
-        raise EvaluationError("the suite has its own questions and no examples.",
-                              where=f"evaluation.suites.{suite.name}.examples",
-                              fix="give a file of worked examples, or set shots: 0.")  # fmt: skip
+        raise EvaluationError(
+            "the suite has its own questions and no examples.",
+            where=f"evaluation.suites.{suite.name}.examples",
+            fix="give a file of worked examples, or set shots: 0.",
+        )
     return islice(of_published(_TEST._replace(split="train")), None)
 
 
@@ -119,11 +134,17 @@ def _question(one: Sum) -> str:
 def _sum(found: Located) -> Sum:
     question, answer = (found.record.get(c) for c in ("question", "answer"))
     if not isinstance(question, str) or not isinstance(answer, str):
-        raise EvaluationError("it has no question and answer.", where=found.where,
-                              fix="give GSM8K's files, or records of that form.")  # fmt: skip
+        raise EvaluationError(
+            "it has no question and answer.",
+            where=found.where,
+            fix="give GSM8K's files, or records of that form.",
+        )
     if strict_number(answer) is None:
-        raise EvaluationError("its answer doesn't end in '#### ' and a number.", where=found.where,
-                              fix="write the result on a last line: #### 42")  # fmt: skip
+        raise EvaluationError(
+            "its answer doesn't end in '#### ' and a number.",
+            where=found.where,
+            fix="write the result on a last line: #### 42",
+        )
     return Sum(question, answer)
 
 
@@ -132,6 +153,8 @@ def _row(item: str, asked: Sum, answer: Answer) -> ItemRow:
     scores = {name: same_number(said, asked.answer) for name, said in found.items()}
     said = found["flexible"]
     return answered(item, "sum", answer)._replace(
-        gold=bare(asked.answer), prediction=None if said is None else bare(said),
-        score=scores["strict"], scores=scores,
-    )  # fmt: skip
+        gold=bare(asked.answer),
+        prediction=None if said is None else bare(said),
+        score=scores["strict"],
+        scores=scores,
+    )

@@ -79,10 +79,11 @@ def comparison(a: Scores, b: Scores, examples: int = 3) -> Comparison:
     rows = compare(a, b)
     shared = pairs([s for s in a if not s.aggregate], b)
     return Comparison(
-        metrics=tuple(rows), slices=tuple(slices(shared)),
+        metrics=tuple(rows),
+        slices=tuple(slices(shared)),
         flips=tuple(f for suite, both in shared.items() for f in flips(suite, both, examples)),
         unmatched=tuple(unmatched(a, b)),
-    )  # fmt: skip
+    )
 
 
 def compare(a: Scores, b: Scores) -> list[ComparedMetric]:
@@ -95,20 +96,31 @@ def compare(a: Scores, b: Scores) -> list[ComparedMetric]:
     """
     shared = pairs(a, b)
     if not shared:
-        raise EvaluationError("the two share no suite.", where="compare",
-                              fix="evaluate both with the same recipe.")  # fmt: skip
-    return [(_number if both.first.aggregate else _row)(f"{suite}/{name}", name, both)
-            for suite, both in shared.items() for name in both.first.metrics]  # fmt: skip
+        raise EvaluationError(
+            "the two share no suite.", where="compare", fix="evaluate both with the same recipe."
+        )
+    return [
+        (_number if both.first.aggregate else _row)(f"{suite}/{name}", name, both)
+        for suite, both in shared.items()
+        for name in both.first.metrics
+    ]
 
 
 def _number(title: str, name: str, both: Pair) -> ComparedMetric:
     """Return the row of a metric that came without items: between the ends of its range."""
     a, b = both.first.metrics[name], both.second.metrics[name]
     return ComparedMetric(
-        metric=title, better=both.first.about[name].better, a=a.value, b=b.value,
-        difference=b.value - a.value, low=b.low - a.high, high=b.high - a.low, n=0,
-        to_wrong=None, to_right=None,
-    )  # fmt: skip
+        metric=title,
+        better=both.first.about[name].better,
+        a=a.value,
+        b=b.value,
+        difference=b.value - a.value,
+        low=b.low - a.high,
+        high=b.high - a.low,
+        n=0,
+        to_wrong=None,
+        to_right=None,
+    )
 
 
 def _row(title: str, name: str, both: Pair) -> ComparedMetric:
@@ -119,8 +131,15 @@ def _row(title: str, name: str, both: Pair) -> ComparedMetric:
     if metric.better == "lower":
         right, wrong = wrong, right
     return ComparedMetric(
-        metric=title, better=metric.better, a=point(first), b=point(second),
-        difference=found.value, low=found.low, high=found.high, n=found.n,
-        to_wrong=wrong, to_right=right,
+        metric=title,
+        better=metric.better,
+        a=point(first),
+        b=point(second),
+        difference=found.value,
+        low=found.low,
+        high=found.high,
+        n=found.n,
+        to_wrong=wrong,
+        to_right=right,
         p=mcnemar(right, wrong) if plain and right is not None and wrong is not None else None,
-    )  # fmt: skip
+    )

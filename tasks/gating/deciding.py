@@ -51,8 +51,11 @@ def decide(gate: Gate, found: Found) -> Outcome:
         reason = f"at best {_amount(gate, high)} (confidence {sure}); asked: {_asked(gate)}."
         return Outcome("FAIL", reason)
     needed, taken = _needed(gate, found, sign * d.value - threshold)
-    then = f"about {needed:,} would decide it, taking {taken} for true" if needed else (
-        "no number of items in sight would decide it")  # fmt: skip
+    then = (
+        f"about {needed:,} would decide it, taking {taken} for true"
+        if needed
+        else ("no number of items in sight would decide it")
+    )
     return Outcome(
         "INCONCLUSIVE",
         f"between {_amount(gate, low)} and {_amount(gate, high)} (confidence {sure} each way); "

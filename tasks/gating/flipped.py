@@ -57,14 +57,22 @@ def flips(suite: str, both: Pair, most: int) -> list[Flip]:
 def _flip(suite: str, lost: bool, before: dict[str, object], after: dict[str, object]) -> Flip:
     gold = before["gold"] if before["gold"] is not None else before["gold_index"]
     return Flip(
-        suite=suite, item_id=str(before["item_id"]), form=str(before["form"]), lost=lost,
-        gold=None if gold is None else str(gold), first=_answer(before), second=_answer(after),
-    )  # fmt: skip
+        suite=suite,
+        item_id=str(before["item_id"]),
+        form=str(before["form"]),
+        lost=lost,
+        gold=None if gold is None else str(gold),
+        first=_answer(before),
+        second=_answer(after),
+    )
 
 
 def _answer(row: dict[str, object]) -> Answer:
     output = row["raw_output"]
-    return Answer.model_validate({
-        "prediction": row["prediction"], "score": row["score"],
-        "output": None if output is None else str(output)[:SHOWN],
-    })  # fmt: skip
+    return Answer.model_validate(
+        {
+            "prediction": row["prediction"],
+            "score": row["score"],
+            "output": None if output is None else str(output)[:SHOWN],
+        }
+    )

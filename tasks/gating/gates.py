@@ -59,18 +59,34 @@ def judge(
     metric, first, second = both.values(gate.metric.partition("/")[2])
     alpha = level(gate, len(first), first_look)
     alone = isinstance(gate, FloorGate)
-    found = (above(second, gate.at, 1 - 2 * alpha) if isinstance(gate, FloorGate)
-             else difference(first, second, 1 - 2 * alpha))  # fmt: skip
+    found = (
+        above(second, gate.at, 1 - 2 * alpha)
+        if isinstance(gate, FloorGate)
+        else difference(first, second, 1 - 2 * alpha)
+    )
     outcome = refusal(gate, metric, second if alone else first) or decide(
-        gate, Found(found, metric.better, alpha))  # fmt: skip
+        gate, Found(found, metric.better, alpha)
+    )
     return GateResult(
-        metric=gate.metric, rule=gate.rule, verdict=outcome.verdict, base=point(first),
-        candidate=point(second), difference=found.value, low=found.low, high=found.high,
-        n=found.n, needed_n=outcome.needed_n, reason=_reason(outcome, first_look), alpha=alpha,
-        against=None if isinstance(gate, FloorGate) else gate.against, look=2 if first_look else 1,
-        policy=gate.on_inconclusive, reference_digest=reference.weights_digest,
-        candidate_digest=candidate.weights_digest, fingerprint=candidate.fingerprint,
-    )  # fmt: skip
+        metric=gate.metric,
+        rule=gate.rule,
+        verdict=outcome.verdict,
+        base=point(first),
+        candidate=point(second),
+        difference=found.value,
+        low=found.low,
+        high=found.high,
+        n=found.n,
+        needed_n=outcome.needed_n,
+        reason=_reason(outcome, first_look),
+        alpha=alpha,
+        against=None if isinstance(gate, FloorGate) else gate.against,
+        look=2 if first_look else 1,
+        policy=gate.on_inconclusive,
+        reference_digest=reference.weights_digest,
+        candidate_digest=candidate.weights_digest,
+        fingerprint=candidate.fingerprint,
+    )
 
 
 def level(gate: Gate, n: int, first_look: GateResult | None) -> float:
@@ -87,9 +103,11 @@ def judge_all(gates: Sequence[Gate], base: Scores, candidate: Scores) -> list[Ga
 
 
 def judge_against(
-    gates: Sequence[Gate], references: References, candidate: Scores,
+    gates: Sequence[Gate],
+    references: References,
+    candidate: Scores,
     first_looks: Mapping[int, GateResult] | None = None,
-) -> list[GateResult]:  # fmt: skip
+) -> list[GateResult]:
     """Return the outcome of every gate, each against the model it names, in the recipe's order.
 
     Args:
@@ -129,9 +147,10 @@ def _judged(
     suite = gate.metric.partition("/")[0]
     if suite not in before or suite not in after:
         raise EvaluationError(
-            f"suite '{suite}' was not run on both {against} and candidate.", where=gate.metric,
+            f"suite '{suite}' was not run on both {against} and candidate.",
+            where=gate.metric,
             fix="evaluate both with the whole recipe.",
-        )  # fmt: skip
+        )
     found = judge(gate, before[suite], after[suite], first_look)
     if against != "champion" or named is not None:
         return found

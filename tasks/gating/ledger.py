@@ -48,8 +48,13 @@ def look(family: str, scores: SuiteScores, run_id: str) -> int:
         Items are known by their content, whatever the suite is called and however they are put.
     """
     first = tuple(heapq.nsmallest(KEPT, set(read_items(scores.items)["item_id"].to_pylist())))
-    new = Look(family=family, suite=scores.suite, candidate=scores.weights_digest, run_id=run_id,
-               first_items=first)  # fmt: skip
+    new = Look(
+        family=family,
+        suite=scores.suite,
+        candidate=scores.weights_digest,
+        run_id=run_id,
+        first_items=first,
+    )
     folder = home("looks", digest_of(family)[:16])
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{digest_of([new.candidate, first])[:32]}.json"

@@ -35,8 +35,11 @@ class Pair(NamedTuple):
             EvaluationError: The suite gives no such metric.
         """
         metric = metric_of(self.first, name)
-        return (metric, item_values(self.first_items, name, metric),
-                item_values(self.second_items, name, metric))  # fmt: skip
+        return (
+            metric,
+            item_values(self.first_items, name, metric),
+            item_values(self.second_items, name, metric),
+        )
 
     def difference(self, name: str, confidence: float) -> Difference:
         """Return a metric's paired difference, second minus first."""
@@ -55,9 +58,10 @@ def pair(first: SuiteScores, second: SuiteScores) -> Pair:
     differences = _differences(first, second, *tables)
     if differences:
         raise EvaluationError(
-            f"the two can't be compared: {'; '.join(differences)}.", where=f"suite {first.suite}",
+            f"the two can't be compared: {'; '.join(differences)}.",
+            where=f"suite {first.suite}",
             fix=_fix(first, second),
-        )  # fmt: skip
+        )
     return Pair(first, second, *tables)
 
 
@@ -95,10 +99,12 @@ def _differences(
 
 def _protocol(first: Mapping[str, object], second: Mapping[str, object]) -> list[str]:
     """Return the fields of the suite that differ, with both values where they are short."""
-    return [f"{field} is {_shown(first.get(field))} for the first and "
-            f"{_shown(second.get(field))} for the second"
-            for field in sorted(first.keys() | second.keys())
-            if first.get(field) != second.get(field)]  # fmt: skip
+    return [
+        f"{field} is {_shown(first.get(field))} for the first and "
+        f"{_shown(second.get(field))} for the second"
+        for field in sorted(first.keys() | second.keys())
+        if first.get(field) != second.get(field)
+    ]
 
 
 def _reworded(
@@ -109,8 +115,7 @@ def _reworded(
     changed = sum(before[key] != after[key] for key in shared)
     if not changed:
         return []
-    causes = [what for key, what in _CAUSES.items()
-              if first.made.get(key) != second.made.get(key)]  # fmt: skip
+    causes = [what for key, what in _CAUSES.items() if first.made.get(key) != second.made.get(key)]
     why = f" ({' and '.join(causes)} differ)" if causes else ""
     return [f"{changed:,} of {len(shared):,} shared items have another prompt or gold answer{why}"]
 
@@ -122,8 +127,10 @@ def _unanswered(scores: SuiteScores, name: str) -> list[str]:
     told = [named(refused)] if refused else []
     if others or not refused:
         told.append("evaluate it again: answered items are kept")
-    return [f"{scores.errors:,} items of the {name} were not answered, which says nothing of the "
-            f"model ({'; '.join(told)})"]  # fmt: skip
+    return [
+        f"{scores.errors:,} items of the {name} were not answered, which says nothing of the "
+        f"model ({'; '.join(told)})"
+    ]
 
 
 def _fix(first: SuiteScores, second: SuiteScores) -> str:
@@ -138,8 +145,9 @@ def _shown(value: object) -> str:
 
 
 def _prompts(table: pa.Table) -> Prompts:
-    columns = (table[c].to_pylist()
-               for c in ("form", "item_id", "prompt_digest", "gold", "gold_index"))  # fmt: skip
+    columns = (
+        table[c].to_pylist() for c in ("form", "item_id", "prompt_digest", "gold", "gold_index")
+    )
     return {(form, item): tuple(rest) for form, item, *rest in zip(*columns, strict=True)}
 
 

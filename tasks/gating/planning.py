@@ -46,15 +46,28 @@ def plan_gate(gate: Gate, metric: Metric, n: int) -> GatePlan:
     """
     if isinstance(gate, FloorGate) or n == 0:
         note = f"{n:,} items" if n else "how many items the suite asks isn't known beforehand"
-        return GatePlan(metric=gate.metric, rule=gate.rule, against=None, n=n, resolvable=None,
-                        discordance=None, note=note)  # fmt: skip
+        return GatePlan(
+            metric=gate.metric,
+            rule=gate.rule,
+            against=None,
+            n=n,
+            resolvable=None,
+            discordance=None,
+            note=note,
+        )
     counted = metric.estimator in COUNTED
     least = resolvable(n, gate.discordance, gate.alpha) if counted else None
     refused, note = _said(gate, n, least)
     return GatePlan(
-        metric=gate.metric, rule=gate.rule, against=gate.against, n=n, resolvable=least,
-        discordance=gate.discordance if counted else None, refused=refused, note=note,
-    )  # fmt: skip
+        metric=gate.metric,
+        rule=gate.rule,
+        against=gate.against,
+        n=n,
+        resolvable=least,
+        discordance=gate.discordance if counted else None,
+        refused=refused,
+        note=note,
+    )
 
 
 def refuse_unresolved(plans: tuple[GatePlan, ...]) -> None:
@@ -70,7 +83,7 @@ def refuse_unresolved(plans: tuple[GatePlan, ...]) -> None:
                 where=f"gates.{i}.margin",
                 fix="widen the margin, let the suite ask more items, or set the gate's "
                 "discordance to what the two models really differ by.",
-            )  # fmt: skip
+            )
 
 
 def _said(gate: Gate, n: int, least: float | None) -> tuple[str, str]:
@@ -82,11 +95,12 @@ def _said(gate: Gate, n: int, least: float | None) -> tuple[str, str]:
         return "", f"{n:,} items show a gain of {gate.by + least:.3g} or more, {taken}"
     if least is None:
         spread = bearable_spread(n, gate.margin, gate.alpha)
-        return "", (f"warning: {n:,} items show this margin only if an item's difference has a "
-                    f"standard deviation under {spread:.3g}")  # fmt: skip
+        return "", (
+            f"warning: {n:,} items show this margin only if an item's difference has a "
+            f"standard deviation under {spread:.3g}"
+        )
     if least <= gate.margin:
         return "", f"{n:,} items show a margin of {least:.3g}, {taken}"
     needed = needed_items(gate.discordance, gate.margin, gate.alpha)
     asks = f"takes about {needed:,} items" if needed else "takes more items than there are"
-    return (f"{n:,} items show {least:.3g} at the best, {taken}; "
-            f"{gate.margin:.4g} {asks}"), ""  # fmt: skip
+    return (f"{n:,} items show {least:.3g} at the best, {taken}; {gate.margin:.4g} {asks}"), ""

@@ -38,14 +38,25 @@ def unpaired(gate: Gate, reference: SuiteScores, candidate: SuiteScores) -> Gate
     if isinstance(gate, FloorGate):
         value, low, high = second.value - gate.at, second.low - gate.at, second.high - gate.at
     return GateResult(
-        metric=gate.metric, rule=gate.rule, verdict="INCONCLUSIVE", base=first.value,
-        candidate=second.value, difference=value, low=low, high=high, n=0, needed_n=None,
+        metric=gate.metric,
+        rule=gate.rule,
+        verdict="INCONCLUSIVE",
+        base=first.value,
+        candidate=second.value,
+        difference=value,
+        low=low,
+        high=high,
+        n=0,
+        needed_n=None,
         reason="the metric came as one number without its items, so how far chance reaches can't "
-        "be told.", alpha=gate.alpha, policy=gate.on_inconclusive,
+        "be told.",
+        alpha=gate.alpha,
+        policy=gate.on_inconclusive,
         against=None if isinstance(gate, FloorGate) else gate.against,
-        reference_digest=reference.weights_digest, candidate_digest=candidate.weights_digest,
+        reference_digest=reference.weights_digest,
+        candidate_digest=candidate.weights_digest,
         fingerprint=candidate.fingerprint,
-    )  # fmt: skip
+    )
 
 
 def _thin_classes(gate: Gate, first: ItemValues) -> Outcome | None:

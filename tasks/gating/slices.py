@@ -71,19 +71,23 @@ def slices(pairs: Mapping[str, Pair], gated: Sequence[str] = ()) -> list[Slice]:
             is a mean over items (accuracy, mostly), since many metrics of the same answers would
             only dilute each other.
     """
-    found = [s for suite, both in pairs.items() for name in _chosen(suite, both, gated)
-             for s in _of_metric(f"{suite}/{name}", _values(both, name))]  # fmt: skip
+    found = [
+        s
+        for suite, both in pairs.items()
+        for name in _chosen(suite, both, gated)
+        for s in _of_metric(f"{suite}/{name}", _values(both, name))
+    ]
     if not found:
         return []
     adjusted = stats.false_discovery_control([s.p for s in found])
-    done = [s.model_copy(update={"adjusted": float(q)})
-            for s, q in zip(found, adjusted, strict=True)]  # fmt: skip
+    done = [
+        s.model_copy(update={"adjusted": float(q)}) for s, q in zip(found, adjusted, strict=True)
+    ]
     return sorted(done, key=lambda s: (not s.worse, s.p, s.metric, s.name))
 
 
 def _chosen(suite: str, both: Pair, gated: Sequence[str]) -> list[str]:
-    means = [name for name in both.first.metrics
-             if isinstance(both.values(name)[1].data, Numbers)]  # fmt: skip
+    means = [name for name in both.first.metrics if isinstance(both.values(name)[1].data, Numbers)]
     return [name for i, name in enumerate(means) if i == 0 or f"{suite}/{name}" in gated]
 
 
@@ -93,16 +97,29 @@ def _values(both: Pair, name: str) -> _Values:
     assert isinstance(second.data, Numbers)
     place = {item: i for i, item in enumerate(second.ids)}
     order = np.array([place[i] for i in first.ids], dtype=np.int64)
-    return _Values(metric, first.data.values, second.data.values[order], first.data.proportion,
-                   first.clusters, _parts(both, name, first.ids))  # fmt: skip
+    return _Values(
+        metric,
+        first.data.values,
+        second.data.values[order],
+        first.data.proportion,
+        first.clusters,
+        _parts(both, name, first.ids),
+    )
 
 
 def _parts(both: Pair, name: str, ids: tuple[str, ...]) -> dict[Literal["stratum", "class"], Names]:
     """Return what each item belongs to; names that many items have only once are no classes."""
     values = item_values(both.first_items, name, both.values(name)[0])
-    rows = {r["item_id"]: r for r in both.first_items.select(
-        [c for c in ("item_id", "stratum", "cluster", "gold", "form")
-         if c in both.first_items.column_names]).to_pylist()}  # fmt: skip
+    rows = {
+        r["item_id"]: r
+        for r in both.first_items.select(
+            [
+                c
+                for c in ("item_id", "stratum", "cluster", "gold", "form")
+                if c in both.first_items.column_names
+            ]
+        ).to_pylist()
+    }
     found: dict[Literal["stratum", "class"], Names] = {}
     if values.strata is not None:
         found["stratum"] = tuple(rows[i].get("stratum") or rows[i]["cluster"] for i in ids)
@@ -130,9 +147,17 @@ def _slice(
     p = _p(values, at)
     sign = 1 if values.metric.better == "higher" else -1
     return Slice(
-        metric=title, part=part, name=name, n=int(at.sum()), first=float(first.mean()),
-        second=float(second.mean()), difference=change, p=p, adjusted=p, worse=sign * change < 0,
-    )  # fmt: skip
+        metric=title,
+        part=part,
+        name=name,
+        n=int(at.sum()),
+        first=float(first.mean()),
+        second=float(second.mean()),
+        difference=change,
+        p=p,
+        adjusted=p,
+        worse=sign * change < 0,
+    )
 
 
 def _p(values: _Values, at: Bools) -> float:

@@ -10,9 +10,11 @@ from tasks.gating.gates import References
 
 @task(task_run_name="judge gates", persist_result=True, cache_policy=NO_CACHE)
 def judge_gates(
-    gates: tuple[Gate, ...], references: References, candidate: list[SuiteScores],
+    gates: tuple[Gate, ...],
+    references: References,
+    candidate: list[SuiteScores],
     first_looks: tuple[GateResult, ...] = (),
-) -> list[GateResult]:  # fmt: skip
+) -> list[GateResult]:
     """Return the outcome of every gate, from the stored items of candidate and references.
 
     With ``first_looks``, one a gate, these are the second looks at the same gates.

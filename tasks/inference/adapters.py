@@ -11,9 +11,21 @@ from tasks.inference.variants import Adapted, VllmFolder
 from tasks.storage import digest_of, file_digest
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-_DECIDES = ("peft_type", "r", "lora_alpha", "use_rslora", "use_dora", "target_modules",
-            "rank_pattern", "alpha_pattern", "fan_in_fan_out", "bias", "modules_to_save",
-            "layers_to_transform", "layers_pattern")  # fmt: skip
+_DECIDES = (
+    "peft_type",
+    "r",
+    "lora_alpha",
+    "use_rslora",
+    "use_dora",
+    "target_modules",
+    "rank_pattern",
+    "alpha_pattern",
+    "fan_in_fan_out",
+    "bias",
+    "modules_to_save",
+    "layers_to_transform",
+    "layers_pattern",
+)
 """Keys of the adapter's config that decide what the weights do."""
 
 
@@ -35,14 +47,21 @@ def adapted(base: LocalModel, adapter: Path, alpha: float) -> Adapted:
     digest = adapter_digest(adapter)
     more = _unscaled(_config(adapter))
     if more and alpha != 1:
-        raise SetupError(f"the adapter {more}, which can't be scaled.", where=str(adapter),
-                         fix="leave alpha at 1.")  # fmt: skip
+        raise SetupError(
+            f"the adapter {more}, which can't be scaled.",
+            where=str(adapter),
+            fix="leave alpha at 1.",
+        )
     return Adapted(
-        path=base.path, name=f"{base.name}+{adapter.name}@{alpha:g}",
-        tokenizer_digest=base.tokenizer_digest, adapter=adapter.resolve(), alpha=alpha,
-        adapter_digest=digest, base_digest=base.digest,
+        path=base.path,
+        name=f"{base.name}+{adapter.name}@{alpha:g}",
+        tokenizer_digest=base.tokenizer_digest,
+        adapter=adapter.resolve(),
+        alpha=alpha,
+        adapter_digest=digest,
+        base_digest=base.digest,
         digest=digest_of({"base": base.digest, "adapter": digest, "alpha": alpha}),
-    )  # fmt: skip
+    )
 
 
 def on_vllm(base: LocalModel, settings: VllmModel) -> VllmFolder:
@@ -55,8 +74,14 @@ def on_vllm(base: LocalModel, settings: VllmModel) -> VllmFolder:
     digest = base.digest
     if adapter is not None:
         digest = digest_of({"base": base.digest, "adapter": adapter_digest(adapter), "alpha": 1.0})
-    return VllmFolder(path=base.path, name=base.name, tokenizer_digest=base.tokenizer_digest,
-                      digest=digest, adapter=adapter, settings=settings)  # fmt: skip
+    return VllmFolder(
+        path=base.path,
+        name=base.name,
+        tokenizer_digest=base.tokenizer_digest,
+        digest=digest,
+        adapter=adapter,
+        settings=settings,
+    )
 
 
 def adapter_digest(folder: Path) -> str:
@@ -106,11 +131,17 @@ def _unscaled(config: dict[str, Any]) -> str:
 def _config(folder: Path) -> dict[str, Any]:
     lacking = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if lacking:
-        raise SetupError(f"the adapter folder has no {lacking[0]}.", where=str(folder),
-                         fix="give a folder written by PEFT's save_pretrained.")  # fmt: skip
+        raise SetupError(
+            f"the adapter folder has no {lacking[0]}.",
+            where=str(folder),
+            fix="give a folder written by PEFT's save_pretrained.",
+        )
     config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     if config.get("peft_type") != "LORA":
-        raise SetupError(f"the adapter is of type {config.get('peft_type')}, and only LoRA's "
-                         "change can be scaled.", where=str(folder),
-                         fix="give a LoRA adapter, or the merged model.")  # fmt: skip
+        raise SetupError(
+            f"the adapter is of type {config.get('peft_type')}, and only LoRA's "
+            "change can be scaled.",
+            where=str(folder),
+            fix="give a LoRA adapter, or the merged model.",
+        )
     return config

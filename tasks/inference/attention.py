@@ -21,9 +21,20 @@ NAME = "temper"
 LANES = 32
 """Keys are padded to a multiple: with 126 of them the kernel takes twice as long as with 128."""
 
-KINDS = frozenset({
-    "gemma", "granite", "llama", "mistral", "olmo", "olmo2", "phi3", "qwen2", "qwen3", "smollm3",
-})  # fmt: skip
+KINDS = frozenset(
+    {
+        "gemma",
+        "granite",
+        "llama",
+        "mistral",
+        "olmo",
+        "olmo2",
+        "phi3",
+        "qwen2",
+        "qwen3",
+        "smollm3",
+    }
+)
 """Model types whose attention is a softmax of scaled products and nothing more."""
 
 Part = tuple[torch.Tensor, torch.Tensor]
@@ -56,10 +67,12 @@ def can_attend(model: TorchModel) -> bool:
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     return (
-        model.device.type == "cpu" and config.model_type in KINDS
-        and config._attn_implementation == "sdpa" and kinds == {"full_attention"}
+        model.device.type == "cpu"
+        and config.model_type in KINDS
+        and config._attn_implementation == "sdpa"
+        and kinds == {"full_attention"}
         and not getattr(config, "sliding_window", None)
-    )  # fmt: skip
+    )
 
 
 @contextmanager
@@ -118,9 +131,14 @@ def added(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _attend(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
-    attention_mask: torch.Tensor | None, scaling: float | None = None, **_: Any,
-) -> tuple[torch.Tensor, None]:  # fmt: skip
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
     """Return the attention's output, (1, tokens, heads, width), and no weights."""
     seen, kinds = _SEEN.get(), key.shape[1]
     heads, tokens, width = query.shape[1:]
@@ -162,11 +180,15 @@ def _over_prefix(query: torch.Tensor, seen: _Seen, layer: int, scaling: float | 
 
 
 def _flash(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
     scaling: float | None,
-) -> Part:  # fmt: skip
+) -> Part:
     out, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        query, key, value, 0.0, False, attn_mask=mask, scale=scaling)  # fmt: skip
+        query, key, value, 0.0, False, attn_mask=mask, scale=scaling
+    )
     return out, total
 
 

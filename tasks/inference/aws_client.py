@@ -8,16 +8,31 @@ from configs.served import BedrockModel, SageMakerEndpoint
 from tasks.errors import SetupError
 from tasks.inference.remote import RemoteModel, TryAgain, Unanswerable, Wait
 
-_HOPELESS = frozenset({
-    "AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException",
-    "InvalidSignatureException", "ExpiredTokenException", "AccessDenied",
-})  # fmt: skip
-_PASSING = frozenset({
-    "ThrottlingException", "ModelTimeoutException", "InternalServerException",
-    "ServiceUnavailableException", "ModelNotReadyException", "InternalFailure",
-    "ServiceUnavailable", "InternalDependencyException", "ServiceQuotaExceededException",
-    "ModelError", "ModelErrorException",
-})  # fmt: skip
+_HOPELESS = frozenset(
+    {
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "ExpiredTokenException",
+        "AccessDenied",
+    }
+)
+_PASSING = frozenset(
+    {
+        "ThrottlingException",
+        "ModelTimeoutException",
+        "InternalServerException",
+        "ServiceUnavailableException",
+        "ModelNotReadyException",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "InternalDependencyException",
+        "ServiceQuotaExceededException",
+        "ModelError",
+        "ModelErrorException",
+    }
+)
 
 OfAmazon = TypeVar("OfAmazon", bound=BedrockModel | SageMakerEndpoint)
 
@@ -49,15 +64,19 @@ def client(service: str, spec: BedrockModel | SageMakerEndpoint) -> Any:
     from botocore.exceptions import BotoCoreError
 
     config = Config(
-        read_timeout=spec.timeout_s, max_pool_connections=spec.concurrency,
+        read_timeout=spec.timeout_s,
+        max_pool_connections=spec.concurrency,
         retries={"total_max_attempts": 1},
-    )  # fmt: skip
+    )
     try:
         # A session of its own: the shared one keeps the credentials it first found.
         return Session().client(service, region_name=spec.region, config=config)
     except BotoCoreError as error:
-        raise SetupError(f"no client of {service} can be made: {error}", where=service,
-                         fix="set region: or AWS_REGION, and credentials.") from error  # fmt: skip
+        raise SetupError(
+            f"no client of {service} can be made: {error}",
+            where=service,
+            fix="set region: or AWS_REGION, and credentials.",
+        ) from error
 
 
 @contextmanager
@@ -89,8 +108,11 @@ def _sorted(error: Any, where: str) -> Exception:
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _HOPELESS:
-        return SetupError(f"the service refuses: {error}", where=where,
-                          fix="check the name, the region and the permissions.")  # fmt: skip
+        return SetupError(
+            f"the service refuses: {error}",
+            where=where,
+            fix="check the name, the region and the permissions.",
+        )
     if code in _PASSING or status == 429 or status >= 500:
         return TryAgain(str(error))
     return Unanswerable(str(error))

@@ -51,36 +51,56 @@ class Cached:
         drawn = {k: v for k, v in vars(decoding).items() if k != "batch_size"}
         if decoding.temperature == 0:
             drawn = {k: v for k, v in drawn.items() if k not in ("top_p", "seed")}
-        call = _Call(self._engine.encode(prompts), drawn, decoding.batch_size,
-                     alone=decoding.temperature == 0)  # fmt: skip
-        return self._gathered(Answer, call, progress,
-                              lambda asked, skip: self._engine.answering(asked, decoding, skip),
-                              )  # fmt: skip
+        call = _Call(
+            self._engine.encode(prompts),
+            drawn,
+            decoding.batch_size,
+            alone=decoding.temperature == 0,
+        )
+        return self._gathered(
+            Answer,
+            call,
+            progress,
+            lambda asked, skip: self._engine.answering(asked, decoding, skip),
+        )
 
     def choices(
         self, asked: Sequence[Choice], batch_tokens: int = 2048, progress: Progress | None = None
     ) -> list[Chosen]:
         """Return how likely each option of each context is, in their order."""
         call = _Call(self._engine.encode(asked), {}, batch_tokens)
-        return self._gathered(Chosen, call, progress,
-                              lambda todo, skip: self._engine.choosing(todo, batch_tokens, skip),
-                              )  # fmt: skip
+        return self._gathered(
+            Chosen,
+            call,
+            progress,
+            lambda todo, skip: self._engine.choosing(todo, batch_tokens, skip),
+        )
 
     def nats(
         self, texts: Sequence[Text], batch_tokens: int = 2048, progress: Progress | None = None
     ) -> list[Measured]:
         """Return how well each text is predicted, in their order."""
         call = _Call(self._engine.encode(texts), {}, batch_tokens)
-        return self._gathered(Measured, call, progress,
-                              lambda todo, skip: self._engine.measuring(todo, batch_tokens, skip),
-                              )  # fmt: skip
+        return self._gathered(
+            Measured,
+            call,
+            progress,
+            lambda todo, skip: self._engine.measuring(todo, batch_tokens, skip),
+        )
 
     def _gathered(
-        self, kind: type[R], call: "_Call", progress: Progress | None,
+        self,
+        kind: type[R],
+        call: "_Call",
+        progress: Progress | None,
         run: Callable[[list[Encoded], Container[int]], Iterator[Batch[R]]],
-    ) -> list[R]:  # fmt: skip
-        content = {"model": self.digest, "kind": kind.__name__, "fields": kind._fields,
-                   "drawn": call.drawn}  # fmt: skip
+    ) -> list[R]:
+        content = {
+            "model": self.digest,
+            "kind": kind.__name__,
+            "fields": kind._fields,
+            "drawn": call.drawn,
+        }
         store = Store(home("answers", digest_of(content)), self._every_s)
         parts = _known_first(kind, call, store, run)
         try:
@@ -136,8 +156,9 @@ class Store:
 
     def add(self, call: str, answers: Iterable[tuple[str, Sequence[Any]]]) -> None:
         """Keep a whole batch; it is on disk after ``every_s`` seconds at the latest."""
-        self._rows += [{"key": key, "call": call, "value": json.dumps(list(value))}
-                       for key, value in answers]  # fmt: skip
+        self._rows += [
+            {"key": key, "call": call, "value": json.dumps(list(value))} for key, value in answers
+        ]
         if time.monotonic() - self._since >= self._every_s:
             self.flush()
 
@@ -154,9 +175,11 @@ class Store:
 
 
 def _known_first(
-    kind: type[R], call: _Call, store: Store,
+    kind: type[R],
+    call: _Call,
+    store: Store,
     run: Callable[[list[Encoded], Container[int]], Iterator[Batch[R]]],
-) -> Iterator[Batch[R]]:  # fmt: skip
+) -> Iterator[Batch[R]]:
     """Yield what is stored, then what isn't, keeping each batch as it comes."""
     known = store.read()
     found = [(i, kind(*known[key].value)) for i, key in enumerate(call.keys) if key in known]
@@ -164,11 +187,18 @@ def _known_first(
         yield found
     # What other calls left isn't asked; what this one left keeps its place, so that the batches
     # that are missing are made of the same items as they were before it was stopped.
-    places = [i for i, key in enumerate(call.keys)
-              if key not in known or known[key].call == call.name]  # fmt: skip
+    places = [
+        i for i, key in enumerate(call.keys) if key not in known or known[key].call == call.name
+    ]
     done = {n for n, i in enumerate(places) if call.keys[i] in known}
     for batch in run([call.asked[i] for i in places], done):
         fresh = [(places[n], answer) for n, answer in batch if n not in done]
-        store.add(call.name, [(call.keys[i], answer) for i, answer in fresh
-                              if getattr(answer, "error", None) is None])  # fmt: skip
+        store.add(
+            call.name,
+            [
+                (call.keys[i], answer)
+                for i, answer in fresh
+                if getattr(answer, "error", None) is None
+            ],
+        )
         yield fresh

@@ -35,9 +35,11 @@ class ConverseModel(AmazonModel[BedrockModel]):
         if self._spec.options:
             more["additionalModelRequestFields"] = self._spec.options
         return {
-            "modelId": self._spec.name, "messages": turns(prompt.messages),
-            "inferenceConfig": _drawn(decoding), **more,
-        }  # fmt: skip
+            "modelId": self._spec.name,
+            "messages": turns(prompt.messages),
+            "inferenceConfig": _drawn(decoding),
+            **more,
+        }
 
 
 def turns(messages: Sequence[Message]) -> list[Fields]:
@@ -63,8 +65,10 @@ def _content(message: Message) -> list[Fields]:
         given = [{"text": message["content"]}]
         return [{"toolResult": {"toolUseId": message.get("tool_call_id"), "content": given}}]
     calls = json.loads(message.get("tool_calls") or "[]")
-    used = [{"toolUse": {"toolUseId": c["id"], "name": c["name"], "input": c["arguments"]}}
-            for c in calls]  # fmt: skip
+    used = [
+        {"toolUse": {"toolUseId": c["id"], "name": c["name"], "input": c["arguments"]}}
+        for c in calls
+    ]
     # An empty text block is refused.
     return [*([{"text": message["content"]}] if message["content"].strip() else []), *used]
 

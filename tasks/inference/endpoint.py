@@ -32,22 +32,28 @@ class EndpointModel(RemoteModel[Endpoint]):
     """
 
     def __init__(
-        self, spec: Endpoint, wait: Wait | None = None,
+        self,
+        spec: Endpoint,
+        wait: Wait | None = None,
         transport: httpx.BaseTransport | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(spec, wait)
         self._client = httpx.Client(
-            headers=_headers(spec), timeout=spec.timeout_s, transport=transport,
+            headers=_headers(spec),
+            timeout=spec.timeout_s,
+            transport=transport,
             limits=httpx.Limits(max_connections=spec.concurrency),
-        )  # fmt: skip
+        )
 
     def ask(self, prompt: Prompt, decoding: Decoding) -> Reply:
         """Return the server's answer to one prompt."""
         path = "completions" if is_text(prompt) else "chat/completions"
         fields = {
-            "model": self._spec.name, **asked_fields(prompt),
-            **drawn_fields(decoding, self._spec.limit_field), **self._spec.options,
-        }  # fmt: skip
+            "model": self._spec.name,
+            **asked_fields(prompt),
+            **drawn_fields(decoding, self._spec.limit_field),
+            **self._spec.options,
+        }
         try:
             reply = self._client.post(f"{self._spec.url}/{path}", json=fields)
         except httpx.TimeoutException as error:
@@ -61,8 +67,11 @@ class EndpointModel(RemoteModel[Endpoint]):
         status = reply.status_code
         why = f"status {status}: {reply.text[:200].strip()}"
         if status in _HOPELESS:
-            raise SetupError(f"the server refuses: {why}", where=self._spec.url,
-                             fix="check url, name and the key in key_env.")  # fmt: skip
+            raise SetupError(
+                f"the server refuses: {why}",
+                where=self._spec.url,
+                fix="check url, name and the key in key_env.",
+            )
         if status in _PASSING or status >= 500:
             raise TryAgain(why, retry_after(reply.headers))
         if status >= 300:
@@ -90,7 +99,9 @@ def _headers(spec: Endpoint) -> dict[str, str]:
         return {}
     key = os.environ.get(spec.key_env, "")
     if not key:
-        raise SetupError(f"the environment variable {spec.key_env} is not set.",
-                         where=f"model {spec.name}",
-                         fix=f"export {spec.key_env}=... (the key is stored nowhere).")  # fmt: skip
+        raise SetupError(
+            f"the environment variable {spec.key_env} is not set.",
+            where=f"model {spec.name}",
+            fix=f"export {spec.key_env}=... (the key is stored nowhere).",
+        )
     return {"Authorization": f"Bearer {key}"}

@@ -121,16 +121,20 @@ def by_messages(asked: Sequence[Asked]) -> list[Encoded]:
     """Return each prompt with the digest of its messages and tools, where tokens aren't seen."""
     if any(not isinstance(one, Prompt) for one in asked):
         raise no_log_probs()
-    return [Encoded(digest_of([[dict(m) for m in p.messages], p.tools])[:32], p)
-            for p in asked if isinstance(p, Prompt)]  # fmt: skip
+    return [
+        Encoded(digest_of([[dict(m) for m in p.messages], p.tools])[:32], p)
+        for p in asked
+        if isinstance(p, Prompt)
+    ]
 
 
 def no_log_probs() -> EvaluationError:
     """Return what a model that gives no log-probabilities raises when asked for them."""
     return EvaluationError(
-        "the model gives answers only, no log-probabilities.", where="model",
+        "the model gives answers only, no log-probabilities.",
+        where="model",
         fix="evaluate the weights themselves, or take the suites that need them out.",
-    )  # fmt: skip
+    )
 
 
 def no_room(most_new: int, positions: int, where: str) -> EvaluationError:
@@ -143,6 +147,7 @@ def no_room(most_new: int, positions: int, where: str) -> EvaluationError:
     """
     return EvaluationError(
         f"an answer of up to {most_new:,} new tokens leaves no room for a prompt: the model sees "
-        f"{positions:,} tokens.", where=where,
+        f"{positions:,} tokens.",
+        where=where,
         fix=f"lower max_new_tokens, far enough below {positions:,} that the prompts fit too.",
-    )  # fmt: skip
+    )

@@ -36,9 +36,12 @@ class Generation(NamedTuple):
 
 
 def generate(
-    model: TorchModel, tokenizer: Tokenizer, prompts: Sequence[list[int]], decoding: Decoding,
+    model: TorchModel,
+    tokenizer: Tokenizer,
+    prompts: Sequence[list[int]],
+    decoding: Decoding,
     progress: Progress | None = None,
-) -> list[Generation]:  # fmt: skip
+) -> list[Generation]:
     """Return the model's answer to each prompt, in their order.
 
     Args:
@@ -57,9 +60,12 @@ def generate(
 
 
 def generating(
-    model: TorchModel, tokenizer: Tokenizer, prompts: Sequence[list[int]], decoding: Decoding,
+    model: TorchModel,
+    tokenizer: Tokenizer,
+    prompts: Sequence[list[int]],
+    decoding: Decoding,
     skip: Container[int] = frozenset(),
-) -> Iterator[list[tuple[int, Generation]]]:  # fmt: skip
+) -> Iterator[list[tuple[int, Generation]]]:
     """Yield the answers of one batch after another, with their places among the prompts.
 
     Batches are made of all prompts; one whose places are all in ``skip`` is left out.
@@ -102,11 +108,13 @@ class _Answerer:
         start = time.perf_counter()
         ids, mask = self._inputs(prompts)
         out = self._model.generate(
-            input_ids=ids, attention_mask=mask, generation_config=self._config,
+            input_ids=ids,
+            attention_mask=mask,
+            generation_config=self._config,
             past_key_values=for_rows(self._known, len(prompts)) if self._known else None,
             logits_processor=self._sampler(keys),
             stopping_criteria=self._stopping(ids.shape[1]),
-        )  # fmt: skip
+        )
         each = (time.perf_counter() - start) / len(prompts)
         return [self._ended(row, each) for row in out[:, ids.shape[1] :].tolist()]
 
@@ -115,8 +123,10 @@ class _Answerer:
         shared = len(self._prefix)
         longest = max(map(len, prompts))
         gaps = [longest - len(p) for p in prompts]
-        ids = [[*self._prefix, *[self._pad] * gap, *p[shared:]]
-               for p, gap in zip(prompts, gaps, strict=True)]  # fmt: skip
+        ids = [
+            [*self._prefix, *[self._pad] * gap, *p[shared:]]
+            for p, gap in zip(prompts, gaps, strict=True)
+        ]
         mask = [[1] * shared + [0] * gap + [1] * (longest - shared - gap) for gap in gaps]
         device = self._model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
@@ -146,6 +156,10 @@ def _config(decoding: Decoding, stops: list[int], pad: int) -> Any:
     """Return the whole of the library's settings: none is left to the model's own defaults."""
     # It always takes the likeliest token; where tokens are drawn, the sampler leaves it only one.
     return GenerationConfig(
-        max_new_tokens=decoding.max_new_tokens, eos_token_id=stops or None, pad_token_id=pad,
-        do_sample=False, repetition_penalty=1.0, num_beams=1,
-    )  # fmt: skip
+        max_new_tokens=decoding.max_new_tokens,
+        eos_token_id=stops or None,
+        pad_token_id=pad,
+        do_sample=False,
+        repetition_penalty=1.0,
+        num_beams=1,
+    )

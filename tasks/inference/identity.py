@@ -9,10 +9,16 @@ from tasks.errors import SetupError
 from tasks.storage import digest_of, file_digest
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-_VOLATILE = frozenset({
-    "name_or_path", "is_local", "local_files_only", "transformers_version", "tokenizer_file",
-    "chat_template",
-})  # fmt: skip
+_VOLATILE = frozenset(
+    {
+        "name_or_path",
+        "is_local",
+        "local_files_only",
+        "transformers_version",
+        "tokenizer_file",
+        "chat_template",
+    }
+)
 """Keys of tokenizer_config.json that say how it was saved, not how it tokenises."""
 _SAVED = frozenset({"_name_or_path", "transformers_version", "dtype", "torch_dtype"})
 """Keys of config.json that say how weights were saved, not what the model computes."""
@@ -32,8 +38,11 @@ def weight_files(folder: Path) -> list[Path]:
     files = [folder / Path(name).name for name in sorted(set(index["weight_map"].values()))]
     missing = [f.name for f in files if not f.is_file()]
     if missing:
-        raise SetupError(f"{INDEX} names {missing[0]}, which isn't there.", where=str(folder),
-                         fix="copy or download the model folder as a whole.")  # fmt: skip
+        raise SetupError(
+            f"{INDEX} names {missing[0]}, which isn't there.",
+            where=str(folder),
+            fix="copy or download the model folder as a whole.",
+        )
     return files
 
 
@@ -51,17 +60,21 @@ def tokenizer_digest(folder: Path) -> str:
     """
     tokens = folder / "tokenizer.json"
     if not tokens.is_file():
-        raise SetupError("the model folder has no tokenizer.json.", where=str(folder),
-                         fix="save it with a fast tokenizer (tokenizer.save_pretrained).",
-                         )  # fmt: skip
+        raise SetupError(
+            "the model folder has no tokenizer.json.",
+            where=str(folder),
+            fix="save it with a fast tokenizer (tokenizer.save_pretrained).",
+        )
     settings = _settings(folder / "tokenizer_config.json")
     template = folder / "chat_template.jinja"
     chat = template.read_text(encoding="utf-8") if template.is_file() else None
-    return digest_of({
-        "tokens": _file_digest(str(tokens), *_stamp(tokens)),
-        "settings": {k: v for k, v in settings.items() if k not in _VOLATILE},
-        "chat": chat if chat is not None else settings.get("chat_template"),
-    })  # fmt: skip
+    return digest_of(
+        {
+            "tokens": _file_digest(str(tokens), *_stamp(tokens)),
+            "settings": {k: v for k, v in settings.items() if k not in _VOLATILE},
+            "chat": chat if chat is not None else settings.get("chat_template"),
+        }
+    )
 
 
 def config_digest(folder: Path) -> str:
@@ -108,7 +121,11 @@ def _no_weights(folder: Path) -> SetupError:
     if pickled:
         return SetupError(
             f"the weights are pickled ({pickled[0]}), and loading a pickle runs what is in it.",
-            where=str(folder), fix="convert them to safetensors (model.save_pretrained) first.",
-        )  # fmt: skip
-    return SetupError("the model folder holds no model.safetensors.", where=str(folder),
-                      fix="give a folder written by model.save_pretrained.")  # fmt: skip
+            where=str(folder),
+            fix="convert them to safetensors (model.save_pretrained) first.",
+        )
+    return SetupError(
+        "the model folder holds no model.safetensors.",
+        where=str(folder),
+        fix="give a folder written by model.save_pretrained.",
+    )

@@ -45,8 +45,11 @@ def load_model(model: LocalModel, dtype: str = "auto") -> TorchModel:
         SetupError: The receipt is of a tokenizer alone, or the folder can't be loaded.
     """
     if not model.has_weights:
-        raise SetupError("only the tokenizer of this model was fetched.", where=model.name,
-                         fix="prepare it with weights=True.")  # fmt: skip
+        raise SetupError(
+            "only the tokenizer of this model was fetched.",
+            where=model.name,
+            fix="prepare it with weights=True.",
+        )
     adapter = (model.adapter, model.alpha) if isinstance(model, Adapted) else None
     return _load(str(model.path), model.digest, resolve_dtype(dtype), adapter)
 
@@ -71,9 +74,11 @@ def _config(path: str) -> Any:
 
 
 def _unreadable(path: str, error: Exception) -> SetupError:
-    return SetupError(f"the model can't be loaded: {error}", where=path,
-                      fix="check that the folder is whole and of a causal language model.",
-                      )  # fmt: skip
+    return SetupError(
+        f"the model can't be loaded: {error}",
+        where=path,
+        fix="check that the folder is whole and of a causal language model.",
+    )
 
 
 def positions_of(folder: Path) -> int | None:
@@ -103,9 +108,13 @@ def _load(path: str, digest: str, dtype: Dtype, adapter: tuple[Path, float] | No
     try:
         safe = {"trust_remote_code": False, "local_files_only": True}
         model = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=getattr(torch, dtype), use_safetensors=True,
-            attn_implementation=_attention(config), **safe,
-        )  # fmt: skip
+            path,
+            config=config,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            attn_implementation=_attention(config),
+            **safe,
+        )
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if adapter is not None:

@@ -17,10 +17,23 @@ Evaluated = LocalModel | Endpoint | BedrockModel | SageMakerEndpoint
 """What can be evaluated: a folder of this machine (also adapted, or answered by vLLM), or a model
 that is served elsewhere."""
 
-_CODE = tuple(f"tasks.inference.{name}" for name in (
-    "attention", "generation", "head", "loading", "prefix", "sampling", "scoring", "spans",
-    "stopping", "texts", "tokenized", "transformer",
-))  # fmt: skip
+_CODE = tuple(
+    f"tasks.inference.{name}"
+    for name in (
+        "attention",
+        "generation",
+        "head",
+        "loading",
+        "prefix",
+        "sampling",
+        "scoring",
+        "spans",
+        "stopping",
+        "texts",
+        "tokenized",
+        "transformer",
+    )
+)
 """Modules whose change may change what the same model answers to the same tokens."""
 
 
@@ -65,16 +78,23 @@ def title(model: Evaluated) -> str:
 def _local(model: LocalModel, dtype: str) -> Engine:
     resolved = resolve_dtype(dtype)
     about = {
-        "weights": model.digest, "tokenizer": model.tokenizer_digest,
-        "config": config_digest(model.path), "stopping": stopping(model.path),
-        "dtype": resolved, "device": device(),
-        "backend": "transformers", "engine": source_digest(*_CODE), "versions": _versions(),
-    }  # fmt: skip
+        "weights": model.digest,
+        "tokenizer": model.tokenizer_digest,
+        "config": config_digest(model.path),
+        "stopping": stopping(model.path),
+        "dtype": resolved,
+        "device": device(),
+        "backend": "transformers",
+        "engine": source_digest(*_CODE),
+        "versions": _versions(),
+    }
     return Transformer(
-        lambda: load_model(model, resolved), load_tokenizer(model.path),
-        digest=digest_of(about), positions=positions_of(model.path),
+        lambda: load_model(model, resolved),
+        load_tokenizer(model.path),
+        digest=digest_of(about),
+        positions=positions_of(model.path),
         about={**about, "template": template_digest(model.path)},
-    )  # fmt: skip
+    )
 
 
 def _versions() -> dict[str, Any]:

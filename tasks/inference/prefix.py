@@ -24,8 +24,9 @@ def keys_and_values(model: TorchModel, prefix: Sequence[int]) -> KeysAndValues:
 
 def for_rows(prefix: KeysAndValues, rows: int) -> DynamicCache:
     """Return a cache in which every row begins with the prefix; it may be added to."""
-    return DynamicCache([(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1))
-                         for k, v in prefix])  # fmt: skip
+    return DynamicCache(
+        [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in prefix]
+    )
 
 
 def shared_prefix(prompts: Sequence[list[int]], least: int) -> list[int]:

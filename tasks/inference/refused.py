@@ -32,8 +32,11 @@ class Unanswered(NamedTuple):
 def unanswered(items: Path) -> Unanswered:
     """Return the items of a per-item table that have no answer, by whether that may pass."""
     table = pq.read_table(items, columns=["item_id", "error"])
-    errors = {item: error for item, error in zip(*(c.to_pylist() for c in table.columns),
-                                                 strict=True) if error is not None}  # fmt: skip
+    errors = {
+        item: error
+        for item, error in zip(*(c.to_pylist() for c in table.columns), strict=True)
+        if error is not None
+    }
     refused = {item: error for item, error in errors.items() if lasting(error)}
     return Unanswered(refused, len(errors) - len(refused))
 

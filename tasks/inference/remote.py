@@ -106,8 +106,9 @@ class RemoteModel(Engine, Generic[Spec]):
         pool = ThreadPoolExecutor(self._spec.concurrency)
         todo: dict[Future[Answer], int] = {
             pool.submit(self._answer, asked[i], decoding): i
-            for i in range(len(asked)) if i not in skip
-        }  # fmt: skip
+            for i in range(len(asked))
+            if i not in skip
+        }
         first = list(todo)[:HOPELESS]
         try:
             for future in as_completed(todo):
@@ -116,8 +117,9 @@ class RemoteModel(Engine, Generic[Spec]):
                 if not self._answered.is_set() and all(f.done() for f in first):
                     raise EvaluationError(
                         f"the model answered none of {len(first)} items; the last: {answer.error}.",
-                        where=self._where(), fix="look at the server, then run again.",
-                    )  # fmt: skip
+                        where=self._where(),
+                        fix="look at the server, then run again.",
+                    )
                 yield [(todo[future], answer)]
         finally:
             self._stopped.set()
@@ -142,8 +144,13 @@ class RemoteModel(Engine, Generic[Spec]):
                     self._wait(pause(attempt, error.after_s))
                 continue
             self._answered.set()
-            return Answer(reply.text, reply.truncated, time.perf_counter() - start, asked.digest,
-                          reply.prompt_tokens)  # fmt: skip
+            return Answer(
+                reply.text,
+                reply.truncated,
+                time.perf_counter() - start,
+                asked.digest,
+                reply.prompt_tokens,
+            )
         return Answer("", False, 0.0, asked.digest, 0, why)
 
 

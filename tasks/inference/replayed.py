@@ -72,9 +72,12 @@ def prompts_of(sit: Callable[[Model], object], where: str) -> Noted:
     sit(first)
     sit(second)
     if first.noted.prompts.keys() != second.noted.prompts.keys():
-        raise EvaluationError("what the suite asks depends on the answers, and this model takes "
-                              "all its prompts at once.", where=where,
-                              fix="take the suite out for this model.")  # fmt: skip
+        raise EvaluationError(
+            "what the suite asks depends on the answers, and this model takes "
+            "all its prompts at once.",
+            where=where,
+            fix="take the suite out for this model.",
+        )
     return first.noted
 
 

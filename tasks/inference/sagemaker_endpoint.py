@@ -22,8 +22,10 @@ class InvokedModel(AmazonModel[SageMakerEndpoint]):
             at["InferenceComponentName"] = self._spec.component
         with failures(self._spec.endpoint):
             reply = self._client.invoke_endpoint(
-                **at, ContentType="application/json", Accept="application/json",
+                **at,
+                ContentType="application/json",
+                Accept="application/json",
                 Body=json.dumps(fields),
-            )  # fmt: skip
+            )
             body = reply["Body"].read()
         return read_reply(body, decoding.stop)

@@ -15,9 +15,12 @@ from tasks.inference.spans import Span, Tree, batches, clusters, pack
 
 
 def next_token_logprobs(
-    model: TorchModel, prompts: Sequence[list[int]], tokens: Sequence[list[int]],
-    batch_tokens: int = 2048, progress: Progress | None = None,
-) -> list[list[float]]:  # fmt: skip
+    model: TorchModel,
+    prompts: Sequence[list[int]],
+    tokens: Sequence[list[int]],
+    batch_tokens: int = 2048,
+    progress: Progress | None = None,
+) -> list[list[float]]:
     """Return the log-probability of each given token as the next one of its prompt.
 
     Args:
@@ -30,24 +33,30 @@ def next_token_logprobs(
     Returns:
         For each prompt one log-probability (nats, over the whole vocabulary) a token.
     """
-    groups = [[Span([*prompt, token], [len(prompt)]) for token in asked]
-              for prompt, asked in zip(prompts, tokens, strict=True)]  # fmt: skip
+    groups = [
+        [Span([*prompt, token], [len(prompt)]) for token in asked]
+        for prompt, asked in zip(prompts, tokens, strict=True)
+    ]
     return continuation_logprobs(model, groups, batch_tokens, progress)
 
 
 def sequence_nats(
-    model: TorchModel, spans: Sequence[Span],
-    batch_tokens: int = 2048, progress: Progress | None = None,
-) -> list[float]:  # fmt: skip
+    model: TorchModel,
+    spans: Sequence[Span],
+    batch_tokens: int = 2048,
+    progress: Progress | None = None,
+) -> list[float]:
     """Return the nats (negative log-probability) of each text's wanted tokens, summed."""
     scored = continuation_logprobs(model, [[s] for s in spans], batch_tokens, progress)
     return [-total for (total,) in scored]
 
 
 def continuation_logprobs(
-    model: TorchModel, groups: Sequence[Sequence[Span]],
-    batch_tokens: int = 2048, progress: Progress | None = None,
-) -> list[list[float]]:  # fmt: skip
+    model: TorchModel,
+    groups: Sequence[Sequence[Span]],
+    batch_tokens: int = 2048,
+    progress: Progress | None = None,
+) -> list[list[float]]:
     """Return the summed log-probability of the wanted tokens of every span.
 
     The spans of a group (a question with each of its options) become one sequence, in which an
@@ -82,9 +91,11 @@ class Score(NamedTuple):
 
 
 def scoring(
-    model: TorchModel, groups: Sequence[Sequence[Span]], batch_tokens: int = 2048,
+    model: TorchModel,
+    groups: Sequence[Sequence[Span]],
+    batch_tokens: int = 2048,
     skip: Container[int] = frozenset(),
-) -> Iterator[list[tuple[int, list[Score]]]]:  # fmt: skip
+) -> Iterator[list[tuple[int, list[Score]]]]:
     """Yield the scores of one forward pass after another, with the groups' places.
 
     Batches are made of all groups; one whose places are all in ``skip`` is left out, and so are
@@ -102,8 +113,10 @@ def scoring(
                 if prefix is None:
                     prefix = keys_and_values(model, cluster.prefix)
                 found = _wanted(model, batch, _hidden(model, batch, prefix))
-            yield [(tree.index, _summed(tree, len(groups[tree.index]), values))
-                   for tree, values in zip(batch, found, strict=True)]  # fmt: skip
+            yield [
+                (tree.index, _summed(tree, len(groups[tree.index]), values))
+                for tree, values in zip(batch, found, strict=True)
+            ]
 
 
 def _summed(tree: Tree, spans: int, values: list[Token]) -> list[Score]:
@@ -134,17 +147,22 @@ def _in_rows(
     """Return the same from rows that are padded, each after a copy of the prefix."""
     lengths = torch.tensor([len(t.ids) for t in batch])
     found = _forward(
-        model, [t.ids for t in batch], [t.positions for t in batch], use_cache=bool(prefix),
+        model,
+        [t.ids for t in batch],
+        [t.positions for t in batch],
+        use_cache=bool(prefix),
         past_key_values=for_rows(prefix, len(batch)) if prefix else None,
         attention_mask=None if all(t.plain for t in batch) else _mask(model, seen, prefix),
-    )  # fmt: skip
+    )
     return found[torch.arange(found.shape[1]) < lengths[:, None]]
 
 
 def _forward(
-    model: TorchModel, ids: Sequence[Sequence[int]], positions: Sequence[Sequence[int]],
+    model: TorchModel,
+    ids: Sequence[Sequence[int]],
+    positions: Sequence[Sequence[int]],
     **given: Any,
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     placed = {"input_ids": _padded(ids, 0), "position_ids": _padded(positions, 0)}
     placed = {name: value.to(model.device) for name, value in placed.items()}
     found: torch.Tensor = model.get_decoder()(**placed, **given).last_hidden_state
@@ -175,8 +193,9 @@ def _mask(model: TorchModel, seen: torch.Tensor, prefix: KeysAndValues) -> torch
 def _wanted(model: TorchModel, batch: list[Tree], hidden: torch.Tensor) -> list[list[Token]]:
     """Return the log-probability of every wanted token of every tree."""
     starts = accumulate((len(t.ids) for t in batch), initial=0)
-    rows = [start + place for start, t in zip(starts, batch, strict=False)
-            for place, _, _ in t.wanted]  # fmt: skip
+    rows = [
+        start + place for start, t in zip(starts, batch, strict=False) for place, _, _ in t.wanted
+    ]
     tokens = [token for tree in batch for _, token, _ in tree.wanted]
     # A place may predict for several spans (four letters): its logits are computed once.
     places = sorted(set(rows))

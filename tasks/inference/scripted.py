@@ -47,11 +47,18 @@ class Scripted(Engine):
             if place not in skip:
                 self.asked += 1
                 said = self._answer(prompt)
-                cut = min([(said or "").find(s) for s in decoding.stop if s in (said or "")],
-                          default=None)  # fmt: skip
+                cut = min(
+                    [(said or "").find(s) for s in decoding.stop if s in (said or "")], default=None
+                )
                 error = "it was not answered" if said is None else None
-                yield [(place, Answer((said or "")[:cut], False, 0.0, digest,
-                                      _words(prompt.messages), error))]  # fmt: skip
+                yield [
+                    (
+                        place,
+                        Answer(
+                            (said or "")[:cut], False, 0.0, digest, _words(prompt.messages), error
+                        ),
+                    )
+                ]
 
     def choosing(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
@@ -62,11 +69,21 @@ class Scripted(Engine):
                 self.asked += 1
                 context = _context(choice)
                 found = [self._scored(context, option) for option in choice.options]
-                yield [(place, Chosen(
-                    found, [len(o.encode()) for o in choice.options],
-                    [len(o.split()) for o in choice.options], [x == max(found) for x in found],
-                    digest, len(context.split()), False, 0.0,
-                ))]  # fmt: skip
+                yield [
+                    (
+                        place,
+                        Chosen(
+                            found,
+                            [len(o.encode()) for o in choice.options],
+                            [len(o.split()) for o in choice.options],
+                            [x == max(found) for x in found],
+                            digest,
+                            len(context.split()),
+                            False,
+                            0.0,
+                        ),
+                    )
+                ]
 
     def measuring(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
@@ -85,8 +102,9 @@ class Scripted(Engine):
     def _measured(self, text: Text, digest: str) -> Measured:
         words = "\n".join(m["content"] for m in text.messages)
         tokens = len(words.split())
-        return Measured(-self._scored("", words), len(words.encode()), tokens, digest, tokens,
-                        False, 0.0)  # fmt: skip
+        return Measured(
+            -self._scored("", words), len(words.encode()), tokens, digest, tokens, False, 0.0
+        )
 
 
 def _words(messages: Sequence[object]) -> int:

@@ -122,9 +122,12 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(200, reply, cut=fault if fault in ("broken", "cut") else None)
 
     def _send(
-        self, status: int, reply: dict[str, Any], headers: dict[str, str] | None = None,
+        self,
+        status: int,
+        reply: dict[str, Any],
+        headers: dict[str, str] | None = None,
         cut: Fault | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         data = json.dumps(reply).encode()
         sent = data[: len(data) // 2] if cut else data
         self.send_response(status)
@@ -148,9 +151,14 @@ def _message(fields: dict[str, Any]) -> Message:
     message = Message(role=fields["role"], content=fields.get("content") or "")
     if fields.get("tool_call_id"):
         message["tool_call_id"] = fields["tool_call_id"]
-    calls = [{"id": c["id"], "name": c["function"]["name"],
-              "arguments": json.loads(c["function"]["arguments"])}
-             for c in fields.get("tool_calls") or []]  # fmt: skip
+    calls = [
+        {
+            "id": c["id"],
+            "name": c["function"]["name"],
+            "arguments": json.loads(c["function"]["arguments"]),
+        }
+        for c in fields.get("tool_calls") or []
+    ]
     if calls:
         message["tool_calls"] = compact(calls)
     return message
@@ -159,26 +167,35 @@ def _message(fields: dict[str, Any]) -> Message:
 def _decoding(fields: dict[str, Any]) -> Decoding:
     stop = fields.get("stop") or ()
     return Decoding(
-        int(fields.get("max_tokens") or fields.get("max_completion_tokens") or 256), 1,
-        float(fields.get("temperature") or 0.0), float(fields.get("top_p") or 1.0),
-        int(fields.get("seed") or 0), (stop,) if isinstance(stop, str) else tuple(stop),
-    )  # fmt: skip
+        int(fields.get("max_tokens") or fields.get("max_completion_tokens") or 256),
+        1,
+        float(fields.get("temperature") or 0.0),
+        float(fields.get("top_p") or 1.0),
+        int(fields.get("seed") or 0),
+        (stop,) if isinstance(stop, str) else tuple(stop),
+    )
 
 
 def _reply(name: str, answer: Answer, chat: bool) -> dict[str, Any]:
-    said = {"message": {"role": "assistant", "content": answer.text}} if chat else {
-        "text": answer.text}  # fmt: skip
+    said = (
+        {"message": {"role": "assistant", "content": answer.text}}
+        if chat
+        else {"text": answer.text}
+    )
     choice = {"index": 0, "finish_reason": "length" if answer.truncated else "stop", **said}
     kind = "chat.completion" if chat else "text_completion"
-    return {"id": f"local-{answer.prompt_digest}", "object": kind, "created": int(time.time()),
-            "model": name, "choices": [choice],
-            "usage": {"prompt_tokens": answer.prompt_tokens}}  # fmt: skip
+    return {
+        "id": f"local-{answer.prompt_digest}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": name,
+        "choices": [choice],
+        "usage": {"prompt_tokens": answer.prompt_tokens},
+    }
 
 
 @contextmanager
-def serving(
-    model: Engine, name: str = "local", faults: Faults | None = None
-) -> Iterator[Server]:  # fmt: skip
+def serving(model: Engine, name: str = "local", faults: Faults | None = None) -> Iterator[Server]:
     """Serve a model from a thread of this process while the context is open."""
     server = Server(model, name, faults=faults)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

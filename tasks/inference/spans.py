@@ -98,8 +98,9 @@ class Tree:
     def without(self, shared: int) -> "Tree":
         """Return the tree without the first ``shared`` tokens, positions kept."""
         wanted = [(place - shared, token, span) for place, token, span in self.wanted]
-        return Tree(self.index, self.ids[shared:], self.positions[shared:],
-                    self.branches[shared:], wanted)  # fmt: skip
+        return Tree(
+            self.index, self.ids[shared:], self.positions[shared:], self.branches[shared:], wanted
+        )
 
 
 def pack(index: int, spans: Sequence[Span]) -> Tree:
@@ -167,9 +168,7 @@ def _close(prefix: list[int], group: list[Tree]) -> Generator[Cluster, None, lis
     return []
 
 
-def batches(
-    trees: Sequence[Tree], tokens: int, copied: int | None = None
-) -> Iterator[list[Tree]]:  # fmt: skip
+def batches(trees: Sequence[Tree], tokens: int, copied: int | None = None) -> Iterator[list[Tree]]:
     """Yield the trees in batches of like length, at most ``tokens`` tokens each.
 
     Args:

@@ -49,8 +49,11 @@ def wanted(tokenizer: Tokenizer, messages: Sequence[Message], limit: int) -> Wan
         return _plain(tokenizer, messages[0]["content"], limit)
     rendered = render(tokenizer, messages)
     special = set(tokenizer.all_special_ids)
-    at = [i for i, label in enumerate(rendered.labels[:limit])
-          if i and label != IGNORED and label not in special]  # fmt: skip
+    at = [
+        i
+        for i, label in enumerate(rendered.labels[:limit])
+        if i and label != IGNORED and label not in special
+    ]
     cut = len(rendered.input_ids) > limit
     kept = [rendered.input_ids[i] for i in at]
     answers = [m["content"] for m in messages if m["role"] == "assistant"]

@@ -32,9 +32,12 @@ class Tokenized(Engine):
     digest = ""
 
     def __init__(
-        self, tokenizer: Tokenizer, digest: str = "", about: dict[str, Any] | None = None,
+        self,
+        tokenizer: Tokenizer,
+        digest: str = "",
+        about: dict[str, Any] | None = None,
         positions: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._tokenizer, self._positions = tokenizer, positions
         self.digest, self._about = digest, about or {}
 
@@ -71,8 +74,10 @@ class Tokenized(Engine):
             fitted = [fit(s, self._positions) for s in option_spans(self._tokenizer, asked)]
             spans, cut = [span for span, _ in fitted], any(over for _, over in fitted)
             starts = [min(span.at) for span in spans]
-            return Encoded(ids_digest(starts, *(span.ids for span in spans)),
-                           Options(asked.options, spans, cut))  # fmt: skip
+            return Encoded(
+                ids_digest(starts, *(span.ids for span in spans)),
+                Options(asked.options, spans, cut),
+            )
         most = min(asked.max_tokens, self._positions or asked.max_tokens)
         text = wanted(self._tokenizer, asked.messages, most)
         return Encoded(ids_digest(text.span.at, text.span.ids), text)
@@ -88,14 +93,26 @@ def chosen(asked: Encoded, scores: Sequence[tuple[float, bool]], seconds: float)
     """
     options, spans, cut = asked.payload
     return Chosen(
-        [logprob for logprob, _ in scores], [len(o.encode()) for o in options],
-        [len(span.at) for span in spans], [greedy for _, greedy in scores], asked.digest,
-        min(spans[0].at), cut, seconds,
-    )  # fmt: skip
+        [logprob for logprob, _ in scores],
+        [len(o.encode()) for o in options],
+        [len(span.at) for span in spans],
+        [greedy for _, greedy in scores],
+        asked.digest,
+        min(spans[0].at),
+        cut,
+        seconds,
+    )
 
 
 def measured(asked: Encoded, nats: float, seconds: float) -> Measured:
     """Return how well a text was predicted."""
     text: Wanted = asked.payload
-    return Measured(nats, text.bytes, len(text.span.at), asked.digest, len(text.span.ids),
-                    text.truncated, seconds)  # fmt: skip
+    return Measured(
+        nats,
+        text.bytes,
+        len(text.span.at),
+        asked.digest,
+        len(text.span.ids),
+        text.truncated,
+        seconds,
+    )

@@ -43,9 +43,19 @@ class Transformer(Tokenized):
         fitted = [self.fitted(e.payload, decoding.max_new_tokens) for e in asked]
         prompts = [ids for ids, _ in fitted]
         for batch in generating(self.model, self._tokenizer, prompts, decoding, skip):
-            yield [(i, Answer(made.text, made.truncated or fitted[i][1], made.latency_s,
-                              asked[i].digest, len(asked[i].payload)))
-                   for i, made in batch]  # fmt: skip
+            yield [
+                (
+                    i,
+                    Answer(
+                        made.text,
+                        made.truncated or fitted[i][1],
+                        made.latency_s,
+                        asked[i].digest,
+                        len(asked[i].payload),
+                    ),
+                )
+                for i, made in batch
+            ]
 
     def choosing(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE

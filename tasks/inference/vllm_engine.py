@@ -35,18 +35,32 @@ def open_vllm(model: VllmFolder, dtype: str) -> "VllmEngine":
         SetupError: vLLM isn't installed.
     """
     if importlib.util.find_spec("vllm") is None:
-        raise SetupError("a model of kind vllm needs vllm.", where=model.name,
-                         fix="pip install 'temper-llm[vllm]' on a machine with a GPU.")  # fmt: skip
+        raise SetupError(
+            "a model of kind vllm needs vllm.",
+            where=model.name,
+            fix="pip install 'temper-llm[vllm]' on a machine with a GPU.",
+        )
     resolved = resolve_dtype(dtype)
     positions = model.settings.max_positions or positions_of(model.path)
     about = {
-        "weights": model.digest, "tokenizer": model.tokenizer_digest,
-        "config": config_digest(model.path), "stopping": stopping(model.path),
-        "dtype": resolved, "backend": "vllm", "positions": positions,
-        "engine": source_digest(*_CODE), "versions": {"vllm": importlib.metadata.version("vllm")},
-    }  # fmt: skip
-    return VllmEngine(model, resolved, load_tokenizer(model.path), digest=digest_of(about),
-                     about=about, positions=positions)  # fmt: skip
+        "weights": model.digest,
+        "tokenizer": model.tokenizer_digest,
+        "config": config_digest(model.path),
+        "stopping": stopping(model.path),
+        "dtype": resolved,
+        "backend": "vllm",
+        "positions": positions,
+        "engine": source_digest(*_CODE),
+        "versions": {"vllm": importlib.metadata.version("vllm")},
+    }
+    return VllmEngine(
+        model,
+        resolved,
+        load_tokenizer(model.path),
+        digest=digest_of(about),
+        about=about,
+        positions=positions,
+    )
 
 
 class VllmEngine(Tokenized):
@@ -70,33 +84,42 @@ class VllmEngine(Tokenized):
 
         settings = self._folder.settings
         return LLM(
-            model=str(self._folder.path), dtype=self._dtype, seed=0, trust_remote_code=False,
-            max_model_len=settings.max_positions, gpu_memory_utilization=settings.gpu_share,
-            tensor_parallel_size=settings.parallel, **self._lora(),
-        )  # fmt: skip
+            model=str(self._folder.path),
+            dtype=self._dtype,
+            seed=0,
+            trust_remote_code=False,
+            max_model_len=settings.max_positions,
+            gpu_memory_utilization=settings.gpu_share,
+            tensor_parallel_size=settings.parallel,
+            **self._lora(),
+        )
 
     def _lora(self) -> dict[str, Any]:
         """Return what is set for an adapter, of whose rank vLLM takes 16 at the most by itself."""
         if self._folder.adapter is None:
             return {}
         rank = adapter_rank(self._folder.adapter)
-        return {"enable_lora": True,
-                "max_lora_rank": next((r for r in RANKS if r >= rank), rank)}  # fmt: skip
+        return {"enable_lora": True, "max_lora_rank": next((r for r in RANKS if r >= rank), rank)}
 
     def answering(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         """Yield answers, ``CHUNK`` prompts at a time."""
         params = self._params(
-            max_tokens=decoding.max_new_tokens, temperature=decoding.temperature,
-            top_p=decoding.top_p, seed=decoding.seed % 2**31 if decoding.temperature else None,
-            stop=list(decoding.stop) or None, stop_token_ids=self._stop_ids() or None,
-        )  # fmt: skip
+            max_tokens=decoding.max_new_tokens,
+            temperature=decoding.temperature,
+            top_p=decoding.top_p,
+            seed=decoding.seed % 2**31 if decoding.temperature else None,
+            stop=list(decoding.stop) or None,
+            stop_token_ids=self._stop_ids() or None,
+        )
         for places in _chunks(len(asked), skip):
             fitted = [self.fitted(asked[i].payload, decoding.max_new_tokens) for i in places]
             made, each = self._generate([ids for ids, _ in fitted], params)
-            yield [(i, _answer(asked[i], out, each, cut))
-                   for i, out, (_, cut) in zip(places, made, fitted, strict=True)]  # fmt: skip
+            yield [
+                (i, _answer(asked[i], out, each, cut))
+                for i, out, (_, cut) in zip(places, made, fitted, strict=True)
+            ]
 
     def choosing(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
@@ -117,8 +140,10 @@ class VllmEngine(Tokenized):
             spans = [asked[i].payload.span for i in places]
             scores = iter(self._spans([s for s in spans if s.at]))
             each = (time.perf_counter() - start) / len(places)
-            yield [(i, measured(asked[i], -next(scores)[0] if span.at else 0.0, each))
-                   for i, span in zip(places, spans, strict=True)]  # fmt: skip
+            yield [
+                (i, measured(asked[i], -next(scores)[0] if span.at else 0.0, each))
+                for i, span in zip(places, spans, strict=True)
+            ]
 
     def _options(self, groups: list[Options]) -> list[list[tuple[float, bool]]]:
         if all(_next_tokens(g.spans) for g in groups) and _asks_for_tokens():
@@ -130,8 +155,10 @@ class VllmEngine(Tokenized):
         """Score single tokens after one context: one step of generation, whose prefix is kept."""
         prompts = [list(spans[0].ids[:-1]) for spans in groups]
         tokens = [[span.ids[-1] for span in spans] for spans in groups]
-        params = [self._params(max_tokens=1, temperature=0.0, logprob_token_ids=sorted(set(ids)))
-                  for ids in tokens]  # fmt: skip
+        params = [
+            self._params(max_tokens=1, temperature=0.0, logprob_token_ids=sorted(set(ids)))
+            for ids in tokens
+        ]
         found = []
         for out, ids in zip(self._generate(prompts, params)[0], tokens, strict=True):
             first = out.outputs[0]
@@ -179,8 +206,13 @@ def _chunks(count: int, skip: Container[int]) -> Iterator[list[int]]:
 
 def _answer(asked: Encoded, out: Any, seconds: float, cut: bool) -> Answer:
     first = out.outputs[0]
-    return Answer(first.text, cut or first.finish_reason == "length", seconds, asked.digest,
-                  len(asked.payload))  # fmt: skip
+    return Answer(
+        first.text,
+        cut or first.finish_reason == "length",
+        seconds,
+        asked.digest,
+        len(asked.payload),
+    )
 
 
 def _next_tokens(spans: Sequence[Span]) -> bool:

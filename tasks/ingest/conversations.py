@@ -12,18 +12,37 @@ from tasks.ingest.values import Row, as_text
 from tasks.text.rows import TOOL_ROLE, Message
 
 _ROLES = {
-    "system": "system", "developer": "system", "user": "user", "assistant": "assistant",
-    "tool": TOOL_ROLE, "function": TOOL_ROLE,
-}  # fmt: skip
-_SHAREGPT = {
-    "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant",
-    "assistant": "assistant", "bot": "assistant", "system": "system",
-    "function_call": "assistant", "observation": TOOL_ROLE, "function_response": TOOL_ROLE,
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
     "tool": TOOL_ROLE,
-}  # fmt: skip
+    "function": TOOL_ROLE,
+}
+_SHAREGPT = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "assistant": "assistant",
+    "bot": "assistant",
+    "system": "system",
+    "function_call": "assistant",
+    "observation": TOOL_ROLE,
+    "function_response": TOOL_ROLE,
+    "tool": TOOL_ROLE,
+}
 _REASONING = ("reasoning", "reasoning_content", "thinking")
-_MESSAGE = ("role", "content", "name", "weight", "tool_calls", "function_call", "tool_call_id",
-            *_REASONING)  # fmt: skip
+_MESSAGE = (
+    "role",
+    "content",
+    "name",
+    "weight",
+    "tool_calls",
+    "function_call",
+    "tool_call_id",
+    *_REASONING,
+)
 _ROW = ("messages", "tools", "functions")
 
 
@@ -32,8 +51,9 @@ def from_messages(row: Row) -> Fields:
     given, calls = objects(row, "messages"), Calls()
     messages = [_message(m, n, calls) for n, m in enumerate(given, start=1)]
     extra = unused(row, _ROW) + unused_in(given, _MESSAGE, "messages.")
-    return Fields(messages, tools=tools_of(row.get("tools") or row.get("functions")),
-                  extra=tuple(extra))  # fmt: skip
+    return Fields(
+        messages, tools=tools_of(row.get("tools") or row.get("functions")), extra=tuple(extra)
+    )
 
 
 def from_sharegpt(row: Row) -> Fields:

@@ -36,8 +36,11 @@ def from_converse(row: Row) -> Fields:
     config = row.get("toolConfig") or {}
     if not isinstance(config, Mapping):
         raise Unusable("'toolConfig' is not an object")
-    extra = (*unused(row, _ROW), *unused(config, ("tools",), "toolConfig."),
-             *unused_in(given, ("role", "content"), "messages."))  # fmt: skip
+    extra = (
+        *unused(row, _ROW),
+        *unused(config, ("tools",), "toolConfig."),
+        *unused_in(given, ("role", "content"), "messages."),
+    )
     return Fields(messages, tools=tools_of(config.get("tools")), extra=extra)
 
 

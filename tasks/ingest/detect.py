@@ -9,21 +9,25 @@ from tasks.errors import SourceError
 from tasks.ingest.values import Row
 
 PAIRS = (
-    ("prompt", "completion"), ("prompt", "response"),
-    ("instruction", "response"), ("question", "answer"),
-)  # fmt: skip
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("instruction", "response"),
+    ("question", "answer"),
+)
 """Column names of prompt and completion, in the order they are looked for."""
 
 _UNCLEAR = {
     "text": (
-        "label", "it may be text to train on as it is, or a text to be given its label",
+        "label",
+        "it may be text to train on as it is, or a text to be given its label",
         "format: text, or columns: {prompt: 'Classify: {text}', completion: label}.",
     ),
     "question": (
-        "choices", "the answer may be a text, or the number of a choice",
+        "choices",
+        "the answer may be a text, or the number of a choice",
         "format: completion where it is a text, else map the columns with columns:.",
     ),
-}  # fmt: skip
+}
 """Column -> the column that makes it unclear, why, and what to write instead."""
 
 _COLUMN, _COLUMNS = 40, 30
@@ -46,8 +50,9 @@ class Choice(NamedTuple):
         fits = self.found.get(self.format, 0)
         others = ", ".join(f"{n:,} {name}" for name, n in self.found.items() if name != self.format)
         rest = f" Others look like: {others}." if others else ""
-        return (f"Row format: {self.format}, which {fits:,} of the first {self.rows:,} rows have."
-                f"{rest}")  # fmt: skip
+        return (
+            f"Row format: {self.format}, which {fits:,} of the first {self.rows:,} rows have.{rest}"
+        )
 
 
 def choose(source: StoredSource, rows: Sequence[Row], where: str) -> Choice:
@@ -117,8 +122,12 @@ def _of_messages(row: Row, names: set[str]) -> RowFormat:
 def _is_converse(row: Row) -> bool:
     if row.get("schemaVersion") or row.get("toolConfig") or isinstance(row.get("system"), list):
         return True
-    blocks = [block for message in _list(row.get("messages")) if isinstance(message, Mapping)
-              for block in _list(message.get("content"))]  # fmt: skip
+    blocks = [
+        block
+        for message in _list(row.get("messages"))
+        if isinstance(message, Mapping)
+        for block in _list(message.get("content"))
+    ]
     return bool(blocks) and all(isinstance(b, Mapping) and not b.get("type") for b in blocks)
 
 
@@ -129,12 +138,16 @@ def _list(value: Any) -> list[Any]:
 def _refuse_unclear(column: str, columns: Sequence[str], where: str) -> None:
     other, why, instead = _UNCLEAR[column]
     if column in columns and other in columns:
-        raise SourceError(f"the columns {listed(columns)} can be read in two ways: {why}.",
-                          where=where, fix=f"say which: {instead}")  # fmt: skip
+        raise SourceError(
+            f"the columns {listed(columns)} can be read in two ways: {why}.",
+            where=where,
+            fix=f"say which: {instead}",
+        )
 
 
 def _unknown(columns: Sequence[str], where: str) -> SourceError:
     return SourceError(
-        f"no known row format has the columns there are: {listed(columns)}.", where=where,
+        f"no known row format has the columns there are: {listed(columns)}.",
+        where=where,
         fix="map them, for example columns: {prompt: 'Classify: {review}', completion: category}.",
-    )  # fmt: skip
+    )

@@ -31,12 +31,13 @@ Converter = Callable[[Row], Fields]
 def unused(given: Mapping[str, Any], used: Collection[str], where: str = "") -> list[str]:
     """Return the names of fields that hold something and were not used, prefixed by ``where``."""
     # Parquet gives every row every field of any row, null where it has none.
-    return [f"{where}{name}"[:_SHOWN] for name, value in given.items()
-            if name not in used and value is not None]  # fmt: skip
+    return [
+        f"{where}{name}"[:_SHOWN]
+        for name, value in given.items()
+        if name not in used and value is not None
+    ]
 
 
-def unused_in(
-    parts: Iterable[Mapping[str, Any]], used: Collection[str], where: str
-) -> list[str]:  # fmt: skip
+def unused_in(parts: Iterable[Mapping[str, Any]], used: Collection[str], where: str) -> list[str]:
     """Return those of several objects, each name once."""
     return list(dict.fromkeys(name for part in parts for name in unused(part, used, where)))

@@ -37,9 +37,13 @@ def converter_for(source: StoredSource, rows: Sequence[Row], where: str) -> Conv
 
 
 _NEEDS: dict[str, tuple[str, ...]] = {
-    "messages": ("messages",), "converse": ("messages",), "sharegpt": ("conversations",),
-    "alpaca": ("instruction", "output"), "text": ("text",), "dpo": ("chosen", "rejected"),
-}  # fmt: skip
+    "messages": ("messages",),
+    "converse": ("messages",),
+    "sharegpt": ("conversations",),
+    "alpaca": ("instruction", "output"),
+    "text": ("text",),
+    "dpo": ("chosen", "rejected"),
+}
 
 
 def _check_needs(kind: str, columns: Sequence[str], where: str) -> None:
@@ -60,8 +64,9 @@ def _check_mapping(
 def _no_column(name: str, columns: Sequence[str], where: str, who: str) -> SourceError:
     close = difflib.get_close_matches(name, columns, n=1)
     fix = f"did you mean '{close[0]}'?" if close else "name one of them, or map them by columns:."
-    return SourceError(f"{who} '{name}', but the columns are {listed(columns)}.",
-                       where=where, fix=fix)  # fmt: skip
+    return SourceError(
+        f"{who} '{name}', but the columns are {listed(columns)}.", where=where, fix=fix
+    )
 
 
 def _pair(columns: Sequence[str], where: str) -> tuple[str, str]:
@@ -71,14 +76,16 @@ def _pair(columns: Sequence[str], where: str) -> tuple[str, str]:
     known = "; ".join(" + ".join(pair) for pair in PAIRS)
     raise SourceError(
         f"format 'completion' needs one of the pairs {known}, but the columns are "
-        f"{listed(columns)}.", where=where,
+        f"{listed(columns)}.",
+        where=where,
         fix="map them, for example columns: {prompt: review, completion: category}.",
-    )  # fmt: skip
+    )
 
 
 def _turns(prompt: str, completion: str, system: str = "") -> list[Message]:
-    return system_first(system, [{"role": "user", "content": prompt},
-                                 {"role": "assistant", "content": completion}])  # fmt: skip
+    return system_first(
+        system, [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
+    )
 
 
 def _optional(row: Row, name: str) -> str:
@@ -96,16 +103,18 @@ def _by_pair(pair: tuple[str, str]) -> Converter:
         prompt, answer = (as_text(look_up(row, name), name) for name in pair)
         # Dolly keeps the passage that a question is about in a column of its own.
         prompt = _with_input(prompt, _optional(row, "context"))
-        return Fields(_turns(prompt, answer, _optional(row, "system")),
-                      extra=tuple(unused(row, used)))  # fmt: skip
+        return Fields(
+            _turns(prompt, answer, _optional(row, "system")), extra=tuple(unused(row, used))
+        )
 
     return convert
 
 
 def _alpaca(row: Row) -> Fields:
     prompt, answer = (as_text(look_up(row, name), name) for name in ("instruction", "output"))
-    messages = _turns(_with_input(prompt, _optional(row, "input")), answer,
-                      _optional(row, "system"))  # fmt: skip
+    messages = _turns(
+        _with_input(prompt, _optional(row, "input")), answer, _optional(row, "system")
+    )
     return Fields(messages, extra=tuple(unused(row, ("instruction", "input", "output", "system"))))
 
 
@@ -131,6 +140,11 @@ def _by_columns(mapping: Mapping[Any, str]) -> Converter:
 
 
 _CONVERSIONS: dict[str, Callable[[Row], Fields]] = {
-    "messages": from_messages, "converse": from_converse, "sharegpt": from_sharegpt,
-    "alpaca": _alpaca, "text": _text, "dpo": from_dpo, "rft": from_rft,
-}  # fmt: skip
+    "messages": from_messages,
+    "converse": from_converse,
+    "sharegpt": from_sharegpt,
+    "alpaca": _alpaca,
+    "text": _text,
+    "dpo": from_dpo,
+    "rft": from_rft,
+}

@@ -30,9 +30,12 @@ def _stream(source: HubSource) -> Any:
     from datasets import load_dataset
 
     return load_dataset(
-        source.path, name=source.subset, split=source.hub_split, revision=source.revision,
+        source.path,
+        name=source.subset,
+        split=source.hub_split,
+        revision=source.revision,
         streaming=True,
-    )  # fmt: skip
+    )
 
 
 def _problem(source: HubSource, error: Exception) -> SourceError:
@@ -41,19 +44,27 @@ def _problem(source: HubSource, error: Exception) -> SourceError:
 
     where = f"{source.path}@{source.revision[:12]}"
     if isinstance(error, OfflineModeIsEnabled):
-        return SourceError("the hub is switched off on this machine.", where=where,
-                           fix="unset HF_HUB_OFFLINE, or use kind: files with a copy of it."
-                           )  # fmt: skip
+        return SourceError(
+            "the hub is switched off on this machine.",
+            where=where,
+            fix="unset HF_HUB_OFFLINE, or use kind: files with a copy of it.",
+        )
     if isinstance(error, DatasetNotFoundError):
         return SourceError(
             "the hub has no such data set at that commit, or it is private or not reachable.",
-            where=where, fix="check path and revision, log in with 'hf auth login', or use "
+            where=where,
+            fix="check path and revision, log in with 'hf auth login', or use "
             "kind: files with a copy of it.",
-        )  # fmt: skip
+        )
     text = " ".join(str(error).split()).rstrip(".")
     if isinstance(error, ConnectionError | TimeoutError | HfHubHTTPError):
-        return SourceUnreachable(f"the hub did not answer: {text}.", where=where,
-                                 fix="try again, or use kind: files with a copy of it."
-                                 )  # fmt: skip
-    return SourceError(f"the data set can't be read: {text}.", where=where,
-                       fix="check subset, hub_split and revision.")  # fmt: skip
+        return SourceUnreachable(
+            f"the hub did not answer: {text}.",
+            where=where,
+            fix="try again, or use kind: files with a copy of it.",
+        )
+    return SourceError(
+        f"the data set can't be read: {text}.",
+        where=where,
+        fix="check subset, hub_split and revision.",
+    )

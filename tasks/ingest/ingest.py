@@ -21,10 +21,30 @@ from tasks.text.rows import TEXT_ROLE, ChatRow, Message, row_id
 
 CODE = tuple(
     f"tasks.ingest.{module}"
-    for module in ("conversations", "converse", "detect", "dividing", "fields", "formats", "hub",
-                   "ingest", "paths", "preferences", "readers", "records", "separated", "snapshot",
-                   "stores", "streams", "strict_json", "tables", "tool_use", "turns", "values")
-) + ("tasks.text.rows",)  # fmt: skip
+    for module in (
+        "conversations",
+        "converse",
+        "detect",
+        "dividing",
+        "fields",
+        "formats",
+        "hub",
+        "ingest",
+        "paths",
+        "preferences",
+        "readers",
+        "records",
+        "separated",
+        "snapshot",
+        "stores",
+        "streams",
+        "strict_json",
+        "tables",
+        "tool_use",
+        "turns",
+        "values",
+    )
+) + ("tasks.text.rows",)
 _SEARCHED = 1000
 
 
@@ -56,8 +76,13 @@ def ingest(source: StoredSource) -> Snapshot:
 def _ingested(source: StoredSource) -> Snapshot:
     parts = _parts(source)
     folder = home("snapshots", f"{source.name}-{_key(source, parts)[:12]}")
-    named = {"name": source.name, "role": source.role, "category": source.category,
-             "licence": source.licence, "uri": source.path}  # fmt: skip
+    named = {
+        "name": source.name,
+        "role": source.role,
+        "category": source.category,
+        "licence": source.licence,
+        "uri": source.path,
+    }
     known = find(folder, Snapshot)
     if known is not None:
         return known.model_copy(update=named)
@@ -65,9 +90,15 @@ def _ingested(source: StoredSource) -> Snapshot:
         with SnapshotWriter(aside) as out:
             formats = [_write(source, part, out) for part in parts]
         revision = source.revision if isinstance(source, HubSource) else None
-        receipt = Snapshot(path=folder, digest=out.digest, revision=revision, rows=out.rows,
-                           rejected=out.rejected, formats=tuple(dict.fromkeys(formats)),
-                           **named)  # fmt: skip
+        receipt = Snapshot(
+            path=folder,
+            digest=out.digest,
+            revision=revision,
+            rows=out.rows,
+            rejected=out.rejected,
+            formats=tuple(dict.fromkeys(formats)),
+            **named,
+        )
         return commit(aside, receipt)
 
 
@@ -114,9 +145,12 @@ def _records(source: StoredSource, part: _Part) -> Iterator[Record]:
 
 
 def _write_row(
-    source: StoredSource, convert: Converter, record: Record, split: str | None,
+    source: StoredSource,
+    convert: Converter,
+    record: Record,
+    split: str | None,
     out: SnapshotWriter,
-) -> None:  # fmt: skip
+) -> None:
     origin, row = record
     if isinstance(row, BadLine):
         out.reject(origin, row.raw, row.reason)
@@ -135,10 +169,17 @@ def _chat_row(source: StoredSource, fields: Fields, split: str | None, origin: s
     messages = _with_system(fields.messages, source.system)
     name = row_id(messages, fields.tools, fields.rejected, fields.reference)
     row: ChatRow = {
-        "row_id": name, "messages": messages, "label": label, "group": fields.group,
-        "split": split, "origin": origin, "tools": fields.tools, "rejected": fields.rejected,
-        "reference": fields.reference, "extra": list(fields.extra) or None,
-    }  # fmt: skip
+        "row_id": name,
+        "messages": messages,
+        "label": label,
+        "group": fields.group,
+        "split": split,
+        "origin": origin,
+        "tools": fields.tools,
+        "rejected": fields.rejected,
+        "reference": fields.reference,
+        "extra": list(fields.extra) or None,
+    }
     _refuse_surrogates(row)
     return row
 
@@ -184,11 +225,16 @@ def _raw(row: Any) -> str:
 def _no_rows(part: _Part, start: list[Record]) -> SourceError:
     bad = next(((o, r) for o, r in start if isinstance(r, BadLine)), None)
     if bad is None:
-        return SourceError("there are no rows: the file is empty.", where=part.path,
-                           fix="put rows in it, or take the source out of the recipe.")  # fmt: skip
-    return SourceError(f"none of the first {len(start)} rows can be read; {bad[0]} is "
-                       f"{bad[1].reason}.", where=part.path,
-                       fix="check that the file is what its ending says.")  # fmt: skip
+        return SourceError(
+            "there are no rows: the file is empty.",
+            where=part.path,
+            fix="put rows in it, or take the source out of the recipe.",
+        )
+    return SourceError(
+        f"none of the first {len(start)} rows can be read; {bad[0]} is {bad[1].reason}.",
+        where=part.path,
+        fix="check that the file is what its ending says.",
+    )
 
 
 def _none_converts(part: _Part, convert: Converter, row: Any) -> SourceError:
@@ -197,6 +243,8 @@ def _none_converts(part: _Part, convert: Converter, row: Any) -> SourceError:
         reason = "their text is not Unicode"
     except Unusable as error:
         reason = f"in the first, {error}"
-    return SourceError(f"no row can be converted; {reason}.", where=part.path,
-                       fix="give the row format with format:, or map the columns with columns:."
-                       )  # fmt: skip
+    return SourceError(
+        f"no row can be converted; {reason}.",
+        where=part.path,
+        fix="give the row format with format:, or map the columns with columns:.",
+    )

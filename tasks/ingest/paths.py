@@ -13,9 +13,15 @@ from tasks.ingest.stores import Place, place_of, unreachable
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 KINDS = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv",
-    ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow",
-}  # fmt: skip
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
 _CHUNK = 1 << 20
 
 
@@ -149,13 +155,17 @@ def _regex(pattern: str) -> str:
 def _missing(path: str, place: Place) -> SourceError:
     if place.store.get_file_info(place.path).type == fs.FileType.Directory:
         known = ", ".join(KINDS)
-        return SourceError("the folder holds no data file.", where=path,
-                           fix=f"put files with one of these endings there: {known}.")  # fmt: skip
+        return SourceError(
+            "the folder holds no data file.",
+            where=path,
+            fix=f"put files with one of these endings there: {known}.",
+        )
     folder, wanted = _deepest_folder(place)
     selector = fs.FileSelector(folder, allow_not_found=True)
     names = sorted(PurePosixPath(i.path).name for i in place.store.get_file_info(selector))
-    return SourceError("there is no such file or folder.", where=path,
-                       fix=_nearby(wanted, folder, names))  # fmt: skip
+    return SourceError(
+        "there is no such file or folder.", where=path, fix=_nearby(wanted, folder, names)
+    )
 
 
 def _deepest_folder(place: Place) -> tuple[str, str]:

@@ -26,8 +26,12 @@ def from_dpo(row: Row) -> Fields:
         raise Unusable("'chosen' and 'rejected' differ before their last message")
     start = _joined(_prompt(row.get("prompt")), chosen[:-1])
     messages = system_first(as_text(row.get("system"), "system"), [*start, chosen[-1]])
-    return Fields(messages, tools=tools_of(row.get("tools")), rejected=rejected[-1],
-                  extra=tuple(unused(row, _PAIR)))  # fmt: skip
+    return Fields(
+        messages,
+        tools=tools_of(row.get("tools")),
+        rejected=rejected[-1],
+        extra=tuple(unused(row, _PAIR)),
+    )
 
 
 def from_rft(row: Row) -> Fields:

@@ -34,9 +34,11 @@ def read(file: DataFile, limits: Limits = _DEFAULTS) -> Iterator[Record]:
     """
     reader = _READERS.get(file.kind or "")
     if reader is None:
-        raise SourceError("the file's ending names no known row container.", where=file.path,
-                          fix=f"use one of {', '.join(KINDS)}, plain or .gz, .bz2, .zst."
-                          )  # fmt: skip
+        raise SourceError(
+            "the file's ending names no known row container.",
+            where=file.path,
+            fix=f"use one of {', '.join(KINDS)}, plain or .gz, .bz2, .zst.",
+        )
     last = None
     try:
         for last, row in reader(file, limits):
@@ -81,9 +83,10 @@ def _json(file: DataFile, limits: Limits) -> Iterator[Record]:
     with text_stream(file, limits) as stream:
         text = stream.read(limits.json_bytes + 1)
     if len(text) > limits.json_bytes:
-        raise Damaged(f"it is over {limits.json_bytes:,} bytes (limits.json_bytes), and a .json "
-                      "file has to be read whole; JSON lines (.jsonl) have no such limit"
-                      )  # fmt: skip
+        raise Damaged(
+            f"it is over {limits.json_bytes:,} bytes (limits.json_bytes), and a .json "
+            "file has to be read whole; JSON lines (.jsonl) have no such limit"
+        )
     try:
         value = loads(text.decode()) if text.strip() else []
     except ValueError as error:
@@ -125,6 +128,10 @@ def _is_talk(value: Any, name: str) -> bool:
 
 
 _READERS: dict[str, Callable[[DataFile, Limits], Iterator[Record]]] = {
-    "jsonl": _jsonl, "json": _json, "csv": read_separated, "tsv": read_separated,
-    "parquet": read_parquet, "arrow": read_arrow,
-}  # fmt: skip
+    "jsonl": _jsonl,
+    "json": _json,
+    "csv": read_separated,
+    "tsv": read_separated,
+    "parquet": read_parquet,
+    "arrow": read_arrow,
+}

@@ -34,5 +34,8 @@ def damaged(file: DataFile, what: str) -> SourceError:
     # What a library says may have several lines, or repeat the bytes it stumbled over.
     said = "".join(c if c.isprintable() else " " for c in what[:500])
     said = " ".join(said.split()).rstrip(" .")
-    return SourceError(f"the file is damaged or not what its ending says: {said}.",
-                       where=file.path, fix="write it anew, or leave it out.")  # fmt: skip
+    return SourceError(
+        f"the file is damaged or not what its ending says: {said}.",
+        where=file.path,
+        fix="write it anew, or leave it out.",
+    )

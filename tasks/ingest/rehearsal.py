@@ -33,10 +33,13 @@ TYPICAL_FILL = 0.7
 
 Unit = Literal["supervised_tokens", "tokens", "rows"]
 _CODE = ("tasks.inference", "tasks.text")
-_CHUNK = pa.schema([
-    pa.field("prompt_id", pa.string()), pa.field("text", pa.string()),
-    pa.field("truncated", pa.bool_()),
-])  # fmt: skip
+_CHUNK = pa.schema(
+    [
+        pa.field("prompt_id", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("truncated", pa.bool_()),
+    ]
+)
 
 
 class Prompt(NamedTuple):
@@ -67,13 +70,20 @@ def load_prompts(category: str | None) -> list[Prompt]:
     Raises:
         SourceError: None is of that category.
     """
-    lines = [line for file in sorted(PROMPTS.glob("*.jsonl"))
-             for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]  # fmt: skip
+    lines = [
+        line
+        for file in sorted(PROMPTS.glob("*.jsonl"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
     prompts = [Prompt(r["id"], r["category"], r["prompt"]) for r in map(json.loads, lines)]
     chosen = [p for p in prompts if category in (None, p.category)]
     if not chosen:
-        raise SourceError("no shipped prompt is of that category.", where=f"category: {category}",
-                          fix="leave category: out, to take all prompts.")  # fmt: skip
+        raise SourceError(
+            "no shipped prompt is of that category.",
+            where=f"category: {category}",
+            fix="leave category: out, to take all prompts.",
+        )
     return chosen
 
 
@@ -100,12 +110,14 @@ def rehearsal_plan(
     answers = math.ceil(SLACK * need / each)
     samples = math.ceil(answers / len(prompts))
     return {
-        "prompts": len(prompts), "prompt_tokens": prompt_tokens,
-        "answers": answers, "samples": samples,
+        "prompts": len(prompts),
+        "prompt_tokens": prompt_tokens,
+        "answers": answers,
+        "samples": samples,
         "generated_tokens": round(answers * answer),
         "most": round(each * len(prompts) * source.max_samples),
         "enough": samples <= source.max_samples,
-    }  # fmt: skip
+    }
 
 
 def _prompt_tokens(prompts: list[Prompt], model: LocalModel | None) -> float:
@@ -120,9 +132,14 @@ def _asked(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
 
 
 def rehearse(
-    source: RehearsalSource, model: LocalModel, need: int, unit: Unit, seed: int,
-    *, progress: Progress | None = None,
-) -> Snapshot:  # fmt: skip
+    source: RehearsalSource,
+    model: LocalModel,
+    need: int,
+    unit: Unit,
+    seed: int,
+    *,
+    progress: Progress | None = None,
+) -> Snapshot:
     """Return the base model's answers as a snapshot, as many as the quota needs plus 15 %.
 
     Each round samples one answer to every prompt, in a new order, ``batch_size`` at a time. Every
@@ -144,8 +161,13 @@ def rehearse(
     answers = _Answers(source, model, prompts, seed)
     parts = [answers.key, need, unit, source.max_samples, source.role]
     folder = home("snapshots", f"{source.name}-{digest_of(parts)[:12]}")
-    named = {"name": source.name, "role": source.role, "category": source.category,
-             "licence": source.licence, "uri": f"rehearsal:{model.name}"}  # fmt: skip
+    named = {
+        "name": source.name,
+        "role": source.role,
+        "category": source.category,
+        "licence": source.licence,
+        "uri": f"rehearsal:{model.name}",
+    }
     known = find(folder, Snapshot)
     if known is not None:
         return known.model_copy(update=named)
@@ -153,11 +175,22 @@ def rehearse(
         with SnapshotWriter(aside) as out:
             _fill(out, answers, _Quota(math.ceil(SLACK * need), unit), progress)
         if not out.rows:
-            raise SourceError("no answer of the model can be used.", where=source.name,
-                              fix="raise max_new_tokens, or use an instruction-tuned model.",
-                              )  # fmt: skip
-        return commit(aside, Snapshot(path=folder, digest=out.digest, revision=model.digest,
-                                      rows=out.rows, rejected=out.rejected, **named))  # fmt: skip
+            raise SourceError(
+                "no answer of the model can be used.",
+                where=source.name,
+                fix="raise max_new_tokens, or use an instruction-tuned model.",
+            )
+        return commit(
+            aside,
+            Snapshot(
+                path=folder,
+                digest=out.digest,
+                revision=model.digest,
+                rows=out.rows,
+                rejected=out.rejected,
+                **named,
+            ),
+        )
 
 
 class _Quota(NamedTuple):
@@ -193,11 +226,19 @@ def _row(answer: Answer, seen: set[tuple[str, str]]) -> ChatRow | str:
     if (answer.prompt.id, normal(text)) in seen:
         return "the same answer to this prompt as before"
     seen.add((answer.prompt.id, normal(text)))
-    messages = [Message(role="user", content=answer.prompt.prompt),
-                Message(role="assistant", content=text)]  # fmt: skip
+    messages = [
+        Message(role="user", content=answer.prompt.prompt),
+        Message(role="assistant", content=text),
+    ]
     # Answers to one prompt are a group, so that no split has some of them here and some there.
-    return {"row_id": row_id(messages), "messages": messages, "label": None,
-            "group": answer.prompt.id, "split": None, "origin": answer.origin}  # fmt: skip
+    return {
+        "row_id": row_id(messages),
+        "messages": messages,
+        "label": None,
+        "group": answer.prompt.id,
+        "split": None,
+        "origin": answer.origin,
+    }
 
 
 def _size(tokenizer: Tokenizer, messages: list[Message], unit: Unit) -> int:
@@ -217,12 +258,21 @@ class _Answers:
         self._dtype = resolve_dtype("auto")
         self.tokenizer = load_tokenizer(model.path)
         drawn = source.model_dump(
-            include={"name", "temperature", "top_p", "max_new_tokens", "batch_size"})  # fmt: skip
-        self.key = stage_key("rehearsal", {
-            "drawn": drawn, "seed": seed, "prompts": prompts, "dtype": self._dtype,
-            "weights": model.digest, "tokenizer": model.tokenizer_digest,
-            "stopping": stopping(model.path),
-        }, *_CODE)  # fmt: skip
+            include={"name", "temperature", "top_p", "max_new_tokens", "batch_size"}
+        )
+        self.key = stage_key(
+            "rehearsal",
+            {
+                "drawn": drawn,
+                "seed": seed,
+                "prompts": prompts,
+                "dtype": self._dtype,
+                "weights": model.digest,
+                "tokenizer": model.tokenizer_digest,
+                "stopping": stopping(model.path),
+            },
+            *_CODE,
+        )
 
     def chunks(self) -> Iterator[list[Answer]]:
         """Yield the answers of one batch after another, ``max_samples`` to every prompt."""
@@ -238,21 +288,28 @@ class _Answers:
         if not file.is_file():
             self._make(file, key_of(self._seed, self._source.name, number, chunk), prompts)
         rows = pq.read_table(file).to_pylist()
-        return [Answer(prompt, number, row["text"], row["truncated"])
-                for prompt, row in zip(prompts, rows, strict=True)]  # fmt: skip
+        return [
+            Answer(prompt, number, row["text"], row["truncated"])
+            for prompt, row in zip(prompts, rows, strict=True)
+        ]
 
     def _make(self, file: Path, seed: int, prompts: list[Prompt]) -> None:
         from tasks.inference.generation import Decoding, generate
 
         decoding = Decoding(
-            self._source.max_new_tokens, self._source.batch_size,
-            self._source.temperature, self._source.top_p, seed,
-        )  # fmt: skip
+            self._source.max_new_tokens,
+            self._source.batch_size,
+            self._source.temperature,
+            self._source.top_p,
+            seed,
+        )
         model = load_model(self._model, self._dtype)
         asked = [_asked(self.tokenizer, p) for p in prompts]
         made = generate(model, self.tokenizer, asked, decoding)
-        rows = [{"prompt_id": p.id, "text": g.text, "truncated": g.truncated}
-                for p, g in zip(prompts, made, strict=True)]  # fmt: skip
+        rows = [
+            {"prompt_id": p.id, "text": g.text, "truncated": g.truncated}
+            for p, g in zip(prompts, made, strict=True)
+        ]
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
         pq.write_table(pa.Table.from_pylist(rows, schema=_CHUNK), aside)

@@ -36,9 +36,10 @@ def place_of(path: str) -> Place:
     if "://" in path:
         raise SourceError(
             f"'{path.partition('://')[0]}://' is not a store that files are read from.",
-            where=path, fix="use a local path, s3://BUCKET/KEY or package:NAME/FILE; "
+            where=path,
+            fix="use a local path, s3://BUCKET/KEY or package:NAME/FILE; "
             "data sets of the Hugging Face hub are kind: hub.",
-        )  # fmt: skip
+        )
     return Place(fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(path)), remote=False)
 
 
@@ -76,11 +77,13 @@ def _in_package(path: str) -> str:
     if spec is None or not spec.submodule_search_locations:
         raise SourceError(
             f"no package named '{name}' is installed.",
-            where=path, fix="install it, or give a local path.",
-        )  # fmt: skip
+            where=path,
+            fix="install it, or give a local path.",
+        )
     root = Path(spec.submodule_search_locations[0]).resolve()
     target = Path(os.path.normpath(root / inside))
     if not target.is_relative_to(root):
-        raise SourceError("the path leaves the package.", where=path,
-                          fix="name a file inside the package.")  # fmt: skip
+        raise SourceError(
+            "the path leaves the package.", where=path, fix="name a file inside the package."
+        )
     return str(target)

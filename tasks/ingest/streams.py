@@ -19,10 +19,15 @@ FREE = 64 << 20
 _SPOOLED = 64 << 20
 _BUFFER = 1 << 20
 _SIGNATURES = {
-    b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip",
-    b"PAR1": "Parquet", b"ARROW1": "Arrow", b"\xd0\xcf\x11\xe0": "an old Office format",
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+    b"PAR1": "Parquet",
+    b"ARROW1": "Arrow",
+    b"\xd0\xcf\x11\xe0": "an old Office format",
     b"SQLite format 3": "SQLite",
-}  # fmt: skip
+}
 _MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -58,8 +63,10 @@ def unpacked_most(file: DataFile, limits: Limits) -> int:
 
 def over(most: int) -> str:
     """Return what is wrong with a file that unpacks to more than it may."""
-    return (f"it unpacks to more than {most:,} bytes, which its size doesn't warrant (limits: of "
-            "the source, unpacked_bytes and unpacked_ratio)")  # fmt: skip
+    return (
+        f"it unpacks to more than {most:,} bytes, which its size doesn't warrant (limits: of "
+        "the source, unpacked_bytes and unpacked_ratio)"
+    )
 
 
 @contextlib.contextmanager

@@ -19,8 +19,14 @@ def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
     return isinstance(state.data, SourceUnreachable)
 
 
-@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="ingest {source.name}",
-      retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=_may_pass)  # fmt: skip
+@task(
+    persist_result=True,
+    cache_policy=NO_CACHE,
+    task_run_name="ingest {source.name}",
+    retries=2,
+    retry_delay_seconds=[2, 10],
+    retry_condition_fn=_may_pass,
+)
 def ingest_source(source: StoredSource) -> Snapshot:
     """Read a stored source and keep it as a snapshot; tries again where a store didn't answer."""
     from tasks.ingest.ingest import ingest
@@ -28,8 +34,14 @@ def ingest_source(source: StoredSource) -> Snapshot:
     return ingest(source)
 
 
-@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="fetch model",
-      retries=1, retry_delay_seconds=10, retry_condition_fn=_may_pass)  # fmt: skip
+@task(
+    persist_result=True,
+    cache_policy=NO_CACHE,
+    task_run_name="fetch model",
+    retries=1,
+    retry_delay_seconds=10,
+    retry_condition_fn=_may_pass,
+)
 def fetch_model(model: Model, weights: bool) -> LocalModel:
     """Bring the base model to this machine; a GGUF file is converted once."""
     from tasks.inference.prepare import prepare_model

@@ -89,14 +89,19 @@ def _tool(tool: Any, number: int) -> dict[str, Any]:
     schema = spec.get("inputSchema")
     if isinstance(schema, Mapping):
         schema = schema.get("json", schema)
-    parameters = next((p for p in (spec.get("parameters"), schema, spec.get("input_schema"))
-                       if p is not None), _NO_ARGUMENTS)  # fmt: skip
+    parameters = next(
+        (p for p in (spec.get("parameters"), schema, spec.get("input_schema")) if p is not None),
+        _NO_ARGUMENTS,
+    )
     parameters = _parsed(parameters, f"tools: the parameters of '{name}'")
     if not isinstance(parameters, Mapping):
         raise Unusable(f"tools: the parameters of '{name}' are not an object")
     about = spec.get("description")
-    return {"name": name, "description": "" if about is None else str(about),
-            "parameters": parameters}  # fmt: skip
+    return {
+        "name": name,
+        "description": "" if about is None else str(about),
+        "parameters": parameters,
+    }
 
 
 def _parsed(value: Any, what: str) -> Any:

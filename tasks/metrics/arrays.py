@@ -72,5 +72,6 @@ def _refuse(rows: pa.Table, column: str, bad: Bools) -> None:
         first = rows["item_id"][int(np.argmax(bad))].as_py()
         raise EvaluationError(
             f"{int(bad.sum())} items have no usable '{column}', the first being {first}.",
-            where=str(rows["suite"][0]), fix="evaluate the suite anew.",
-        )  # fmt: skip
+            where=str(rows["suite"][0]),
+            fix="evaluate the suite anew.",
+        )

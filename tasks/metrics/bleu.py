@@ -16,8 +16,9 @@ ORDERS = 4
 COUNTS = (
     *(f"bleu_match_{n}" for n in range(1, ORDERS + 1)),
     *(f"bleu_total_{n}" for n in range(1, ORDERS + 1)),
-    "bleu_said", "bleu_meant",
-)  # fmt: skip
+    "bleu_said",
+    "bleu_meant",
+)
 """Names of an answer's counts: n-grams matched and said, words said and meant."""
 
 

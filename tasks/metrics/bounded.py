@@ -69,8 +69,9 @@ def _ends(items: ItemValues, other: ItemValues | None = None) -> tuple[float, fl
 def _ends_seen(items: ItemValues, other: ItemValues | None) -> tuple[float, float] | None:
     if np.count_nonzero(_moved(items, other)) >= FEW:
         return None
-    values = np.concatenate([x.data.values for x in (items, other) if x is not None
-                             and isinstance(x.data, Numbers)])  # fmt: skip
+    values = np.concatenate(
+        [x.data.values for x in (items, other) if x is not None and isinstance(x.data, Numbers)]
+    )
     return float(values.min()), float(values.max())
 
 
@@ -109,8 +110,9 @@ def _varied(items: ItemValues, other: ItemValues | None) -> int:
     if other is not None:
         return _units_with(items, _changed(items, other))
     if isinstance(items.data, Pooled):
-        _, kind, often = np.unique(items.data.held(), axis=0, return_inverse=True,
-                                   return_counts=True)  # fmt: skip
+        _, kind, often = np.unique(
+            items.data.held(), axis=0, return_inverse=True, return_counts=True
+        )
         return _units_with(items, kind.reshape(-1) != often.argmax())
     assert isinstance(items.data, Labelled)
     marks = items.data.gold == items.data.predicted
@@ -122,8 +124,10 @@ def _changed(items: ItemValues, other: ItemValues) -> Bools:
         first, second = items.data.held(), other.data.held()
         # Items have as many labels as they have; the wider table is padded with nothing.
         wide = max(first.shape[1], second.shape[1])
-        padded = [np.pad(h, ((0, 0), (0, wide - h.shape[1])), constant_values=-1.0)
-                  for h in (first, second)]  # fmt: skip
+        padded = [
+            np.pad(h, ((0, 0), (0, wide - h.shape[1])), constant_values=-1.0)
+            for h in (first, second)
+        ]
         return np.asarray((padded[0] != padded[1]).any(axis=1))
     assert isinstance(items.data, Labelled)
     assert isinstance(other.data, Labelled)

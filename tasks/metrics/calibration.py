@@ -57,9 +57,15 @@ class Calibration(Pooled):
         found, where = [], self._bin()
         for k in np.unique(where):
             inside = where == k
-            found.append(Bin(k / BINS, (k + 1) / BINS, int(inside.sum()),
-                             float(self.confidence[inside].mean()),
-                             float(self.right[inside].mean())))  # fmt: skip
+            found.append(
+                Bin(
+                    k / BINS,
+                    (k + 1) / BINS,
+                    int(inside.sum()),
+                    float(self.confidence[inside].mean()),
+                    float(self.right[inside].mean()),
+                )
+            )
         return found
 
     def _bin(self) -> Ints:

@@ -66,9 +66,18 @@ def class_lines(table: pa.Table, level: int | None = None) -> list[ClassLine]:
     support, said = counts[:, 0] + counts[:, 2], counts[:, 0] + counts[:, 1]
     precision, recall = divided(counts[:, 0], said), divided(counts[:, 0], support)
     both = divided(2 * counts[:, 0], said + support)
-    found = [ClassLine(label, int(support[i]), int(said[i]), float(precision[i]),
-                       float(recall[i]), float(both[i]))
-             for i, label in enumerate(labels) if support[i] or said[i]]  # fmt: skip
+    found = [
+        ClassLine(
+            label,
+            int(support[i]),
+            int(said[i]),
+            float(precision[i]),
+            float(recall[i]),
+            float(both[i]),
+        )
+        for i, label in enumerate(labels)
+        if support[i] or said[i]
+    ]
     return sorted(found, key=lambda line: (line.support == 0, line.f1, -line.support, line.label))
 
 
@@ -104,8 +113,11 @@ def letter_shares(table: pa.Table) -> dict[str, tuple[float, float]]:
     """
     rows = table.filter(pc.equal(table["form"], "letters"))
     if not rows.num_rows:
-        raise EvaluationError("no item was asked by letters.", where="letter_shares",
-                              fix="give a multiple-choice suite with letters.")  # fmt: skip
+        raise EvaluationError(
+            "no item was asked by letters.",
+            where="letter_shares",
+            fix="give a multiple-choice suite with letters.",
+        )
     gold, said = (Counter(rows[name].to_pylist()) for name in ("gold", "prediction"))
     size = rows.num_rows
     known = sorted(x for x in {*gold, *said} if x is not None)
@@ -114,9 +126,11 @@ def letter_shares(table: pa.Table) -> dict[str, tuple[float, float]]:
 
 def _rows(table: pa.Table) -> pa.Table:
     if not has_classes(table):
-        raise EvaluationError("its items have no classes.", where="classes",
-                              fix="give a suite of kind classification or extraction.",
-                              )  # fmt: skip
+        raise EvaluationError(
+            "its items have no classes.",
+            where="classes",
+            fix="give a suite of kind classification or extraction.",
+        )
     return table.filter(pc.is_in(table["form"], pa.array(FORMS)))
 
 

@@ -25,8 +25,9 @@ def share(seen: bool, detector: Labelled = HELD_OUT) -> float:
     return float((seen + detector.specificity - 1) / power(detector))
 
 
-def corrected(items: ItemValues, detector: Labelled = HELD_OUT, confidence: float = 0.95
-              ) -> Estimate:  # fmt: skip
+def corrected(
+    items: ItemValues, detector: Labelled = HELD_OUT, confidence: float = 0.95
+) -> Estimate:
     """Return the corrected rate, cut to 0 to 1, with its two-sided interval.
 
     Where items depend on each other they count for as many independent ones as give the mean the
@@ -43,9 +44,7 @@ def corrected(items: ItemValues, detector: Labelled = HELD_OUT, confidence: floa
     return Estimate(value=min(1.0, max(0.0, value)), low=low, high=high, n=len(items))
 
 
-def ends(
-    items: ItemValues, detector: Labelled = HELD_OUT, confidence: float = 0.95
-) -> Interval:  # fmt: skip
+def ends(items: ItemValues, detector: Labelled = HELD_OUT, confidence: float = 0.95) -> Interval:
     """Return the two-sided interval of the corrected rate of items, as :func:`corrected` has it."""
     marks = _marks(seen(items, detector))
     return interval(float(marks.mean()), effective_items(marks, items), detector, confidence)
@@ -61,15 +60,15 @@ def seen(items: ItemValues, detector: Labelled = HELD_OUT) -> ItemValues:
     raw = items.data.values * power(detector) + 1 - detector.specificity
     marks = np.round(raw)
     if np.abs(raw - marks).max() > 1e-6 or not np.isin(marks, (0.0, 1.0)).all():
-        raise EvaluationError("the stored values were corrected by other error rates of the "
-                              "detector.", where="corrected rates",
-                              fix="evaluate the suite anew.")  # fmt: skip
+        raise EvaluationError(
+            "the stored values were corrected by other error rates of the detector.",
+            where="corrected rates",
+            fix="evaluate the suite anew.",
+        )
     return replace(items, data=Numbers(marks, proportion=True))
 
 
-def scaled(
-    ends: Interval, confidence: float, detector: Labelled = HELD_OUT
-) -> Interval:  # fmt: skip
+def scaled(ends: Interval, confidence: float, detector: Labelled = HELD_OUT) -> Interval:
     """Return the interval of a difference of corrected rates from that of the rates seen.
 
     The difference is that of the rates seen over Se + Sp - 1, provided that the detector errs on

@@ -14,9 +14,23 @@ from tasks.metrics.samples import interval, point
 from tasks.metrics.values import ItemValues, item_values
 
 COLUMNS = (
-    "item_id", "suite", "form", "cluster", "stratum", "prompt_digest", "gold", "prediction",
-    "choice_logprobs", "choice_bytes", "gold_index", "score", "scores", "nats", "bytes", "error",
-)  # fmt: skip
+    "item_id",
+    "suite",
+    "form",
+    "cluster",
+    "stratum",
+    "prompt_digest",
+    "gold",
+    "prediction",
+    "choice_logprobs",
+    "choice_bytes",
+    "gold_index",
+    "score",
+    "scores",
+    "nats",
+    "bytes",
+    "error",
+)
 BY_KIND: dict[str, dict[str, Metric]] = metrics_by_kind()
 
 
@@ -49,6 +63,9 @@ def metric_of(scores: SuiteScores, name: str) -> Metric:
         EvaluationError: The suite gives no such metric.
     """
     if name not in scores.metrics:
-        raise EvaluationError(f"suite '{scores.suite}' gives no '{name}'.", where="metrics",
-                              fix=f"use one of {', '.join(sorted(scores.metrics))}.")  # fmt: skip
+        raise EvaluationError(
+            f"suite '{scores.suite}' gives no '{name}'.",
+            where="metrics",
+            fix=f"use one of {', '.join(sorted(scores.metrics))}.",
+        )
     return scores.about.get(name) or BY_KIND[scores.kind][name]

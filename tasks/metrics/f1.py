@@ -45,8 +45,12 @@ def counts(sample: Labelled) -> Counts:
     size = len(sample.labels)
     hit = sample.gold == sample.predicted
     wrong = sample.predicted[~hit & (sample.predicted != INVALID)]
-    return Counts(*(np.bincount(x, minlength=size).astype(np.float64)
-                    for x in (sample.gold[hit], wrong, sample.gold[~hit])))  # fmt: skip
+    return Counts(
+        *(
+            np.bincount(x, minlength=size).astype(np.float64)
+            for x in (sample.gold[hit], wrong, sample.gold[~hit])
+        )
+    )
 
 
 def support(sample: Labelled) -> Ints:
@@ -107,8 +111,9 @@ def without_each_group(sample: Labelled, groups: Ints) -> Floats:
     parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
     out = []
     for part in parts:
-        gone = counts(Labelled(sample.gold[part], sample.predicted[part],
-                               sample.labels, sample.average))  # fmt: skip
+        gone = counts(
+            Labelled(sample.gold[part], sample.predicted[part], sample.labels, sample.average)
+        )
         left = Counts(*(a - b for a, b in zip(whole, gone, strict=True)))
         out.append(_averaged(left, present, sample.average))
     return np.array(out)

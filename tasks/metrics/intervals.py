@@ -165,8 +165,10 @@ def newcombe(gained: int, lost: int, both: int, n: int, confidence: float = 0.95
     """
     after, before = both + gained, both + lost
     one, two = wilson(after, n, confidence), wilson(before, n, confidence)
-    below, above = (after / n - one.low, two.high - before / n), (
-        one.high - after / n, before / n - two.low)  # fmt: skip
+    below, above = (
+        (after / n - one.low, two.high - before / n),
+        (one.high - after / n, before / n - two.low),
+    )
     r, point = _phi(gained, lost, both, n), (gained - lost) / n
 
     def spread(a: float, b: float) -> float:

@@ -99,15 +99,23 @@ def _bag(golds: list[dict[str, Any]], said: list[dict[str, Any]], level: int | N
         labels.append(cut(golds[one["gold"]]["label"] if right else one["label"], level))
         kinds.append(HIT if right else ALARM)
     missed = [gold for place, gold in enumerate(golds) if place not in hit]
-    return Bag([*labels, *(cut(g["label"], level) for g in missed)],
-               [*kinds, *(MISS for _ in missed)])  # fmt: skip
+    return Bag(
+        [*labels, *(cut(g["label"], level) for g in missed)], [*kinds, *(MISS for _ in missed)]
+    )
 
 
 def _refuse_strange(bags: list[Bag], index: dict[str, int]) -> None:
-    strange = sorted({label for bag in bags for label, kind in zip(*bag, strict=True)
-                      if kind != ALARM and label is not None and label not in index})  # fmt: skip
+    strange = sorted(
+        {
+            label
+            for bag in bags
+            for label, kind in zip(*bag, strict=True)
+            if kind != ALARM and label is not None and label not in index
+        }
+    )
     if strange:
         raise EvaluationError(
             f"gold label '{strange[0]}' is not in the suite's label list.",
-            where="labels", fix="add it to the suite's labels:, or correct the rows.",
-        )  # fmt: skip
+            where="labels",
+            fix="add it to the suite's labels:, or correct the rows.",
+        )

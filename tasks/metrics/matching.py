@@ -69,8 +69,11 @@ def pair(
             right[i, j] = same * (spans >= overlap)
             alike[i, j] = same / levels * spans
     rows, columns = linear_sum_assignment(_worth(right, alike, levels), maximize=True)
-    return [Pair(int(i), int(j), int(right[i, j]), float(alike[i, j]))
-            for i, j in zip(rows, columns, strict=True) if alike[i, j] > 0]  # fmt: skip
+    return [
+        Pair(int(i), int(j), int(right[i, j]), float(alike[i, j]))
+        for i, j in zip(rows, columns, strict=True)
+        if alike[i, j] > 0
+    ]
 
 
 def levels_alike(one: Path, other: Path, levels: int) -> int:

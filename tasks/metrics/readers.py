@@ -40,10 +40,11 @@ def named_scores(rows: pa.Table) -> list[Mapping[str, float]]:
 
 def _of_lists(metric: str) -> Read | None:
     ratios = {
-        "precision": (("right",), ("said",), 1), "recall": (("right",), ("meant",), 1),
+        "precision": (("right",), ("said",), 1),
+        "recall": (("right",), ("meant",), 1),
         "micro_f1": (("right",), ("said", "meant"), 2),
         "similarity_f1": (("similarity",), ("said", "meant"), 2),
-    }  # fmt: skip
+    }
     if metric in ratios:
         return lambda rows: _ratio(rows, *ratios[metric])
     if metric in ("macro_f1", "weighted_f1"):
@@ -72,8 +73,10 @@ def one_label(rows: pa.Table, level: int | None, average: Average) -> Labelled:
     labels = level_labels(stored_paths(rows), level)
     index = {label: code for code, label in enumerate(labels)}
     gold = [index[cut(label, level)] for label in rows["gold"].to_pylist()]
-    said = [INVALID if label is None else index.get(cut(label, level), INVALID)
-            for label in rows["prediction"].to_pylist()]  # fmt: skip
+    said = [
+        INVALID if label is None else index.get(cut(label, level), INVALID)
+        for label in rows["prediction"].to_pylist()
+    ]
     return Labelled(np.array(gold, np.int64), np.array(said, np.int64), tuple(labels), average)
 
 

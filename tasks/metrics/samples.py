@@ -121,8 +121,12 @@ def _of_seen(first: ItemValues, second: ItemValues, confidence: float) -> Differ
     found = difference(first, second, confidence)
     low, high = correction.scaled(Interval(found.low, found.high), confidence)
     weakest = correction.power_range(confidence).low
-    return found._replace(value=found.value / correction.power(), low=low, high=high,
-                          variance=found.variance / weakest**2)  # fmt: skip
+    return found._replace(
+        value=found.value / correction.power(),
+        low=low,
+        high=high,
+        variance=found.variance / weakest**2,
+    )
 
 
 def _variance(first: ItemValues, second: ItemValues, error: Error) -> float:
@@ -149,8 +153,9 @@ def above(items: ItemValues, threshold: float, confidence: float = 0.95) -> Diff
     if _is_corrected(items):
         low, high = correction.ends(items, confidence=confidence)
         value, spread = point(items), correction.spread_above(items, threshold, confidence)
-        return Difference(value - threshold, low - threshold, high - threshold, len(items), spread,
-                          None, None)  # fmt: skip
+        return Difference(
+            value - threshold, low - threshold, high - threshold, len(items), spread, None, None
+        )
     [items] = _marked(items)
     n, value, error = len(items), point(items), _error(items)
     if _is_proportion(items) and items.clusters is None:
@@ -158,8 +163,9 @@ def above(items: ItemValues, threshold: float, confidence: float = 0.95) -> Diff
     else:
         low, high = t_interval((items, None), value, error, confidence)
     spread = max(n * error.se**2, least_variance(items))
-    return Difference(value - threshold, low - threshold, high - threshold, n, spread, None, None,
-                      error.df)  # fmt: skip
+    return Difference(
+        value - threshold, low - threshold, high - threshold, n, spread, None, None, error.df
+    )
 
 
 def flips(first: ItemValues, second: ItemValues) -> tuple[int | None, int | None]:
@@ -190,8 +196,10 @@ def _marked(*samples: ItemValues) -> list[ItemValues]:
     data = [items.data for items in samples if isinstance(items.data, Numbers)]
     if len(data) < len(samples) or not all(_only_marks(d) for d in data):
         return list(samples)
-    return [replace(items, data=replace(d, proportion=True))
-            for items, d in zip(samples, data, strict=True)]  # fmt: skip
+    return [
+        replace(items, data=replace(d, proportion=True))
+        for items, d in zip(samples, data, strict=True)
+    ]
 
 
 def _only_marks(data: Numbers) -> bool:
@@ -201,8 +209,11 @@ def _only_marks(data: Numbers) -> bool:
 
 def _refuse_lone(items: ItemValues) -> None:
     if units(items) < 2:
-        raise EvaluationError("an interval needs at least two independent items.",
-                              where="metrics", fix="evaluate more items.")  # fmt: skip
+        raise EvaluationError(
+            "an interval needs at least two independent items.",
+            where="metrics",
+            fix="evaluate more items.",
+        )
 
 
 def _error(items: ItemValues, other: ItemValues | None = None) -> Error:

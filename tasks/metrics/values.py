@@ -91,8 +91,11 @@ def item_values(table: pa.Table, metric_name: str, metric: Metric | None = None)
     read = _told(plain, metric)
     ids = tuple(rows["item_id"].to_pylist())
     if len(set(ids)) < len(ids):
-        raise EvaluationError(f"an item id occurs twice among the {rows['form'][0]} items.",
-                              where=metric_name, fix="evaluate the suite anew.")  # fmt: skip
+        raise EvaluationError(
+            f"an item id occurs twice among the {rows['form'][0]} items.",
+            where=metric_name,
+            fix="evaluate the suite anew.",
+        )
     groups = rows["cluster"].to_pylist()
     strata = rows["stratum"].to_pylist() if "stratum" in rows.column_names else [None]
     if any(s is not None for s in strata):
@@ -100,10 +103,11 @@ def item_values(table: pa.Table, metric_name: str, metric: Metric | None = None)
     # A class is what is asked, not a reason for its items to fail together.
     stratified = rows["form"][0].as_py() in STRATIFIED or groups == rows["gold"].to_pylist()
     return ItemValues(
-        ids, read(rows),
+        ids,
+        read(rows),
         strata=codes(groups, alone=False) if stratified else None,
         clusters=None if stratified else codes(groups, alone=True),
-    )  # fmt: skip
+    )
 
 
 def aligned(first: ItemValues, second: ItemValues) -> ItemValues:
@@ -120,12 +124,16 @@ def aligned(first: ItemValues, second: ItemValues) -> ItemValues:
         raise EvaluationError(
             f"the two don't have the same items: {len(gone)} only in the first{_some(gone)}, "
             f"{len(new)} only in the second{_some(new)}.",
-            where="pairing", fix="evaluate both on the same suite.",
-        )  # fmt: skip
+            where="pairing",
+            fix="evaluate both on the same suite.",
+        )
     place = {item: i for i, item in enumerate(second.ids)}
     order = np.array([place[item] for item in first.ids], dtype=np.int64)
-    arrays = {f.name: getattr(second.data, f.name)[order] for f in fields(second.data)
-              if isinstance(getattr(second.data, f.name), np.ndarray)}  # fmt: skip
+    arrays = {
+        f.name: getattr(second.data, f.name)[order]
+        for f in fields(second.data)
+        if isinstance(getattr(second.data, f.name), np.ndarray)
+    }
     return ItemValues(first.ids, replace(second.data, **arrays), first.strata, first.clusters)
 
 
@@ -145,9 +153,12 @@ def _rows_and_reader(
     if own or (forms and named.null_count == len(named)):
         return _of_form(table, forms, name), read
     if named.null_count == len(named):
-        raise EvaluationError(f"there is no metric '{name}'.", where="metrics",
-                              fix=f"use one of {', '.join(sorted(_READERS))}, or a score that the "
-                              "suite's items have.")  # fmt: skip
+        raise EvaluationError(
+            f"there is no metric '{name}'.",
+            where="metrics",
+            fix=f"use one of {', '.join(sorted(_READERS))}, or a score that the "
+            "suite's items have.",
+        )
     proportion = metric is not None and metric.estimator == "proportion"
     return table.filter(pc.is_valid(named)), lambda rows: _named_score(rows, name, proportion)
 
@@ -181,9 +192,10 @@ def _of_form(table: pa.Table, forms: tuple[str, ...], metric_name: str) -> pa.Ta
     rows = table.filter(pc.is_in(table["form"], pa.array(forms)))
     if not rows.num_rows:
         raise EvaluationError(
-            f"the table has no items of form {' or '.join(forms)}.", where=metric_name,
+            f"the table has no items of form {' or '.join(forms)}.",
+            where=metric_name,
             fix="evaluate the suite with that form, or leave the metric out.",
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -243,8 +255,9 @@ def _calibration(rows: pa.Table) -> Pooled:
 def _bits(rows: pa.Table) -> Ratio:
     sizes = reals(rows, "bytes")
     if (sizes <= 0).any():
-        raise EvaluationError("a text has no bytes.", where="bits_per_byte",
-                              fix="leave empty texts out.")  # fmt: skip
+        raise EvaluationError(
+            "a text has no bytes.", where="bits_per_byte", fix="leave empty texts out."
+        )
     return Ratio(reals(rows, "nats") / math.log(2), sizes)
 
 
@@ -252,8 +265,9 @@ def _refuse_strange(strange: list[str]) -> None:
     if strange:
         raise EvaluationError(
             f"gold label '{strange[0]}' is not in the suite's label list.",
-            where="labels", fix="add it to the suite's labels:, or correct the rows.",
-        )  # fmt: skip
+            where="labels",
+            fix="add it to the suite's labels:, or correct the rows.",
+        )
 
 
 def _labelled(average: Average) -> Callable[[pa.Table], Labelled]:

@@ -28,9 +28,18 @@ from tasks.storage import commit, disk_errors, find, home, stage_key, write_text
 
 CODE = tuple(
     f"tasks.mixture.{name}"
-    for name in ("build", "gather", "order", "permute", "plan", "planning", "rows", "shards",
-                 "shares")
-)  # fmt: skip
+    for name in (
+        "build",
+        "gather",
+        "order",
+        "permute",
+        "plan",
+        "planning",
+        "rows",
+        "shards",
+        "shares",
+    )
+)
 """What makes the rows of a mixture: an edit of other modules makes no mixture anew."""
 COUNTS = ("tokens", "supervised_tokens")
 """Columns of a source's rows that a mixture can do without; every other one is the row."""
@@ -76,11 +85,17 @@ def mixture_key(
     Where the sources are from is part of it, since the lock says so; a training job's key holds
     the mixture's digest, so the same rows from elsewhere are not trained on again.
     """
-    return stage_key("mixture", {
-        "mixture": mixture.model_dump(mode="json", exclude={"exclude_overlap_with"}),
-        "sources": {s.name: [s.digest, weights[s.name], s.uri, s.revision, s.licence]
-                    for s in sources}, "seed": seed,
-    }, *CODE)  # fmt: skip
+    return stage_key(
+        "mixture",
+        {
+            "mixture": mixture.model_dump(mode="json", exclude={"exclude_overlap_with"}),
+            "sources": {
+                s.name: [s.digest, weights[s.name], s.uri, s.revision, s.licence] for s in sources
+            },
+            "seed": seed,
+        },
+        *CODE,
+    )
 
 
 def open_build(
@@ -95,9 +110,16 @@ def open_build(
     folder = home("mixtures", mixture_key(mixture, sources, weights, seed)[:32])
     plan = plan_of(mixture, sources, weights, seed)
     aside = folder.parent / f".{folder.name}.building"
-    build = Build(folder=folder, aside=aside, mixture=mixture, sources=tuple(sources),
-                  weights=dict(weights), seed=seed, rows=len(plan),
-                  shards=-(-len(plan) // mixture.rows_per_shard))  # fmt: skip
+    build = Build(
+        folder=folder,
+        aside=aside,
+        mixture=mixture,
+        sources=tuple(sources),
+        weights=dict(weights),
+        seed=seed,
+        rows=len(plan),
+        shards=-(-len(plan) // mixture.rows_per_shard),
+    )
     if find(folder, MixtureReceipt) is None and not (aside / TABLE).is_file():
         with disk_errors(aside):
             aside.mkdir(parents=True, exist_ok=True)
@@ -172,17 +194,27 @@ def close_build(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -> M
         write_text(build.aside / LOCK, json.dumps(lock, indent=2, sort_keys=True))
         for name in sorted({p.name for p in build.aside.iterdir()} - {*names, LOCK, CURSORS}):
             (build.aside / name).unlink()
-        return commit(build.aside, MixtureReceipt(
-            path=build.folder, digest=state.hexdigest(), rows=build.rows, shards=names,
-            sources=tuple(s.name for s in table.sources if s.rows),
-            tokens=sum(s.tokens for s in table.sources),
-            supervised_tokens=sum(s.supervised_tokens for s in table.sources)))  # fmt: skip
+        return commit(
+            build.aside,
+            MixtureReceipt(
+                path=build.folder,
+                digest=state.hexdigest(),
+                rows=build.rows,
+                shards=names,
+                sources=tuple(s.name for s in table.sources if s.rows),
+                tokens=sum(s.tokens for s in table.sources),
+                supervised_tokens=sum(s.supervised_tokens for s in table.sources),
+            ),
+        )
 
 
 def build(
-    mixture: Mixture, model: LocalModel, sources: Sequence[TokenizedSource],
-    weights: Weights, seed: int,
-) -> MixtureReceipt:  # fmt: skip
+    mixture: Mixture,
+    model: LocalModel,
+    sources: Sequence[TokenizedSource],
+    weights: Weights,
+    seed: int,
+) -> MixtureReceipt:
     """Return the mixture, built here by one worker."""
     opened = open_build(mixture, sources, weights, seed)
     for block in blocks(opened, workers=1):

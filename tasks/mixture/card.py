@@ -18,19 +18,34 @@ def data_card(lock: Lock, form: str, rows: int, left_out: Mapping[str, int]) -> 
         left_out: Reason -> rows that the format can't hold.
     """
     sources: list[Lock] = lock["sources"]
-    parts = [f"# Training mixture {lock['mixture_digest'][:12]}", intended_use(lock),
-             "## Sources", _sources(sources), "## Shares", _shares(sources, lock["unit"]),
-             "## What was left out", _filters(sources), *_rewritten(sources), "## This export",
-             _export(form, rows, left_out), "## Digests", _digests(lock)]  # fmt: skip
+    parts = [
+        f"# Training mixture {lock['mixture_digest'][:12]}",
+        intended_use(lock),
+        "## Sources",
+        _sources(sources),
+        "## Shares",
+        _shares(sources, lock["unit"]),
+        "## What was left out",
+        _filters(sources),
+        *_rewritten(sources),
+        "## This export",
+        _export(form, rows, left_out),
+        "## Digests",
+        _digests(lock),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
 def intended_use(lock: Lock) -> str:
     """Return what the mixture is for and what it is not for, as one paragraph."""
-    names = {role: [s["name"] for s in lock["sources"] if s["role"] == role]
-             for role in ("domain", "general")}  # fmt: skip
-    text = ("For supervised fine-tuning of a language model, with loss on the assistant's turns: "
-            f"{listed(names['domain'])} to specialise it")  # fmt: skip
+    names = {
+        role: [s["name"] for s in lock["sources"] if s["role"] == role]
+        for role in ("domain", "general")
+    }
+    text = (
+        "For supervised fine-tuning of a language model, with loss on the assistant's turns: "
+        f"{listed(names['domain'])} to specialise it"
+    )
     if names["general"]:
         text += f", {listed(names['general'])} so that it keeps what it knew"
     suites = lock["mixture"]["exclude_overlap_with"]
@@ -47,17 +62,50 @@ def licences(lock: Lock) -> list[str]:
 
 def _sources(sources: Sequence[Lock]) -> str:
     head = ["source", "role", "category", "licence", "from", "revision", "digest"]
-    return table(head, [[s["name"], s["role"], s["category"], s["licence"] or "unknown", s["uri"],
-                          s["revision"], s["clean_digest"][:12]] for s in sources])  # fmt: skip
+    return table(
+        head,
+        [
+            [
+                s["name"],
+                s["role"],
+                s["category"],
+                s["licence"] or "unknown",
+                s["uri"],
+                s["revision"],
+                s["clean_digest"][:12],
+            ]
+            for s in sources
+        ],
+    )
 
 
 def _shares(sources: Sequence[Lock], unit: str) -> str:
-    head = ["source", "weight", f"share of {unit} asked", "got", "rows", "tokens",
-            "supervised tokens", "epochs"]  # fmt: skip
-    return table(head, [[s["name"], f"{s['weight']:g}", f"{s['share']:.4f}",
-                          f"{s['share_got'][unit]:.4f}", f"{s['rows']:,}", f"{s['tokens']:,}",
-                          f"{s['supervised_tokens']:,}", f"{s['epochs']:.2f}"]
-                         for s in sources])  # fmt: skip
+    head = [
+        "source",
+        "weight",
+        f"share of {unit} asked",
+        "got",
+        "rows",
+        "tokens",
+        "supervised tokens",
+        "epochs",
+    ]
+    return table(
+        head,
+        [
+            [
+                s["name"],
+                f"{s['weight']:g}",
+                f"{s['share']:.4f}",
+                f"{s['share_got'][unit]:.4f}",
+                f"{s['rows']:,}",
+                f"{s['tokens']:,}",
+                f"{s['supervised_tokens']:,}",
+                f"{s['epochs']:.2f}",
+            ]
+            for s in sources
+        ],
+    )
 
 
 def _filters(sources: Sequence[Lock]) -> str:
@@ -65,8 +113,14 @@ def _filters(sources: Sequence[Lock]) -> str:
     for source in sources:
         found = {**source["findings"], **source["left_out"]}
         counts = ", ".join(f"{name} {count:,}" for name, count in found.items() if count)
-        lines.append([source["name"], f"{source['rows_in']:,}", counts or "none",
-                      f"{source['rows_available']:,}"])  # fmt: skip
+        lines.append(
+            [
+                source["name"],
+                f"{source['rows_in']:,}",
+                counts or "none",
+                f"{source['rows_available']:,}",
+            ]
+        )
     head = ["source", "rows in", "found or left out, by reason", "rows to draw from"]
     return table(head, lines) + (
         "\n\nRows may be found for several reasons; development and test rows are not drawn from."
@@ -75,14 +129,21 @@ def _filters(sources: Sequence[Lock]) -> str:
 
 def _rewritten(sources: Sequence[Lock]) -> list[str]:
     """Return what was said anew by the base model, where anything was."""
-    steps = [(s["name"], step["settings"]) for s in sources for step in s.get("filters", ())
-             if step["name"] == "rewriting"]  # fmt: skip
+    steps = [
+        (s["name"], step["settings"])
+        for s in sources
+        for step in s.get("filters", ())
+        if step["name"] == "rewriting"
+    ]
     lines = [[name, f"{told['targets']:,}", f"{told['rewritten']:,}"] for name, told in steps]
     if not lines:
         return []
-    return ["## Rewritten targets", "The base model wrote these anew, each checked against the "
-            "target it was shown; the others stayed.",
-            table(["source", "targets", "rewritten"], lines)]  # fmt: skip
+    return [
+        "## Rewritten targets",
+        "The base model wrote these anew, each checked against the "
+        "target it was shown; the others stayed.",
+        table(["source", "targets", "rewritten"], lines),
+    ]
 
 
 def _export(form: str, rows: int, left_out: Mapping[str, int]) -> str:

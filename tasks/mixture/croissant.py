@@ -23,8 +23,11 @@ _PATHS: dict[tuple[str, bool], dict[str, str]] = {
 def require_croissant() -> None:
     """Raise SetupError where mlcroissant isn't installed."""
     if find_spec("mlcroissant") is None:
-        raise SetupError("mlcroissant can't be imported.", where="this environment",
-                         fix="pip install 'temper-llm[croissant]'")  # fmt: skip
+        raise SetupError(
+            "mlcroissant can't be imported.",
+            where="this environment",
+            fix="pip install 'temper-llm[croissant]'",
+        )
 
 
 def write_croissant(rows: Path, lock: Mapping[str, Any], keys: Iterable[str], made: date) -> None:
@@ -46,30 +49,48 @@ def write_croissant(rows: Path, lock: Mapping[str, Any], keys: Iterable[str], ma
     write_text(path, json.dumps(record, indent=1, default=_plain, ensure_ascii=False) + "\n")
     issues = mlc.Dataset(jsonld=str(path)).metadata.issues
     if issues.errors:
-        raise StorageError(f"the metadata isn't valid Croissant: {issues.report()}",
-                           where=str(path), fix="export without --croissant.")  # fmt: skip
+        raise StorageError(
+            f"the metadata isn't valid Croissant: {issues.report()}",
+            where=str(path),
+            fix="export without --croissant.",
+        )
 
 
 def _metadata(mlc: Any, rows: Path, lock: Mapping[str, Any], about: tuple[list[str], date]) -> Any:
     keys, made = about
     context, digest = mlc.Context(), lock["mixture_digest"]
     file = mlc.FileObject(
-        ctx=context, id=rows.name, name=rows.name, content_url=rows.name,
-        encoding_formats=["application/jsonlines"], sha256=file_digest(rows),
+        ctx=context,
+        id=rows.name,
+        name=rows.name,
+        content_url=rows.name,
+        encoding_formats=["application/jsonlines"],
+        sha256=file_digest(rows),
         content_size=f"{rows.stat().st_size} B",
-    )  # fmt: skip
+    )
     converse = "schemaVersion" in keys
     fields = [f for key in keys for f in _fields(mlc, context, rows.name, (key, converse))]
-    records = mlc.RecordSet(ctx=context, id=RECORDS, name=RECORDS, fields=fields,
-                            description="Conversations in the order of the plan.")  # fmt: skip
+    records = mlc.RecordSet(
+        ctx=context,
+        id=RECORDS,
+        name=RECORDS,
+        fields=fields,
+        description="Conversations in the order of the plan.",
+    )
     return mlc.Metadata(
-        ctx=context, name=f"mixture-{digest[:12]}", description=intended_use(lock),
-        url=f"urn:sha256:{digest}", license=licences(lock), version="1.0.0",
+        ctx=context,
+        name=f"mixture-{digest[:12]}",
+        description=intended_use(lock),
+        url=f"urn:sha256:{digest}",
+        license=licences(lock),
+        version="1.0.0",
         date_published=datetime(made.year, made.month, made.day),
         creators=[mlc.Organization(ctx=context, name="temper")],
         cite_as=f"mixture {digest}, of " + ", ".join(_origin(s) for s in lock["sources"]),
-        distribution=[file], record_sets=[records], data_use_cases=[intended_use(lock)],
-    )  # fmt: skip
+        distribution=[file],
+        record_sets=[records],
+        data_use_cases=[intended_use(lock)],
+    )
 
 
 def _fields(mlc: Any, context: Any, file: str, place: tuple[str, bool]) -> list[Any]:
@@ -77,12 +98,21 @@ def _fields(mlc: Any, context: Any, file: str, place: tuple[str, bool]) -> list[
 
     def field(name: str, path: str | None) -> Any:
         below = [mlc.Transform(ctx=context, json_path=path)] if path else []
-        source = mlc.Source(ctx=context, file_object=file, transforms=below,
-                            extract=mlc.Extract(ctx=context, column=key))  # fmt: skip
-        return mlc.Field(ctx=context, id=f"{RECORDS}/{name}", name=name, source=source,
-                         data_types=[mlc.DataType.TEXT], repeated=path is not None,
-                         description=f"The {name} of each message." if path else f"The {name}."
-                         )  # fmt: skip
+        source = mlc.Source(
+            ctx=context,
+            file_object=file,
+            transforms=below,
+            extract=mlc.Extract(ctx=context, column=key),
+        )
+        return mlc.Field(
+            ctx=context,
+            id=f"{RECORDS}/{name}",
+            name=name,
+            source=source,
+            data_types=[mlc.DataType.TEXT],
+            repeated=path is not None,
+            description=f"The {name} of each message." if path else f"The {name}.",
+        )
 
     return [field(name, path) for name, path in _PATHS.get(place, {key: None}).items()]
 

@@ -83,9 +83,15 @@ def export(mixture: MixtureReceipt, wish: Wish) -> Export:
     with building(out) as aside:
         rows, left_out, keys = _write(mixture, wish, aside)
         shutil.copy2(mixture.lock, aside / mixture.lock.name)
-        receipt = Export(path=out, digest=file_digest(aside / ROWS), format=wish.format,
-                         mixture_digest=mixture.digest, rows=rows, left_out=dict(left_out),
-                         croissant=wish.croissant)  # fmt: skip
+        receipt = Export(
+            path=out,
+            digest=file_digest(aside / ROWS),
+            format=wish.format,
+            mixture_digest=mixture.digest,
+            rows=rows,
+            left_out=dict(left_out),
+            croissant=wish.croissant,
+        )
         lock = json.loads(mixture.lock.read_text())
         write_text(aside / CARD, data_card(lock, receipt.format, rows, receipt.left_out))
         if wish.croissant:
@@ -117,8 +123,16 @@ def _write(
                 if wish.strict:
                     raise _refused(wish, row, str(reason)) from reason
                 left_out[str(reason)] += 1
-                others.write(_line({"position": row.position, "source": row.source,
-                                    "row_id": row.row_id, "reason": str(reason)}))  # fmt: skip
+                others.write(
+                    _line(
+                        {
+                            "position": row.position,
+                            "source": row.source,
+                            "row_id": row.row_id,
+                            "reason": str(reason),
+                        }
+                    )
+                )
     return rows, left_out, frozenset(keys)
 
 
@@ -136,8 +150,9 @@ class _Messages:
     """The messages of a clean source's training rows, by row id."""
 
     def __init__(self, name: str, digest: str) -> None:
-        self._table: pa.Table = pq.read_table(_clean_of(name, digest).split("train"),
-                                              columns=["row_id", "messages"])  # fmt: skip
+        self._table: pa.Table = pq.read_table(
+            _clean_of(name, digest).split("train"), columns=["row_id", "messages"]
+        )
         ids = self._table["row_id"].to_pylist()
         self._at = {row_id: i for i, row_id in enumerate(ids)}
 
@@ -156,7 +171,7 @@ def _clean_of(name: str, digest: str) -> CleanSource:
         f"the clean rows of source '{name}' (digest {digest[:12]}) are gone.",
         where=str(home("distinct")),
         fix="run `temper mix` on the recipe again; they are made anew.",
-    )  # fmt: skip
+    )
 
 
 def _line(value: dict[str, Any]) -> str:
@@ -168,4 +183,4 @@ def _refused(wish: Wish, row: _Placed, reason: str) -> DataError:
         f"format '{wish.format}' can't hold row {row.row_id}: {reason}.",
         where=f"position {row.position}, source '{row.source}'",
         fix="choose --format openai, or leave --strict away: such rows are then left out by name.",
-    )  # fmt: skip
+    )

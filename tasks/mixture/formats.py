@@ -28,8 +28,9 @@ def converse(messages: Sequence[Message]) -> dict[str, Any]:
     row: dict[str, Any] = {"schemaVersion": "bedrock-conversation-2024"}
     if system is not None:
         row["system"] = [{"text": system}]
-    return row | {"messages": [{"role": m["role"], "content": [{"text": m["content"]}]}
-                               for m in turns]}  # fmt: skip
+    return row | {
+        "messages": [{"role": m["role"], "content": [{"text": m["content"]}]} for m in turns]
+    }
 
 
 def alpaca(messages: Sequence[Message]) -> dict[str, Any]:
@@ -53,8 +54,11 @@ def text(messages: Sequence[Message]) -> dict[str, Any]:
 
 
 CONVERTERS: dict[FormatName, Converter] = {
-    "openai": openai, "converse": converse, "alpaca": alpaca, "text": text,
-}  # fmt: skip
+    "openai": openai,
+    "converse": converse,
+    "alpaca": alpaca,
+    "text": text,
+}
 
 
 def _refuse_plain(messages: Sequence[Message]) -> None:

@@ -14,8 +14,9 @@ from tasks.mixture.rows import MappedRows
 U64 = npt.NDArray[np.uint64]
 
 
-def gather(part: Part, names: Sequence[str], sources: Sequence[MappedRows], columns: Sequence[str]
-           ) -> Any:  # fmt: skip
+def gather(
+    part: Part, names: Sequence[str], sources: Sequence[MappedRows], columns: Sequence[str]
+) -> Any:
     """Return the rows of a run of positions, in order, as one Arrow table.
 
     Args:
@@ -33,11 +34,15 @@ def gather(part: Part, names: Sequence[str], sources: Sequence[MappedRows], colu
     back = np.empty(len(part.source), np.int64)
     back[np.concatenate(places)] = np.arange(len(back))
     table = pa.concat_tables(pieces).combine_chunks().take(pa.array(back)).combine_chunks()
-    code = pa.DictionaryArray.from_arrays(pa.array(part.source.astype(np.int32)),
-                                          pa.array(names, pa.string()))  # fmt: skip
+    code = pa.DictionaryArray.from_arrays(
+        pa.array(part.source.astype(np.int32)), pa.array(names, pa.string())
+    )
     position = np.arange(part.start, part.start + len(back))
-    for name, column in (("position", pa.array(position)), ("source", code),
-                         ("epoch", pa.array(part.epoch))):  # fmt: skip
+    for name, column in (
+        ("position", pa.array(position)),
+        ("source", code),
+        ("epoch", pa.array(part.epoch)),
+    ):
         table = table.append_column(name, column)
     return table
 

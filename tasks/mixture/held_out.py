@@ -30,10 +30,19 @@ def hold_out(
         how: The training method, and what becomes of longer rows.
         rows: Most rows of a role.
     """
-    key = stage_key("held_out", {
-        "sources": [[s.name, s.role, s.digest] for s in sources], "length": length, "rows": rows,
-        "how": how._asdict(), "tokenizer": model.tokenizer_digest,
-    }, "tasks.mixture.held_out", "tasks.mixture.methods", "tasks.text")  # fmt: skip
+    key = stage_key(
+        "held_out",
+        {
+            "sources": [[s.name, s.role, s.digest] for s in sources],
+            "length": length,
+            "rows": rows,
+            "how": how._asdict(),
+            "tokenizer": model.tokenizer_digest,
+        },
+        "tasks.mixture.held_out",
+        "tasks.mixture.methods",
+        "tasks.text",
+    )
     folder = home("held_out", key[:32])
     if (done := find(folder, HeldOut)) is not None:
         return done
@@ -42,9 +51,13 @@ def hold_out(
     for role in sorted({s.role for s in sources}):
         of_role = [s for s in sources if s.role == role]
         found += _first(_rendered(of_role, tokenizer, length, how), rows)
-    schema = pa.schema([*(SCHEMA.field(name) for name in COLUMNS),
-                        pa.field("source", pa.string()),
-                        pa.field("role", pa.string())])  # fmt: skip
+    schema = pa.schema(
+        [
+            *(SCHEMA.field(name) for name in COLUMNS),
+            pa.field("source", pa.string()),
+            pa.field("role", pa.string()),
+        ]
+    )
     counts = {role: sum(r["role"] == role for r in found) for role in {s.role for s in sources}}
     with building(folder) as aside:
         pq.write_table(pa.Table.from_pylist(found, schema=schema), aside / "rows.parquet")
@@ -63,8 +76,12 @@ def _rendered(
                 for part in fitted(record, length, how, row["origin"])[:1]:
                     if part["supervised_tokens"]:
                         kept = {name: part[name] for name in COLUMNS if name in part}
-                        yield {"row_id": row["row_id"], **kept, "source": source.name,
-                               "role": source.role}  # fmt: skip
+                        yield {
+                            "row_id": row["row_id"],
+                            **kept,
+                            "source": source.name,
+                            "role": source.role,
+                        }
 
 
 def _first(rows: Iterator[dict[str, Any]], limit: int) -> list[dict[str, Any]]:

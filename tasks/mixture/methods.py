@@ -75,10 +75,11 @@ def check_kind(row: ChatRow, method: Method) -> None:
         return
     what = _KINDS[found] if found else "an answer (neither a pair nor a question)"
     raise DataError(
-        f"the row is {what}, and {why}.", where=row["origin"],
+        f"the row is {what}, and {why}.",
+        where=row["origin"],
         fix="train its source by the method it was made for, or give a source that fits "
         f"method {method}.",
-    )  # fmt: skip
+    )
 
 
 def fitted(record: Record, length: int, how: How, where: str) -> list[Record]:
@@ -93,8 +94,9 @@ def fitted(record: Record, length: int, how: How, where: str) -> list[Record]:
     if how.overlong == "error":
         raise DataError(
             f"the row has {longest:,} tokens, and training.sequence_length is {length:,}.",
-            where=where, fix="raise sequence_length, or set training.overflow to drop or split.",
-        )  # fmt: skip
+            where=where,
+            fix="raise sequence_length, or set training.overflow to drop or split.",
+        )
     return list(_parts(record, length)) if how.overlong == "split" else []
 
 
@@ -109,8 +111,12 @@ def _parts(record: Record, length: int) -> Iterator[Record]:
 
 
 def _record(made: Rendered) -> Record:
-    return {"input_ids": made.input_ids, "labels": made.labels,
-            "tokens": len(made.input_ids), "supervised_tokens": made.supervised}  # fmt: skip
+    return {
+        "input_ids": made.input_ids,
+        "labels": made.labels,
+        "tokens": len(made.input_ids),
+        "supervised_tokens": made.supervised,
+    }
 
 
 def _pair(tokenizer: Tokenizer, row: ChatRow) -> Record:
@@ -121,13 +127,16 @@ def _pair(tokenizer: Tokenizer, row: ChatRow) -> Record:
         for answer in (row["messages"][-1], rejected)
     )
     return {
-        "input_ids": chosen.input_ids, "labels": chosen.labels,
-        "rejected_ids": worse.input_ids, "rejected_labels": worse.labels,
+        "input_ids": chosen.input_ids,
+        "labels": chosen.labels,
+        "rejected_ids": worse.input_ids,
+        "rejected_labels": worse.labels,
         "tokens": len(chosen.input_ids) + len(worse.input_ids),
         # A pair without an answer on one side teaches nothing.
         "supervised_tokens": chosen.supervised + worse.supervised
-        if chosen.supervised and worse.supervised else 0,
-    }  # fmt: skip
+        if chosen.supervised and worse.supervised
+        else 0,
+    }
 
 
 def _last_answer(made: Rendered) -> Rendered:
@@ -144,5 +153,10 @@ def _last_answer(made: Rendered) -> Rendered:
 
 def _question(tokenizer: Tokenizer, row: ChatRow) -> Record:
     ids = prompt_ids(tokenizer, row["messages"], row.get("tools"))
-    return {"input_ids": ids, "labels": [IGNORED] * len(ids), "tokens": len(ids),
-            "supervised_tokens": 1, "reference": row.get("reference") or "null"}  # fmt: skip
+    return {
+        "input_ids": ids,
+        "labels": [IGNORED] * len(ids),
+        "tokens": len(ids),
+        "supervised_tokens": 1,
+        "reference": row.get("reference") or "null",
+    }

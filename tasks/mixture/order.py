@@ -69,9 +69,14 @@ def order_rows(feed: Feed, taken: Ints, starts: Ints, source: npt.NDArray[np.int
 
 @njit(cache=True, nogil=True)
 def _rows_in_turn(
-    release: Ints, deadline: Ints, part: Ints, step: tuple[Ints, Ints, Ints], left: Ints,
-    spent: int, source: npt.NDArray[np.int16],
-) -> int:  # fmt: skip
+    release: Ints,
+    deadline: Ints,
+    part: Ints,
+    step: tuple[Ints, Ints, Ints],
+    left: Ints,
+    spent: int,
+    source: npt.NDArray[np.int16],
+) -> int:
     units, rest, quota = step
     for k in range(len(source)):
         # Written without jumps and in place: which source is next can't be predicted.

@@ -50,10 +50,20 @@ def pack(
         for rows in _windows(mixture, window):
             out.add(pack_table(rows, capacity, overflow, window))
             lost = _sum(lost, overlong(rows, capacity, overflow))
-        return commit(aside, PackedMixture(
-            path=folder, digest=out.close(), mixture_digest=mixture.digest, **choice,
-            sources=mixture.sources, shards=tuple(out.names), **out.counts,
-            rows=mixture.rows - _rows_dropped(lost, overflow), lost=lost))  # fmt: skip
+        return commit(
+            aside,
+            PackedMixture(
+                path=folder,
+                digest=out.close(),
+                mixture_digest=mixture.digest,
+                **choice,
+                sources=mixture.sources,
+                shards=tuple(out.names),
+                **out.counts,
+                rows=mixture.rows - _rows_dropped(lost, overflow),
+                lost=lost,
+            ),
+        )
 
 
 def overlong(rows: pa.Table, capacity: int, overflow: Overflow) -> dict[str, Lost]:
@@ -88,10 +98,13 @@ def _sum(one: Mapping[str, Lost], two: Mapping[str, Lost]) -> dict[str, Lost]:
     none = Lost(rows=0, tokens=0, supervised_tokens=0)
     pairs = {name: (one.get(name, none), two.get(name, none)) for name in sorted({*one, *two})}
     return {
-        name: Lost(rows=a.rows + b.rows, tokens=a.tokens + b.tokens,
-                   supervised_tokens=a.supervised_tokens + b.supervised_tokens)
+        name: Lost(
+            rows=a.rows + b.rows,
+            tokens=a.tokens + b.tokens,
+            supervised_tokens=a.supervised_tokens + b.supervised_tokens,
+        )
         for name, (a, b) in pairs.items()
-    }  # fmt: skip
+    }
 
 
 def _rows_dropped(lost: Mapping[str, Lost], overflow: Overflow) -> int:

@@ -23,10 +23,15 @@ WINDOW = 16_384
 everything at once, packs would be fewer by about 1 % at the most and the order lost."""
 
 _TOKENS = pa.list_(pa.int32())
-PACK_SCHEMA = pa.schema([
-    pa.field("input_ids", _TOKENS), pa.field("labels", _TOKENS), pa.field("seq_lengths", _TOKENS),
-    pa.field("source_ids", _TOKENS), pa.field("positions", pa.list_(pa.int64())),
-])  # fmt: skip
+PACK_SCHEMA = pa.schema(
+    [
+        pa.field("input_ids", _TOKENS),
+        pa.field("labels", _TOKENS),
+        pa.field("seq_lengths", _TOKENS),
+        pa.field("source_ids", _TOKENS),
+        pa.field("positions", pa.list_(pa.int64())),
+    ]
+)
 """A pack: its tokens and labels, and for each of its documents the length, the source (an index
 into the mixture's sources) and the plan position."""
 
@@ -72,8 +77,9 @@ def cut(lengths: Ints, capacity: int, overflow: Overflow) -> Pieces:
         longest = int(lengths.argmax())
         raise DataError(
             f"row {longest} has {int(lengths[longest]):,} tokens and a pack holds {capacity:,}.",
-            where="packing", fix="raise the pack length, or choose overflow drop or split.",
-        )  # fmt: skip
+            where="packing",
+            fix="raise the pack length, or choose overflow drop or split.",
+        )
     kept = lengths if overflow == "split" else np.where(lengths > capacity, 0, lengths)
     counts = -(-kept // capacity)
     row = np.repeat(np.arange(len(lengths)), counts)
@@ -162,10 +168,13 @@ def _pack_window(rows: pa.Table, capacity: int, overflow: Overflow, first: int) 
     targets = _gathered(labels, chosen)
     targets[ends - chosen.length] = IGNORED
     sources, positions = _origins(rows, first)
-    columns = [_list(_gathered(ids, chosen), tokens), _list(targets, tokens),
-               _list(chosen.length.astype(np.int32), plan.offsets),
-               _list(sources[chosen.row], plan.offsets),
-               _list(positions[chosen.row], plan.offsets)]  # fmt: skip
+    columns = [
+        _list(_gathered(ids, chosen), tokens),
+        _list(targets, tokens),
+        _list(chosen.length.astype(np.int32), plan.offsets),
+        _list(sources[chosen.row], plan.offsets),
+        _list(positions[chosen.row], plan.offsets),
+    ]
     return pa.Table.from_arrays(columns, schema=PACK_SCHEMA)
 
 
@@ -192,13 +201,17 @@ def _gathered(lists: _Lists, pieces: Pieces) -> npt.NDArray[np.int32]:
 def _origins(rows: pa.Table, first: int) -> tuple[npt.NDArray[np.int32], Ints]:
     known = set(rows.column_names)
     sources = rows["source_id"].to_numpy() if "source_id" in known else np.zeros(rows.num_rows)
-    positions = (rows["position"].to_numpy() if "position" in known
-                 else np.arange(first, first + rows.num_rows))  # fmt: skip
+    positions = (
+        rows["position"].to_numpy()
+        if "position" in known
+        else np.arange(first, first + rows.num_rows)
+    )
     return sources.astype(np.int32), positions
 
 
 def _list(values: npt.NDArray[np.generic], offsets: Ints) -> pa.ListArray:
     if offsets[-1] > np.iinfo(np.int32).max:
-        raise DataError("a window holds more than 2^31 tokens.", where="packing",
-                        fix="choose a smaller window.")  # fmt: skip
+        raise DataError(
+            "a window holds more than 2^31 tokens.", where="packing", fix="choose a smaller window."
+        )
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))

@@ -82,8 +82,9 @@ class Plan:
             after = self._walk(cursor, source[cut])
             if cut.stop - cut.start == INTERVAL and len(self.cursors) == at // INTERVAL + 1:
                 self.cursors.append(after)
-            draw_rows(self.feeds[-1], np.array(cursor.taken, np.int64), source[cut], row[cut],
-                      epoch[cut])  # fmt: skip
+            draw_rows(
+                self.feeds[-1], np.array(cursor.taken, np.int64), source[cut], row[cut], epoch[cut]
+            )
         skip = start - first
         return Part(start, source[skip:], row[skip:], epoch[skip:])
 
@@ -127,8 +128,10 @@ def _starts(feed: Feed, used: Sequence[int]) -> Ints:
     """Return when each source's next row starts, used * total / quota, rounded up, and its part."""
     total = int(feed.quota.sum())
     whole = [-(-u * total // max(q, 1)) for u, q in zip(used, feed.quota.tolist(), strict=True)]
-    part = [u * total - (w - 1) * max(q, 1)
-            for u, w, q in zip(used, whole, feed.quota.tolist(), strict=True)]  # fmt: skip
+    part = [
+        u * total - (w - 1) * max(q, 1)
+        for u, w, q in zip(used, whole, feed.quota.tolist(), strict=True)
+    ]
     return np.array([whole, part, used], np.int64)
 
 
@@ -150,8 +153,11 @@ def make_plan(
     keys = {n: key_of(seed, n) for n in names}
     for name in names:
         if not sizes[name].any():
-            raise InsufficientData(f"source '{name}' has no row to draw.", where=f"sources.{name}",
-                                   fix="look at its verdict: `temper check` says why.")  # fmt: skip
+            raise InsufficientData(
+                f"source '{name}' has no row to draw.",
+                where=f"sources.{name}",
+                fix="look at its verdict: `temper check` says why.",
+            )
     stock = _stock([sizes[n] for n in names], rows_exact)
     feeds, asked = [], dict.fromkeys(names, 0)
     for stage in quotas:

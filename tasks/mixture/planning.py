@@ -58,10 +58,16 @@ def table_of(
     units |= drawn(plan, {u: sizes_of(used, u) for u in UNITS})
     got = shares_got(units)
     lines = tuple(
-        PlanLine(name=s.name, role=s.role, weight=weights[s.name], share=float(parts[s.name]),
-                 **units[s.name], epochs=units[s.name][mixture.unit] / max(
-                     int(getattr(s, mixture.unit)), 1), share_got=got[s.name])
+        PlanLine(
+            name=s.name,
+            role=s.role,
+            weight=weights[s.name],
+            share=float(parts[s.name]),
+            **units[s.name],
+            epochs=units[s.name][mixture.unit] / max(int(getattr(s, mixture.unit)), 1),
+            share_got=got[s.name],
+        )
         for s in sources
-    )  # fmt: skip
+    )
     total = sum(int(getattr(line, mixture.unit)) for line in lines)
     return PlanTable(digest=plan.digest(), unit=mixture.unit, total=total, sources=lines)

@@ -94,8 +94,9 @@ class Shards:
             file = self._footer(number)
             expected = min(self._each, self._rows - number * self._each)
             if file.metadata.num_rows != expected:
-                raise self._damaged(f"{self._names[number]} has {file.metadata.num_rows:,} rows, "
-                                    f"not {expected:,}")  # fmt: skip
+                raise self._damaged(
+                    f"{self._names[number]} has {file.metadata.num_rows:,} rows, not {expected:,}"
+                )
             starts = [0]
             for i in range(file.metadata.num_row_groups):
                 starts.append(starts[-1] + file.metadata.row_group(i).num_rows)
@@ -106,8 +107,11 @@ class Shards:
         return pq.ParquetFile(self._folder / self._names[number], memory_map=True)
 
     def _damaged(self, what: str) -> StorageError:
-        return StorageError(f"{what}.", where=str(self._folder),
-                            fix="delete the folder and run again; it is made anew.")  # fmt: skip
+        return StorageError(
+            f"{what}.",
+            where=str(self._folder),
+            fix="delete the folder and run again; it is made anew.",
+        )
 
 
 def shards_of(data: MixtureReceipt | PackedMixture, columns: Sequence[str] | None = None) -> Shards:

@@ -38,8 +38,10 @@ def stage_shares(
     """
     of_role = {"domain": domain, "general": 1 - domain}
     weights = {s.name: _weight(mixture, s) for s in stocks}
-    totals = {role: sum((weights[s.name] for s in stocks if s.role == role), Fraction(0))
-              for role in of_role}  # fmt: skip
+    totals = {
+        role: sum((weights[s.name] for s in stocks if s.role == role), Fraction(0))
+        for role in of_role
+    }
     return {s.name: of_role[s.role] * weights[s.name] / totals[s.role] for s in stocks}
 
 
@@ -58,8 +60,10 @@ def _stages(mixture: Mixture) -> list[tuple[Fraction, Fraction]]:
     """Return how wide each stage is, of the whole, and its domain share."""
     ends = [Fraction(str(stage.until)) for stage in mixture.stages]
     widths = [end - begin for begin, end in zip([Fraction(0), *ends[:-1]], ends, strict=True)]
-    return [(width, Fraction(str(stage.domain_share)))
-            for width, stage in zip(widths, mixture.stages, strict=True)]  # fmt: skip
+    return [
+        (width, Fraction(str(stage.domain_share)))
+        for width, stage in zip(widths, mixture.stages, strict=True)
+    ]
 
 
 def largest_remainder(total: int, parts: Mapping[str, Fraction]) -> dict[str, int]:
@@ -129,8 +133,10 @@ def stage_quotas(
     """
     whole = shares(mixture, stocks)
     cut: list[dict[str, int]] = [{} for _ in mixture.stages]
-    parts = [{n: width * p for n, p in stage_shares(mixture, stocks, share).items()}
-             for width, share in _stages(mixture)]  # fmt: skip
+    parts = [
+        {n: width * p for n, p in stage_shares(mixture, stocks, share).items()}
+        for width, share in _stages(mixture)
+    ]
     for name, units in quota.items():
         done, seen = 0, Fraction(0)
         for stage, part in zip(cut, parts, strict=True):
@@ -161,9 +167,10 @@ def _shortage(
     fixes = [*_remedies(mixture, stocks, asked), "bring more of its data, or lower its weight"]
     return InsufficientData(
         f"source '{stock.name}' must give {asked[stock.name]} {mixture.unit} but can give "
-        f"{_most(mixture, stock)} at most.", where=f"sources.{stock.name}",
+        f"{_most(mixture, stock)} at most.",
+        where=f"sources.{stock.name}",
         fix=f"{'; or '.join(fixes)}.",
-    )  # fmt: skip
+    )
 
 
 def _remedies(mixture: Mixture, stocks: Sequence[Stock], asked: Mapping[str, int]) -> Iterator[str]:
@@ -174,15 +181,20 @@ def _remedies(mixture: Mixture, stocks: Sequence[Stock], asked: Mapping[str, int
         yield f"set {told}"
     smaller = _works(mixture, stocks, on_shortage="shrink")
     if smaller:
-        yield (f"set mixture.on_shortage: shrink, which leaves {sum(smaller.values())} of "
-               f"{sum(asked.values())} {mixture.unit}")  # fmt: skip
+        yield (
+            f"set mixture.on_shortage: shrink, which leaves {sum(smaller.values())} of "
+            f"{sum(asked.values())} {mixture.unit}"
+        )
     if not smaller and not all(asked.values()):
         # Some have too little for the size, and for others the size is too small.
         larger = mixture.model_copy(update={"size": Size(budget=_least_budget(mixture, stocks))})
-        passes = _passes(larger, stocks, largest_remainder(
-            total_units(larger, stocks), shares(larger, stocks)))  # fmt: skip
-        yield (f"set mixture.size to {{budget: {larger.size.budget}}}, mixture.on_shortage: repeat "
-               f"and mixture.max_epochs: {passes:.0f}")  # fmt: skip
+        passes = _passes(
+            larger, stocks, largest_remainder(total_units(larger, stocks), shares(larger, stocks))
+        )
+        yield (
+            f"set mixture.size to {{budget: {larger.size.budget}}}, mixture.on_shortage: repeat "
+            f"and mixture.max_epochs: {passes:.0f}"
+        )
 
 
 def _passes(mixture: Mixture, stocks: Sequence[Stock], asked: Mapping[str, int]) -> float:
@@ -214,6 +226,7 @@ def _nothing(
     fix = f"set mixture.size to {{budget: {budget}}} or more; or " if enough else ""
     return InsufficientData(
         f"source '{stock.name}' has a positive share but gets 0 of {sum(asked.values())} "
-        f"{mixture.unit}.", where="mixture.size",
+        f"{mixture.unit}.",
+        where="mixture.size",
         fix=f"{fix}raise its weight, or drop the source.",
-    )  # fmt: skip
+    )

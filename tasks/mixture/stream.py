@@ -35,9 +35,15 @@ class MixtureStream(IterableDataset[Row]):
     """
 
     def __init__(
-        self, mixture: MixtureReceipt | PackedMixture, rank: int = 0, world_size: int = 1,
-        start: int = 0, *, batch_rows: int = 1, tail: Tail = "drop",
-    ) -> None:  # fmt: skip
+        self,
+        mixture: MixtureReceipt | PackedMixture,
+        rank: int = 0,
+        world_size: int = 1,
+        start: int = 0,
+        *,
+        batch_rows: int = 1,
+        tail: Tail = "drop",
+    ) -> None:
         self._shards = shards_of(mixture)
         if not 0 <= rank < world_size:
             raise ValueError(f"rank must be 0 to {world_size - 1}, not {rank}")

@@ -94,9 +94,17 @@ def notes(table: PlanTable) -> list[str]:
 def cells(line: PlanLine, unit: str) -> list[str]:
     """Return a line of the plan as text, the share got in the mixture's own unit last."""
     got = getattr(line.share_got, unit)
-    return [line.name, line.role, f"{line.weight:g}", f"{line.share:.4f}", f"{line.rows:,}",
-            f"{line.tokens:,}", f"{line.supervised_tokens:,}", f"{line.epochs:.2f}",
-            f"{got:.4f}{' *' if line.note else ''}"]  # fmt: skip
+    return [
+        line.name,
+        line.role,
+        f"{line.weight:g}",
+        f"{line.share:.4f}",
+        f"{line.rows:,}",
+        f"{line.tokens:,}",
+        f"{line.supervised_tokens:,}",
+        f"{line.epochs:.2f}",
+        f"{got:.4f}{' *' if line.note else ''}",
+    ]
 
 
 def _cells(texts: Sequence[str]) -> str:

@@ -37,9 +37,10 @@ SCHEMA = pa.schema(
     ]
 )
 _MORE = {
-    "rejected_ids": pa.list_(pa.int32()), "rejected_labels": pa.list_(pa.int32()),
+    "rejected_ids": pa.list_(pa.int32()),
+    "rejected_labels": pa.list_(pa.int32()),
     "reference": pa.string(),
-}  # fmt: skip
+}
 
 
 def schema_of(how: How) -> pa.Schema:
@@ -71,11 +72,19 @@ def tokenise(
         DataError: A row is of a kind that the method has no use for (a pair, say), or too long
             where that is an error.
     """
-    key = stage_key("tokens", {
-        "clean": clean.digest, "tokenizer": model.tokenizer_digest, "length": sequence_length,
-        "exclusions": {name: items_digest(items) for name, items in exclusions.items()},
-        "how": how._asdict(),
-    }, "tasks.mixture.tokens", "tasks.mixture.methods", "tasks.text")  # fmt: skip
+    key = stage_key(
+        "tokens",
+        {
+            "clean": clean.digest,
+            "tokenizer": model.tokenizer_digest,
+            "length": sequence_length,
+            "exclusions": {name: items_digest(items) for name, items in exclusions.items()},
+            "how": how._asdict(),
+        },
+        "tasks.mixture.tokens",
+        "tasks.mixture.methods",
+        "tasks.text",
+    )
     folder = home("tokens", f"{clean.name}-{key[:16]}")
     if (done := find(folder, TokenizedSource)) is not None:
         # The same rows may come from elsewhere this time.
@@ -190,19 +199,35 @@ def read_rows(path: Path) -> Iterator[ChatRow]:
 
 def _receipt(folder: Path, clean: CleanSource, out: _Out) -> TokenizedSource:
     return TokenizedSource(
-        path=folder, digest=out.state.hexdigest(),
-        name=clean.name, role=clean.role, category=clean.category, licence=clean.licence,
-        uri=clean.uri, revision=clean.revision, clean_digest=clean.digest,
-        rows_in=clean.rows_in, findings=clean.findings, rows=out.kept["rows"],
-        tokens=out.kept["tokens"], supervised_tokens=out.kept["supervised_tokens"],
-        left_out=dict(sorted(out.rows.items())), filters=_filters(clean, out),
-    )  # fmt: skip
+        path=folder,
+        digest=out.state.hexdigest(),
+        name=clean.name,
+        role=clean.role,
+        category=clean.category,
+        licence=clean.licence,
+        uri=clean.uri,
+        revision=clean.revision,
+        clean_digest=clean.digest,
+        rows_in=clean.rows_in,
+        findings=clean.findings,
+        rows=out.kept["rows"],
+        tokens=out.kept["tokens"],
+        supervised_tokens=out.kept["supervised_tokens"],
+        left_out=dict(sorted(out.rows.items())),
+        filters=_filters(clean, out),
+    )
 
 
 def _filters(clean: CleanSource, out: _Out) -> tuple[Filter, ...]:
     left, steps = clean.splits.get("train", 0), list(clean.filters)
-    steps.append(Filter(name="held_out", rows_in=clean.rows_out, rows_out=left,
-                        settings={n: clean.splits.get(n, 0) for n in HELD_OUT}))  # fmt: skip
+    steps.append(
+        Filter(
+            name="held_out",
+            rows_in=clean.rows_out,
+            rows_out=left,
+            settings={n: clean.splits.get(n, 0) for n in HELD_OUT},
+        )
+    )
     lost = {name: count for name, count in out.lost.items() if count}
     for name, rows in sorted(out.rows.items()):
         settings: dict[str, Any] = {"rules": RULES} if name.startswith("overlap:") else {}

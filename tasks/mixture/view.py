@@ -78,8 +78,9 @@ class MixtureView(Sequence[Row]):
         self._rows = self._mapped()
 
     def _mapped(self) -> pa.Table:
-        return pa.concat_tables([pa.ipc.open_stream(pa.memory_map(str(f))).read_all()
-                                 for f in self._files()])  # fmt: skip
+        return pa.concat_tables(
+            [pa.ipc.open_stream(pa.memory_map(str(f))).read_all() for f in self._files()]
+        )
 
     def _files(self) -> list[Path]:
         return [self._copy.path / name for name in self._copy.shards]

@@ -71,8 +71,11 @@ def distinct(
             if done[source.name] is None:
                 done[source.name] = _store(folders[source.name], source, gone[i], quality)
     named = {"role", "category", "licence", "uri", "revision"}
-    return tuple(r.model_copy(update=c.model_dump(include=named))
-                 for c in cleans if (r := done[c.name]) is not None)  # fmt: skip
+    return tuple(
+        r.model_copy(update=c.model_dump(include=named))
+        for c in cleans
+        if (r := done[c.name]) is not None
+    )
 
 
 def _rank(source: CleanSource) -> tuple[bool, str]:
@@ -80,10 +83,18 @@ def _rank(source: CleanSource) -> tuple[bool, str]:
 
 
 def _folder(upto: Sequence[CleanSource], kept: int, quality: Quality) -> Path:
-    key = stage_key("distinct", {
-        "sources": [[c.name, c.digest] for c in upto], "near": quality.near_duplicates,
-        "exact": "duplicate" in quality.checks, "min_rows": quality.min_rows, "kept": kept,
-    }, "tasks.quality", "tasks.text")  # fmt: skip
+    key = stage_key(
+        "distinct",
+        {
+            "sources": [[c.name, c.digest] for c in upto],
+            "near": quality.near_duplicates,
+            "exact": "duplicate" in quality.checks,
+            "min_rows": quality.min_rows,
+            "kept": kept,
+        },
+        "tasks.quality",
+        "tasks.text",
+    )
     return home("distinct", f"{upto[-1].name}-{key[:12]}")
 
 
@@ -115,8 +126,10 @@ class _Search:
         first: dict[bytes, _Row] = {}
         left = []
         for row in self._rows:
-            stays = first.setdefault(hashlib.blake2b(row.text.encode("utf-8", "surrogatepass"),
-                                                     digest_size=16).digest(), row)  # fmt: skip
+            stays = first.setdefault(
+                hashlib.blake2b(row.text.encode("utf-8", "surrogatepass"), digest_size=16).digest(),
+                row,
+            )
             if stays.source == row.source or row.source < self._kept:
                 left.append(row)
             else:
@@ -128,8 +141,10 @@ class _Search:
 
         assert self._quality.near_duplicates is not None
         codes: dict[str, int] = {}
-        kinds = np.array([-1 if r.label is None else codes.setdefault(r.label, len(codes))
-                          for r in rows], dtype=np.int64)  # fmt: skip
+        kinds = np.array(
+            [-1 if r.label is None else codes.setdefault(r.label, len(codes)) for r in rows],
+            dtype=np.int64,
+        )
         stays = kept_of([r.text for r in rows], kinds, self._quality.near_duplicates)
         for i in np.flatnonzero(stays != np.arange(len(rows))):
             row = rows[i]
@@ -141,17 +156,25 @@ class _Search:
 
 
 def _rows(rank: int, source: CleanSource) -> list[_Row]:
-    tables = {name: pq.read_table(source.split(name), columns=["row_id", "messages", "label"])
-              for name in RANKED}  # fmt: skip
+    tables = {
+        name: pq.read_table(source.split(name), columns=["row_id", "messages", "label"])
+        for name in RANKED
+    }
     labels = pa.concat_tables(tables.values())["label"].to_pandas()
     classes = are_classes(labels, mapped=False)
     rows = []
     for name, table in tables.items():
         of_split = [
-            _Row(rank, name, i, row["row_id"], _text(row["messages"]),
-                 row["label"] if classes else None)
+            _Row(
+                rank,
+                name,
+                i,
+                row["row_id"],
+                _text(row["messages"]),
+                row["label"] if classes else None,
+            )
             for i, row in enumerate(_each(table))
-        ]  # fmt: skip
+        ]
         rows += sorted(of_split, key=lambda r: (r.row_id, r.label or "", r.place))
     return rows
 
@@ -170,8 +193,10 @@ def _text(messages: Any) -> str:
 
 def _store(folder: Path, source: CleanSource, gone: Gone, quality: Quality) -> CleanSource:
     tables = {name: pq.read_table(source.split(name)) for name in RANKED}
-    places = {name: np.array([(name, i) not in gone for i in range(len(table))], dtype=bool)
-              for name, table in tables.items()}  # fmt: skip
+    places = {
+        name: np.array([(name, i) not in gone for i in range(len(table))], dtype=bool)
+        for name, table in tables.items()
+    }
     left = {name: table.filter(pa.array(places[name])) for name, table in tables.items()}
     aside = _aside(tables, gone)
     verdict = _verdict(source, left, aside, quality)
@@ -179,18 +204,28 @@ def _store(folder: Path, source: CleanSource, gone: Gone, quality: Quality) -> C
         for name, table in left.items():
             pq.write_table(table, place / f"{name}.parquet", compression="zstd")
         before = pq.read_table(source.path / "quarantine.parquet", schema=QUARANTINE_SCHEMA)
-        pq.write_table(pa.concat_tables([before, aside]), place / "quarantine.parquet",
-                       compression="zstd")  # fmt: skip
+        pq.write_table(
+            pa.concat_tables([before, aside]), place / "quarantine.parquet", compression="zstd"
+        )
         write_text(place / "verdict.json", json.dumps(verdict.model_dump(), indent=1))
         from tasks.pages import write_page
 
         write_page(place / "page.html", verdict_page(verdict))
-        return commit(place, source.model_copy(update={
-            "path": folder, "digest": digest_of([source.digest, sorted(map(list, gone))]),
-            "verdict": verdict.verdict, "reason": verdict.reason, "rows_out": verdict.rows_out,
-            "findings": verdict.findings, "splits": verdict.splits,
-            "filters": (*source.filters, _filter(source, aside, quality)),
-        }))  # fmt: skip
+        return commit(
+            place,
+            source.model_copy(
+                update={
+                    "path": folder,
+                    "digest": digest_of([source.digest, sorted(map(list, gone))]),
+                    "verdict": verdict.verdict,
+                    "reason": verdict.reason,
+                    "rows_out": verdict.rows_out,
+                    "findings": verdict.findings,
+                    "splits": verdict.splits,
+                    "filters": (*source.filters, _filter(source, aside, quality)),
+                }
+            ),
+        )
 
 
 def _aside(tables: dict[SplitName, Any], gone: Gone) -> Any:
@@ -200,11 +235,17 @@ def _aside(tables: dict[SplitName, Any], gone: Gone) -> Any:
         places = sorted(i for split, i in gone if split == name)
         why = [gone[name, i] for i in places]
         rows = table.take(pa.array(places, pa.int64()))
-        parts.append(pa.Table.from_arrays(
-            [*rows.columns, pa.array([[reason] for reason, _ in why], pa.list_(pa.string())),
-             pa.nulls(len(rows), pa.string()), pa.array([p for _, p in why], pa.string())],
-            schema=QUARANTINE_SCHEMA,
-        ))  # fmt: skip
+        parts.append(
+            pa.Table.from_arrays(
+                [
+                    *rows.columns,
+                    pa.array([[reason] for reason, _ in why], pa.list_(pa.string())),
+                    pa.nulls(len(rows), pa.string()),
+                    pa.array([p for _, p in why], pa.string()),
+                ],
+                schema=QUARANTINE_SCHEMA,
+            )
+        )
     return pa.concat_tables(parts)
 
 
@@ -219,18 +260,28 @@ def _verdict(
     if word != "block":
         # What quality allowed stays allowed: duplicates say nothing about a source's soundness.
         lenient = quality.model_copy(update={"on_fail": "quarantine", "max_quarantine": 1.0})
-        counts = {"rows_in": before.rows_in, "quarantined": before.quarantined + len(aside),
-                  "train": splits["train"]}  # fmt: skip
+        counts = {
+            "rows_in": before.rows_in,
+            "quarantined": before.quarantined + len(aside),
+            "train": splits["train"],
+        }
         word, reason = judge(lenient, counts, findings, [])
     rows = pa.concat_tables(left.values())
     names = np.array(rows["split"].to_pylist(), dtype=object)
     everything = np.ones(len(rows), dtype=bool)
-    return before.model_copy(update={
-        "verdict": word, "reason": reason, "rows_out": len(rows), "splits": splits,
-        "quarantined": before.quarantined + len(aside), "findings": findings,
-        "labels": label_counts(rows, names, everything) if before.labels else {},
-        "lengths": lengths(rows, everything), "examples": before.examples | _examples(aside),
-    })  # fmt: skip
+    return before.model_copy(
+        update={
+            "verdict": word,
+            "reason": reason,
+            "rows_out": len(rows),
+            "splits": splits,
+            "quarantined": before.quarantined + len(aside),
+            "findings": findings,
+            "labels": label_counts(rows, names, everything) if before.labels else {},
+            "lengths": lengths(rows, everything),
+            "examples": before.examples | _examples(aside),
+        }
+    )
 
 
 def _examples(aside: Any) -> dict[str, list[Example]]:
@@ -248,8 +299,13 @@ def _filter(source: CleanSource, aside: Any, quality: Quality) -> Filter:
     partners = Counter(f"{reasons[0]}:{stays.partition(': ')[0]}" for reasons, stays in why)
     near = quality.near_duplicates
     return Filter(
-        name="duplicates", rows_in=source.rows_out, rows_out=source.rows_out - len(aside),
-        settings={"exact": "duplicate" in quality.checks, "order": ORDER,
-                  "near": near.model_dump(mode="json") if near else None,
-                  "kept_by": dict(sorted(partners.items()))},
-    )  # fmt: skip
+        name="duplicates",
+        rows_in=source.rows_out,
+        rows_out=source.rows_out - len(aside),
+        settings={
+            "exact": "duplicate" in quality.checks,
+            "order": ORDER,
+            "near": near.model_dump(mode="json") if near else None,
+            "kept_by": dict(sorted(partners.items())),
+        },
+    )

@@ -59,30 +59,41 @@ def clean(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) ->
     with building(folder) as aside:
         _write(aside, (table, rejected), done, verdict)
         receipt = CleanSource(
-            path=folder, digest=_digest(frame, done), verdict=verdict.verdict,
-            reason=verdict.reason, rows_in=verdict.rows_in, rows_out=verdict.rows_out,
-            findings=verdict.findings, splits=verdict.splits, filters=_filters(verdict, quality),
+            path=folder,
+            digest=_digest(frame, done),
+            verdict=verdict.verdict,
+            reason=verdict.reason,
+            rows_in=verdict.rows_in,
+            rows_out=verdict.rows_out,
+            findings=verdict.findings,
+            splits=verdict.splits,
+            filters=_filters(verdict, quality),
             **named,
-        )  # fmt: skip
+        )
         return commit(aside, receipt)
 
 
 def _key(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) -> str:
     own = quality.expectations
-    return stage_key("quality", {
-        "snapshot": [snapshot.digest, file_digest(snapshot.path / "rejected.parquet")],
-        "formats": snapshot.formats,
-        "source": source.model_dump(mode="json", include={"name", "role", "split", "limit"}),
-        "mapped": label_is_mapped(source),
-        "quality": quality, "seed": seed,
-        "own": file_digest(Path(own)) if own and Path(own).is_file() else None,
-    }, "tasks.quality", "tasks.text")  # fmt: skip
+    return stage_key(
+        "quality",
+        {
+            "snapshot": [snapshot.digest, file_digest(snapshot.path / "rejected.parquet")],
+            "formats": snapshot.formats,
+            "source": source.model_dump(mode="json", include={"name", "role", "split", "limit"}),
+            "mapped": label_is_mapped(source),
+            "quality": quality,
+            "seed": seed,
+            "own": file_digest(Path(own)) if own and Path(own).is_file() else None,
+        },
+        "tasks.quality",
+        "tasks.text",
+    )
 
 
 def _filters(verdict: Verdict, quality: Quality) -> tuple[Filter, ...]:
     left = verdict.rows_in - verdict.quarantined
-    settings = {"checks": quality.checks, "max_chars": quality.max_chars,
-                "found": verdict.findings}  # fmt: skip
+    settings = {"checks": quality.checks, "max_chars": quality.max_chars, "found": verdict.findings}
     steps = [Filter(name="quality", rows_in=verdict.rows_in, rows_out=left, settings=settings)]
     if verdict.limit:
         steps.append(Filter(name="limit", rows_in=left, rows_out=verdict.rows_out))
@@ -103,24 +114,37 @@ def _verdict(
     findings |= {name: int(flags.sum()) for name, flags in done.flags.items()}
     splits = {name: int(done.members(name).sum()) for name in SPLITS}
     set_aside = rejected.num_rows + int(done.set_aside().sum())
-    counts = {"rows_in": len(table) + rejected.num_rows, "quarantined": set_aside,
-              "train": splits["train"]}  # fmt: skip
+    counts = {
+        "rows_in": len(table) + rejected.num_rows,
+        "quarantined": set_aside,
+        "train": splits["train"],
+    }
     word, reason = judge(quality, counts, findings, done.critical())
     labels = label_counts(table, done.names, done.written()) if done.classes else {}
     return Verdict(
-        source=snapshot.name, role=snapshot.role, uri=snapshot.uri, verdict=word, reason=reason,
-        rows_in=counts["rows_in"], rows_out=sum(splits.values()), quarantined=set_aside,
-        limit=int(done.over.sum()), findings=findings, splits=splits,
+        source=snapshot.name,
+        role=snapshot.role,
+        uri=snapshot.uri,
+        verdict=word,
+        reason=reason,
+        rows_in=counts["rows_in"],
+        rows_out=sum(splits.values()),
+        quarantined=set_aside,
+        limit=int(done.over.sum()),
+        findings=findings,
+        splits=splits,
         labels=labels,
         lengths=lengths(table, done.written()),
         examples=examples(table, rejected, done.flags | done.reported, quality.target),
         languages=done.languages,
         warnings=balance_warnings(labels, quality.min_class_rows, quality.max_class_share),
-        expectations=[Expected(name=o.name, severity=o.severity, success=o.success,
-                               rows=len(o.rows)) for o in done.outcomes],
+        expectations=[
+            Expected(name=o.name, severity=o.severity, success=o.success, rows=len(o.rows))
+            for o in done.outcomes
+        ],
         reported={name: int(flags.sum()) for name, flags in done.reported.items()},
         notes=[*snapshot.formats, *_bounds(quality, splits["train"])],
-    )  # fmt: skip
+    )
 
 
 def _bounds(quality: Quality, train: int) -> list[str]:
@@ -151,7 +175,8 @@ def _digest(frame: pd.DataFrame, done: Sorted) -> str:
     rows = {}
     for name in SPLITS:
         chosen = frame[done.members(name)]
-        rows[name] = [[r, label if isinstance(label, str) else None]
-                      for r, label in zip(chosen["row_id"], chosen["label"], strict=True)
-                      ]  # fmt: skip
+        rows[name] = [
+            [r, label if isinstance(label, str) else None]
+            for r, label in zip(chosen["row_id"], chosen["label"], strict=True)
+        ]
     return digest_of(rows)

@@ -61,13 +61,19 @@ def validate(
 
 
 def _check(name: str) -> dict[str, Any]:
-    return {"type": "expect_column_values_to_be_in_set", "check": name,
-            "kwargs": {"column": name, "value_set": [False]}}  # fmt: skip
+    return {
+        "type": "expect_column_values_to_be_in_set",
+        "check": name,
+        "kwargs": {"column": name, "value_set": [False]},
+    }
 
 
 def _row_bounds(min_rows: int) -> dict[str, Any]:
-    return {"type": "expect_table_row_count_to_be_between", "check": "rows",
-            "kwargs": {"min_value": min_rows}}  # fmt: skip
+    return {
+        "type": "expect_table_row_count_to_be_between",
+        "check": "rows",
+        "kwargs": {"min_value": min_rows},
+    }
 
 
 def _own(path: Path | None) -> list[dict[str, Any]]:
@@ -85,8 +91,11 @@ def _own(path: Path | None) -> list[dict[str, Any]]:
 
 
 def _is_one(expectation: Any) -> bool:
-    return (isinstance(expectation, dict) and isinstance(expectation.get("type"), str)
-            and isinstance(expectation.get("kwargs", {}), dict))  # fmt: skip
+    return (
+        isinstance(expectation, dict)
+        and isinstance(expectation.get("type"), str)
+        and isinstance(expectation.get("kwargs", {}), dict)
+    )
 
 
 def _name(expectation: Mapping[str, Any]) -> str:
@@ -151,7 +160,8 @@ def _not_computed(name: str, problem: str) -> DataError:
     text = " ".join(problem.split()).rstrip(".")
     return DataError(
         f"the expectation '{name}' could not be computed, which says nothing about the data: "
-        f"{text}.", where="quality.expectations",
+        f"{text}.",
+        where="quality.expectations",
         fix="name columns that are offered (text, prompt, answer, label, chars, words, turns, "
         "split and the checks) and the arguments that the expectation takes.",
-    )  # fmt: skip
+    )

@@ -13,9 +13,15 @@ from tasks.quality.checks import consistency, pairs, reserved, structure, tools
 from tasks.quality.checks.flat import COLUMNS, Flags, Flat, as_bools, flatten
 
 __all__ = [
-    "CONTROL", "EXPLANATIONS", "Flags", "duplicates", "first_match", "label_conflicts",
-    "local_findings", "missing_labels",
-]  # fmt: skip
+    "CONTROL",
+    "EXPLANATIONS",
+    "Flags",
+    "duplicates",
+    "first_match",
+    "label_conflicts",
+    "local_findings",
+    "missing_labels",
+]
 
 EXPLANATIONS = {
     "format": "The row could not be read or converted, so it can't be used at all.",
@@ -61,8 +67,9 @@ _Group = Callable[[Flat], dict[str, Flags]]
 
 
 def _of_batch(flat: Flat, quality: Quality, groups: list[_Group]) -> dict[str, Flags]:
-    found: dict[str, Flags] = {name: check(flat, quality) for name, check in _LOCAL.items()
-                               if name in quality.checks}  # fmt: skip
+    found: dict[str, Flags] = {
+        name: check(flat, quality) for name, check in _LOCAL.items() if name in quality.checks
+    }
     for group in groups:
         found |= {n: flags for n, flags in group(flat).items() if n in quality.checks}
     return found

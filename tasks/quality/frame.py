@@ -45,16 +45,18 @@ def texts(table: Any) -> pd.DataFrame:
     """
     rows = [row["messages"] for batch in _batches(table) for row in batch.to_pylist()]
     whole = [full_text(messages) for messages in rows]
-    return pd.DataFrame({
-        "text": whole,
-        "prompt": [prompt_text(messages) for messages in rows],
-        "answer": [_answer(messages) for messages in rows],
-        "label": table["label"].to_pandas(),
-        "chars": [len(text) for text in whole],
-        "words": [len(text.split()) for text in whole],
-        "turns": [sum(m["role"] != "system" for m in messages) for messages in rows],
-        "split": table["split"].to_pandas(),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "text": whole,
+            "prompt": [prompt_text(messages) for messages in rows],
+            "answer": [_answer(messages) for messages in rows],
+            "label": table["label"].to_pandas(),
+            "chars": [len(text) for text in whole],
+            "words": [len(text.split()) for text in whole],
+            "turns": [sum(m["role"] != "system" for m in messages) for messages in rows],
+            "split": table["split"].to_pandas(),
+        }
+    )
 
 
 _BESIDE = ("tools", "rejected", "reference")
@@ -72,8 +74,11 @@ def _answer(messages: list[Message]) -> str:
 def _keys(row: Mapping[str, Any]) -> tuple[str, str]:
     messages: list[Message] = row["messages"]
     last = len(messages) - 1
-    given = [m for i, m in enumerate(messages)
-             if m["role"] != "system" and not (i == last and m["role"] == "assistant")]  # fmt: skip
+    given = [
+        m
+        for i, m in enumerate(messages)
+        if m["role"] != "system" and not (i == last and m["role"] == "assistant")
+    ]
     beside = [str(row[name]) for name in _BESIDE if row[name] is not None]
     whole = [*messages, *(Message(role="", content=text) for text in beside)]
     return _key(given), _key(whole)

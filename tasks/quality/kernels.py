@@ -172,9 +172,20 @@ _comparable = _compiled(_may_be_alike)
 
 
 def _search(
-    keys: Ints, starts: Ints, kinds: Ints, threshold: float, every: bool, s: int, last: int,
-    table: Ints, head: Ints, of_set: Ints, following: Ints, seen: Ints, parent: Ints,
-) -> None:  # fmt: skip
+    keys: Ints,
+    starts: Ints,
+    kinds: Ints,
+    threshold: float,
+    every: bool,
+    s: int,
+    last: int,
+    table: Ints,
+    head: Ints,
+    of_set: Ints,
+    following: Ints,
+    seen: Ints,
+    parent: Ints,
+) -> None:
     """Join a set to those before it that it is similar to: to all, or to the first found."""
     for i in range(starts[s], last):
         e = -1
@@ -218,8 +229,21 @@ def _join(keys: Ints, starts: Ints, kinds: Ints, threshold: float, every: bool) 
     for s in range(sets):
         size = starts[s + 1] - starts[s]
         last = starts[s] + (_prefix_of(size, threshold) if size else 0)
-        _searched(keys, starts, kinds, threshold, every, s, last,
-                  table, head, of_set, following, seen, parent)  # fmt: skip
+        _searched(
+            keys,
+            starts,
+            kinds,
+            threshold,
+            every,
+            s,
+            last,
+            table,
+            head,
+            of_set,
+            following,
+            seen,
+            parent,
+        )
         for i in range(starts[s], last):
             if (every or parent[s] == s) and (keys[i] >> _COUNT_SHIFT) > 1:
                 slot = _slot(table, keys[i])

@@ -53,8 +53,15 @@ def explanation(check: str) -> str:
 
 
 def _page(verdicts: Sequence[Verdict], title: str) -> str:
-    return render("verdicts", title=title, verdicts=verdicts, explanation=explanation,
-                  labels_shown=LABELS_SHOWN, most=_most, label_rows=_label_rows)  # fmt: skip
+    return render(
+        "verdicts",
+        title=title,
+        verdicts=verdicts,
+        explanation=explanation,
+        labels_shown=LABELS_SHOWN,
+        most=_most,
+        label_rows=_label_rows,
+    )
 
 
 def _label_rows(verdict: Verdict) -> dict[str, int]:

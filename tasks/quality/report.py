@@ -32,24 +32,28 @@ def write_quarantine(path: Path, table: Any, rejected: Any, flags: Mapping[str, 
     """Write every row that was set aside, with its reasons."""
     import pyarrow.parquet as pq
 
-    found = np.flatnonzero(np.logical_or.reduce([np.zeros(len(table), dtype=bool),
-                                                 *flags.values()]))  # fmt: skip
+    found = np.flatnonzero(
+        np.logical_or.reduce([np.zeros(len(table), dtype=bool), *flags.values()])
+    )
     reasons = [[name for name, hit in flags.items() if hit[i]] for i in found]
     rows = table.take(found).append_column("reasons", pa.array(reasons, pa.list_(pa.string())))
-    refused = pa.table({
-        "origin": rejected["origin"], "raw": rejected["raw"], "detail": rejected["reason"],
-        "reasons": pa.array([["format"]] * len(rejected), pa.list_(pa.string())),
-    })  # fmt: skip
+    refused = pa.table(
+        {
+            "origin": rejected["origin"],
+            "raw": rejected["raw"],
+            "detail": rejected["reason"],
+            "reasons": pa.array([["format"]] * len(rejected), pa.list_(pa.string())),
+        }
+    )
     whole = pa.concat_tables([_complete(rows), _complete(refused)])
     pq.write_table(whole, path, compression="zstd")
 
 
 def _complete(table: Any) -> Any:
     columns = [
-        table[f.name].cast(f.type) if f.name in table.column_names
-        else pa.nulls(len(table), f.type)
+        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type)
         for f in QUARANTINE_SCHEMA
-    ]  # fmt: skip
+    ]
     return pa.Table.from_arrays(columns, schema=QUARANTINE_SCHEMA)
 
 

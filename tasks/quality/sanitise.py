@@ -58,8 +58,11 @@ def _answer(row: Mapping[str, Any]) -> str:
 
 
 def _message(message: Mapping[str, Any], work: Sanitiser) -> dict[str, Any]:
-    clean = {name: work.clean(message[name]) for name in ("content", "reasoning")
-             if message[name] is not None}  # fmt: skip
+    clean = {
+        name: work.clean(message[name])
+        for name in ("content", "reasoning")
+        if message[name] is not None
+    }
     return dict(message) | clean | {"tool_calls": _json(message["tool_calls"], work)}
 
 

@@ -5,15 +5,20 @@ from typing import NamedTuple
 from configs.stages import Quality, Severity, Target
 
 _REPORTED = (
-    "unknown_fields", "tool_undescribed", "inconsistent_system", "inconsistent_tools",
+    "unknown_fields",
+    "tool_undescribed",
+    "inconsistent_system",
+    "inconsistent_tools",
     "inconsistent_reasoning",
-)  # fmt: skip
+)
 _BLOCKING = ("row_count",)
 _TARGET: dict[str, Severity] = {
-    "unknown_fields": "quarantine", "tool_undescribed": "quarantine",
-    "inconsistent_system": "block", "inconsistent_tools": "block",
+    "unknown_fields": "quarantine",
+    "tool_undescribed": "quarantine",
+    "inconsistent_system": "block",
+    "inconsistent_tools": "block",
     "inconsistent_reasoning": "block",
-}  # fmt: skip
+}
 
 
 class Bounds(NamedTuple):
@@ -55,9 +60,13 @@ def row_count_problem(train: int, quality: Quality) -> str:
     if "row_count" not in quality.checks:
         return ""
     if train < bounds.fewest:
-        return (f"{train:,} clean training rows are left, and {quality.target} takes no fewer than "
-                f"{bounds.fewest:,}.")  # fmt: skip
+        return (
+            f"{train:,} clean training rows are left, and {quality.target} takes no fewer than "
+            f"{bounds.fewest:,}."
+        )
     if bounds.most is not None and train > bounds.most:
-        return (f"{train:,} clean training rows are left, and {quality.target} takes no more than "
-                f"{bounds.most:,}.")  # fmt: skip
+        return (
+            f"{train:,} clean training rows are left, and {quality.target} takes no more than "
+            f"{bounds.most:,}."
+        )
     return ""

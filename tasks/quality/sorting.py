@@ -71,10 +71,17 @@ class Sorted(NamedTuple):
 
         What the checks found is set aside already, so it can't hurt what is left.
         """
-        found = any_of({n: f for n, f in self.flags.items() if not n.startswith("expectation:")},
-                       len(self.names))  # fmt: skip
-        return [o for o in self.outcomes if not o.success and o.severity == "critical"
-                and not (o.rows and found[list(o.rows)].all())]  # fmt: skip
+        found = any_of(
+            {n: f for n, f in self.flags.items() if not n.startswith("expectation:")},
+            len(self.names),
+        )
+        return [
+            o
+            for o in self.outcomes
+            if not o.success
+            and o.severity == "critical"
+            and not (o.rows and found[list(o.rows)].all())
+        ]
 
 
 def label_is_mapped(source: AnySource) -> bool:
@@ -107,14 +114,15 @@ def sort_rows(table: Any, frame: pd.DataFrame, settings: Settings) -> Sorted:
     flags["overlaps_test"] = leaked
     if classes:
         left["unseen_label"] = unseen_labels(frame["label"], names)
-    return Sorted(flags, names, over, [o for o in outcomes if o.own], classes, left,
-                  told.languages)  # fmt: skip
+    return Sorted(flags, names, over, [o for o in outcomes if o.own], classes, left, told.languages)
 
 
 def find_all(
-    table: Any, frame: pd.DataFrame, settings: tuple[AnySource, Quality, bool],
+    table: Any,
+    frame: pd.DataFrame,
+    settings: tuple[AnySource, Quality, bool],
     told: Findings = NO_FINDINGS,
-) -> dict[str, Flags]:  # fmt: skip
+) -> dict[str, Flags]:
     """Return check -> rows it finds, for the checks asked for; ``settings`` ends with classes.
 
     Of what the checks of texts found (``told``) only what found rows is listed.

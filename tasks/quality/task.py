@@ -23,8 +23,9 @@ def check_quality(
 
     done = clean(snapshot, source, quality, seed)
     if TaskRunContext.get() is not None:
-        create_table_artifact(table=verdict_table(done), description=verdict_line(done),
-                              key=_artifact_key(done.name))  # fmt: skip
+        create_table_artifact(
+            table=verdict_table(done), description=verdict_line(done), key=_artifact_key(done.name)
+        )
     return done
 
 

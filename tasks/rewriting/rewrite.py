@@ -30,11 +30,16 @@ from tasks.text.rows import ROW_SCHEMA, ChatRow, Message, given
 
 FILE, FILTER = "rewriting.parquet", "rewriting"
 TOO_LONG = "makes the row longer than sequence_length"
-_SCHEMA = pa.schema([
-    pa.field("row_id", pa.string()), pa.field("turn", pa.int32()),
-    pa.field("target", pa.string()), pa.field("rewriting", pa.string()),
-    pa.field("rewritten", pa.bool_()), pa.field("reason", pa.string()),
-])  # fmt: skip
+_SCHEMA = pa.schema(
+    [
+        pa.field("row_id", pa.string()),
+        pa.field("turn", pa.int32()),
+        pa.field("target", pa.string()),
+        pa.field("rewriting", pa.string()),
+        pa.field("rewritten", pa.bool_()),
+        pa.field("reason", pa.string()),
+    ]
+)
 
 
 class Verdict:
@@ -50,9 +55,12 @@ class Verdict:
 
 
 def rewritten(
-    clean: CleanSource, spec: Rewrite, model: LocalModel, settings: tuple[int, int],
+    clean: CleanSource,
+    spec: Rewrite,
+    model: LocalModel,
+    settings: tuple[int, int],
     progress: Progress | None = None,
-) -> CleanSource:  # fmt: skip
+) -> CleanSource:
     """Return the source with its training targets rewritten; dev and test rows stay as they are.
 
     Rows keep their ids, so that a row can be traced to what was trained on. Beside the splits,
@@ -68,10 +76,19 @@ def rewritten(
     """
     length, seed = settings
     engine = open_model(model)
-    key = stage_key("rewriting", {
-        "clean": clean.digest, "labels": sorted(labels_of(clean)), "spec": spec,
-        "model": engine.digest, "length": length, "seed": seed,
-    }, "tasks.rewriting", "tasks.text")  # fmt: skip
+    key = stage_key(
+        "rewriting",
+        {
+            "clean": clean.digest,
+            "labels": sorted(labels_of(clean)),
+            "spec": spec,
+            "model": engine.digest,
+            "length": length,
+            "seed": seed,
+        },
+        "tasks.rewriting",
+        "tasks.text",
+    )
     folder = home("rewritten", f"{clean.name}-{key[:16]}")
     if (done := find(folder, CleanSource)) is not None:
         named = ("role", "category", "licence", "uri", "revision")
@@ -81,10 +98,16 @@ def rewritten(
     _fit(rows, verdicts, load_tokenizer(model.path), length)
     with building(folder) as aside:
         digest = _write(aside, clean, rows, verdicts)
-        return commit(aside, clean.model_copy(update={
-            "path": folder, "digest": digest,
-            "filters": (*clean.filters, _filter(clean, spec, verdicts)),
-        }))  # fmt: skip
+        return commit(
+            aside,
+            clean.model_copy(
+                update={
+                    "path": folder,
+                    "digest": digest,
+                    "filters": (*clean.filters, _filter(clean, spec, verdicts)),
+                }
+            ),
+        )
 
 
 def labels_of(clean: CleanSource) -> frozenset[str]:
@@ -94,9 +117,12 @@ def labels_of(clean: CleanSource) -> frozenset[str]:
 
 
 def _verdicts(
-    rows: Sequence[ChatRow], clean: CleanSource, settings: tuple[Rewrite, int], engine: Engine,
+    rows: Sequence[ChatRow],
+    clean: CleanSource,
+    settings: tuple[Rewrite, int],
+    engine: Engine,
     progress: Progress | None,
-) -> list[Verdict]:  # fmt: skip
+) -> list[Verdict]:
     spec, seed = settings
     rules = Rules(labels_of(clean), spec.template, spec.min_overlap)
     found = targets_of(rows, rules.labels)
@@ -125,8 +151,9 @@ def _fit(rows: Sequence[ChatRow], verdicts: Sequence[Verdict], tokenizer: Any, l
 
 def _messages(row: ChatRow, own: Sequence[Verdict]) -> list[Message]:
     texts = {v.target.turn: v.text for v in own}
-    return [given({**m, "content": texts.get(i, m["content"])})
-            for i, m in enumerate(row["messages"])]  # fmt: skip
+    return [
+        given({**m, "content": texts.get(i, m["content"])}) for i, m in enumerate(row["messages"])
+    ]
 
 
 def _write(
@@ -139,11 +166,20 @@ def _write(
     train = [{**row, "messages": _messages(row, by_row.get(i, ()))} for i, row in enumerate(rows)]
     leave = shutil.ignore_patterns("manifest.json", "train.parquet")
     shutil.copytree(clean.path, aside, dirs_exist_ok=True, ignore=leave)
-    pq.write_table(pa.Table.from_pylist(train, schema=ROW_SCHEMA), aside / "train.parquet",
-                   compression="zstd")  # fmt: skip
-    record = [{"row_id": rows[v.target.row]["row_id"], "turn": v.target.turn,
-               "target": v.target.text, "rewriting": v.made.text if v.made else None,
-               "rewritten": v.reason is None, "reason": v.reason} for v in verdicts]  # fmt: skip
+    pq.write_table(
+        pa.Table.from_pylist(train, schema=ROW_SCHEMA), aside / "train.parquet", compression="zstd"
+    )
+    record = [
+        {
+            "row_id": rows[v.target.row]["row_id"],
+            "turn": v.target.turn,
+            "target": v.target.text,
+            "rewriting": v.made.text if v.made else None,
+            "rewritten": v.reason is None,
+            "reason": v.reason,
+        }
+        for v in verdicts
+    ]
     pq.write_table(pa.Table.from_pylist(record, schema=_SCHEMA), aside / FILE, compression="zstd")
     state = hashlib.sha256(clean.digest.encode())
     for row in train:
@@ -155,6 +191,11 @@ def _filter(clean: CleanSource, spec: Rewrite, verdicts: Sequence[Verdict]) -> F
     stayed = Counter(v.reason for v in verdicts if v.reason is not None)
     used = len(verdicts) - stayed.total()
     share = used / len(verdicts) if verdicts else 0.0
-    told = {"targets": len(verdicts), "rewritten": used, "share": round(share, 6),
-            "stayed": dict(sorted(stayed.items())), **spec.model_dump()}  # fmt: skip
+    told = {
+        "targets": len(verdicts),
+        "rewritten": used,
+        "share": round(share, 6),
+        "stayed": dict(sorted(stayed.items())),
+        **spec.model_dump(),
+    }
     return Filter(name=FILTER, rows_in=clean.rows_out, rows_out=clean.rows_out, settings=told)

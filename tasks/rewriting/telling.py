@@ -19,8 +19,10 @@ def told_before(clean: CleanSource) -> str:
 def told_after(clean: CleanSource) -> str:
     """Return how many targets were rewritten, and why the others stayed, as Markdown."""
     [found] = [f.settings for f in clean.filters if f.name == FILTER]
-    head = (f"{found['rewritten']:,} of {found['targets']:,} targets of {clean.name} "
-            f"({found['share']:.1%}) are in the base's own words.")  # fmt: skip
+    head = (
+        f"{found['rewritten']:,} of {found['targets']:,} targets of {clean.name} "
+        f"({found['share']:.1%}) are in the base's own words."
+    )
     rows = [f"| {reason} | {count:,} |" for reason, count in found["stayed"].items()]
     if not rows:
         return head

@@ -11,20 +11,47 @@ Client = Any
 
 Trouble = Literal["throttled", "expired", "unreachable", "refused"]
 
-_THROTTLED = frozenset({
-    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
-    "RequestThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",
-    "PriorRequestNotComplete", "BandwidthLimitExceeded", "LimitExceededException",
-})  # fmt: skip
-_EXPIRED = frozenset({
-    "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired",
-    "InvalidIdentityToken", "UnauthorizedSSOToken",
-})  # fmt: skip
-_UNREACHABLE = frozenset({
-    "InternalError", "InternalFailure", "InternalServerError", "InternalServerException",
-    "ServiceUnavailable", "ServiceUnavailableException", "RequestTimeout",
-    "RequestTimeoutException", "500", "502", "503", "504",
-})  # fmt: skip
+_THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+    }
+)
+_EXPIRED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "TokenRefreshRequired",
+        "InvalidIdentityToken",
+        "UnauthorizedSSOToken",
+    }
+)
+_UNREACHABLE = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "500",
+        "502",
+        "503",
+        "504",
+    }
+)
 
 
 def region_of(wish: str | None = None) -> str:
@@ -35,11 +62,18 @@ def region_of(wish: str | None = None) -> str:
     """
     import boto3
 
-    found = (wish or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-             or boto3.session.Session().region_name)  # fmt: skip
+    found = (
+        wish
+        or os.environ.get("AWS_REGION")
+        or os.environ.get("AWS_DEFAULT_REGION")
+        or boto3.session.Session().region_name
+    )
     if not found:
-        raise SetupError("no AWS region is set.", where="this environment",
-                         fix="set AWS_REGION, or region: in the recipe's backend.")  # fmt: skip
+        raise SetupError(
+            "no AWS region is set.",
+            where="this environment",
+            fix="set AWS_REGION, or region: in the recipe's backend.",
+        )
     return str(found)
 
 
@@ -51,8 +85,12 @@ def open_client(service: str, region: str | None = None) -> Client:
     import boto3
     from botocore.config import Config
 
-    config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10,
-                    read_timeout=60, user_agent_extra="temper")  # fmt: skip
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 5},
+        connect_timeout=10,
+        read_timeout=60,
+        user_agent_extra="temper",
+    )
     session = boto3.session.Session()
     return session.client(service, region_name=region_of(region), config=config)
 
@@ -78,8 +116,12 @@ def trouble(error: Exception) -> Trouble:
     code = code_of(error)
     if code in _THROTTLED:
         return "throttled"
-    login = (CredentialRetrievalError, SSOTokenLoadError, TokenRetrievalError,
-             UnauthorizedSSOTokenError)  # fmt: skip
+    login = (
+        CredentialRetrievalError,
+        SSOTokenLoadError,
+        TokenRetrievalError,
+        UnauthorizedSSOTokenError,
+    )
     if code in _EXPIRED or isinstance(error, login):
         return "expired"
     lost = (ConnectionError, HTTPClientError) if isinstance(error, BotoCoreError) else OSError
@@ -93,13 +135,18 @@ def refusal(error: Exception, what: str, where: str) -> TemperError:
     from botocore.exceptions import NoCredentialsError, PartialCredentialsError
 
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return SetupError("there are no AWS credentials.", where="this environment",
-                          fix="log in (aws sso login, or aws configure) and try again.",
-                          )  # fmt: skip
+        return SetupError(
+            "there are no AWS credentials.",
+            where="this environment",
+            fix="log in (aws sso login, or aws configure) and try again.",
+        )
     text = getattr(error, "response", {}).get("Error", {}).get("Message") or str(error)
     code = code_of(error)
-    return SetupError(f"{what} failed: {f'{code}: ' if code else ''}{text}".rstrip(".") + ".",
-                      where=where, fix=_fix(code))  # fmt: skip
+    return SetupError(
+        f"{what} failed: {f'{code}: ' if code else ''}{text}".rstrip(".") + ".",
+        where=where,
+        fix=_fix(code),
+    )
 
 
 def _fix(code: str) -> str:
@@ -127,7 +174,9 @@ def store_setting() -> str:
     """
     place = Settings().store
     if not place:
-        raise SetupError("TEMPER_STORE isn't set.", where="this environment",
-                         fix="export TEMPER_STORE=s3://BUCKET/PREFIX (or a shared folder).",
-                         )  # fmt: skip
+        raise SetupError(
+            "TEMPER_STORE isn't set.",
+            where="this environment",
+            fix="export TEMPER_STORE=s3://BUCKET/PREFIX (or a shared folder).",
+        )
     return place

@@ -50,8 +50,11 @@ def open_place(where: str | None = None, region: str | None = None) -> Place:
     if address.startswith("s3://"):
         return S3Place(address, region=region)
     if "://" in address:
-        raise StorageError("artifacts are published to S3 or to a folder.", where=address,
-                           fix="set TEMPER_STORE to s3://BUCKET/PREFIX or a folder.")  # fmt: skip
+        raise StorageError(
+            "artifacts are published to S3 or to a folder.",
+            where=address,
+            fix="set TEMPER_STORE to s3://BUCKET/PREFIX or a folder.",
+        )
     return FolderPlace(Path(address).expanduser().resolve())
 
 
@@ -98,8 +101,11 @@ class FolderPlace:
     def sizes(self, prefix: str) -> dict[str, int]:
         """Return the files below."""
         files = sorted(p for p in (self.root / prefix).rglob("*") if p.is_file())
-        return {str(f.relative_to(self.root)): f.stat().st_size
-                for f in files if not f.name.startswith(".")}  # fmt: skip
+        return {
+            str(f.relative_to(self.root)): f.stat().st_size
+            for f in files
+            if not f.name.startswith(".")
+        }
 
     def _aside(self, key: str) -> Path:
         path = self.root / key
@@ -148,8 +154,9 @@ class S3Place:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=content,
-                                   IfNoneMatch="*")  # fmt: skip
+            self.client.put_object(
+                Bucket=self.bucket, Key=self._key(key), Body=content, IfNoneMatch="*"
+            )
         except (BotoCoreError, ClientError) as error:
             # 409: another put of the same key is under way, and one of the two will be there.
             if code_of(error) in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
@@ -205,5 +212,8 @@ def _inner(error: Exception) -> Exception:
 
 
 def _gone(where: str) -> StorageError:
-    return StorageError("there is no such published file.", where=where,
-                        fix="publish it again from the machine that made it.")  # fmt: skip
+    return StorageError(
+        "there is no such published file.",
+        where=where,
+        fix="publish it again from the machine that made it.",
+    )

@@ -35,8 +35,11 @@ def files_below(folder: Path) -> dict[str, Path]:
     """Return the files of a folder by their relative name, hidden ones and its manifest aside."""
     found = sorted(f for f in folder.rglob("*") if f.is_file())
     names = {str(f.relative_to(folder)): f for f in found}
-    return {n: f for n, f in names.items()
-            if n != MANIFEST and not any(p.startswith(".") for p in Path(n).parts)}  # fmt: skip
+    return {
+        n: f
+        for n, f in names.items()
+        if n != MANIFEST and not any(p.startswith(".") for p in Path(n).parts)
+    }
 
 
 def address_of(kind: str, digest: str, files: Files) -> tuple[str, dict[str, dict[str, object]]]:
@@ -85,8 +88,11 @@ def fetch(uri: str, folder: Path) -> None:
     place = open_place(uri)
     found = place.read(MANIFEST)
     if found is None:
-        raise StorageError("nothing is published there.", where=uri,
-                           fix="publish it again from the machine that made it.")  # fmt: skip
+        raise StorageError(
+            "nothing is published there.",
+            where=uri,
+            fix="publish it again from the machine that made it.",
+        )
     listed: dict[str, dict[str, object]] = json.loads(found)["files"]
     with building(folder) as aside:
         for done, (name, known) in enumerate(sorted(listed.items())):
@@ -100,10 +106,16 @@ def fetch(uri: str, folder: Path) -> None:
 def _fetch_file(place: Place, name: str, folder: Path, sha256: str) -> None:
     target = (folder / name).resolve()
     if not target.is_relative_to(folder.resolve()):
-        raise StorageError(f"the manifest names '{name}', outside its folder.", where=place.uri(),
-                           fix="don't use this store: it was tampered with.")  # fmt: skip
+        raise StorageError(
+            f"the manifest names '{name}', outside its folder.",
+            where=place.uri(),
+            fix="don't use this store: it was tampered with.",
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     place.get(name, target)
     if file_digest(target) != sha256:
-        raise StorageError("the file isn't what its manifest says.", where=place.uri(name),
-                           fix="delete that publication and publish it again.")  # fmt: skip
+        raise StorageError(
+            "the file isn't what its manifest says.",
+            where=place.uri(name),
+            fix="delete that publication and publish it again.",
+        )

@@ -19,28 +19,36 @@ _TELL = (
     r"(?:be )?(?:know|known|tell|say|said|determine|determined|predict|predicted|answer|answered"
     r"|verify|confirm|provide|give|estimate|forecast)"
 )
-_RULES = re.compile("|".join([
-    rf"\b{_CANT} (?:\w+ ){{0,4}}?{_TELL}\b",
-    r"\b(?:i|we|nobody|no one|no-one)(?: really| honestly)? (?:do not|don't|does not|doesn't)"
-    r" (?:actually |currently )?(?:know|have (?:enough|any|access|the|real|a way|personal|"
-    r"feelings))",
-    r"\b(?:i'm|i am|we're|we are) (?:not sure|unsure|not certain|uncertain|not aware)\b",
-    r"\b(?:nobody|no one|no-one) (?:\w+ )?knows?\b",
-    r"\bthere (?:is|are|'s) no (?:\w+ ){0,3}?(?:answer|way|evidence|consensus|proof|information|"
-    r"definitive|data|such)\b",
-    r"\b(?:is|are|remains?) (?:\w+ )?(?:unknown|unclear|unanswerable|a mystery|subjective|uncertain"
-    r"|unknowable|a matter of (?:opinion|debate|perspective))\b",
-    r"\b(?:not enough|insufficient|lacks?|without (?:more|further|additional)|need more|more) "
-    r"(?:information|context|details)\b",
-    r"\b(?:could|can|would) you (?:please )?(?:clarify|specify|provide|share|give|tell me|"
-    r"explain)\b",
-    r"\bplease (?:clarify|specify|provide|share|be more specific)\b",
-    r"\b(?:which|what) (?:\w+ ){1,4}(?:do|are|did) you (?:mean|referring|asking|talking)\b",
-    r"\b(?:it )?depends on\b",
-    r"\bas an? (?:\w+ ){0,3}(?:ai|assistant|language model)\b",
-    r"\b(?:false|incorrect|mistaken|wrong) (?:premise|assumption)\b",
-    r"\b(?:does not|doesn't|do not|don't|did not|didn't) exist\b",
-]))  # fmt: skip
+_RULES = re.compile(
+    "|".join(
+        [
+            rf"\b{_CANT} (?:\w+ ){{0,4}}?{_TELL}\b",
+            r"\b(?:i|we|nobody|no one|no-one)(?: really| honestly)?"
+            r" (?:do not|don't|does not|doesn't)"
+            r" (?:actually |currently )?(?:know|have (?:enough|any|access|the|real|a way|personal|"
+            r"feelings))",
+            r"\b(?:i'm|i am|we're|we are) (?:not sure|unsure|not certain|uncertain|not aware)\b",
+            r"\b(?:nobody|no one|no-one) (?:\w+ )?knows?\b",
+            r"\bthere (?:is|are|'s) no (?:\w+ ){0,3}?(?:answer|way|evidence|consensus|proof"
+            r"|information|"
+            r"definitive|data|such)\b",
+            r"\b(?:is|are|remains?) (?:\w+ )?(?:unknown|unclear|unanswerable|a mystery|subjective"
+            r"|uncertain"
+            r"|unknowable|a matter of (?:opinion|debate|perspective))\b",
+            r"\b(?:not enough|insufficient|lacks?|without (?:more|further|additional)|need more"
+            r"|more) "
+            r"(?:information|context|details)\b",
+            r"\b(?:could|can|would) you (?:please )?(?:clarify|specify|provide|share|give|tell me|"
+            r"explain)\b",
+            r"\bplease (?:clarify|specify|provide|share|be more specific)\b",
+            r"\b(?:which|what) (?:\w+ ){1,4}(?:do|are|did) you (?:mean|referring|asking|talking)\b",
+            r"\b(?:it )?depends on\b",
+            r"\bas an? (?:\w+ ){0,3}(?:ai|assistant|language model)\b",
+            r"\b(?:false|incorrect|mistaken|wrong) (?:premise|assumption)\b",
+            r"\b(?:does not|doesn't|do not|don't|did not|didn't) exist\b",
+        ]
+    )
+)
 
 
 def abstains(answer: str) -> bool:

@@ -121,9 +121,11 @@ class _Talk(NamedTuple):
 
         offered = {} if self.tools is None else {"tools": self.tools}
         try:
-            return str(self.tokenizer.apply_chat_template(
-                self.turns[:turns], tokenize=False, add_generation_prompt=answer_next, **offered
-            ))  # fmt: skip
+            return str(
+                self.tokenizer.apply_chat_template(
+                    self.turns[:turns], tokenize=False, add_generation_prompt=answer_next, **offered
+                )
+            )
         except TemplateError as error:
             raise DataError(
                 f"the chat template refuses the row's turns: {str(error).rstrip('.')}.",

@@ -110,8 +110,10 @@ class OverlapIndex:
 def standing(text: str, size: int) -> Iterator[tuple[str, ...]]:
     """Yield the runs of ``size`` words that begin and end where a text may be cut."""
     found, gaps = pieces(text)
-    cut = [not 0 < i < len(found) or _titled(found[i]) or bool(_CUT.search(gap))
-           for i, gap in enumerate(gaps)]  # fmt: skip
+    cut = [
+        not 0 < i < len(found) or _titled(found[i]) or bool(_CUT.search(gap))
+        for i, gap in enumerate(gaps)
+    ]
     for i in range(len(found) - size + 1):
         if cut[i] and cut[i + size]:
             yield tuple(w.casefold() for w in found[i : i + size])

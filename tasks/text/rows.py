@@ -53,10 +53,12 @@ class ChatRow(TypedDict):
     time: NotRequired[float | None]
 
 
-_MESSAGE = pa.struct([
-    pa.field(name, pa.string())
-    for name in ("role", "content", "reasoning", "tool_calls", "tool_call_id")
-])  # fmt: skip
+_MESSAGE = pa.struct(
+    [
+        pa.field(name, pa.string())
+        for name in ("role", "content", "reasoning", "tool_calls", "tool_call_id")
+    ]
+)
 _OPTIONAL = ("reasoning", "tool_calls", "tool_call_id")
 
 ROW_SCHEMA = pa.schema(
@@ -77,9 +79,11 @@ ROW_SCHEMA = pa.schema(
 
 
 def row_id(
-    messages: Sequence[Message], tools: str | None = None, rejected: Message | None = None,
+    messages: Sequence[Message],
+    tools: str | None = None,
+    rejected: Message | None = None,
     reference: str | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """Return the identity of a row: 128 bits of SHA-256 over its canonical content, in hex.
 
     What is not set has no part in it, so that a plain row's identity is that of its roles and
@@ -89,8 +93,9 @@ def row_id(
     pair = None if rejected is None else _identity(rejected)
     more = {"tools": tools, "rejected": pair, "reference": reference}
     given = {name: value for name, value in more.items() if value is not None}
-    text = json.dumps([*parts, given] if given else parts, ensure_ascii=False,
-                      separators=(",", ":"))  # fmt: skip
+    text = json.dumps(
+        [*parts, given] if given else parts, ensure_ascii=False, separators=(",", ":")
+    )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

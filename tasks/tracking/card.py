@@ -65,12 +65,16 @@ def metric_lines(card: Card) -> list[MetricLine]:
     """Return every metric that both have, in the recipe's order of suites."""
     base, candidate = (arm.metrics for arm in card.arms[:2])
     return [
-        MetricLine(metric=f"{suite.name}/{name}", better=metric.better,
-                   base=base[f"{suite.name}/{name}"], candidate=candidate[f"{suite.name}/{name}"])
+        MetricLine(
+            metric=f"{suite.name}/{name}",
+            better=metric.better,
+            base=base[f"{suite.name}/{name}"],
+            candidate=candidate[f"{suite.name}/{name}"],
+        )
         for suite in card.recipe.evaluation.suites
         for name, metric in suite.metric_table().items()
         if f"{suite.name}/{name}" in base and f"{suite.name}/{name}" in candidate
-    ]  # fmt: skip
+    ]
 
 
 def read_lock(mixture: MixtureReceipt) -> dict[str, Any]:
@@ -81,9 +85,12 @@ def read_lock(mixture: MixtureReceipt) -> dict[str, Any]:
 
 def rewritten_shares(lock: Mapping[str, Any]) -> dict[str, float]:
     """Return the share of targets that are in the base's own words, of sources that have any."""
-    return {source["name"]: float(step["settings"]["share"])
-            for source in lock["sources"] for step in source.get("filters", ())
-            if step["name"] == "rewriting"}  # fmt: skip
+    return {
+        source["name"]: float(step["settings"]["share"])
+        for source in lock["sources"]
+        for step in source.get("filters", ())
+        if step["name"] == "rewriting"
+    }
 
 
 def card_record(card: Card) -> dict[str, Any]:
@@ -91,18 +98,24 @@ def card_record(card: Card) -> dict[str, Any]:
     base, candidate = card.arms[:2]
     lock = read_lock(card.mixture)
     return {
-        "version": VERSION, "run_id": card.run_id, "name": card.recipe.name,
-        "recipe_digest": recipe_digest(card.recipe), "verdict": card.verdict,
+        "version": VERSION,
+        "run_id": card.run_id,
+        "name": card.recipe.name,
+        "recipe_digest": recipe_digest(card.recipe),
+        "verdict": card.verdict,
         "gates": [g.model_dump(mode="json") for g in card.gates],
         "metrics": {"base": _dumped(base), "candidate": _dumped(candidate)},
         "classes": classes_record(classes(card.base, card.candidate)),
         "weights": {"base": card.checkpoint.parent, "candidate": card.checkpoint.digest},
-        "mixture": {"digest": card.mixture.digest, "unit": lock["unit"],
-                    "sources": lock["sources"]},
+        "mixture": {
+            "digest": card.mixture.digest,
+            "unit": lock["unit"],
+            "sources": lock["sources"],
+        },
         "verdicts": {c.name: c.verdict for c in card.clean},
         "slices": list(card.slices),
         "others": [o.model_dump(mode="json") for o in card.others],
-    }  # fmt: skip
+    }
 
 
 def _dumped(arm: Arm) -> dict[str, Any]:

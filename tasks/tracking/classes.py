@@ -59,8 +59,11 @@ class Letters(NamedTuple):
 
 def classes(base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]) -> list[Classes]:
     """Return the worst classes of every suite that has classes and that both models took."""
-    return [_classes(name, before, after) for name, before, after in _tables(base, candidate)
-            if has_classes(after) and has_classes(before)]  # fmt: skip
+    return [
+        _classes(name, before, after)
+        for name, before, after in _tables(base, candidate)
+        if has_classes(after) and has_classes(before)
+    ]
 
 
 def worst_classes(scores: SuiteScores, most: int = 5) -> list[ClassLine]:
@@ -83,19 +86,28 @@ def letters(base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]) -> li
 
 def classes_record(found: Sequence[Classes]) -> list[dict[str, Any]]:
     """Return the same as JSON data."""
-    return [{
-        "suite": each.suite, "classes": each.total,
-        "worst": [{**c._asdict(), "base_f1": None if b is None else b.f1} for c, b in each.worst],
-        "confusions": [{**c._asdict(), "base": b} for c, b in each.taken],
-    } for each in found]  # fmt: skip
+    return [
+        {
+            "suite": each.suite,
+            "classes": each.total,
+            "worst": [
+                {**c._asdict(), "base_f1": None if b is None else b.f1} for c, b in each.worst
+            ],
+            "confusions": [{**c._asdict(), "base": b} for c, b in each.taken],
+        }
+        for each in found
+    ]
 
 
 def _tables(
     base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]
 ) -> list[tuple[str, pa.Table, pa.Table]]:
     others = {scores.suite: scores for scores in candidate}
-    return [(one.suite, read_items(one.items), read_items(others[one.suite].items))
-            for one in base if one.suite in others]  # fmt: skip
+    return [
+        (one.suite, read_items(one.items), read_items(others[one.suite].items))
+        for one in base
+        if one.suite in others
+    ]
 
 
 def _classes(name: str, before: pa.Table, after: pa.Table) -> Classes:
@@ -103,6 +115,8 @@ def _classes(name: str, before: pa.Table, after: pa.Table) -> Classes:
     known = {line.label: line for line in class_lines(before)}
     made = {(c.gold, c.said): c.times for c in confusions(before)}
     return Classes(
-        name, len(lines), [Compared(line, known.get(line.label)) for line in lines[:WORST]],
+        name,
+        len(lines),
+        [Compared(line, known.get(line.label)) for line in lines[:WORST]],
         [Taken(c, made.get((c.gold, c.said), 0)) for c in confusions(after)[:WORST]],
-    )  # fmt: skip
+    )

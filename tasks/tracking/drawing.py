@@ -44,8 +44,12 @@ class Box(NamedTuple):
 
     def hits(self, other: "Box") -> bool:
         """Return whether the two overlap."""
-        return (self.left < other.right and other.left < self.right
-                and self.top < other.bottom and other.top < self.bottom)  # fmt: skip
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
 
 
 FRAME = Box(LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
@@ -60,9 +64,15 @@ def scale(values: Sequence[float], first: float, last: float, pad: float = 0.08)
 
 def picture(title: str, words: str) -> ET.Element:
     """Return an empty picture with its accessible title and description."""
-    svg = ET.Element("svg", {
-        "viewBox": f"0 0 {WIDTH} {HEIGHT}", "width": str(WIDTH), "role": "img",
-        "aria-label": f"{title}. {words}"})  # fmt: skip
+    svg = ET.Element(
+        "svg",
+        {
+            "viewBox": f"0 0 {WIDTH} {HEIGHT}",
+            "width": str(WIDTH),
+            "role": "img",
+            "aria-label": f"{title}. {words}",
+        },
+    )
     ET.SubElement(svg, "title").text = title
     ET.SubElement(svg, "desc").text = words
     return svg

@@ -28,16 +28,19 @@ def retention_figure(arms: Sequence[Arm], x: Axis, y: Axis) -> Markup:
     is as far as a ``hold`` gate lets the base fall.
     """
     shown = [a for a in arms if {x.metric, y.metric} <= a.metrics.keys()]
-    svg = drawing.picture(f"{y.metric} against {x.metric}", "; ".join(
-        f"{a.name}: {_said(a, y)}, {_said(a, x)}" for a in shown))  # fmt: skip
+    svg = drawing.picture(
+        f"{y.metric} against {x.metric}",
+        "; ".join(f"{a.name}: {_said(a, y)}, {_said(a, x)}" for a in shown),
+    )
     sides = (LEFT, WIDTH - RIGHT) if x.higher_is_better else (WIDTH - RIGHT, LEFT)
     ends = (HEIGHT - BOTTOM, TOP) if y.higher_is_better else (TOP, HEIGHT - BOTTOM)
     across, up = drawing.scale(_reach(shown, x), *sides), drawing.scale(_reach(shown, y), *ends)
     drawing.axes(svg, across, up, (_titled(x, "to the right"), _titled(y, "up")))
     if x.floor is not None:
         at = across(x.floor)
-        drawing.line(svg, (at, TOP), (at, HEIGHT - BOTTOM),
-                     stroke="var(--bad)", stroke_dasharray="5 4")  # fmt: skip
+        drawing.line(
+            svg, (at, TOP), (at, HEIGHT - BOTTOM), stroke="var(--bad)", stroke_dasharray="5 4"
+        )
         drawing.text(svg, (at + 4, HEIGHT - BOTTOM - 6), "gate's margin")
     spots = [(across(a.metrics[x.metric].value), up(a.metrics[y.metric].value)) for a in shown]
     for i, (arm, spot) in enumerate(zip(shown, spots, strict=True)):
@@ -51,8 +54,10 @@ def retention_figure(arms: Sequence[Arm], x: Axis, y: Axis) -> Markup:
 def loss_figure(losses: Mapping[str, Points]) -> Markup:
     """Return each source's loss over the steps, as a running mean, named at its end."""
     series = {name: smooth(points) for name, points in losses.items() if points}
-    svg = drawing.picture("Training loss by source", "; ".join(
-        f"{n}: from {p[0][1]:.3g} to {p[-1][1]:.3g}" for n, p in series.items()))  # fmt: skip
+    svg = drawing.picture(
+        "Training loss by source",
+        "; ".join(f"{n}: from {p[0][1]:.3g} to {p[-1][1]:.3g}" for n, p in series.items()),
+    )
     right = WIDTH - 160
     steps, values = ([point[k] for p in series.values() for point in p] for k in (0, 1))
     across = drawing.scale(steps, LEFT, right, pad=0.0)
@@ -60,8 +65,12 @@ def loss_figure(losses: Mapping[str, Points]) -> Markup:
     drawing.axes(svg, across, up, ("optimiser step", "loss (nats a supervised token)"))
     places = spread([up(points[-1][1]) for points in series.values()], 15, HEIGHT - 20)
     for i, ((name, points), place) in enumerate(zip(series.items(), places, strict=True)):
-        stroke = {"stroke": COLOURS[(i + 1) % 3], "stroke-width": "1.8", "fill": "none",
-                  "stroke-dasharray": DASHES[i // 3 % len(DASHES)]}  # fmt: skip
+        stroke = {
+            "stroke": COLOURS[(i + 1) % 3],
+            "stroke-width": "1.8",
+            "fill": "none",
+            "stroke-dasharray": DASHES[i // 3 % len(DASHES)],
+        }
         path = " ".join(f"{across(step)},{up(loss)}" for step, loss in points)
         ET.SubElement(svg, "polyline", {"points": path} | stroke)
         last = (across(points[-1][0]), up(points[-1][1]))
@@ -122,18 +131,30 @@ def _point(svg: ET.Element, i: int, spot: Spot, bars: Sequence[tuple[Spot, Spot]
     if i % (len(SHAPES) + 1) == 0:
         ET.SubElement(svg, "circle", {"r": "6", "fill": colour, "transform": place})
     else:
-        ET.SubElement(svg, "path", {"d": SHAPES[i % (len(SHAPES) + 1) - 1], "fill": colour,
-                                    "transform": place})  # fmt: skip
+        ET.SubElement(
+            svg,
+            "path",
+            {"d": SHAPES[i % (len(SHAPES) + 1) - 1], "fill": colour, "transform": place},
+        )
 
 
 def _label(svg: ET.Element, spot: Spot, name: str, taken: list[Box]) -> None:
     """Write the name beside its point, where nothing else is written yet."""
     words = _short(name)
     wide, (px, py) = 7.0 * len(words), spot
-    free = [Box(left, py + dy - 11, left + wide, py + dy + 3)
-            for dy in (-10, 20, -26, 36, -42, 52) for left in (px + 9, px - 9 - wide)]  # fmt: skip
-    inside = [b for b in free if b.left >= FRAME.left and b.right <= FRAME.right
-              and b.top >= FRAME.top and b.bottom <= FRAME.bottom]  # fmt: skip
+    free = [
+        Box(left, py + dy - 11, left + wide, py + dy + 3)
+        for dy in (-10, 20, -26, 36, -42, 52)
+        for left in (px + 9, px - 9 - wide)
+    ]
+    inside = [
+        b
+        for b in free
+        if b.left >= FRAME.left
+        and b.right <= FRAME.right
+        and b.top >= FRAME.top
+        and b.bottom <= FRAME.bottom
+    ]
     box = next((b for b in inside if not any(b.hits(t) for t in taken)), (inside or free)[0])
     taken.append(box)
     drawing.text(svg, (box.left, box.bottom - 3), words, style="fill: var(--ink)")

@@ -20,22 +20,39 @@ def described(clean: CleanSource) -> dict[str, str]:
     """
     uri = mask_addresses(clean.uri)
     scheme = uri.partition(":")[0] if ":" in uri else "local"
-    source = {"uri": uri, "revision": clean.revision, "licence": clean.licence,
-              "category": clean.category}  # fmt: skip
-    profile = {"num_rows": clean.rows_out, "rows_in": clean.rows_in, "splits": clean.splits,
-               "findings": clean.findings, "verdict": clean.verdict,
-               "digest": clean.digest}  # fmt: skip
+    source = {
+        "uri": uri,
+        "revision": clean.revision,
+        "licence": clean.licence,
+        "category": clean.category,
+    }
+    profile = {
+        "num_rows": clean.rows_out,
+        "rows_in": clean.rows_in,
+        "splits": clean.splits,
+        "findings": clean.findings,
+        "verdict": clean.verdict,
+        "digest": clean.digest,
+    }
     return {
-        "name": clean.name, "digest": clean.digest[:DIGEST], "source_type": scheme,
-        "source": json.dumps(source), "profile": json.dumps(profile), "schema": _schema(clean),
-    }  # fmt: skip
+        "name": clean.name,
+        "digest": clean.digest[:DIGEST],
+        "source_type": scheme,
+        "source": json.dumps(source),
+        "profile": json.dumps(profile),
+        "schema": _schema(clean),
+    }
 
 
 def _schema(clean: CleanSource) -> str:
     file = clean.split("train")
     fields = pq.read_schema(file) if file.is_file() else pa.schema([])
     columns = [
-        {"name": f.name, "required": not f.nullable,
-         "type": "string" if pa.types.is_string(f.type) else "any"} for f in fields
-    ]  # fmt: skip
+        {
+            "name": f.name,
+            "required": not f.nullable,
+            "type": "string" if pa.types.is_string(f.type) else "any",
+        }
+        for f in fields
+    ]
     return json.dumps({"mlflow_colspec": columns})

@@ -60,5 +60,7 @@ def _numbers(line: bytes) -> dict[str, float]:
 def by_source(records: list[dict[str, float]]) -> dict[str, list[tuple[float, float]]]:
     """Return each source's loss as (step, nats a supervised token), sources in order of name."""
     names = sorted({key for record in records for key in record if key.startswith(PREFIX)})
-    return {name.removeprefix(PREFIX): [(r["step"], r[name]) for r in records if name in r]
-            for name in names}  # fmt: skip
+    return {
+        name.removeprefix(PREFIX): [(r["step"], r[name]) for r in records if name in r]
+        for name in names
+    }

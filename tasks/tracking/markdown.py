@@ -31,9 +31,17 @@ def _cells(r: GateResult) -> list[str]:
     needed = f"{r.n:,}" + (f" (needs {r.needed_n:,})" if r.needed_n else "")
     needed += f", seen {r.seen} times" if r.seen > 1 else ""
     against = "" if r.against in (None, "base") else f" against the {r.against}"
-    return [r.metric, r.rule + against, f"{r.base:.4g}", f"{r.candidate:.4g}",
-            f"{r.difference:+.4g}", f"{r.low:+.4g} to {r.high:+.4g}", needed, r.verdict,
-            r.reason]  # fmt: skip
+    return [
+        r.metric,
+        r.rule + against,
+        f"{r.base:.4g}",
+        f"{r.candidate:.4g}",
+        f"{r.difference:+.4g}",
+        f"{r.low:+.4g} to {r.high:+.4g}",
+        needed,
+        r.verdict,
+        r.reason,
+    ]
 
 
 def _line(cells: Sequence[str]) -> str:

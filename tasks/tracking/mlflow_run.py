@@ -68,9 +68,13 @@ class Run:
 
     def log_sources(self, clean: Sequence[CleanSource]) -> None:
         """Log each source as a dataset input (context: its role) with its quality verdict."""
-        self._client.log_inputs(self.run_id, [
-            DatasetInput(Dataset(**described(c)), [InputTag("mlflow.data.context", c.role)])
-            for c in clean])  # fmt: skip
+        self._client.log_inputs(
+            self.run_id,
+            [
+                DatasetInput(Dataset(**described(c)), [InputTag("mlflow.data.context", c.role)])
+                for c in clean
+            ],
+        )
         self._tags({f"quality.{c.name}": c.verdict for c in clean})
         for c in clean:
             for file in ("verdict.json", "page.html"):
@@ -80,14 +84,23 @@ class Run:
         """Log shares asked and got (in the mixture's unit), its size, and the lock."""
         lock = read_lock(mixture)
         shares = {f"share.{s['name']}": s for s in lock["sources"]}
-        self._params({
-            **{f"{key}.asked": f"{s['share']:.6g}" for key, s in shares.items()},
-            **{f"{key}.got": f"{s['share_got'][lock['unit']]:.6g}" for key, s in shares.items()},
-        })  # fmt: skip
-        self._metrics({f"mixture/{name}": getattr(mixture, name)
-                       for name in ("rows", "tokens", "supervised_tokens")})  # fmt: skip
-        self._metrics({f"mixture/rewritten/{name}": share
-                       for name, share in rewritten_shares(lock).items()})  # fmt: skip
+        self._params(
+            {
+                **{f"{key}.asked": f"{s['share']:.6g}" for key, s in shares.items()},
+                **{
+                    f"{key}.got": f"{s['share_got'][lock['unit']]:.6g}" for key, s in shares.items()
+                },
+            }
+        )
+        self._metrics(
+            {
+                f"mixture/{name}": getattr(mixture, name)
+                for name in ("rows", "tokens", "supervised_tokens")
+            }
+        )
+        self._metrics(
+            {f"mixture/rewritten/{name}": share for name, share in rewritten_shares(lock).items()}
+        )
         self._tags({"mixture.digest": mixture.digest})
         self.log_page(mixture.lock)
 
@@ -96,9 +109,14 @@ class Run:
         last = self.last_step()
         self.log_records([r for r in read_losses(checkpoint) if r["step"] > last])
         held = checkpoint.steps if checkpoint.best_step is None else checkpoint.best_step
-        self._tags({"checkpoint.digest": checkpoint.digest, "checkpoint.parent": checkpoint.parent,
-                    "checkpoint.steps": str(checkpoint.steps),
-                    "checkpoint.step": str(held)})  # fmt: skip
+        self._tags(
+            {
+                "checkpoint.digest": checkpoint.digest,
+                "checkpoint.parent": checkpoint.parent,
+                "checkpoint.steps": str(checkpoint.steps),
+                "checkpoint.step": str(held),
+            }
+        )
 
     def last_step(self) -> int:
         """Return the last step of the training log that is there; -1 where there is none."""
@@ -124,13 +142,21 @@ class Run:
 
     def log_gates(self, verdict: str, results: Sequence[GateResult]) -> None:
         """Log the overall verdict, each gate's verdict and difference, and ``gates.json``."""
-        self._metrics({
-            f"difference/{_asked(r)}{end}": value for r in results
-            for end, value in (("", r.difference), (".low", r.low), (".high", r.high))
-        })  # fmt: skip
+        self._metrics(
+            {
+                f"difference/{_asked(r)}{end}": value
+                for r in results
+                for end, value in (("", r.difference), (".low", r.low), (".high", r.high))
+            }
+        )
         verdicts = {f"gate.{_asked(r)}.{r.rule}": r.verdict for r in results}
-        self._tags({"verdict": verdict, **verdicts,
-                    "mlflow.note.content": gates_markdown(verdict, results)})  # fmt: skip
+        self._tags(
+            {
+                "verdict": verdict,
+                **verdicts,
+                "mlflow.note.content": gates_markdown(verdict, results),
+            }
+        )
         record = [r.model_dump(mode="json") for r in results]
         self._client.log_text(self.run_id, json.dumps(record, indent=1), "gates.json")
 
@@ -161,9 +187,11 @@ class Run:
 
 
 def open_run(
-    recipe: Recipe, recipe_text: str, flow_run_id: str | None = None,
+    recipe: Recipe,
+    recipe_text: str,
+    flow_run_id: str | None = None,
     settings: Settings | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """Start the MLflow run of a pipeline run, or resume it, and return its id.
 
     Args:
@@ -182,9 +210,12 @@ def open_run(
         end_abandoned(client, experiment)
         run_id = _resumed(client, experiment, flow_run_id)
         if run_id is None:
-            tags = {"recipe.digest": recipe_digest(recipe), "temper.version": _version(),
-                    PROCESS: this_process(),
-                    **({FLOW_RUN: flow_run_id} if flow_run_id else {})}  # fmt: skip
+            tags = {
+                "recipe.digest": recipe_digest(recipe),
+                "temper.version": _version(),
+                PROCESS: this_process(),
+                **({FLOW_RUN: flow_run_id} if flow_run_id else {}),
+            }
             run_id = client.create_run(experiment, run_name=recipe.name, tags=tags).info.run_id
         run = Run(str(run_id), settings)
         run.log_recipe(recipe, recipe_text)
@@ -193,9 +224,11 @@ def open_run(
 
 @contextlib.contextmanager
 def tracked_run(
-    recipe: Recipe, recipe_text: str, flow_run_id: str | None = None,
+    recipe: Recipe,
+    recipe_text: str,
+    flow_run_id: str | None = None,
     settings: Settings | None = None,
-) -> Iterator[Run]:  # fmt: skip
+) -> Iterator[Run]:
     """Give the pipeline's run; it ends FINISHED, FAILED on an error, KILLED on an interrupt."""
     run = Run(open_run(recipe, recipe_text, flow_run_id, settings), settings)
     try:
@@ -263,8 +296,11 @@ def absent() -> Iterator[None]:
         yield
     except MlflowException as error:
         # An alias that no version has is called an invalid parameter.
-        if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST",
-                                    "INVALID_PARAMETER_VALUE"):  # fmt: skip
+        if error.error_code not in (
+            "RESOURCE_ALREADY_EXISTS",
+            "RESOURCE_DOES_NOT_EXIST",
+            "INVALID_PARAMETER_VALUE",
+        ):
             raise
 
 
@@ -282,8 +318,11 @@ def _asked(result: GateResult) -> str:
 
 
 def _ends(estimates: Mapping[str, Estimate]) -> dict[str, float]:
-    return {f"{name}{end}": value for name, e in estimates.items()
-            for end, value in (("", e.value), (".low", e.low), (".high", e.high))}  # fmt: skip
+    return {
+        f"{name}{end}": value
+        for name, e in estimates.items()
+        for end, value in (("", e.value), (".low", e.low), (".high", e.high))
+    }
 
 
 def _version() -> str:

@@ -3,9 +3,17 @@
 from tasks.artifacts import SuiteScores
 from tasks.inference.refused import WAY_OUT, named, unanswered
 
-LEFT_OUT = frozenset({
-    "abstention", "adherence", "brittleness", "dialogues", "ifeval", "refusal", "tool_calls",
-})  # fmt: skip
+LEFT_OUT = frozenset(
+    {
+        "abstention",
+        "adherence",
+        "brittleness",
+        "dialogues",
+        "ifeval",
+        "refusal",
+        "tool_calls",
+    }
+)
 """Kinds of suites whose metrics leave out what wasn't answered; in others it counts as wrong."""
 
 

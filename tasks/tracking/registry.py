@@ -106,9 +106,10 @@ def refuse_unproven(record: Record, champion: Release | None) -> None:
     for wrong in (_unproven(record), _other_champion(record, champion)):
         if wrong:
             raise EvaluationError(
-                wrong, where=f"run {record.run_id}",
+                wrong,
+                where=f"run {record.run_id}",
                 fix="train and judge anew, or give --waive with a reason.",
-            )  # fmt: skip
+            )
 
 
 def _unproven(record: Record) -> str:
@@ -127,8 +128,11 @@ def _unproven(record: Record) -> str:
 def _other_champion(record: Record, champion: Release | None) -> str:
     present = champion.weights if champion else None
     for gate in record.gates:
-        if gate["against"] == CHAMPION and present not in (None, record.candidate,
-                                                           gate["reference_digest"]):  # fmt: skip
+        if gate["against"] == CHAMPION and present not in (
+            None,
+            record.candidate,
+            gate["reference_digest"],
+        ):
             return f"{gate['metric']} was judged against another model than the present champion."
     return ""
 
@@ -157,5 +161,9 @@ def _aliased(client: Any, name: str, alias: str) -> Release | None:
 
 
 def _release(version: Any) -> Release:
-    return Release(name=version.name, version=str(version.version), run_id=str(version.run_id),
-                   weights=version.tags.get("weights", ""))  # fmt: skip
+    return Release(
+        name=version.name,
+        version=str(version.version),
+        run_id=str(version.run_id),
+        weights=version.tags.get("weights", ""),
+    )

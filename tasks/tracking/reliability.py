@@ -51,8 +51,9 @@ def reliability_figure(title: str, arms: Mapping[str, Sequence[Bin]]) -> Markup:
     across = Scale(0.0, 1.0, LEFT, WIDTH - RIGHT)
     up = Scale(0.0, 1.0, HEIGHT - BOTTOM, TOP)
     drawing.axes(svg, across, up, ("confidence in the answer given", "share of right answers"))
-    drawing.line(svg, (across(0), up(0)), (across(1), up(1)), stroke="var(--quiet)",
-                 stroke_dasharray="5 4")  # fmt: skip
+    drawing.line(
+        svg, (across(0), up(0)), (across(1), up(1)), stroke="var(--quiet)", stroke_dasharray="5 4"
+    )
     for i, (name, bins) in enumerate(arms.items()):
         spots = [(across(b.confidence), up(b.accuracy)) for b in bins]
         _line(svg, i, spots)
@@ -72,18 +73,34 @@ def _bins(scores: SuiteScores, metric: str) -> list[Bin]:
 
 def _line(svg: ET.Element, i: int, spots: Sequence[Spot]) -> None:
     path = " ".join(f"{x},{y}" for x, y in spots)
-    ET.SubElement(svg, "polyline", {
-        "points": path, "fill": "none", "stroke": COLOURS[i % len(COLOURS)], "stroke-width": "1.5",
-        "stroke-dasharray": DASHES[i % len(DASHES)]})  # fmt: skip
+    ET.SubElement(
+        svg,
+        "polyline",
+        {
+            "points": path,
+            "fill": "none",
+            "stroke": COLOURS[i % len(COLOURS)],
+            "stroke-width": "1.5",
+            "stroke-dasharray": DASHES[i % len(DASHES)],
+        },
+    )
 
 
 def _points(svg: ET.Element, i: int, spots: Sequence[Spot], bins: Sequence[Bin]) -> None:
     whole = sum(b.items for b in bins)
     for (x, y), each in zip(spots, bins, strict=True):
         radius = 2 + 12 * math.sqrt(each.items / whole)
-        point = ET.SubElement(svg, "circle", {
-            "cx": f"{x}", "cy": f"{y}", "r": f"{radius:.1f}", "fill-opacity": "0.35",
-            "fill": COLOURS[i % len(COLOURS)]})  # fmt: skip
+        point = ET.SubElement(
+            svg,
+            "circle",
+            {
+                "cx": f"{x}",
+                "cy": f"{y}",
+                "r": f"{radius:.1f}",
+                "fill-opacity": "0.35",
+                "fill": COLOURS[i % len(COLOURS)],
+            },
+        )
         ET.SubElement(
             point, "title"
         ).text = (

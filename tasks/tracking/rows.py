@@ -59,8 +59,10 @@ class ByText:
     def rejected(self, path: Path, column: str) -> int:
         """Return how many rows that could not be read hold the text anywhere in their raw form."""
         texts = pq.read_table(path, columns=[column])[column].drop_null()
-        return sum(self._within(normal(plain)) if self._wanted else self._text in plain
-                   for plain in map(_unquoted, texts.to_pylist()))  # fmt: skip
+        return sum(
+            self._within(normal(plain)) if self._wanted else self._text in plain
+            for plain in map(_unquoted, texts.to_pylist())
+        )
 
     def _candidates(self, lists: Any) -> Any:
         texts = lists.flatten().field("content")

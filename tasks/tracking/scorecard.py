@@ -41,47 +41,71 @@ def scorecard_html(card: Card) -> str:
     drawn_losses = dict(list(losses.items())[:MOST_LINES])
     return render(
         "scorecard",
-        name=card.recipe.name, run_id=card.run_id, verdict=card.verdict,
+        name=card.recipe.name,
+        run_id=card.run_id,
+        verdict=card.verdict,
         says=SAYS[card.verdict] if card.gates else "The recipe declares no gates.",
         picture=retention_figure(card.arms, *drawn) if drawn else None,
-        gates=[_gate(g) for g in card.gates], suites=_suites(metric_lines(card)),
+        gates=[_gate(g) for g in card.gates],
+        suites=_suites(metric_lines(card)),
         notes=_notes(card),
-        sources=[_source(s, lock["unit"]) for s in lock["sources"]], unit=lock["unit"],
+        sources=[_source(s, lock["unit"]) for s in lock["sources"]],
+        unit=lock["unit"],
         classes=classes.classes(card.base, card.candidate),
         letters=classes.letters(card.base, card.candidate),
         reliability=reliability.reliability(card.base, card.candidate),
         left_out_lines=len(losses) - len(drawn_losses),
         loss=loss_figure(drawn_losses) if any(drawn_losses.values()) else None,
         slices=[_slice(s) for s in card.slices if s["worse"]][:MOST_SLICES],
-        sliced=len(card.slices), verdicts=[_quality(c) for c in card.clean], digests=_digests(card),
-    )  # fmt: skip
+        sliced=len(card.slices),
+        verdicts=[_quality(c) for c in card.clean],
+        digests=_digests(card),
+    )
 
 
 def _gate(g: GateResult) -> dict[str, Any]:
     return {
-        "metric": g.metric, "rule": g.rule, "verdict": g.verdict, "reason": g.reason, "n": g.n,
-        "needed": g.needed_n, "base": f"{g.base:.4g}", "candidate": f"{g.candidate:.4g}",
-        "difference": f"{g.difference:+.4g}", "between": f"{g.low:+.4g} to {g.high:+.4g}",
-        "against": g.against, "seen": g.seen, "warns": g.policy == "warn",
-    }  # fmt: skip
+        "metric": g.metric,
+        "rule": g.rule,
+        "verdict": g.verdict,
+        "reason": g.reason,
+        "n": g.n,
+        "needed": g.needed_n,
+        "base": f"{g.base:.4g}",
+        "candidate": f"{g.candidate:.4g}",
+        "difference": f"{g.difference:+.4g}",
+        "between": f"{g.low:+.4g} to {g.high:+.4g}",
+        "against": g.against,
+        "seen": g.seen,
+        "warns": g.policy == "warn",
+    }
 
 
 def _slice(s: dict[str, Any]) -> dict[str, Any]:
     return {
-        "metric": s["metric"], "name": s["name"], "n": s["n"], "base": f"{s['first']:.4g}",
-        "candidate": f"{s['second']:.4g}", "difference": f"{s['difference']:+.4g}",
+        "metric": s["metric"],
+        "name": s["name"],
+        "n": s["n"],
+        "base": f"{s['first']:.4g}",
+        "candidate": f"{s['second']:.4g}",
+        "difference": f"{s['difference']:+.4g}",
         "adjusted": f"{s['adjusted']:.3f}",
-    }  # fmt: skip
+    }
 
 
 def _suites(lines: list[MetricLine]) -> dict[str, list[dict[str, Any]]]:
     suites: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         suite, _, metric = line.metric.partition("/")
-        suites.setdefault(suite, []).append({
-            "metric": metric, "better": line.better, "n": line.base.n,
-            "base": _estimate(line.base), "candidate": _estimate(line.candidate),
-        })  # fmt: skip
+        suites.setdefault(suite, []).append(
+            {
+                "metric": metric,
+                "better": line.better,
+                "n": line.base.n,
+                "base": _estimate(line.base),
+                "candidate": _estimate(line.candidate),
+            }
+        )
     return suites
 
 
@@ -101,11 +125,16 @@ def _estimate(e: Estimate) -> dict[str, str]:
 
 def _source(line: dict[str, Any], unit: str) -> dict[str, Any]:
     return {
-        "name": line["name"], "role": line["role"], "licence": line.get("licence"),
-        "asked": f"{line['share']:.2%}", "got": f"{line['share_got'][unit]:.2%}",
-        "rows": line["rows"], "tokens": line["tokens"], "epochs": f"{line['epochs']:.2f}",
+        "name": line["name"],
+        "role": line["role"],
+        "licence": line.get("licence"),
+        "asked": f"{line['share']:.2%}",
+        "got": f"{line['share_got'][unit]:.2%}",
+        "rows": line["rows"],
+        "tokens": line["tokens"],
+        "epochs": f"{line['epochs']:.2f}",
         "supervised": line["supervised_tokens"],
-    }  # fmt: skip
+    }
 
 
 def _quality(clean: CleanSource) -> dict[str, Any]:
@@ -115,8 +144,10 @@ def _quality(clean: CleanSource) -> dict[str, Any]:
 
 def _digests(card: Card) -> dict[str, str]:
     return {
-        "recipe": recipe_digest(card.recipe), "base weights": card.checkpoint.parent,
-        "candidate weights": card.checkpoint.digest, "adapter": card.checkpoint.adapter_digest,
+        "recipe": recipe_digest(card.recipe),
+        "base weights": card.checkpoint.parent,
+        "candidate weights": card.checkpoint.digest,
+        "adapter": card.checkpoint.adapter_digest,
         "mixture": card.mixture.digest,
         **{f"suite {s.suite}": s.fingerprint for s in card.candidate},
-    }  # fmt: skip
+    }

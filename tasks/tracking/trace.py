@@ -11,9 +11,17 @@ from tasks.storage import MANIFEST, home
 from tasks.tracking.rows import ById, ByText, count_ids
 
 Stage = Literal[
-    "snapshot", "clean", "distinct", "rewritten", "tokens", "mixture", "packs", "view",
-    "checkpoint", "job",
-]  # fmt: skip
+    "snapshot",
+    "clean",
+    "distinct",
+    "rewritten",
+    "tokens",
+    "mixture",
+    "packs",
+    "view",
+    "checkpoint",
+    "job",
+]
 SPLITS = ("train", "dev", "test", "quarantine")
 
 
@@ -76,8 +84,9 @@ def trace(what: ById | ByText) -> Trace:
 
 def _snapshots(what: ById | ByText) -> Iterator[Holding]:
     for folder, receipt in _artifacts("snapshots"):
-        ids = [i for shard in sorted((folder / "rows").glob("*.parquet"))
-               for i in what.matches(shard)]  # fmt: skip
+        ids = [
+            i for shard in sorted((folder / "rows").glob("*.parquet")) for i in what.matches(shard)
+        ]
         yield from _holding("snapshot", folder, receipt, ("rows", len(ids), ids))
         raw = what.rejected(folder / "rejected.parquet", "raw")
         yield from _holding("snapshot", folder, receipt, ("rejected", raw, []))
@@ -163,6 +172,12 @@ def _holding(
 ) -> Iterator[Holding]:
     place, count, ids = found
     if count:
-        yield Holding(stage=stage, path=folder, digest=receipt["digest"],
-                      name=receipt.get("name", ""), place=place, count=count,
-                      row_ids=tuple(sorted(set(ids))))  # fmt: skip
+        yield Holding(
+            stage=stage,
+            path=folder,
+            digest=receipt["digest"],
+            name=receipt.get("name", ""),
+            place=place,
+            count=count,
+            row_ids=tuple(sorted(set(ids))),
+        )

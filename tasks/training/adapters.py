@@ -19,8 +19,14 @@ class _Adapted(torch.autograd.Function):
     """``x W' + c + s (x A') B'`` with W and c frozen (Hu et al. 2021, equation 3)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, frozen: tuple[Tensor, Tensor | None], a: Tensor, b: Tensor,
-                scale: float) -> Tensor:  # fmt: skip
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        frozen: tuple[Tensor, Tensor | None],
+        a: Tensor,
+        b: Tensor,
+        scale: float,
+    ) -> Tensor:
         weight, bias = frozen
         flat, small_a = x.reshape(-1, x.shape[-1]), a.to(x.dtype)
         scaled_b = (b * scale).to(x.dtype)

@@ -25,34 +25,57 @@ def arguments(job: TrainingJob, states: Path, world: int) -> Any:
     match job.training.method:
         case "dpo":
             pairs = job.training.dpo
-            return DPOConfig(**common, beta=pairs.beta, loss_type=pairs.loss,
-                             per_device_train_batch_size=1, max_length=None)  # fmt: skip
+            return DPOConfig(
+                **common,
+                beta=pairs.beta,
+                loss_type=pairs.loss,
+                per_device_train_batch_size=1,
+                max_length=None,
+            )
         case "rft":
             return GRPOConfig(**common, **_sampling(job, world))
-    return SFTConfig(**common, max_length=None, per_device_train_batch_size=1,
-                     dataset_kwargs={"skip_prepare_dataset": True})  # fmt: skip
+    return SFTConfig(
+        **common,
+        max_length=None,
+        per_device_train_batch_size=1,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
 
 
 def _common(job: TrainingJob, states: Path, world: int) -> dict[str, Any]:
     spec, on_gpu = job.training, torch.cuda.is_available()
     sharded = getattr(spec.backend, "sharding", "none") == "fsdp"
     return {
-        "output_dir": str(states), "max_steps": job.steps, "optim": _OPTIMISERS[spec.optimiser],
-        "learning_rate": spec.learning_rate, "lr_scheduler_type": spec.schedule,
-        "adam_beta1": spec.beta1, "adam_beta2": spec.beta2,
-        "warmup_steps": int(spec.warmup_ratio * job.steps), "weight_decay": spec.weight_decay,
-        "max_grad_norm": spec.max_grad_norm, "logging_steps": 1, "save_steps": spec.save_steps,
-        "save_total_limit": kept_states(spec), "seed": job.seed, "data_seed": job.seed,
+        "output_dir": str(states),
+        "max_steps": job.steps,
+        "optim": _OPTIMISERS[spec.optimiser],
+        "learning_rate": spec.learning_rate,
+        "lr_scheduler_type": spec.schedule,
+        "adam_beta1": spec.beta1,
+        "adam_beta2": spec.beta2,
+        "warmup_steps": int(spec.warmup_ratio * job.steps),
+        "weight_decay": spec.weight_decay,
+        "max_grad_norm": spec.max_grad_norm,
+        "logging_steps": 1,
+        "save_steps": spec.save_steps,
+        "save_total_limit": kept_states(spec),
+        "seed": job.seed,
+        "data_seed": job.seed,
         "report_to": [],
-        "disable_tqdm": True, "use_cpu": not on_gpu, "remove_unused_columns": False,
+        "disable_tqdm": True,
+        "use_cpu": not on_gpu,
+        "remove_unused_columns": False,
         # Where to go on is known from the step; nothing has to be read to get there.
         "ignore_data_skip": True,
-        "bf16": autocasts(spec), "logging_nan_inf_filter": False,
-        "activation_checkpointing": spec.gradient_checkpointing, "use_liger_kernel": liger(spec),
+        "bf16": autocasts(spec),
+        "logging_nan_inf_filter": False,
+        "activation_checkpointing": spec.gradient_checkpointing,
+        "use_liger_kernel": liger(spec),
         **_processes(world, on_gpu),
-        "dataloader_num_workers": 0, "dataloader_pin_memory": False,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": False,
         **({"fsdp": True, "fsdp_config": {"fsdp_version": 2}} if sharded else {}),
-    }  # fmt: skip
+    }
 
 
 def _processes(world: int, on_gpu: bool) -> dict[str, Any]:
@@ -64,9 +87,14 @@ def _processes(world: int, on_gpu: bool) -> dict[str, Any]:
 def _sampling(job: TrainingJob, world: int) -> dict[str, Any]:
     spec = job.training.rft
     return {
-        "num_generations": spec.generations, "max_completion_length": spec.max_new_tokens,
-        "temperature": spec.temperature, "top_p": spec.top_p, "beta": spec.beta,
-        "epsilon": spec.clip, "loss_type": "dapo", "scale_rewards": "group",
+        "num_generations": spec.generations,
+        "max_completion_length": spec.max_new_tokens,
+        "temperature": spec.temperature,
+        "top_p": spec.top_p,
+        "beta": spec.beta,
+        "epsilon": spec.clip,
+        "loss_type": "dapo",
+        "scale_rewards": "group",
         "per_device_train_batch_size": -(-job.training.batch_rows // world) * spec.generations,
         "reward_weights": [reward.weight for reward in spec.functions],
-    }  # fmt: skip
+    }

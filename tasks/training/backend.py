@@ -45,7 +45,8 @@ def open_backend(spec: Backend) -> TrainingBackend:
 
             return PoolJobs(spec)
         case "nova":
-            raise SetupError("Nova's weights stay with AWS, so there is no checkpoint here.",
-                             where="training.backend",
-                             fix="use temper train or temper run, which take Nova's own way.",
-                             )  # fmt: skip
+            raise SetupError(
+                "Nova's weights stay with AWS, so there is no checkpoint here.",
+                where="training.backend",
+                fix="use temper train or temper run, which take Nova's own way.",
+            )

@@ -53,9 +53,11 @@ class MicroBatches:
         make = self._in_row if self.shape.layout == "packed" else self._pad_left
         # A process without a document takes part all the same: gradients are summed by all.
         groups = self.groups(own) or [[_masked(rows[0])]]
-        return {"micro": [make(group) for group in groups],
-                "rows": [row["row_id"] for row in own],
-                "supervised": sum(supervised(row["labels"]) for row in rows)}  # fmt: skip
+        return {
+            "micro": [make(group) for group in groups],
+            "rows": [row["row_id"] for row in own],
+            "supervised": sum(supervised(row["labels"]) for row in rows),
+        }
 
     def groups(self, rows: Sequence[Row]) -> list[list[Row]]:
         """Return the rows cut into micro-batches, longest first, each within the budget."""
@@ -77,8 +79,13 @@ class MicroBatches:
             source[i] = self._index[row["source"]]
         # The first token of a row has nothing before it to be predicted from.
         labels[torch.arange(len(rows)), width - mask.sum(1)] = IGNORED
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels, "source": source,
-                "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}  # fmt: skip
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "labels": labels,
+            "source": source,
+            "position_ids": (mask.cumsum(1) - 1).clamp(min=0),
+        }
 
     def _in_row(self, rows: Sequence[Row]) -> Micro:
         lengths = [len(r["input_ids"]) for r in rows]
@@ -86,8 +93,9 @@ class MicroBatches:
         for own in labels:
             own[0] = IGNORED
         ids = [torch.as_tensor(r["input_ids"]) for r in rows]
-        source = [torch.full((n,), self._index[r["source"]])
-                  for n, r in zip(lengths, rows, strict=True)]  # fmt: skip
+        source = [
+            torch.full((n,), self._index[r["source"]]) for n, r in zip(lengths, rows, strict=True)
+        ]
         places = [torch.arange(n) for n in lengths]
         named = {"input_ids": ids, "labels": labels, "source": source, "position_ids": places}
         return {name: torch.cat(parts).long()[None] for name, parts in named.items()}

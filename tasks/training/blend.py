@@ -30,12 +30,18 @@ def blended(base: LocalModel, trained: Checkpoint, share: float) -> Checkpoint:
     """
     if trained.parent != base.digest or not 0 < share <= 1:
         what = f"the share is {share:g}" if trained.parent == base.digest else "the base is another"
-        raise TrainingError(f"the checkpoint can't be blended: {what}.", where=trained.name,
-                            fix="give its own base, and a share in (0, 1].")  # fmt: skip
+        raise TrainingError(
+            f"the checkpoint can't be blended: {what}.",
+            where=trained.name,
+            fix="give its own base, and a share in (0, 1].",
+        )
     if share == 1:
         return trained
-    key = stage_key("blend", {"base": base.digest, "trained": trained.digest, "share": share},
-                    "tasks.training.blend")  # fmt: skip
+    key = stage_key(
+        "blend",
+        {"base": base.digest, "trained": trained.digest, "share": share},
+        "tasks.training.blend",
+    )
     folder = home("checkpoints", key[:32])
     if (done := find(folder, Checkpoint)) is not None:
         return done
@@ -43,9 +49,14 @@ def blended(base: LocalModel, trained: Checkpoint, share: float) -> Checkpoint:
         keep = shutil.ignore_patterns("adapter", "manifest.json", "*.safetensors")
         shutil.copytree(trained.path, aside, dirs_exist_ok=True, ignore=keep)
         _write(base.path, trained.path, aside, share)
-        receipt = trained.model_copy(update={
-            "path": folder, "digest": weights_digest(aside), "adapter_digest": "",
-            "name": f"{trained.name}-{share:g}"})  # fmt: skip
+        receipt = trained.model_copy(
+            update={
+                "path": folder,
+                "digest": weights_digest(aside),
+                "adapter_digest": "",
+                "name": f"{trained.name}-{share:g}",
+            }
+        )
         return commit(aside, receipt)
 
 
@@ -59,8 +70,10 @@ def _write(base: Path, trained: Path, out: Path, share: float) -> None:
             known.update(dict.fromkeys(stored.keys(), file))
     for file in weight_files(trained):
         with safe_open(file, framework="pt") as stored:
-            made = {name: _between(known, name, stored.get_tensor(name), share)
-                    for name in stored.keys()}  # noqa: SIM118 (not a mapping)  # fmt: skip
+            made = {
+                name: _between(known, name, stored.get_tensor(name), share)
+                for name in stored.keys()  # noqa: SIM118 (not a mapping)
+            }
         save_file(made, out / file.name, metadata={"format": "pt"})
 
 
@@ -68,9 +81,11 @@ def _between(known: dict[str, Path], name: str, learnt: Any, share: float) -> An
     from safetensors import safe_open
 
     if name not in known:
-        raise TrainingError(f"the base has no weight named {name}.", where="training.blend",
-                            fix="leave blend out: the models differ in more than their weights.",
-                            )  # fmt: skip
+        raise TrainingError(
+            f"the base has no weight named {name}.",
+            where="training.blend",
+            fix="leave blend out: the models differ in more than their weights.",
+        )
     with safe_open(known[name], framework="pt") as stored:
         first = stored.get_tensor(name).float()
     return (first + share * (learnt.float() - first)).to(learnt.dtype).contiguous()

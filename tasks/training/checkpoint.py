@@ -32,12 +32,15 @@ def take_checkpoint(job: TrainingJob) -> Checkpoint:
         for name in ("losses.jsonl", "rows.jsonl", "job.json", "result.json"):
             shutil.copy2(job.folder / name, aside / name)
         receipt = Checkpoint(
-            path=folder, name=f"{job.model.name}-{job.key[:8]}",
+            path=folder,
+            name=f"{job.model.name}-{job.key[:8]}",
             digest=weights_digest(job.folder / "out"),
-            tokenizer_digest=job.model.tokenizer_digest, parent=job.model.digest,
-            steps=result["steps"], best_step=result.get("best_step"),
+            tokenizer_digest=job.model.tokenizer_digest,
+            parent=job.model.digest,
+            steps=result["steps"],
+            best_step=result.get("best_step"),
             adapter_digest=result["adapter_digest"],
-        )  # fmt: skip
+        )
         checkpoint = commit(aside, receipt)
     shutil.rmtree(job.folder / "states", ignore_errors=True)
     shutil.rmtree(job.folder / "out", ignore_errors=True)

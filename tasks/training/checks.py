@@ -36,18 +36,24 @@ def check_targets(folder: Path, lora: Lora) -> None:
     shapes = tensor_shapes(folder)
     layers = {name.removesuffix(".weight") for name, shape in shapes.items() if len(shape) == 2}
     known = {layer.rpartition(".")[2] for layer in layers}
-    absent = [t for t in lora.targets
-              if not any(layer == t or layer.endswith(f".{t}") for layer in layers)]  # fmt: skip
+    absent = [
+        t
+        for t in lora.targets
+        if not any(layer == t or layer.endswith(f".{t}") for layer in layers)
+    ]
     if absent:
         raise TrainingError(
-            f"the model has no layer named {', '.join(absent)}.", where="training.adapter.targets",
+            f"the model has no layer named {', '.join(absent)}.",
+            where="training.adapter.targets",
             fix=f"name layers that it has ({', '.join(sorted(known))}), or all-linear.",
-        )  # fmt: skip
+        )
 
 
 def _check_rewards(job: TrainingJob) -> None:
-    parts = [pq.read_table(job.mixture.path / name, columns=["row_id", "reference"])
-             for name in job.mixture.shards]  # fmt: skip
+    parts = [
+        pq.read_table(job.mixture.path / name, columns=["row_id", "reference"])
+        for name in job.mixture.shards
+    ]
     references = [json.loads(text) for part in parts for text in part["reference"].to_pylist()]
     row_ids = [row for part in parts for row in part["row_id"].to_pylist()]
     verify_all(job.training.rft.functions, references, row_ids)

@@ -73,12 +73,13 @@ def check_data(job: TrainingJob, context: int | None) -> None:
             where="training.sequence_length",
             fix=f"set it to {context:,} or less"
             + (", less rft.max_new_tokens." if job.training.method == "rft" else "."),
-        )  # fmt: skip
+        )
     if not carries:
         raise TrainingError(
-            "no token of the mixture carries loss: all labels are masked.", where="mixture",
+            "no token of the mixture carries loss: all labels are masked.",
+            where="mixture",
             fix="look at the rows (`temper export`): has the last turn of each an answer?",
-        )  # fmt: skip
+        )
 
 
 def _longest(table: pa.Table) -> int:

@@ -80,10 +80,27 @@ class JobStatus(BaseModel):
     latest: dict[str, Any] = {}
 
 
-_CODE = tuple(f"tasks.training.{module}" for module in (
-    "adapters", "arguments", "batches", "loop", "merging", "models", "nats", "opening", "pairs",
-    "rewards", "run", "sampled", "seeding", "stepping", "steps", "validating",
-))  # fmt: skip
+_CODE = tuple(
+    f"tasks.training.{module}"
+    for module in (
+        "adapters",
+        "arguments",
+        "batches",
+        "loop",
+        "merging",
+        "models",
+        "nats",
+        "opening",
+        "pairs",
+        "rewards",
+        "run",
+        "sampled",
+        "seeding",
+        "stepping",
+        "steps",
+        "validating",
+    )
+)
 """What the weights depend on: an edit of other modules trains nothing anew."""
 _NO_MATTER = {"backend", "save_steps", "blend", "validation"}
 """Fields of the section that don't change what is learnt."""
@@ -97,23 +114,39 @@ class Extras(NamedTuple):
 
 
 def make_job(
-    model: LocalModel, mixture: MixtureReceipt, training: Training, seed: int,
+    model: LocalModel,
+    mixture: MixtureReceipt,
+    training: Training,
+    seed: int,
     extras: Extras = Extras(),  # noqa: B008
-) -> TrainingJob:  # fmt: skip
+) -> TrainingJob:
     """Return the job that trains ``model`` on ``mixture``, or on its packs."""
     packs, held_out = extras
     stopping = training.validation is not None and training.validation.stop_on is not None
-    key = stage_key("training", {
-        "model": model.digest, "mixture": mixture.digest, "seed": seed,
-        "training": training.model_dump(mode="json", exclude=_NO_MATTER),
-        "packs": packs.digest if packs else None,
-        # A name says nothing of what the user's function does.
-        "rewards": {name: file_digest(p) for name, p in own_modules(training).items()},
-        # Validation that only watches changes nothing.
-        "stopping": [training.validation, held_out and held_out.digest] if stopping else None,
-    }, *_CODE)  # fmt: skip
+    key = stage_key(
+        "training",
+        {
+            "model": model.digest,
+            "mixture": mixture.digest,
+            "seed": seed,
+            "training": training.model_dump(mode="json", exclude=_NO_MATTER),
+            "packs": packs.digest if packs else None,
+            # A name says nothing of what the user's function does.
+            "rewards": {name: file_digest(p) for name, p in own_modules(training).items()},
+            # Validation that only watches changes nothing.
+            "stopping": [training.validation, held_out and held_out.digest] if stopping else None,
+        },
+        *_CODE,
+    )
     units = packs.packs if packs else mixture.rows
     return TrainingJob(
-        key=key, folder=home("jobs", key[:32]), model=model, mixture=mixture, packs=packs,
-        held_out=held_out, training=training, seed=seed, steps=-(-units // training.batch_rows),
-    )  # fmt: skip
+        key=key,
+        folder=home("jobs", key[:32]),
+        model=model,
+        mixture=mixture,
+        packs=packs,
+        held_out=held_out,
+        training=training,
+        seed=seed,
+        steps=-(-units // training.batch_rows),
+    )

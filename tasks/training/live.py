@@ -25,9 +25,11 @@ class Views:
     """
 
     def __init__(
-        self, views: Sequence[Look], seconds: float = SECONDS,
+        self,
+        views: Sequence[Look],
+        seconds: float = SECONDS,
         warn: Callable[[str], None] = _log.warning,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._views, self._seconds, self._warn = tuple(views), seconds, warn
         self._last, self._said = float("-inf"), ""
 

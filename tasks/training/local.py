@@ -49,8 +49,13 @@ class LocalProcess:
         result = handle.folder / "result.json"
         if result.is_file():
             found = json.loads(result.read_text())
-            return JobStatus(state=found["status"], step=step, steps=steps, latest=latest,
-                             message=found.get("message", ""))  # fmt: skip
+            return JobStatus(
+                state=found["status"],
+                step=step,
+                steps=steps,
+                latest=latest,
+                message=found.get("message", ""),
+            )
         state = "running" if running else "lost"
         return JobStatus(state=state, step=step, steps=steps, latest=latest)
 
@@ -80,15 +85,21 @@ class LocalProcess:
         with (job_file.parent / "trainer.log").open("ab") as log:
             return subprocess.Popen(
                 command(job.training.backend, job_file),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def _await_lock(self, process: "subprocess.Popen[bytes]", folder: Path) -> None:
         deadline = time.monotonic() + STARTUP_SECONDS
         while not is_locked(folder) and not (folder / "result.json").is_file():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise TrainingError("the trainer did not start.", where=str(folder / "trainer.log"),
-                                    fix="read the end of that file.")  # fmt: skip
+                raise TrainingError(
+                    "the trainer did not start.",
+                    where=str(folder / "trainer.log"),
+                    fix="read the end of that file.",
+                )
             time.sleep(0.05)
 
 
@@ -99,9 +110,17 @@ def command(backend: Any, job_file: Path) -> list[str]:
     if count == 1 and getattr(backend, "sharding", "none") == "none":
         return [sys.executable, *module]
     # Its own rendezvous on a free port of this machine: nothing outside is asked for an address.
-    return [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}",
-            "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1",
-            "--max-restarts=0", *module]  # fmt: skip
+    return [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nproc-per-node={count}",
+        "--rdzv-backend=c10d",
+        "--rdzv-endpoint=127.0.0.1:0",
+        "--local-addr=127.0.0.1",
+        "--max-restarts=0",
+        *module,
+    ]
 
 
 def processes(backend: Any) -> int:

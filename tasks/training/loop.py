@@ -28,9 +28,13 @@ class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
     """
 
     def __init__(
-        self, *args: Any, sources: Sequence[str], weights: Mapping[str, float] | None = None,
-        kl: "Anchor | None" = None, **kwargs: Any,
-    ) -> None:  # fmt: skip
+        self,
+        *args: Any,
+        sources: Sequence[str],
+        weights: Mapping[str, float] | None = None,
+        kl: "Anchor | None" = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.sources = tuple(sources)
         given = weights or {}
@@ -45,9 +49,10 @@ class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
         """Return the batch; a step in which no token carries loss can't be taken."""
         if not batch["supervised"]:
             raise TrainingError(
-                "no token of the step carries loss.", where=f"step {self.state.global_step + 1}",
+                "no token of the step carries loss.",
+                where=f"step {self.state.global_step + 1}",
                 fix="raise training.batch_rows, or look at the rows: all their labels are masked.",
-            )  # fmt: skip
+            )
         self._sums.zero_()
         return batch
 
@@ -57,8 +62,9 @@ class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
         kept = labels != IGNORED
         source = micro["source"][:, 1:][kept]
         if self._anchor is None and self._head is not None:
-            nats = nats_of(hidden_at(model, self._head, micro, kept), self._head.weight,
-                           labels[kept])  # fmt: skip
+            nats = nats_of(
+                hidden_at(model, self._head, micro, kept), self._head.weight, labels[kept]
+            )
             drift = None
         else:
             logits, at = supervised_logits(model, micro)
@@ -88,8 +94,11 @@ class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
         """Return tokens, and the mean loss in nats a supervised token, in all and by source."""
         sums = self.summed(self._sums.to(torch.float32).to(self.args.device)).cpu().tolist()
         count = max(sum(sums[1]), 1.0)
-        record = {"loss": sum(sums[0]) / count, "tokens": sums[2][0],
-                  "supervised_tokens": sum(sums[1])}  # fmt: skip
+        record = {
+            "loss": sum(sums[0]) / count,
+            "tokens": sums[2][0],
+            "supervised_tokens": sum(sums[1]),
+        }
         if self._anchor is not None:
             record["kl_to_base"] = sums[3][0] / count
         for name, nats, tokens in zip(self.sources, sums[0], sums[1], strict=True):
@@ -162,15 +171,19 @@ def called(model: Any, micro: Micro, keep: torch.Tensor | int) -> torch.Tensor:
     holds only where the model keeps no cache.
     """
     logits: torch.Tensor = model(
-        input_ids=micro["input_ids"], attention_mask=micro.get("attention_mask"),
-        position_ids=micro["position_ids"], use_cache=False, logits_to_keep=keep,
-    ).logits  # fmt: skip
+        input_ids=micro["input_ids"],
+        attention_mask=micro.get("attention_mask"),
+        position_ids=micro["position_ids"],
+        use_cache=False,
+        logits_to_keep=keep,
+    ).logits
     return logits
 
 
 def token_nats(logits: torch.Tensor, micro: Micro, at: torch.Tensor) -> torch.Tensor:
     """Return -log p of every supervised token, (b, k); zero where a row has none at a position."""
     kept = micro["labels"][:, 1:][:, at]
-    nats = cross_entropy(logits.flatten(0, 1), kept.flatten(), ignore_index=IGNORED,
-                         reduction="none")  # fmt: skip
+    nats = cross_entropy(
+        logits.flatten(0, 1), kept.flatten(), ignore_index=IGNORED, reduction="none"
+    )
     return nats.view(kept.shape)

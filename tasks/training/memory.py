@@ -17,9 +17,14 @@ around it add up all the same.
 CHUNK = 128
 """Tokens whose scores are held at a time: 128 x 49,152 in float32 are 25 MB."""
 _ADAPTED = {
-    "q_proj": ("h", "h"), "k_proj": ("h", "kv"), "v_proj": ("h", "kv"), "o_proj": ("h", "h"),
-    "gate_proj": ("h", "f"), "up_proj": ("h", "f"), "down_proj": ("f", "h"),
-}  # fmt: skip
+    "q_proj": ("h", "h"),
+    "k_proj": ("h", "kv"),
+    "v_proj": ("h", "kv"),
+    "o_proj": ("h", "h"),
+    "gate_proj": ("h", "f"),
+    "up_proj": ("h", "f"),
+    "down_proj": ("f", "h"),
+}
 
 
 class Place(NamedTuple):
@@ -93,9 +98,14 @@ def dimensions_of(config: Any) -> Dimensions:
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
     keys = getattr(config, "num_key_value_heads", None) or heads
     return Dimensions(
-        config.num_hidden_layers, config.hidden_size, config.intermediate_size, heads,
-        keys * width, config.vocab_size, bool(config.tie_word_embeddings),
-    )  # fmt: skip
+        config.num_hidden_layers,
+        config.hidden_size,
+        config.intermediate_size,
+        heads,
+        keys * width,
+        config.vocab_size,
+        bool(config.tie_word_embeddings),
+    )
 
 
 def adapter_parameters(sizes: Dimensions, lora: Lora) -> int:
@@ -107,8 +117,12 @@ def adapter_parameters(sizes: Dimensions, lora: Lora) -> int:
 
 
 def estimate(
-    sizes: Dimensions, training: Training, dtype: str, longest: int, place: Place = Place()  # noqa: B008
-) -> Estimate:  # fmt: skip
+    sizes: Dimensions,
+    training: Training,
+    dtype: str,
+    longest: int,
+    place: Place = Place(),  # noqa: B008
+) -> Estimate:
     """Return the peak of a process, for methods sft and cpt; measured on a CPU alone.
 
     Weights; gradients and Adam's two moments in float32 for what learns; what the backward pass
@@ -131,17 +145,22 @@ def estimate(
     moments = {"adamw": 8, "adafactor": 1, "sgd": 0}[training.optimiser]
     kept = _block(sizes, training, wide, 0 if place.gpu else longest)
     split = place.shared_by
-    return Estimate(RUNTIME, weights // split, (4 + moments) * learning // split,
-                    tokens * _taken(sizes, training, kept, wide, place.gpu),
-                    _head(sizes, training, tokens, wide))  # fmt: skip
+    return Estimate(
+        RUNTIME,
+        weights // split,
+        (4 + moments) * learning // split,
+        tokens * _taken(sizes, training, kept, wide, place.gpu),
+        _head(sizes, training, tokens, wide),
+    )
 
 
 def _taken(sizes: Dimensions, training: Training, kept: int, wide: int, gpu: bool) -> int:
     """Return the bytes a token that all layers take on the way to the backward pass."""
     if gpu:
         each = wide * sizes.hidden
-        return each * sizes.layers + kept if training.gradient_checkpointing else (
-            kept * sizes.layers)  # fmt: skip
+        return (
+            each * sizes.layers + kept if training.gradient_checkpointing else (kept * sizes.layers)
+        )
     if training.gradient_checkpointing:
         return round(kept * sizes.layers * RECOMPUTED)
     return round(kept * sizes.layers * (ADAPTER if training.adapter else WHOLE))

@@ -19,14 +19,29 @@ SHARD_BYTES = 2 << 30
 
 _PREFIX = "base_model.model."
 _PLAIN: dict[str, tuple[Any, ...]] = {
-    "peft_type": ("LORA",), "bias": ("none",), "init_lora_weights": (True,),
-}  # fmt: skip
+    "peft_type": ("LORA",),
+    "bias": ("none",),
+    "init_lora_weights": (True,),
+}
 """What an adapter's settings have to be, where something else changes more than ``B A``."""
-_HARMLESS = frozenset({
-    "auto_mapping", "base_model_name_or_path", "exclude_modules", "inference_mode",
-    "layers_pattern", "layers_to_transform", "lora_alpha", "lora_dropout", "peft_version", "r",
-    "revision", "target_modules", "task_type", "use_rslora",
-})  # fmt: skip
+_HARMLESS = frozenset(
+    {
+        "auto_mapping",
+        "base_model_name_or_path",
+        "exclude_modules",
+        "inference_mode",
+        "layers_pattern",
+        "layers_to_transform",
+        "lora_alpha",
+        "lora_dropout",
+        "peft_version",
+        "r",
+        "revision",
+        "target_modules",
+        "task_type",
+        "use_rslora",
+    }
+)
 """Settings that leave that form as it is; any other has to be unset."""
 
 
@@ -84,8 +99,11 @@ def _planned(base: Path, adapter: Path, stored: dict[str, Any]) -> _Plan | None:
     shell = _shell(base)
     names, copies = _own(shell)
     factors = _factors(adapter, shell)
-    whole = names.keys() <= stored.keys() and not copies & stored.keys() and all(
-        list(names[n].shape) == stored[n].get_slice(n).get_shape() for n in names)  # fmt: skip
+    whole = (
+        names.keys() <= stored.keys()
+        and not copies & stored.keys()
+        and all(list(names[n].shape) == stored[n].get_slice(n).get_shape() for n in names)
+    )
     if factors is None or not whole or not factors.keys() <= names.keys():
         return None
     rank = int(settings["r"])
@@ -98,14 +116,18 @@ def _planned(base: Path, adapter: Path, stored: dict[str, Any]) -> _Plan | None:
 def _is_plain(settings: dict[str, Any]) -> bool:
     if any(settings.get(key) not in values for key, values in _PLAIN.items()):
         return False
-    return all(_unset(key, value) for key, value in settings.items()
-               if key not in _HARMLESS and key not in _PLAIN)  # fmt: skip
+    return all(
+        _unset(key, value)
+        for key, value in settings.items()
+        if key not in _HARMLESS and key not in _PLAIN
+    )
 
 
 def _unset(key: str, value: Any) -> bool:
     # Sizes that belong to a switch are set in every adapter, and mean nothing while it is off.
-    return not value or (isinstance(value, int | float | str) and not isinstance(value, bool)
-                         and key in _IDLE)  # fmt: skip
+    return not value or (
+        isinstance(value, int | float | str) and not isinstance(value, bool) and key in _IDLE
+    )
 
 
 _IDLE = frozenset({"megatron_core", "qalora_group_size"})

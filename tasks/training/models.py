@@ -23,9 +23,13 @@ def load_base(model: LocalModel, training: Training, dtype: str | None = None) -
 
     wanted = dtype or (resolve_dtype(training.dtype) if training.adapter else "float32")
     return AutoModelForCausalLM.from_pretrained(
-        model.path, dtype=getattr(torch, wanted), attn_implementation=attention(training),
-        use_safetensors=True, trust_remote_code=False, local_files_only=True,
-    )  # fmt: skip
+        model.path,
+        dtype=getattr(torch, wanted),
+        attn_implementation=attention(training),
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
 
 
 def attention(training: Training) -> str:
@@ -55,9 +59,15 @@ def adapter_config(lora: Lora | None) -> Any:
     from peft import LoraConfig
 
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
-    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout,
-                      use_rslora=lora.rslora, use_dora=lora.dora,
-                      target_modules=targets, task_type="CAUSAL_LM")  # fmt: skip
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        use_rslora=lora.rslora,
+        use_dora=lora.dora,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
 
 
 def autocasts(training: Training) -> bool:
@@ -95,9 +105,12 @@ def gathered(training: Training, model: Any) -> dict[str, Any] | None:
 
 
 def save_merged(
-    model: LocalModel, training: Training, trained: Any, out: Path,
+    model: LocalModel,
+    training: Training,
+    trained: Any,
+    out: Path,
     whole: dict[str, Any] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Write a whole model into ``out``, in the base's own dtype, and the adapter beside it.
 
     Args:
@@ -153,4 +166,4 @@ def check_sharding(training: Training, model: Any) -> None:
             f"sharding fsdp was asked for, and the model is held whole ({type(model).__name__}).",
             where="training.backend.sharding",
             fix="run on several GPUs, or set sharding: none.",
-        )  # fmt: skip
+        )

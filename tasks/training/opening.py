@@ -42,31 +42,42 @@ def layout_here() -> Layout:
     return "packed" if torch.cuda.is_available() else "sorted"
 
 
-def _texts(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, shape: Shape, place: Place
-           ) -> Any:  # fmt: skip
+def _texts(
+    job: TrainingJob, args: Any, tokenizer: Any, rows: Any, shape: Shape, place: Place
+) -> Any:
     from tasks.training.loop import Anchor, PlanTrainer
 
     spec, sources = job.training, data_of(job).sources
     frozen = load_base(job.model, spec).eval() if spec.kl_to_base and not spec.adapter else None
     anchor = Anchor(spec.kl_to_base, frozen) if spec.kl_to_base else None
     return PlanTrainer(
-        model=load_base(job.model, spec), args=args, sources=sources, weights=spec.loss_weight,
-        kl=anchor, train_dataset=rows, data_collator=MicroBatches(shape, sources, place),
-        processing_class=tokenizer, peft_config=adapter_config(spec.adapter),
-    )  # fmt: skip
+        model=load_base(job.model, spec),
+        args=args,
+        sources=sources,
+        weights=spec.loss_weight,
+        kl=anchor,
+        train_dataset=rows,
+        data_collator=MicroBatches(shape, sources, place),
+        processing_class=tokenizer,
+        peft_config=adapter_config(spec.adapter),
+    )
 
 
-def _pairs(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, shape: Shape, place: Place
-           ) -> Any:  # fmt: skip
+def _pairs(
+    job: TrainingJob, args: Any, tokenizer: Any, rows: Any, shape: Shape, place: Place
+) -> Any:
     from tasks.training.pairs import PairBatches, PairTrainer
 
     spec = job.training
     return PairTrainer(
-        model=load_base(job.model, spec), args=args, train_dataset=rows,
+        model=load_base(job.model, spec),
+        args=args,
+        train_dataset=rows,
         ref_model=None if spec.adapter else load_base(job.model, spec).eval(),
-        data_collator=PairBatches(shape, place), processing_class=tokenizer,
+        data_collator=PairBatches(shape, place),
+        processing_class=tokenizer,
         peft_config=adapter_config(spec.adapter),
-    )  # fmt: skip
+    )
 
 
 def _sampled(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, place: Place) -> Any:
@@ -76,10 +87,13 @@ def _sampled(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, place: Plac
     references = [json.loads(str(text)) for text in rows["reference"]]
     verify_all(spec.rft.functions, references, rows["row_id"])
     trainer = RewardTrainer(
-        model=load_base(job.model, spec), args=args, train_dataset=rows,
+        model=load_base(job.model, spec),
+        args=args,
+        train_dataset=rows,
         reward_funcs=[Grader(reward, references) for reward in spec.rft.functions],
-        processing_class=tokenizer, peft_config=adapter_config(spec.adapter),
+        processing_class=tokenizer,
+        peft_config=adapter_config(spec.adapter),
         budget=spec.micro_batch_tokens,
-    )  # fmt: skip
+    )
     trainer.data_collator = Questions(spec.rft.generations, tokenizer.decode, place)
     return trainer

@@ -12,8 +12,20 @@ from tasks.storage import building, digest_of, file_digest, home
 PACKAGES = ("configs", "tasks")
 """What the trainer needs of the project; the flows stay at home."""
 
-REQUIRED = ("pydantic", "pydantic-settings", "pyyaml", "jinja2", "numpy", "pyarrow", "datasets",
-            "transformers", "trl", "peft", "accelerate", "safetensors")  # fmt: skip
+REQUIRED = (
+    "pydantic",
+    "pydantic-settings",
+    "pyyaml",
+    "jinja2",
+    "numpy",
+    "pyarrow",
+    "datasets",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "safetensors",
+)
 """What the trainer imports beside PyTorch, which the container brings."""
 
 SOURCE, NEEDS, START = "source.tar.gz", "requirements.txt", "start.sh"

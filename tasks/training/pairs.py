@@ -46,8 +46,12 @@ class PairBatches:
             ids[i, : len(tokens)] = torch.as_tensor(tokens)
             mask[i, : len(tokens)] = 1
             answer[i, : len(tokens)] = torch.as_tensor(labels).ne(IGNORED)
-        return {"input_ids": ids, "attention_mask": mask, "completion_mask": answer,
-                "weight": torch.tensor(weight)}  # fmt: skip
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "completion_mask": answer,
+            "weight": torch.tensor(weight),
+        }
 
 
 def _rectangles(rows: Sequence[Row]) -> int:

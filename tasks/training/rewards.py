@@ -66,8 +66,10 @@ def length_under(limit: int) -> Function:
 
 
 SHIPPED: dict[str, Function] = {
-    "exact_match": exact_match, "label_match": label_match, "json_valid": json_valid,
-}  # fmt: skip
+    "exact_match": exact_match,
+    "label_match": label_match,
+    "json_valid": json_valid,
+}
 
 
 def open_reward(reward: Reward) -> Function:
@@ -85,9 +87,10 @@ def open_reward(reward: Reward) -> Function:
         found: Function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise TrainingError(
-            f"the reward {reward.name} can't be imported: {error}.", where="training.rft.functions",
+            f"the reward {reward.name} can't be imported: {error}.",
+            where="training.rft.functions",
             fix="give a module on PYTHONPATH and a function in it, as module:function.",
-        ) from error  # fmt: skip
+        ) from error
     return found
 
 
@@ -118,8 +121,9 @@ def _files_of(reward: Reward, top: str) -> dict[str, Path]:
     if spec is None or spec.origin is None:
         raise TrainingError(
             f"the reward {reward.name} can't be imported: there is no module {top}.",
-            where="training.rft.functions", fix="put its folder on PYTHONPATH.",
-        )  # fmt: skip
+            where="training.rft.functions",
+            fix="put its folder on PYTHONPATH.",
+        )
     origin = Path(spec.origin)
     if spec.submodule_search_locations is None:
         return {origin.name: origin}
@@ -137,8 +141,10 @@ def verify_all(
         row_ids: Of all rows.
     """
     labels = labels_of(references)
-    sample = [{"row_id": str(row_ids[i]), "reference": references[i], "labels": labels}
-              for i in range(0, len(references), max(len(references) // SAMPLED, 1))]  # fmt: skip
+    sample = [
+        {"row_id": str(row_ids[i]), "reference": references[i], "labels": labels}
+        for i in range(0, len(references), max(len(references) // SAMPLED, 1))
+    ]
     for reward in rewards:
         verify(reward, sample)
 
@@ -159,7 +165,7 @@ def verify(reward: Reward, rows: Sequence[Mapping[str, Any]]) -> None:
             f"the reward {reward.name} gives {values[0]:g} whatever the answer is.",
             where="training.rft.functions",
             fix="look at the rows' references: it compares answers with them.",
-        )  # fmt: skip
+        )
 
 
 def reward_of(function: Function, name: str, answer: str, row: Mapping[str, Any]) -> float:
@@ -177,13 +183,16 @@ def _value(function: Function, name: str, answer: str, row: Mapping[str, Any]) -
     except Exception as error:
         raise TrainingError(
             f"the reward {name} failed on a row: {type(error).__name__}: {error}.",
-            where=f"row {row.get('row_id', '')}", fix="mend the function; it gets answer, "
-            "reference and row.",
-        ) from error  # fmt: skip
+            where=f"row {row.get('row_id', '')}",
+            fix="mend the function; it gets answer, reference and row.",
+        ) from error
     if isinstance(value, bool | int | float) and math.isfinite(value):
         return float(value)
-    raise TrainingError(f"the reward {name} gave {value!r}, not a finite number.",
-                        where=f"row {row.get('row_id', '')}", fix="return a float.")  # fmt: skip
+    raise TrainingError(
+        f"the reward {name} gave {value!r}, not a finite number.",
+        where=f"row {row.get('row_id', '')}",
+        fix="return a float.",
+    )
 
 
 def _samples(row: Mapping[str, Any]) -> list[str]:

@@ -44,7 +44,9 @@ def train(job: TrainingJob) -> dict[str, Any]:
     if done != job.steps and not stopped:
         raise TrainingError(
             f"training ended at step {done} of {job.steps}.",
-            where=str(job.folder), fix="look at trainer.log there.")  # fmt: skip
+            where=str(job.folder),
+            fix="look at trainer.log there.",
+        )
     with explained(job.folder, lambda: _tokens(job, trainer)):
         best = _back_to_best(trainer, states, done)
         whole = gathered(job.training, _model(trainer))
@@ -52,8 +54,12 @@ def train(job: TrainingJob) -> dict[str, Any]:
         return {}
     with explained(job.folder, lambda: (0, 0, 0)):
         _save(job, trainer, whole)
-        return {"steps": done, "stopped": stopped, "best_step": best,
-                **_finished(job, trainer, done)}  # fmt: skip
+        return {
+            "steps": done,
+            "stopped": stopped,
+            "best_step": best,
+            **_finished(job, trainer, done),
+        }
 
 
 def _back_to_best(trainer: Any, states: Path, done: int) -> int | None:
@@ -71,8 +77,11 @@ def _back_to_best(trainer: Any, states: Path, done: int) -> int | None:
         return best
     folder = states / f"checkpoint-{best}"
     if not is_whole(folder):
-        raise TrainingError("the state of the lowest validation loss is gone.", where=str(folder),
-                            fix="delete the job's folder and run again.")  # fmt: skip
+        raise TrainingError(
+            "the state of the lowest validation loss is gone.",
+            where=str(folder),
+            fix="delete the job's folder and run again.",
+        )
     trainer.state.best_model_checkpoint = str(folder)
     # Trainer's own: it knows adapters, whole models and sharded ones.
     trainer._load_best_model()
@@ -108,8 +117,9 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     torch.manual_seed(job.seed)
     trainer = open_trainer(job, args, tokenizer, rows)
     check_data(job, _context(trainer.model))
-    trainer.begin(Steps(rows, job.training.batch_rows, data_of(job).sources), trainer.data_collator,
-                  job.seed)  # fmt: skip
+    trainer.begin(
+        Steps(rows, job.training.batch_rows, data_of(job).sources), trainer.data_collator, job.seed
+    )
     # Before the stream, which writes what validation adds to a step's record.
     _validate(job, trainer)
     trainer.add_callback(Stream(job.folder, trainer))
@@ -163,9 +173,12 @@ def _finished(job: TrainingJob, trainer: Any, steps: int) -> dict[str, Any]:
     left_over = getattr(trainer.data_collator, "left_over", 0)
     rows = check_rows(job.folder / ROWS, islice(planned_rows(job), steps), left_over)
     adapter = job.folder / "out" / "adapter" / "adapter_model.safetensors"
-    return {"rows": rows, "left_over": left_over,
-            "adapter_digest": file_digest(adapter) if adapter.is_file() else "",
-            "made_with": _made_with(job, trainer)}  # fmt: skip
+    return {
+        "rows": rows,
+        "left_over": left_over,
+        "adapter_digest": file_digest(adapter) if adapter.is_file() else "",
+        "made_with": _made_with(job, trainer),
+    }
 
 
 def _model(trainer: Any) -> Any:
@@ -180,6 +193,11 @@ def _made_with(job: TrainingJob, trainer: Any) -> dict[str, Any]:
 
     packages = ("torch", "transformers", "trl", "peft", "accelerate")
     named = {name: version(name) for name in packages}
-    return {"seed": job.seed, "threads": torch.get_num_threads(), "processes": trainer.place.world,
-            "device": str(trainer.args.device), "dtype": str(trainer.model.dtype),
-            **named}  # fmt: skip
+    return {
+        "seed": job.seed,
+        "threads": torch.get_num_threads(),
+        "processes": trainer.place.world,
+        "device": str(trainer.args.device),
+        "dtype": str(trainer.model.dtype),
+        **named,
+    }

@@ -14,8 +14,13 @@ from tasks.training.rewards import labels_of, open_reward, reward_of
 from tasks.training.stepping import Batch, PlanSteps
 from tasks.training.steps import Place, Row, dealt
 
-KEPT = ("reward", "reward_std", "frac_reward_zero_std", "completions/mean_length",
-        "completions/clipped_ratio")  # fmt: skip
+KEPT = (
+    "reward",
+    "reward_std",
+    "frac_reward_zero_std",
+    "completions/mean_length",
+    "completions/clipped_ratio",
+)
 """What TRL measures of a step's answers that is kept; gathered over processes."""
 
 
@@ -38,16 +43,21 @@ class Questions:
         if not own:
             raise TrainingError(
                 f"the last step has {len(rows)} row(s) for {self._place.world} processes.",
-                where="mixture", fix="choose batch_rows so that the last step has a row for each.",
-            )  # fmt: skip
+                where="mixture",
+                fix="choose batch_rows so that the last step has a row for each.",
+            )
         asked = [self._question(row) for row in own for _ in range(self._answers)]
         return {"questions": asked, "rows": [r["row_id"] for r in own], "micro": []}
 
     def _question(self, row: Row) -> dict[str, Any]:
         ids = [int(token) for token in row["input_ids"]]
-        return {"prompt": self._decode(ids), "prompt_ids": ids, "row_id": row["row_id"],
-                "reference": json.loads(str(row["reference"])),
-                "source": row["source"]}  # fmt: skip
+        return {
+            "prompt": self._decode(ids),
+            "prompt_ids": ids,
+            "row_id": row["row_id"],
+            "reference": json.loads(str(row["reference"])),
+            "source": row["source"],
+        }
 
 
 class Grader:
@@ -64,15 +74,22 @@ class Grader:
         self.__name__ = reward.name.replace(":", ".")
 
     def __call__(
-        self, completions: Sequence[str], reference: Sequence[Any], row_id: Sequence[str],
+        self,
+        completions: Sequence[str],
+        reference: Sequence[Any],
+        row_id: Sequence[str],
         **more: Any,
-    ) -> list[float]:  # fmt: skip
+    ) -> list[float]:
         """Return the reward of each answer."""
         return [
-            reward_of(self._function, self._reward.name, answer,
-                      {"reference": known, "row_id": row, "labels": self._labels})
+            reward_of(
+                self._function,
+                self._reward.name,
+                answer,
+                {"reference": known, "row_id": row, "labels": self._labels},
+            )
             for answer, known, row in zip(completions, reference, row_id, strict=True)
-        ]  # fmt: skip
+        ]
 
 
 class RewardTrainer(PlanSteps, GRPOTrainer):  # type: ignore[misc]
@@ -102,10 +119,13 @@ class RewardTrainer(PlanSteps, GRPOTrainer):  # type: ignore[misc]
         rows = self._rows_each(len(made["prompt_ids"]), max(1, self._budget // sizes))
         self._items = made.pop("num_items_in_batch")
         parts = [
-            {name: value[start : start + rows] for name, value in made.items()
-             if isinstance(value, torch.Tensor)}
+            {
+                name: value[start : start + rows]
+                for name, value in made.items()
+                if isinstance(value, torch.Tensor)
+            }
             for start in range(0, len(made["prompt_ids"]), rows)
-        ]  # fmt: skip
+        ]
         self._lengths = torch.stack([made["prompt_mask"].sum(), made["completion_mask"].sum()])
         return {**batch, "micro": parts}
 

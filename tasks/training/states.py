@@ -37,8 +37,11 @@ class Position(BaseModel):
 
 def mark(folder: Path, step: int, position: int, data: str) -> None:
     """Mark a state as whole."""
-    files = {str(f.relative_to(folder)): f.stat().st_size
-             for f in sorted(folder.rglob("*")) if f.is_file() and f.name != MARK}  # fmt: skip
+    files = {
+        str(f.relative_to(folder)): f.stat().st_size
+        for f in sorted(folder.rglob("*"))
+        if f.is_file() and f.name != MARK
+    }
     where = Position(step=step, position=position, data=data, files=files)
     write_text(folder / MARK, where.model_dump_json(indent=1))
 
@@ -56,9 +59,10 @@ def last_state(states: Path, data: str) -> tuple[Path, Position] | None:
             continue
         if where.data != data:
             raise TrainingError(
-                "the saved state is of another mixture.", where=str(folder),
+                "the saved state is of another mixture.",
+                where=str(folder),
                 fix="delete the job's folder and run again.",
-            )  # fmt: skip
+            )
         return folder, where
     return None
 
@@ -77,8 +81,10 @@ def _whole(folder: Path) -> Position | None:
     if not path.is_file():
         return None
     where = Position.model_validate_json(path.read_text())
-    sizes = {name: (folder / name).stat().st_size if (folder / name).is_file() else -1
-             for name in where.files}  # fmt: skip
+    sizes = {
+        name: (folder / name).stat().st_size if (folder / name).is_file() else -1
+        for name in where.files
+    }
     return where if sizes == where.files else None
 
 

@@ -117,5 +117,5 @@ class PlanSteps:
                 f"the loss is {'not a number' if value != value else 'infinite'}.",
                 where=f"step {self.state.global_step + 1}",
                 fix="lower training.learning_rate or max_grad_norm, or train in float32.",
-            )  # fmt: skip
+            )
         return {"loss": value}

@@ -51,8 +51,12 @@ def documents(pack: Row, sources: Sequence[str]) -> Iterator[Row]:
         ends.tolist(), pack["seq_lengths"], pack["source_ids"], pack["positions"], strict=True
     ):
         part = slice(end - length, end)
-        yield {"row_id": str(position), "input_ids": pack["input_ids"][part],
-               "labels": pack["labels"][part], "source": sources[source]}  # fmt: skip
+        yield {
+            "row_id": str(position),
+            "input_ids": pack["input_ids"][part],
+            "labels": pack["labels"][part],
+            "source": sources[source],
+        }
 
 
 def length_of(row: Row) -> int:

@@ -56,15 +56,22 @@ def _memory(failed: int, fitted: int, budget: int) -> TrainingError:
     """
     size = max(fitted if 0 < fitted < failed else failed // 2, 1)
     if failed <= 0:
-        return TrainingError("the model and its optimiser don't fit in memory.", where="training",
-                             fix="use an adapter, a smaller model or sharding.")  # fmt: skip
+        return TrainingError(
+            "the model and its optimiser don't fit in memory.",
+            where="training",
+            fix="use an adapter, a smaller model or sharding.",
+        )
     alone = failed > budget
-    fix = (f"set training.micro_batch_tokens to {size:,} (the step and its result stay the same)"
-           if not alone else f"set training.sequence_length to {size:,}")  # fmt: skip
+    fix = (
+        f"set training.micro_batch_tokens to {size:,} (the step and its result stay the same)"
+        if not alone
+        else f"set training.sequence_length to {size:,}"
+    )
     return TrainingError(
-        f"out of memory on {failed:,} tokens at once.", where="training.micro_batch_tokens",
+        f"out of memory on {failed:,} tokens at once.",
+        where="training.micro_batch_tokens",
         fix=f"{fix}, or gradient_checkpointing: true.",
-    )  # fmt: skip
+    )
 
 
 def check_disk(folder: Path, needed: int) -> None:
@@ -79,16 +86,19 @@ def check_disk(folder: Path, needed: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < needed * SPARE:
-        raise _disk(folder, f" It needs about {needed * SPARE / 1e9:,.1f} GB, and "
-                            f"{free / 1e9:,.1f} GB are free.")  # fmt: skip
+        raise _disk(
+            folder,
+            f" It needs about {needed * SPARE / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free.",
+        )
 
 
 def _disk(folder: Path, detail: str) -> StorageError:
     return StorageError(
-        f"the disk is full.{detail}", where=str(folder),
+        f"the disk is full.{detail}",
+        where=str(folder),
         fix="free some space, or set TEMPER_HOME to a larger disk, and run again: it goes on "
         "from the last saved state.",
-    )  # fmt: skip
+    )
 
 
 def kept_states(training: Training) -> int:

@@ -24,8 +24,12 @@ _BESIDE_WEIGHTS = ("*.json", "*.jinja", "*.txt", "*.model", "LICENSE*")
 
 def model_files(folder: Path) -> dict[str, Path]:
     """Return a model folder's safetensors, settings and tokenizer; nothing pickled."""
-    beside = [f for pattern in _BESIDE_WEIGHTS for f in sorted(folder.glob(pattern))
-              if f.is_file() and f.name != "manifest.json"]  # fmt: skip
+    beside = [
+        f
+        for pattern in _BESIDE_WEIGHTS
+        for f in sorted(folder.glob(pattern))
+        if f.is_file() and f.name != "manifest.json"
+    ]
     return {f.name: f for f in [*weight_files(folder), *beside]}
 
 
@@ -81,17 +85,23 @@ def addresses(job: TrainingJob, place: Place, *, code: bool = True) -> dict[str,
 
 def _job_file(job: TrainingJob) -> Path:
     if not job.model.has_weights:
-        raise SetupError("only the tokenizer of the base model was fetched.", where=job.model.name,
-                         fix="prepare the model with its weights.")  # fmt: skip
+        raise SetupError(
+            "only the tokenizer of the base model was fetched.",
+            where=job.model.name,
+            fix="prepare the model with its weights.",
+        )
     path = home("packages", f"job-{job.key[:32]}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Paths of this machine and the placement say nothing there, and would make equal jobs differ.
     plain = {"path": Path("/opt/ml/input/data")}
     receipts = {n: r.model_copy(update=plain) for n, r in _receipts(job).items()}
-    elsewhere = job.model_copy(update={
-        "folder": Path("/opt/ml/checkpoints"), **receipts,
-        "training": job.training.model_copy(update={"backend": _local(job)}),
-    })  # fmt: skip
+    elsewhere = job.model_copy(
+        update={
+            "folder": Path("/opt/ml/checkpoints"),
+            **receipts,
+            "training": job.training.model_copy(update={"backend": _local(job)}),
+        }
+    )
     write_text(path, elsewhere.model_dump_json(indent=1))
     return path
 
@@ -99,5 +109,6 @@ def _job_file(job: TrainingJob) -> Path:
 def _local(job: TrainingJob) -> LocalBackend:
     """Return where the trainer is placed once it is on the other machine: there."""
     backend = job.training.backend
-    return LocalBackend(threads=getattr(backend, "threads", None),
-                        sharding=getattr(backend, "sharding", "none"))  # fmt: skip
+    return LocalBackend(
+        threads=getattr(backend, "threads", None), sharding=getattr(backend, "sharding", "none")
+    )

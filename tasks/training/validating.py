@@ -44,7 +44,7 @@ class Validator(TrainerCallback):  # type: ignore[misc]
                 f"there are no held-out rows of role {wanted} to stop on.",
                 where="training.validation.stop_on",
                 fix="give a source of that role a dev split, or leave stop_on out.",
-            )  # fmt: skip
+            )
         self._history: list[tuple[int, float]] = []
 
     def resume(self, stream: Path) -> None:

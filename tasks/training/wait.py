@@ -70,8 +70,11 @@ def _unseen(status: JobStatus) -> None:
 
 def _failure(job: TrainingJob, status: JobStatus) -> TrainingError:
     if status.state == "failed":
-        return TrainingError(status.message, where=str(job.folder / "trainer.log"),
-                             fix="mend the cause named and run again.")  # fmt: skip
+        return TrainingError(
+            status.message,
+            where=str(job.folder / "trainer.log"),
+            fix="mend the cause named and run again.",
+        )
     return TrainingError(
         f"the trainer was killed after step {status.step} of {status.steps}.",
         where=str(job.folder / "trainer.log"),

@@ -33,9 +33,14 @@ class Stream(TrainerCallback):  # type: ignore[misc]
         """Write the record of the step just finished, with what Trainer logged of it."""
         if not logs or "grad_norm" not in logs:
             return
-        record = {"step": state.global_step, "time": time.time(), **self._trainer.step_record,
-                  "learning_rate": logs["learning_rate"],
-                  "grad_norm": float(logs["grad_norm"]), "memory": peak_memory()}  # fmt: skip
+        record = {
+            "step": state.global_step,
+            "time": time.time(),
+            **self._trainer.step_record,
+            "learning_rate": logs["learning_rate"],
+            "grad_norm": float(logs["grad_norm"]),
+            "memory": peak_memory(),
+        }
         rows = self._gathered(self._trainer.step_rows)
         if self._trainer.place.rank == 0:
             self._append(ROWS, {"step": state.global_step, "rows": rows})
@@ -117,8 +122,9 @@ def check_rows(stream: Path, planned: Iterator[Sequence[str]], left_over: int = 
             ):
                 raise TrainingError(
                     f"step {step} consumed other rows than the plan's: {extra[:3]} for "
-                    f"{missing[:3]}.", where=str(stream),
+                    f"{missing[:3]}.",
+                    where=str(stream),
                     fix="delete the job's folder and run again.",
-                )  # fmt: skip
+                )
             count += len(used["rows"])
     return count

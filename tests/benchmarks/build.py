@@ -20,8 +20,10 @@ def write_sources(folder: Path, rows: int) -> None:
     letters = "".join(chr(97 + n) for n in draw.integers(0, 26, 1_000_000))
     for name in SHARES:
         starts, sizes = draw.integers(0, 999_000, rows), draw.integers(32, 150, rows)
-        texts = [f"{name}{i} {letters[s:s + n]}"
-                 for i, (s, n) in enumerate(zip(starts, sizes, strict=True))]  # fmt: skip
+        texts = [
+            f"{name}{i} {letters[s : s + n]}"
+            for i, (s, n) in enumerate(zip(starts, sizes, strict=True))
+        ]
         pq.write_table(pa.table({"text": texts, "n": np.arange(rows)}), folder / f"{name}.parquet")
 
 
@@ -53,8 +55,10 @@ def build() -> Benchmark:
 
     folder = Path(tempfile.mkdtemp(prefix="bench-build-"))
     write_sources(folder, ROWS)
-    parts = [datasets.Dataset.from_parquet(str(folder / f"{n}.parquet"), cache_dir=str(folder))
-             for n in SHARES]  # fmt: skip
+    parts = [
+        datasets.Dataset.from_parquet(str(folder / f"{n}.parquet"), cache_dir=str(folder))
+        for n in SHARES
+    ]
 
     def ours() -> object:
         return _in_new_folder(folder, lambda out: mixed(folder, out))
@@ -66,9 +70,12 @@ def build() -> Benchmark:
 
     return Benchmark(
         metric=f"rows/s, 3 sources of {ROWS:,} rows, Parquet to mixed Parquet",
-        units=round(ROWS / max(SHARES.values())), ours=ours, peer=peer, peer_name="datasets",
+        units=round(ROWS / max(SHARES.values())),
+        ours=ours,
+        peer=peer,
+        peer_name="datasets",
         target=10,
-    )  # fmt: skip
+    )
 
 
 def _in_new_folder(folder: Path, work: Any) -> object:

@@ -88,11 +88,17 @@ def advice(times: int) -> list[dict[str, Any]]:
         for make in designs(n):
             held = hold_advice(hold(margin), make(n, 0.0), times)
             seen = seen_advice(improve(0.0), make(n, margin), times)
-            rows.append({
-                "design": make(n, 0.0).name, "n": n, "margin": margin,
-                "hold asks for": held.median, "hold decides": held.decided,
-                "improve asks for": seen.median, "improve decides": seen.decided,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "design": make(n, 0.0).name,
+                    "n": n,
+                    "margin": margin,
+                    "hold asks for": held.median,
+                    "hold decides": held.decided,
+                    "improve asks for": seen.median,
+                    "improve decides": seen.decided,
+                }
+            )
             print(_line(rows[-1]), flush=True)
     return rows
 
@@ -113,8 +119,13 @@ def exact(n: int) -> dict[str, Any]:
                 chance = stats.multinomial.pmf(counts, n, [gain, loss, 1 - discordance])
                 error = float(chance[lows > difference].sum())
                 worst = max(worst, (error, float(difference), discordance))
-    found = {"design": "binary, exact", "n": n, "highest error": worst[0],
-             "difference": worst[1], "discordance": worst[2]}  # fmt: skip
+    found = {
+        "design": "binary, exact",
+        "n": n,
+        "highest error": worst[0],
+        "difference": worst[1],
+        "discordance": worst[2],
+    }
     print(_line(found), flush=True)
     return found
 
@@ -123,21 +134,35 @@ def gates(times: int = 10_000) -> dict[str, Any]:
     """Measure everything; the ratio is the error allowed over the highest seen."""
     started = time.perf_counter()
     tables = {
-        "errors": errors(times), "two looks": two_looks(times),
-        "exact": [exact(n) for n in (100, 200)], "advice": advice(times // 5),
-    }  # fmt: skip
-    rates = [v for t in ("errors", "two looks") for row in tables[t]
-             for k, v in row.items() if k not in ("design", "n")]  # fmt: skip
+        "errors": errors(times),
+        "two looks": two_looks(times),
+        "exact": [exact(n) for n in (100, 200)],
+        "advice": advice(times // 5),
+    }
+    rates = [
+        v
+        for t in ("errors", "two looks")
+        for row in tables[t]
+        for k, v in row.items()
+        if k not in ("design", "n")
+    ]
     rates += [row["highest error"] for row in tables["exact"]]
     powers = [row[k] for row in tables["advice"] for k in ("hold decides", "improve decides")]
     return {
-        "name": "gates", "metric": f"highest false-PASS rate of {times:,} comparisons a design",
-        "ours": max(rates), "peer": ALLOWED, "ratio": ALLOWED / max(rates), "target": 1.0,
-        "peer_name": "allowed", "peer_version": "", "repeats": times,
+        "name": "gates",
+        "metric": f"highest false-PASS rate of {times:,} comparisons a design",
+        "ours": max(rates),
+        "peer": ALLOWED,
+        "ratio": ALLOWED / max(rates),
+        "target": 1.0,
+        "peer_name": "allowed",
+        "peer_version": "",
+        "repeats": times,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "power": [min(powers), max(powers)], "seconds": time.perf_counter() - started,
+        "power": [min(powers), max(powers)],
+        "seconds": time.perf_counter() - started,
         "tables": tables,
-    }  # fmt: skip
+    }
 
 
 def _line(row: dict[str, Any]) -> str:

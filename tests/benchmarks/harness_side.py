@@ -17,8 +17,14 @@ BATCHES = (1, 4, 8, 16, 32)
 
 def questions(items: int, subjects: Sequence[str] | None = None, seed: int = 17) -> Questions:
     """Return ``items`` questions a subject, with five examples each."""
-    suite = MmluSuite(kind="mmlu", name="mmlu", shots=5, cloze=False, items_per_subject=items,
-                      subjects=tuple(subjects) if subjects else None)  # fmt: skip
+    suite = MmluSuite(
+        kind="mmlu",
+        name="mmlu",
+        shots=5,
+        cloze=False,
+        items_per_subject=items,
+        subjects=tuple(subjects) if subjects else None,
+    )
     return load_questions(suite, "test", seed)
 
 
@@ -45,13 +51,21 @@ def mmlu_tasks(folder: Path, found: Questions) -> dict[str, Any]:
             _write(file, (_record(q) for q in rows))
         names.append(f"local_{subject}")
         words = subject.replace("_", " ")
-        _task(folder / f"{subject}.yaml", template | {
-            "task": names[-1], "dataset_path": "json", "num_fewshot": 5,
-            "dataset_kwargs": {"data_files": {k: str(f) for k, f in files.items()},
-                               "cache_dir": str(folder / "cache")},
-            "description": "The following are multiple choice questions (with answers) about "
-            f"{words}.\n\n",
-        })  # fmt: skip
+        _task(
+            folder / f"{subject}.yaml",
+            template
+            | {
+                "task": names[-1],
+                "dataset_path": "json",
+                "num_fewshot": 5,
+                "dataset_kwargs": {
+                    "data_files": {k: str(f) for k, f in files.items()},
+                    "cache_dir": str(folder / "cache"),
+                },
+                "description": "The following are multiple choice questions (with answers) about "
+                f"{words}.\n\n",
+            },
+        )
     return _loaded(folder, names)
 
 
@@ -61,12 +75,20 @@ def hellaswag_tasks(folder: Path, docs: Sequence[Mapping[str, Any]]) -> dict[str
 
     shipped = Path(lm_eval.__file__).parent / "tasks" / "hellaswag" / "hellaswag.yaml"
     _write(folder / "validation.jsonl", docs)
-    _task(folder / "local.yaml", {
-        "include": str(shipped), "task": "local_hellaswag", "dataset_path": "json",
-        "dataset_kwargs": {"data_files": {"validation": str(folder / "validation.jsonl")},
-                           "cache_dir": str(folder / "cache")},
-        "training_split": None, "num_fewshot": 0,
-    })  # fmt: skip
+    _task(
+        folder / "local.yaml",
+        {
+            "include": str(shipped),
+            "task": "local_hellaswag",
+            "dataset_path": "json",
+            "dataset_kwargs": {
+                "data_files": {"validation": str(folder / "validation.jsonl")},
+                "cache_dir": str(folder / "cache"),
+            },
+            "training_split": None,
+            "num_fewshot": 0,
+        },
+    )
     return _loaded(folder, ["local_hellaswag"])
 
 
@@ -84,8 +106,9 @@ def scores(model: Any, tasks: Mapping[str, Any]) -> dict[str, list[float]]:
     samples = evaluated(model, tasks, samples=True)["samples"]
     return {
         sample["arguments"][0][0]: [float(logprob) for logprob, _ in sample["filtered_resps"]]
-        for of_task in samples.values() for sample in of_task
-    }  # fmt: skip
+        for of_task in samples.values()
+        for sample in of_task
+    }
 
 
 def best_batch(model: Any, tasks: Mapping[str, Any]) -> int:
@@ -102,8 +125,12 @@ def best_batch(model: Any, tasks: Mapping[str, Any]) -> int:
 
 
 def _record(question: Question) -> dict[str, Any]:
-    return {"question": question.question, "subject": question.subject,
-            "choices": list(question.choices), "answer": question.answer}  # fmt: skip
+    return {
+        "question": question.question,
+        "subject": question.subject,
+        "choices": list(question.choices),
+        "answer": question.answer,
+    }
 
 
 def _write(file: Path, records: Iterable[Mapping[str, Any]]) -> None:

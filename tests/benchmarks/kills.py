@@ -35,9 +35,12 @@ class Run:
         self.home, self.said = home, dict[str, Any]()
         self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "run", recipe, "--json", *words], env=env,
-            stdout=self._out, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-c", COMMAND, "run", recipe, "--json", *words],
+            env=env,
+            stdout=self._out,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def alive(self) -> bool:
         """Return whether it goes on."""
@@ -146,8 +149,10 @@ def main() -> int:
     if given.flow:
         found += disturbed(start, flow_killer(draw, seconds), given.flow)
     equal = {digest for _, digest in found} <= {whole["trained"]["digest"]}
-    print(f"{sum(k for k, _ in found)} kills in {len(found)} runs; weights "
-          f"{'equal' if equal else 'DIFFER'}")  # fmt: skip
+    print(
+        f"{sum(k for k, _ in found)} kills in {len(found)} runs; weights "
+        f"{'equal' if equal else 'DIFFER'}"
+    )
     return 0 if equal else 1
 
 

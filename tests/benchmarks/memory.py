@@ -41,8 +41,9 @@ def at(rows: int) -> dict[str, float]:
             (folder / part).mkdir()
         write_sources(folder / "small", 1_000)
         write_sources(folder / f"{rows}", round(rows * max(SHARES.values())))
-        done = subprocess.run([sys.executable, __file__, str(rows), name], check=True,
-                              capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, __file__, str(rows), name], check=True, capture_output=True, text=True
+        )
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
 

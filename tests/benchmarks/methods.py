@@ -47,23 +47,41 @@ def questions(data: Path, count: int) -> Rows:
     wanted = ("card_arrival", "exchange_rate")
     rows = pq.read_table(data / "banking77" / "train.parquet").to_pylist()
     names = json.loads((data / "banking77" / "categories.json").read_text())
-    named = [(r["text"], names[r["label"]] if isinstance(r["label"], int) else r["label"])
-             for r in rows]  # fmt: skip
+    named = [
+        (r["text"], names[r["label"]] if isinstance(r["label"], int) else r["label"]) for r in rows
+    ]
     ask = "Answer with one word, card_arrival or exchange_rate. What is this about? "
     chosen = [(text, label) for text, label in named if label in wanted]
-    mixed = [pair for two in zip(*[[c for c in chosen if c[1] == w] for w in wanted], strict=False)
-             for pair in two]  # fmt: skip
-    return [{"messages": [{"role": "user", "content": ask + text}], "reference_answer": label}
-            for text, label in mixed[:count]]  # fmt: skip
+    mixed = [
+        pair
+        for two in zip(*[[c for c in chosen if c[1] == w] for w in wanted], strict=False)
+        for pair in two
+    ]
+    return [
+        {"messages": [{"role": "user", "content": ask + text}], "reference_answer": label}
+        for text, label in mixed[:count]
+    ]
 
 
 CASES: dict[str, tuple[Callable[[Path, int], Rows], dict[str, Any], str]] = {
     "cpt": (texts, {"learning_rate": 2e-3, "packing": "off"}, "loss"),
     "dpo": (pairs, {"learning_rate": 1e-3, "batch_rows": BATCH}, "loss"),
-    "rft": (questions, {"learning_rate": 3e-4, "rft": {
-        "functions": [{"name": "label_match"}, {"name": "length", "limit": 40, "weight": 0.5}],
-        "generations": 8, "max_new_tokens": 12}}, "reward"),
-}  # fmt: skip
+    "rft": (
+        questions,
+        {
+            "learning_rate": 3e-4,
+            "rft": {
+                "functions": [
+                    {"name": "label_match"},
+                    {"name": "length", "limit": 40, "weight": 0.5},
+                ],
+                "generations": 8,
+                "max_new_tokens": 12,
+            },
+        },
+        "reward",
+    ),
+}
 
 
 def _lines(path: Path, count: int) -> Rows:
@@ -75,16 +93,33 @@ def recipe(method: str, model: str, rows: Path) -> Recipe:
     """Return the recipe of a method on a file of rows."""
     _, fields, _ = CASES[method]
     kinds = {"cpt": "text", "dpo": "dpo", "rft": "rft"}
-    return Recipe.model_validate({
-        "name": method, "model": {"path": model},
-        "sources": [{"name": "own", "role": "domain", "kind": "files", "path": str(rows),
-                     "format": kinds[method], "split": {"dev": 0, "test": 0.05}}],
-        "quality": {"on_fail": "quarantine", "max_quarantine": 1.0},
-        "mixture": {"domain_share": 1.0, "unit": "rows", "size": {"budget": STEPS * BATCH}},
-        "training": {"method": method, "batch_rows": BATCH, "save_steps": 5, "schedule": "constant",
-                     "sequence_length": 384, **fields},
-        "evaluation": {"suites": [{"kind": "bits_per_byte", "name": "own", "source": "own"}]},
-    })  # fmt: skip
+    return Recipe.model_validate(
+        {
+            "name": method,
+            "model": {"path": model},
+            "sources": [
+                {
+                    "name": "own",
+                    "role": "domain",
+                    "kind": "files",
+                    "path": str(rows),
+                    "format": kinds[method],
+                    "split": {"dev": 0, "test": 0.05},
+                }
+            ],
+            "quality": {"on_fail": "quarantine", "max_quarantine": 1.0},
+            "mixture": {"domain_share": 1.0, "unit": "rows", "size": {"budget": STEPS * BATCH}},
+            "training": {
+                "method": method,
+                "batch_rows": BATCH,
+                "save_steps": 5,
+                "schedule": "constant",
+                "sequence_length": 384,
+                **fields,
+            },
+            "evaluation": {"suites": [{"kind": "bits_per_byte", "name": "own", "source": "own"}]},
+        }
+    )
 
 
 def run(method: str, model: str, data: Path) -> list[dict[str, float]]:

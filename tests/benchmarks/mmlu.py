@@ -65,8 +65,9 @@ def mmlu_sides(model: str, dtype: str, subjects: int, items: int) -> Sides:
     return Sides(
         [letters_prompt(q, found.examples[q.subject]) for q in found.asked],
         lambda: [row.choice_logprobs or [] for row in exam.sit(engine)],
-        lambda: harness.scores(peer, tasks), batch,
-    )  # fmt: skip
+        lambda: harness.scores(peer, tasks),
+        batch,
+    )
 
 
 def hellaswag_sides(model: str, dtype: str, records: int) -> Sides:
@@ -81,14 +82,16 @@ def hellaswag_sides(model: str, dtype: str, records: int) -> Sides:
     )
     tasks = harness.hellaswag_tasks(Path(tempfile.mkdtemp()), chosen)
     (task,) = tasks.values()
-    asked = [Choice(task.doc_to_text(d), tuple(f" {c}" for c in d["choices"]))
-             for d in task.eval_docs]  # fmt: skip
+    asked = [
+        Choice(task.doc_to_text(d), tuple(f" {c}" for c in d["choices"])) for d in task.eval_docs
+    ]
     engine = open_model(local, kind)
     return Sides(
         [str(choice.context) for choice in asked],
         lambda: [found.logprobs for found in engine.choices(asked)],
-        lambda: harness.scores(peer, tasks), batch,
-    )  # fmt: skip
+        lambda: harness.scores(peer, tasks),
+        batch,
+    )
 
 
 def mmlu() -> Benchmark:
@@ -107,8 +110,14 @@ def _benchmark(sides: Sides, name: str, target: float) -> Benchmark:
 
 
 def _suite(items: int, subjects: Sequence[str] | None = None) -> MmluSuite:
-    return MmluSuite(kind="mmlu", name="mmlu", shots=5, cloze=False, items_per_subject=items,
-                     subjects=tuple(subjects) if subjects else None)  # fmt: skip
+    return MmluSuite(
+        kind="mmlu",
+        name="mmlu",
+        shots=5,
+        cloze=False,
+        items_per_subject=items,
+        subjects=tuple(subjects) if subjects else None,
+    )
 
 
 def _spread(found: Questions, count: int) -> list[str]:
@@ -129,9 +138,11 @@ def report(name: str, sides: Sides) -> None:
     pairs = [(a, theirs[p]) for p, a in zip(sides.prompts, ours, strict=True)]
     same = sum(a.index(max(a)) == b.index(max(b)) for a, b in pairs)
     apart = max(abs(x - y) for a, b in pairs for x, y in zip(a, b, strict=True))
-    print(f"{name}: {len(pairs)} items; ours {seconds[0]:.1f} s, harness {seconds[1]:.1f} s at "
-          f"batch size {sides.batch}; ratio {seconds[1] / seconds[0]:.2f}; same choice on "
-          f"{same} of {len(pairs)}; log-probabilities differ by {apart:.2g} at most")  # fmt: skip
+    print(
+        f"{name}: {len(pairs)} items; ours {seconds[0]:.1f} s, harness {seconds[1]:.1f} s at "
+        f"batch size {sides.batch}; ratio {seconds[1] / seconds[0]:.2f}; same choice on "
+        f"{same} of {len(pairs)}; log-probabilities differ by {apart:.2g} at most"
+    )
 
 
 def main() -> None:

@@ -34,13 +34,26 @@ Rows = list[dict[str, Any]]
 def suites(data: Path, items: int, size: int, subjects: str = "") -> list[Suite]:
     """Return MMLU with five shots and GSM8K, asked ``size`` items (of some 600 tokens) a batch."""
     return [
-        MmluSuite(kind="mmlu", name="mmlu", shots=5, items_per_subject=items, cloze=True,
-                  subjects=tuple(subjects.split(",")) if subjects else None,
-                  batch_tokens=600 * size),
-        Gsm8kSuite(kind="gsm8k", name="gsm8k", path=str(data / "gsm8k" / "test.jsonl.gz"),
-                   examples=str(data / "gsm8k" / "train.jsonl.gz"),
-                   limit=16 * items, shots=1, max_new_tokens=48, batch_size=size),
-    ]  # fmt: skip
+        MmluSuite(
+            kind="mmlu",
+            name="mmlu",
+            shots=5,
+            items_per_subject=items,
+            cloze=True,
+            subjects=tuple(subjects.split(",")) if subjects else None,
+            batch_tokens=600 * size,
+        ),
+        Gsm8kSuite(
+            kind="gsm8k",
+            name="gsm8k",
+            path=str(data / "gsm8k" / "test.jsonl.gz"),
+            examples=str(data / "gsm8k" / "train.jsonl.gz"),
+            limit=16 * items,
+            shots=1,
+            max_new_tokens=48,
+            batch_size=size,
+        ),
+    ]
 
 
 def items(model: LocalModel, suite: Suite) -> Rows:

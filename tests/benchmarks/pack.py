@@ -41,13 +41,16 @@ def pack() -> Benchmark:
     counts = {
         "ours": pack_table(table, CAPACITY).num_rows,
         "trl": len(pack_dataset(theirs, CAPACITY, map_kwargs={"keep_in_memory": True})),
-        "trl in one batch": len(pack_dataset(
-            theirs, CAPACITY, map_kwargs={"batch_size": None, "keep_in_memory": True})),
-    }  # fmt: skip
+        "trl in one batch": len(
+            pack_dataset(theirs, CAPACITY, map_kwargs={"batch_size": None, "keep_in_memory": True})
+        ),
+    }
     print(f"packs: {counts}")
     assert counts["ours"] <= counts["trl"]
-    tokens = [pc.sum(pc.list_value_length(t["input_ids"])).as_py()
-              for t in (table, pack_table(table, CAPACITY))]  # fmt: skip
+    tokens = [
+        pc.sum(pc.list_value_length(t["input_ids"])).as_py()
+        for t in (table, pack_table(table, CAPACITY))
+    ]
     assert tokens[0] == tokens[1]
     return Benchmark(
         metric="sequences/s, 200,000 packed into 4,096 tokens",

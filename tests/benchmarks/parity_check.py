@@ -68,8 +68,14 @@ def compared(
     """
     if answers.schema.metadata[b"weights"].decode() != model.digest:
         raise ValueError("the answers are of other weights")
-    suite = MmluSuite(kind="mmlu", name="m", shots=SHOTS, cloze=False, items_per_subject=ITEMS,
-                      subjects=tuple(subjects) if subjects else None)  # fmt: skip
+    suite = MmluSuite(
+        kind="mmlu",
+        name="m",
+        shots=SHOTS,
+        cloze=False,
+        items_per_subject=ITEMS,
+        subjects=tuple(subjects) if subjects else None,
+    )
     exam = MmluExam(suite, load_questions(suite, "test", SEED))
     stored = {row["item_id"]: row["logprobs"] for row in answers.to_pylist()}
     lacking = [item for item in exam.questions.ids if item not in stored]
@@ -92,8 +98,9 @@ def _agreement(ours: dict[str, ItemRow], theirs: dict[str, list[float]]) -> Agre
         if best[0] != best[1]:
             apart.append(item)
     count = len(ours)
-    return Agreement(count, count - len(apart), ties, apart, most, right[0] / count,
-                     right[1] / count)  # fmt: skip
+    return Agreement(
+        count, count - len(apart), ties, apart, most, right[0] / count, right[1] / count
+    )
 
 
 def main() -> int:
@@ -105,10 +112,12 @@ def main() -> int:
     given = parser.parse_args()
     subjects = [s for s in given.subjects.split(",") if s] or None
     found = compared(prepare_model(Model(path=given.model)), pq.read_table(given.answers), subjects)
-    print(f"{found.items:,} items: same letter on {found.same:,} ({found.same / found.items:.4%}), "
-          f"{len(found.ties)} ties {found.ties}, other letter {found.apart}; log-probabilities "
-          f"differ by {found.most:.2g} at most; accuracy {found.ours:.4f} and "
-          f"{found.theirs:.4f}")  # fmt: skip
+    print(
+        f"{found.items:,} items: same letter on {found.same:,} ({found.same / found.items:.4%}), "
+        f"{len(found.ties)} ties {found.ties}, other letter {found.apart}; log-probabilities "
+        f"differ by {found.most:.2g} at most; accuracy {found.ours:.4f} and "
+        f"{found.theirs:.4f}"
+    )
     return 0 if found.same >= 0.999 * found.items and abs(found.ours - found.theirs) <= 1e-3 else 1
 
 

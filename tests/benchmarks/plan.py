@@ -45,11 +45,16 @@ def _pair(weights: Mapping[str, float], rows: int, *, by_tokens: bool, target: f
         return made.part(0, len(made))
 
     def peer() -> object:
-        return interleave_datasets(parts, probabilities=list(shares.values()), seed=17,
-                                   stopping_strategy="first_exhausted")  # fmt: skip
+        return interleave_datasets(
+            parts, probabilities=list(shares.values()), seed=17, stopping_strategy="first_exhausted"
+        )
 
     kind = "supervised tokens" if by_tokens else "rows"
     return Benchmark(
         metric=f"rows/s, {len(weights)} sources of {rows:,} rows by {kind}",
-        units=round(wanted), ours=ours, peer=peer, peer_name="datasets", target=target,
-    )  # fmt: skip
+        units=round(wanted),
+        ours=ours,
+        peer=peer,
+        peer_name="datasets",
+        target=target,
+    )

@@ -33,12 +33,16 @@ def table(start: int, stop: int) -> pa.Table:
     ids = (draw.zipf(1.3, int(lengths.sum())) % 49_000).astype(np.int32)
     tokens = pa.ListArray.from_arrays(offsets, pa.array(ids))
     sources = pa.array(draw.choice(3, stop - start, p=SHARES).astype(np.int32))
-    return pa.table({
-        "row_id": [f"{i:032x}" for i in range(start, stop)], "input_ids": tokens,
-        "labels": tokens, "position": np.arange(start, stop),
-        "source": pa.DictionaryArray.from_arrays(sources, pa.array(NAMES)),
-        "epoch": pa.array(np.zeros(stop - start, dtype=np.int32)),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "row_id": [f"{i:032x}" for i in range(start, stop)],
+            "input_ids": tokens,
+            "labels": tokens,
+            "position": np.arange(start, stop),
+            "source": pa.DictionaryArray.from_arrays(sources, pa.array(NAMES)),
+            "epoch": pa.array(np.zeros(stop - start, dtype=np.int32)),
+        }
+    )
 
 
 def our_mixture(folder: Path) -> MixtureReceipt:
@@ -49,8 +53,15 @@ def our_mixture(folder: Path) -> MixtureReceipt:
         names.append(f"shard-{len(names):05d}.parquet")
         write_shard(rows, folder / names[-1])
         tokens += len(rows["input_ids"].chunk(0).values)
-    return MixtureReceipt(path=folder, digest="", rows=ROWS, tokens=tokens, shards=tuple(names),
-                          supervised_tokens=tokens, sources=NAMES)  # fmt: skip
+    return MixtureReceipt(
+        path=folder,
+        digest="",
+        rows=ROWS,
+        tokens=tokens,
+        shards=tuple(names),
+        supervised_tokens=tokens,
+        sources=NAMES,
+    )
 
 
 def their_stream(folder: Path) -> Callable[[], Any]:
@@ -64,8 +75,9 @@ def their_stream(folder: Path) -> Callable[[], Any]:
         write_shard(rows.select(["row_id", "input_ids", "labels"]), files[-1])
 
     def opened() -> Any:
-        parts = [load_dataset("parquet", data_files=str(f), split="train", streaming=True)
-                 for f in files]  # fmt: skip
+        parts = [
+            load_dataset("parquet", data_files=str(f), split="train", streaming=True) for f in files
+        ]
         mixed = interleave_datasets(parts, probabilities=list(SHARES), seed=17)
         return mixed.shuffle(seed=17, buffer_size=BUFFER)
 
@@ -148,8 +160,10 @@ def main(positions: int = 1000, theirs: int = 20, stop: int = 20_000) -> None:
     assert before + after == whole
     print("ours:", _difference(iter(before), iter(after), whole))
     states = their_states(opened, [*places[:theirs], stop])
-    print("datasets:", _milliseconds([lambda p=p: their_first(opened, states[p])
-                                      for p in places[:theirs]]))  # fmt: skip
+    print(
+        "datasets:",
+        _milliseconds([lambda p=p: their_first(opened, states[p]) for p in places[:theirs]]),
+    )
     whole = [row["row_id"] for row in opened()]
     resumed = opened()
     resumed.load_state_dict(states[stop])

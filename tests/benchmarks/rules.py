@@ -34,8 +34,9 @@ def _text(rng: random.Random, rare: list[str], serial: int) -> str:
 
 def _sentence(rng: random.Random, rare: list[str]) -> str:
     frequent = _FREQUENT.split()
-    words = [rng.choice(rare if rng.random() < 0.4 else frequent)
-             for _ in range(rng.randint(6, 16))]  # fmt: skip
+    words = [
+        rng.choice(rare if rng.random() < 0.4 else frequent) for _ in range(rng.randint(6, 16))
+    ]
     words[rng.randrange(len(words))] += rng.choice((",", ";", "'s", ""))
     return " ".join(words).capitalize() + rng.choice("...?!")
 

@@ -22,12 +22,21 @@ os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
 MODULES = {
-    "plan": "plan", "plan_24": "plan", "plan_tokens": "plan", "build": "build", "pack": "pack",
-    "resume": "resume", "neardup": "neardup", "rules": "rules", "memory": "memory",
+    "plan": "plan",
+    "plan_24": "plan",
+    "plan_tokens": "plan",
+    "build": "build",
+    "pack": "pack",
+    "resume": "resume",
+    "neardup": "neardup",
+    "rules": "rules",
+    "memory": "memory",
     "checks": "checks",
-    "gates": "gates", "mmlu": "mmlu", "hellaswag": "mmlu",
+    "gates": "gates",
+    "mmlu": "mmlu",
+    "hellaswag": "mmlu",
     "train": "train",
-}  # fmt: skip
+}
 """Benchmark -> the module beside this one that has a function of its name."""
 
 
@@ -49,8 +58,14 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
     if isinstance(bench, dict):
         return bench
     if isinstance(bench, Limit):
-        return {"name": name, "metric": bench.metric, "figures": bench.figures(),
-                "judged": bench.judged, "most": bench.most, "machine": MACHINE}  # fmt: skip
+        return {
+            "name": name,
+            "metric": bench.metric,
+            "figures": bench.figures(),
+            "judged": bench.judged,
+            "most": bench.most,
+            "machine": MACHINE,
+        }
     sides = (bench.ours, bench.peer)
     seconds: tuple[list[float], list[float]] = ([], [])
     for turn in range(repeats + 1):
@@ -61,11 +76,17 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
                 taken.append(time.perf_counter() - started)
     ours, peer = (statistics.median(s) for s in seconds)
     return {
-        "name": name, "metric": bench.metric, "ours": bench.units / ours,
-        "peer": bench.units / peer, "ratio": peer / ours, "target": bench.target,
-        "peer_name": bench.peer_name, "peer_version": version(bench.peer_name),
-        "repeats": repeats, "machine": MACHINE,
-    }  # fmt: skip
+        "name": name,
+        "metric": bench.metric,
+        "ours": bench.units / ours,
+        "peer": bench.units / peer,
+        "ratio": peer / ours,
+        "target": bench.target,
+        "peer_name": bench.peer_name,
+        "peer_version": version(bench.peer_name),
+        "repeats": repeats,
+        "machine": MACHINE,
+    }
 
 
 def shown(r: dict[str, Any]) -> str:

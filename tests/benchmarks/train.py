@@ -44,12 +44,19 @@ def rows(count: int) -> list[dict[str, Any]]:
     made = []
     for i in range(count):
         long = i % 2
-        length = int(np.clip(draw.lognormal(4.8, 0.7), 24, 512)) if long else int(
-            draw.integers(40, 64))  # fmt: skip
+        length = (
+            int(np.clip(draw.lognormal(4.8, 0.7), 24, 512)) if long else int(draw.integers(40, 64))
+        )
         ids = draw.integers(10, 40_000, length).tolist()
         start = length // 2 if long else length - 8
-        made.append({"row_id": str(i), "input_ids": ids, "source": "ab"[long],
-                     "labels": [IGNORED] * start + ids[start:]})  # fmt: skip
+        made.append(
+            {
+                "row_id": str(i),
+                "input_ids": ids,
+                "source": "ab"[long],
+                "labels": [IGNORED] * start + ids[start:],
+            }
+        )
     return made
 
 
@@ -59,10 +66,18 @@ def model_folder(folder: Path) -> Path:
         return Path(named)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=49_152, hidden_size=576, intermediate_size=1536, num_hidden_layers=LAYERS,
-        num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=2048,
-        tie_word_embeddings=True, bos_token_id=1, eos_token_id=2, pad_token_id=2,
-    )  # fmt: skip
+        vocab_size=49_152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+    )
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
     save_tokenizer(folder)
     return folder
@@ -71,12 +86,14 @@ def model_folder(folder: Path) -> Path:
 def save_tokenizer(folder: Path) -> None:
     """Write a tokenizer of three tokens: rows come tokenised, but trainers want one."""
     words = Tokenizer(models.WordLevel({"<unk>": 0, "<s>": 1, "</s>": 2}, unk_token="<unk>"))
-    PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>", bos_token="<s>",
-                            pad_token="</s>").save_pretrained(folder)  # fmt: skip
+    PreTrainedTokenizerFast(
+        tokenizer_object=words, eos_token="</s>", bos_token="<s>", pad_token="</s>"
+    ).save_pretrained(folder)
 
 
-SPEC = Training(batch_rows=BATCH, learning_rate=RATE, dtype=DTYPE, schedule="constant",
-                save_steps=1_000_000)  # fmt: skip
+SPEC = Training(
+    batch_rows=BATCH, learning_rate=RATE, dtype=DTYPE, schedule="constant", save_steps=1_000_000
+)
 
 
 def ours(
@@ -92,10 +109,18 @@ def ours(
     from tasks.training.steps import Steps
 
     model = LocalModel(path=folder, digest="", name="bench", tokenizer_digest="")
-    mixture = MixtureReceipt(path=folder, digest="", rows=len(data), tokens=0, shards=(),
-                             supervised_tokens=0, sources=("a", "b"))  # fmt: skip
-    job = TrainingJob(key="", folder=folder, model=model, mixture=mixture, training=spec, seed=7,
-                      steps=steps)  # fmt: skip
+    mixture = MixtureReceipt(
+        path=folder,
+        digest="",
+        rows=len(data),
+        tokens=0,
+        shards=(),
+        supervised_tokens=0,
+        sources=("a", "b"),
+    )
+    job = TrainingJob(
+        key="", folder=folder, model=model, mixture=mixture, training=spec, seed=7, steps=steps
+    )
     table = Dataset.from_list(data).with_format("numpy")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     trainer = open_trainer(job, arguments(job, folder / "states", 1), tokenizer, table)
@@ -117,20 +142,37 @@ def theirs(folder: Path, data: list[dict[str, Any]], rows_at_once: int) -> Any:
 
     dtype = resolve_dtype(DTYPE)
     args = SFTConfig(
-        output_dir=str(folder / "trl"), max_steps=STEPS, per_device_train_batch_size=rows_at_once,
-        gradient_accumulation_steps=BATCH // rows_at_once, learning_rate=RATE, report_to=[],
-        lr_scheduler_type="constant", activation_checkpointing=False, use_cpu=True, max_length=None,
-        bf16=dtype == "bfloat16", disable_tqdm=True, logging_steps=1, save_strategy="no",
-        dataset_kwargs={"skip_prepare_dataset": True}, dataloader_pin_memory=False,
-    )  # fmt: skip
-    lora = LoraConfig(r=16, lora_alpha=32, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"],
-                      task_type="CAUSAL_LM")  # fmt: skip
+        output_dir=str(folder / "trl"),
+        max_steps=STEPS,
+        per_device_train_batch_size=rows_at_once,
+        gradient_accumulation_steps=BATCH // rows_at_once,
+        learning_rate=RATE,
+        report_to=[],
+        lr_scheduler_type="constant",
+        activation_checkpointing=False,
+        use_cpu=True,
+        max_length=None,
+        bf16=dtype == "bfloat16",
+        disable_tqdm=True,
+        logging_steps=1,
+        save_strategy="no",
+        dataset_kwargs={"skip_prepare_dataset": True},
+        dataloader_pin_memory=False,
+    )
+    lora = LoraConfig(
+        r=16,
+        lora_alpha=32,
+        target_modules=["q_proj", "k_proj", "v_proj", "o_proj"],
+        task_type="CAUSAL_LM",
+    )
     plain = [{"input_ids": r["input_ids"], "labels": r["labels"]} for r in data]
     return InOrder(
         model=AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)),
-        args=args, train_dataset=Dataset.from_list(plain), peft_config=lora,
+        args=args,
+        train_dataset=Dataset.from_list(plain),
+        peft_config=lora,
         processing_class=AutoTokenizer.from_pretrained(folder, local_files_only=True),
-    )  # fmt: skip
+    )
 
 
 def train() -> Benchmark:

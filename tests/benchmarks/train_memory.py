@@ -48,8 +48,9 @@ def main() -> int:
     """Measure every case in a process of its own; return 1 where an estimate is off."""
     worst = 0.0
     for number, case in enumerate(CASES):
-        done = subprocess.run([sys.executable, __file__, str(number)], check=True,
-                              stdout=subprocess.PIPE, text=True)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, __file__, str(number)], check=True, stdout=subprocess.PIPE, text=True
+        )
         found = json.loads(done.stdout.splitlines()[-1])
         off = found["estimate"] / found["peak"] - 1
         worst = max(worst, abs(off))
@@ -74,19 +75,33 @@ def one(case: Case) -> dict[str, Any]:
 
     folder = Path(tempfile.mkdtemp())
     config = LlamaConfig(
-        vocab_size=case.vocabulary, hidden_size=case.hidden, intermediate_size=3 * case.hidden,
-        num_hidden_layers=case.layers, num_attention_heads=case.hidden // 64,
-        num_key_value_heads=case.hidden // 128, tie_word_embeddings=True, bos_token_id=1,
-        eos_token_id=2, pad_token_id=2,
-    )  # fmt: skip
+        vocab_size=case.vocabulary,
+        hidden_size=case.hidden,
+        intermediate_size=3 * case.hidden,
+        num_hidden_layers=case.layers,
+        num_attention_heads=case.hidden // 64,
+        num_key_value_heads=case.hidden // 128,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+    )
     LlamaForCausalLM(config).to(getattr(torch, case.dtype)).save_pretrained(folder)
     bench.save_tokenizer(folder)
-    spec = Training.model_validate({
-        "batch_rows": case.tokens // case.longest, "micro_batch_tokens": case.tokens,
-        "dtype": case.dtype, "save_steps": 1000, **case.section})  # fmt: skip
+    spec = Training.model_validate(
+        {
+            "batch_rows": case.tokens // case.longest,
+            "micro_batch_tokens": case.tokens,
+            "dtype": case.dtype,
+            "save_steps": 1000,
+            **case.section,
+        }
+    )
     ids = [[10 + (i * j) % 4000 for j in range(case.longest)] for i in range(spec.batch_rows * 2)]
-    data = [{"row_id": str(i), "input_ids": row, "labels": row, "source": "a"}
-            for i, row in enumerate(ids)]  # fmt: skip
+    data = [
+        {"row_id": str(i), "input_ids": row, "labels": row, "source": "a"}
+        for i, row in enumerate(ids)
+    ]
     found = estimate(dimensions_of(config), spec, case.dtype, case.longest)
     bench.ours(folder, data, spec, steps=2).train()
     return {"estimate": found.total, "peak": peak_memory(), "parts": str(found)}

@@ -70,8 +70,7 @@ def rare(n: int, difference: float) -> World:
         far = rng.random(items) < abs(difference) / 0.95
         still = np.clip(first + rng.normal(0, 1e-3, items), 0.0, 1.0)
         second = np.where(far, np.clip(first + way * 0.95, 0.0, 1.0), still)
-        return tuple(ItemValues(ids(items), Numbers(v, span=(0.0, 1.0)))
-                     for v in (first, second))  # type: ignore[return-value]  # fmt: skip
+        return tuple(ItemValues(ids(items), Numbers(v, span=(0.0, 1.0))) for v in (first, second))  # type: ignore[return-value]
 
     return World("mean, rare changes", n, draw)
 

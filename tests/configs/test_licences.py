@@ -10,17 +10,24 @@ from configs.loading import load_recipe
 def fields(licence: str | None, allow: list[str] | None) -> dict[str, Any]:
     domain = {"kind": "files", "name": "voc", "role": "domain", "path": "a.jsonl"}
     return {
-        "name": "r", "model": {"path": "m"}, "mixture": {"domain_share": 1.0},
+        "name": "r",
+        "model": {"path": "m"},
+        "mixture": {"domain_share": 1.0},
         "sources": [domain | ({"licence": licence} if licence is not None else {})],
         "evaluation": {"suites": [{"kind": "mmlu", "name": "mmlu"}]},
-    } | ({"licences": {"allow": allow}} if allow else {})  # fmt: skip
+    } | ({"licences": {"allow": allow}} if allow else {})
 
 
 @pytest.mark.parametrize(
     ("licence", "allow"),
-    [("apache-2.0", ["MIT", "Apache-2.0"]), ("CC BY 4.0", ["CC-BY-4.0"]),
-     ("MIT OR GPL-3.0-only", ["mit"]), ("MIT and ISC", ["MIT", "ISC"]), (" MIT ", ["mit"])],
-)  # fmt: skip
+    [
+        ("apache-2.0", ["MIT", "Apache-2.0"]),
+        ("CC BY 4.0", ["CC-BY-4.0"]),
+        ("MIT OR GPL-3.0-only", ["mit"]),
+        ("MIT and ISC", ["MIT", "ISC"]),
+        (" MIT ", ["mit"]),
+    ],
+)
 def test_a_listed_licence_is_allowed_whatever_its_spelling(licence: str, allow: list[str]) -> None:
     assert load_recipe(fields(licence, allow)).licences == Licences(allow=tuple(allow))
 

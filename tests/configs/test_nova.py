@@ -22,21 +22,36 @@ def fields_of(
     ]
     own = {"kind": "files", "path": "x.jsonl"}
     return {
-        "name": "n", "model": {"path": "m"},
-        "sources": [{**own, "name": "domain", "role": "domain"},
-                    {**own, "name": "general", "role": "general"}, *theirs],
+        "name": "n",
+        "model": {"path": "m"},
+        "sources": [
+            {**own, "name": "domain", "role": "domain"},
+            {**own, "name": "general", "role": "general"},
+            *theirs,
+        ],
         "mixture": {"unit": "rows", "domain_share": 0.5, **mixture},
-        "training": {"backend": {"kind": "nova", "accept_eula": True,
-                                 "model_package_group": GROUP, **(backend or {})}},
+        "training": {
+            "backend": {
+                "kind": "nova",
+                "accept_eula": True,
+                "model_package_group": GROUP,
+                **(backend or {}),
+            }
+        },
         "evaluation": {"suites": [{"kind": "mmlu", "name": "mmlu"}]},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
     ("known", "count"),
-    [(nova.NOVA_2_TEXT, 23), (nova.NOVA_2_MULTIMODAL, 11), (nova.NOVA_1_TEXT, 10),
-     (nova.NOVA_1_MULTIMODAL, 9), (nova.CPT_TEXT, 16)],
-)  # fmt: skip
+    [
+        (nova.NOVA_2_TEXT, 23),
+        (nova.NOVA_2_MULTIMODAL, 11),
+        (nova.NOVA_1_TEXT, 10),
+        (nova.NOVA_1_MULTIMODAL, 9),
+        (nova.CPT_TEXT, 16),
+    ],
+)
 def test_each_default_mix_sums_to_a_hundred(known: nova.Percentages, count: int) -> None:
     assert len(known) == count
     assert sum(known.values()) == pytest.approx(100, abs=1e-9)
@@ -77,30 +92,46 @@ REFUSED: dict[str, tuple[Fields, str]] = {
     "a category twice": (fields_of(["code", "code"]), r"sources\.3\.category: 'code' is there"),
     "other units than rows": (fields_of(["code"], unit="tokens"), r"mixture\.unit"),
     "nothing left for Nova's data": (fields_of(["code"], domain_share=1), r"mixture\.domain_share"),
-    "a schedule": (fields_of(["code"], schedule=[{"until": 1, "domain_share": 0.5}]),
-                   r"mixture\.schedule"),
+    "a schedule": (
+        fields_of(["code"], schedule=[{"until": 1, "domain_share": 0.5}]),
+        r"mixture\.schedule",
+    ),
     "mixing in serverless jobs of Nova 1": (
-        fields_of(["code"], {"model": "nova-textgeneration-pro"}), r"sources\.2\.kind: serverless"),
+        fields_of(["code"], {"model": "nova-textgeneration-pro"}),
+        r"sources\.2\.kind: serverless",
+    ),
     "mixing in serverless multimodal jobs": (
-        fields_of(["charts"], {"modality": "multimodal"}), r"sources\.2\.kind: serverless"),
+        fields_of(["charts"], {"modality": "multimodal"}),
+        r"sources\.2\.kind: serverless",
+    ),
     "pictures for Nova Micro": (
         fields_of([], {"model": "nova-textgeneration-micro", "modality": "multimodal"}),
-        r"backend\.modality"),
+        r"backend\.modality",
+    ),
     "pre-training without a cluster": (fields_of([], {"method": "cpt"}), r"backend\.method"),
     "another method than the training's": (
-        fields_of([], {"method": "cpt", **CLUSTER}), r"backend\.method: it is cpt"),
+        fields_of([], {"method": "cpt", **CLUSTER}),
+        r"backend\.method: it is cpt",
+    ),
     "terms not accepted": (fields_of([], {"accept_eula": False}), r"backend\.accept_eula"),
     "no group for the model": (
-        fields_of([], {"model_package_group": None}), r"backend\.model_package_group"),
+        fields_of([], {"model_package_group": None}),
+        r"backend\.model_package_group",
+    ),
     "reasoning by Nova 1": (
         fields_of([], {"model": "nova-textgeneration-pro", "reasoning": True}),
-        r"backend\.reasoning"),
+        r"backend\.reasoning",
+    ),
     "fewer than four steps": (fields_of([], {"max_steps": 3}), r"backend\.max_steps"),
-    "a length the service doesn't have": (fields_of([], {"max_length": 4096}),
-                                          r"backend\.max_length"),
-    "a batch the service doesn't have": (fields_of([], {"global_batch_size": 16}),
-                                         r"backend\.global_batch_size"),
-}  # fmt: skip
+    "a length the service doesn't have": (
+        fields_of([], {"max_length": 4096}),
+        r"backend\.max_length",
+    ),
+    "a batch the service doesn't have": (
+        fields_of([], {"global_batch_size": 16}),
+        r"backend\.global_batch_size",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)

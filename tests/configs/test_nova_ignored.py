@@ -20,22 +20,38 @@ def fields_of(training: Fields | None = None, **backend: Any) -> Fields:
     """A recipe for Nova with those options of training and of its backend."""
     theirs = {"kind": "nova", "accept_eula": True, "model_package_group": GROUP, **backend}
     return {
-        "name": "n", "model": {"path": "m"},
+        "name": "n",
+        "model": {"path": "m"},
         "sources": [{"kind": "files", "path": "x.jsonl", "name": "own", "role": "domain"}],
         "mixture": {"unit": "rows", "domain_share": 1},
         "training": {**(training or {}), "backend": theirs},
         "evaluation": {"suites": [{"kind": "mmlu", "name": "mmlu"}]},
-    }  # fmt: skip
+    }
 
 
 VALUES: Fields = {
-    "optimiser": "sgd", "learning_rate": 1e-4, "schedule": "linear", "warmup_ratio": 0.1,
-    "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.95, "max_grad_norm": 0.5, "batch_rows": 32,
-    "micro_batch_tokens": 4096, "packing": "on", "loss_weight": {"own": 2.0}, "kl_to_base": 0.1,
-    "blend": 0.5, "gradient_checkpointing": True, "kernels": "off", "save_steps": 10,
-    "dtype": "float32", "validation": {"stop_on": "domain"}, "dpo": {"beta": 0.2},
+    "optimiser": "sgd",
+    "learning_rate": 1e-4,
+    "schedule": "linear",
+    "warmup_ratio": 0.1,
+    "weight_decay": 0.1,
+    "beta1": 0.8,
+    "beta2": 0.95,
+    "max_grad_norm": 0.5,
+    "batch_rows": 32,
+    "micro_batch_tokens": 4096,
+    "packing": "on",
+    "loss_weight": {"own": 2.0},
+    "kl_to_base": 0.1,
+    "blend": 0.5,
+    "gradient_checkpointing": True,
+    "kernels": "off",
+    "save_steps": 10,
+    "dtype": "float32",
+    "validation": {"stop_on": "domain"},
+    "dpo": {"beta": 0.2},
     "rft": {"generations": 4},
-}  # fmt: skip
+}
 
 
 def test_every_option_of_training_is_either_honoured_or_refused() -> None:
@@ -58,17 +74,25 @@ REFUSED: dict[str, tuple[Fields, str]] = {
     "a time for a cluster": (fields_of(**POD, max_runtime_hours=3), r"backend\.max_runtime_hours"),
     "a version for a cluster": (fields_of(**POD, model_version="1.0.0"), r"backend\.model_version"),
     "a group for a cluster": (
-        fields_of(hyperpod={"cluster": "c"}), r"backend\.model_package_group"),
+        fields_of(hyperpod={"cluster": "c"}),
+        r"backend\.model_package_group",
+    ),
     "no warm-up of a serverless job": (fields_of(warmup_steps=0), r"backend\.warmup_steps"),
     "alpha of no adapter": (fields_of(**POD, peft="full", lora_alpha=96), r"backend\.lora_alpha"),
     "an adapter of pre-training": (
-        fields_of({"method": "cpt"}, **POD, method="cpt", peft="lora"), r"backend\.peft"),
+        fields_of({"method": "cpt"}, **POD, method="cpt", peft="lora"),
+        r"backend\.peft",
+    ),
     "reasoning of pre-training": (
-        fields_of({"method": "cpt"}, **POD, method="cpt", reasoning=True), r"backend\.reasoning"),
+        fields_of({"method": "cpt"}, **POD, method="cpt", reasoning=True),
+        r"backend\.reasoning",
+    ),
     "a rank": (fields_of({"adapter": {"rank": 64}}), r"training\.adapter\.rank"),
     "an adapter beside all parameters": (
-        fields_of({"adapter": {"kind": "lora"}}, peft="full"), r"training\.adapter: peft: full"),
-}  # fmt: skip
+        fields_of({"adapter": {"kind": "lora"}}, peft="full"),
+        r"training\.adapter: peft: full",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -85,9 +109,10 @@ ACCEPTED: dict[str, Fields] = {
     "all parameters": fields_of({"adapter": None}, peft="full"),
     "warm-up and alpha on a cluster": fields_of(**POD, warmup_steps=200, lora_alpha=192),
     "pre-training": fields_of({"method": "cpt"}, **POD, method="cpt"),
-    "a serverless job's own": fields_of(kms_key="k", tags={"a": "b"}, max_runtime_hours=3,
-                                        learning_rate=1e-5, model_version="1.0.0"),
-}  # fmt: skip
+    "a serverless job's own": fields_of(
+        kms_key="k", tags={"a": "b"}, max_runtime_hours=3, learning_rate=1e-5, model_version="1.0.0"
+    ),
+}
 
 
 @pytest.mark.parametrize("what", ACCEPTED)

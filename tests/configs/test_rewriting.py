@@ -6,9 +6,10 @@ from configs.loading import load_recipe
 from configs.rewriting import TEMPLATE, Rewrite
 
 NOVA = {
-    "kind": "nova", "accept_eula": True,
+    "kind": "nova",
+    "accept_eula": True,
     "model_package_group": "arn:aws:sagemaker:us-east-1:123456789012:model-package-group/t",
-}  # fmt: skip
+}
 FIELDS = {
     "name": "own-words",
     "model": {"path": "model"},
@@ -32,10 +33,17 @@ def test_a_domain_source_may_be_rewritten():
         ({"training": {"method": "cpt"}}, "method cpt"),
         ({"training": {"method": "dpo"}}, "method dpo"),
         ({"training": {"backend": NOVA}, "mixture": {"unit": "rows"}}, "Nova's base model is not"),
-        ({"sources": [{**FIELDS["sources"][0], "rewrite": None},
-                      {**FIELDS["sources"][1], "rewrite": {}}]}, "rehearsal gives the base's own"),
+        (
+            {
+                "sources": [
+                    {**FIELDS["sources"][0], "rewrite": None},
+                    {**FIELDS["sources"][1], "rewrite": {}},
+                ]
+            },
+            "rehearsal gives the base's own",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_can_not_be_rewritten_is_refused(changes, says):
     with pytest.raises(RecipeError, match=f"(?i){says}"):
         load_recipe({**FIELDS, **changes})

@@ -28,12 +28,14 @@ def test_anything_else_is_a_folder(folder: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{kind: endpoint, name: m}", "url"), ("{kind: other}", "kind"), ("{", "can't be read"),
+        ("{kind: endpoint, name: m}", "url"),
+        ("{kind: other}", "kind"),
+        ("{", "can't be read"),
         ("{kind: endpoint, url: 'http://a/v1', name: m, key: secret}", "key"),
         ("no/such/file.yaml", "can't be read"),
         ("{kind: adapter, path: a, adapter: b, alpha: 3}", "alpha"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_model_is_refused_in_one_paragraph(text: str, said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         find_served(text)

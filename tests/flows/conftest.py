@@ -67,12 +67,22 @@ class Temper:
     """Runs ``temper`` in an empty working directory, with a TEMPER_HOME of its own."""
 
     def __init__(self, place: Path, home: Path) -> None:
-        kept = {k: v for k, v in os.environ.items()
-                if k not in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")}  # fmt: skip
-        self._place, self._env = place, {
-            **kept, "TEMPER_HOME": str(home), "PREFECT_HOME": str(home / "prefect"),
-            "PYTHONPATH": str(ROOT), "PREFECT_LOGGING_LEVEL": "WARNING", "COLUMNS": "160",
-        }  # fmt: skip
+        kept = {
+            k: v
+            for k, v in os.environ.items()
+            if k not in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
+        }
+        self._place, self._env = (
+            place,
+            {
+                **kept,
+                "TEMPER_HOME": str(home),
+                "PREFECT_HOME": str(home / "prefect"),
+                "PYTHONPATH": str(ROOT),
+                "PREFECT_LOGGING_LEVEL": "WARNING",
+                "COLUMNS": "160",
+            },
+        )
 
     def __call__(self, *args: str | Path, without: str = "") -> Said:
         """Run one command.
@@ -86,14 +96,21 @@ class Temper:
     def each(self, commands: Sequence[Sequence[str | Path]], without: str = "") -> list[Said]:
         """Run commands in one process, so that what is slow to import is imported once."""
         words = json.dumps([[str(a) for a in c] for c in commands])
-        done = subprocess.run([sys.executable, "-c", PROGRAM, words], cwd=self._place, text=True,
-                              env={**self._env, "WITHOUT": without}, capture_output=True,
-                              timeout=500)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, words],
+            cwd=self._place,
+            text=True,
+            env={**self._env, "WITHOUT": without},
+            capture_output=True,
+            timeout=500,
+        )
         *err, last = done.stderr.splitlines()
         codes, loaded = json.loads(last)
         outs = done.stdout.split(END)[:-1]
-        return [Said(code, out, "\n".join(err), frozenset(loaded))
-                for code, out in zip(codes, outs, strict=True)]  # fmt: skip
+        return [
+            Said(code, out, "\n".join(err), frozenset(loaded))
+            for code, out in zip(codes, outs, strict=True)
+        ]
 
 
 @pytest.fixture(scope="module")

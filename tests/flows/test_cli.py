@@ -10,8 +10,19 @@ import pytest
 import yaml
 
 HEAVY = {"torch", "mlflow", "great_expectations", "sagemaker", "prefect", "transformers"}
-COMMANDS = ("run", "plan", "check", "mix", "train", "evaluate", "compare", "export", "trace",
-            "promote", "doctor")  # fmt: skip
+COMMANDS = (
+    "run",
+    "plan",
+    "check",
+    "mix",
+    "train",
+    "evaluate",
+    "compare",
+    "export",
+    "trace",
+    "promote",
+    "doctor",
+)
 Fields = dict[str, Any]
 
 
@@ -134,9 +145,27 @@ def test_an_error_is_an_object_with_json(
 
 UNITS = {"rows", "tokens", "supervised_tokens"}
 ESTIMATE = {"value", "low", "high", "n"}
-GATE = {"metric", "rule", "verdict", "base", "candidate", "difference", "low", "high", "n",
-        "needed_n", "reason", "against", "alpha", "policy", "look", "seen", "fingerprint",
-        "candidate_digest", "reference_digest"}  # fmt: skip
+GATE = {
+    "metric",
+    "rule",
+    "verdict",
+    "base",
+    "candidate",
+    "difference",
+    "low",
+    "high",
+    "n",
+    "needed_n",
+    "reason",
+    "against",
+    "alpha",
+    "policy",
+    "look",
+    "seen",
+    "fingerprint",
+    "candidate_digest",
+    "reference_digest",
+}
 
 
 @pytest.fixture(scope="module")
@@ -145,9 +174,12 @@ def answers(
 ) -> dict[str, Any]:
     """What each command says of the tiny recipe with ``--json``."""
     commands = {
-        "check": [], "plan": [], "mix": ["--out", mixture],
-        "evaluate": ["--model", tiny_model_folder], "run": [],
-    }  # fmt: skip
+        "check": [],
+        "plan": [],
+        "mix": ["--out", mixture],
+        "evaluate": ["--model", tiny_model_folder],
+        "run": [],
+    }
     said = temper.each([[c, tiny_recipe, "--json", *rest] for c, rest in commands.items()])
     assert [s.code for s in said[:-1]] == [0, 0, 0, 0], said[0].err
     return dict(zip(commands, said, strict=True))
@@ -201,8 +233,10 @@ def test_evaluate_keeps_its_contract(answers: dict[str, Any]) -> None:
     assert set(found) == {"weights_digest", "suites"}
     assert set(found["suites"]) == {"reviews", "mmlu"}
     # Four new tokens cut every answer of a model that knows nothing; letters are never cut.
-    assert found["suites"]["reviews"].pop("truncated") == found["suites"]["reviews"]["metrics"][
-        "macro_f1"]["n"]  # fmt: skip
+    assert (
+        found["suites"]["reviews"].pop("truncated")
+        == found["suites"]["reviews"]["metrics"]["macro_f1"]["n"]
+    )
     for suite in found["suites"].values():
         assert set(suite) == {"metrics", "items"}
         assert all(set(m) == ESTIMATE for m in suite["metrics"].values())

@@ -33,16 +33,21 @@ def test_a_mixture_is_exported_by_folder_digest_or_recipe_alike(
     temper: Any, tiny_recipe: Path, mixed: Any, folder: Path, tmp_path: Path
 ) -> None:
     names = {"folder": folder, "digest": mixed["digest"][:12], "recipe": tiny_recipe}
-    said = temper.each([["export", name, "--out", tmp_path / how, "--json"]
-                        for how, name in names.items()])  # fmt: skip
+    said = temper.each(
+        [["export", name, "--out", tmp_path / how, "--json"] for how, name in names.items()]
+    )
     assert [s.code for s in said] == [0, 0, 0], said[0].err
     keys = {"folder", "digest", "format", "mixture_digest", "rows", "left_out", "croissant"}
     assert {frozenset(s.json) for s in said} == {frozenset(keys)}
     assert len({s.json["digest"] for s in said}) == 1
     assert said[0].json["rows"] == mixed["rows"]
     assert {p.name for p in (tmp_path / "folder").iterdir()} == {
-        "train.jsonl", "left-out.jsonl", "mixture.lock.json", "data-card.md", "manifest.json"
-    }  # fmt: skip
+        "train.jsonl",
+        "left-out.jsonl",
+        "mixture.lock.json",
+        "data-card.md",
+        "manifest.json",
+    }
 
 
 @pytest.mark.slow
@@ -51,10 +56,13 @@ def test_what_can_not_be_exported_gets_one_paragraph(
 ) -> None:
     (tmp_path / "x").touch()
     other = folder.parents[1] / "clean"
-    full, gone, wrong = temper.each([["export", folder, "--out", tmp_path, "--json"],
-                                     ["export", "0123456789ab", "--out", tmp_path / "o", "--json"],
-                                     ["export", next(other.iterdir()), "--out", tmp_path / "o",
-                                      "--json"]])  # fmt: skip
+    full, gone, wrong = temper.each(
+        [
+            ["export", folder, "--out", tmp_path, "--json"],
+            ["export", "0123456789ab", "--out", tmp_path / "o", "--json"],
+            ["export", next(other.iterdir()), "--out", tmp_path / "o", "--json"],
+        ]
+    )
     assert (full.code, gone.code, wrong.code) == (2, 2, 2)
     assert "something else than a mixture" in wrong.json["error"]["message"]
     assert "not empty" in full.json["error"]["message"]
@@ -70,22 +78,34 @@ def test_a_row_is_traced_by_its_text_and_by_its_id(
     assert exported.code == 0, exported.err
     line = (tmp_path / "out" / "train.jsonl").read_text().splitlines()[0]
     prompt = json.loads(line)["messages"][0]["content"]
-    by_text, by_id = temper.each([["trace", "--row", prompt.upper(), "--json"],
-                                  ["trace", "--row-id", row["row_id"], "--json"]])  # fmt: skip
+    by_text, by_id = temper.each(
+        [
+            ["trace", "--row", prompt.upper(), "--json"],
+            ["trace", "--row-id", row["row_id"], "--json"],
+        ]
+    )
     assert (by_text.code, by_id.code) == (0, 0), by_text.err
     assert set(by_id.json) == {"row_ids", "holdings", "unknown"}
     stages = [(h["stage"], h["place"]) for h in by_id.json["holdings"]]
-    assert stages == [("snapshot", "rows"), ("clean", "train"), ("distinct", "train"),
-                      ("tokens", "rows"), ("mixture", "shards")]  # fmt: skip
+    assert stages == [
+        ("snapshot", "rows"),
+        ("clean", "train"),
+        ("distinct", "train"),
+        ("tokens", "rows"),
+        ("mixture", "shards"),
+    ]
     assert row["row_id"] in by_text.json["row_ids"]
     assert by_text.loaded & TORCH == set()
 
 
 def test_trace_wants_one_row_and_says_when_there_is_none(temper: Any) -> None:
-    nothing, both, absent = temper.each([
-        ["trace", "--json"], ["trace", "--row", "a", "--row-id", "b", "--json"],
-        ["trace", "--row", "of this nobody ever wrote a word"],
-    ])  # fmt: skip
+    nothing, both, absent = temper.each(
+        [
+            ["trace", "--json"],
+            ["trace", "--row", "a", "--row-id", "b", "--json"],
+            ["trace", "--row", "of this nobody ever wrote a word"],
+        ]
+    )
     assert (nothing.code, both.code, absent.code) == (2, 2, 0)
     assert nothing.json["error"]["kind"] == "data"
     assert "Nothing stored here" in absent.out

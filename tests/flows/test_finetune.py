@@ -44,7 +44,9 @@ def test_the_report_is_whole(report: Any, tiny_recipe: Path) -> None:
     assert report.recipe_digest == recipe_digest(recipe)
     assert report.verdict in ("PASS", "FAIL", "INCONCLUSIVE")
     assert [(g.metric, g.rule) for g in report.gates] == [
-        ("reviews/macro_f1", "improve"), ("mmlu/letter_mass", "hold")]  # fmt: skip
+        ("reviews/macro_f1", "improve"),
+        ("mmlu/letter_mass", "hold"),
+    ]
     metrics = {f"{s.name}/{m}" for s in recipe.evaluation.suites for m in s.metric_table()}
     assert set(report.metrics["base"]) == set(report.metrics["candidate"]) == metrics
     assert report.trained.steps == 2
@@ -77,13 +79,20 @@ def test_mlflow_has_the_finished_run(report: Any, flow_home: Path) -> None:
     assert run.data.params["seed"] == "5"
     assert run.data.params["mixture.domain_share"] == "0.5"
     assert run.data.metrics["candidate/mmlu/letter_mass"] == pytest.approx(
-        report.metrics["candidate"]["mmlu/letter_mass"].value)  # fmt: skip
+        report.metrics["candidate"]["mmlu/letter_mass"].value
+    )
     assert [m.step for m in client.get_metric_history(report.run_id, "train/loss")] == [1, 2]
     assert run.data.tags["verdict"] == report.verdict
     assert {d.dataset.name for d in run.inputs.dataset_inputs} == {"reviews", "general"}
     kept = {a.path for a in client.list_artifacts(report.run_id)}
-    assert {"recipe.yaml", "mixture.lock.json", "gates.json", "scorecard.html", "items",
-            "quality"} <= kept  # fmt: skip
+    assert {
+        "recipe.yaml",
+        "mixture.lock.json",
+        "gates.json",
+        "scorecard.html",
+        "items",
+        "quality",
+    } <= kept
 
 
 def test_the_recipe_kept_with_the_run_is_the_recipe(report: Any, flow_home: Path) -> None:
@@ -121,13 +130,16 @@ def test_general_data_may_be_the_models_own_answers(
     from flows.finetune import finetune
 
     fields = {
-        **tiny_fields, "name": "rehearsed",
-        "sources": [tiny_fields["sources"][0],
-                    {"kind": "rehearsal", "name": "own", "max_new_tokens": 16, "batch_size": 64}],
+        **tiny_fields,
+        "name": "rehearsed",
+        "sources": [
+            tiny_fields["sources"][0],
+            {"kind": "rehearsal", "name": "own", "max_new_tokens": 16, "batch_size": 64},
+        ],
         # Most of what a random model writes can't be kept, and that is not the point here.
         "quality": {"checks": ["empty", "duplicate"], "max_quarantine": 1.0},
         "mixture": {**tiny_fields["mixture"], "unit": "rows", "domain_share": 0.8},
-    }  # fmt: skip
+    }
     rehearsed = finetune(load_recipe(fields))
     assert set(rehearsed.mixture.sources) == {"reviews", "own"}
     assert rehearsed.mixture.rows == 24 + 6
@@ -143,8 +155,11 @@ def test_a_missing_file_is_told_before_the_model_is_fetched(
     from tasks.errors import SourceError
 
     nowhere = {**tiny_fields["sources"][0], "path": "nowhere.jsonl"}
-    fields = {**tiny_fields, "model": {"path": "nowhere"},
-              "sources": [nowhere, tiny_fields["sources"][1]]}  # fmt: skip
+    fields = {
+        **tiny_fields,
+        "model": {"path": "nowhere"},
+        "sources": [nowhere, tiny_fields["sources"][1]],
+    }
     with pytest.raises(SourceError, match="nowhere.jsonl"):
         finetune(load_recipe(fields))
 
@@ -160,8 +175,9 @@ def test_a_blocked_source_ends_the_run_as_failed(
         finetune(load_recipe(fields))
     client = _mlflow(flow_home)
     experiment = client.get_experiment_by_name("tiny")
-    [run] = [r for r in client.search_runs([experiment.experiment_id])
-             if r.info.run_name == "blocked"]  # fmt: skip
+    [run] = [
+        r for r in client.search_runs([experiment.experiment_id]) if r.info.run_name == "blocked"
+    ]
     assert run.info.status == "FAILED"
 
 
@@ -190,5 +206,8 @@ def _mlflow(home: Path) -> Any:
 
 
 def _made(home: Path) -> dict[str, int]:
-    return {str(f.relative_to(home)): f.stat().st_mtime_ns for f in sorted(home.rglob("*"))
-            if f.is_file() and f.relative_to(home).parts[0] not in PER_RUN}  # fmt: skip
+    return {
+        str(f.relative_to(home)): f.stat().st_mtime_ns
+        for f in sorted(home.rglob("*"))
+        if f.is_file() and f.relative_to(home).parts[0] not in PER_RUN
+    }

@@ -21,11 +21,13 @@ FIELDS: dict[str, Any] = {
     "model": {"path": "model"},
     "sources": [{"name": "voc", "role": "domain", "kind": "files", "path": "voc.jsonl"}],
     "mixture": {"domain_share": 1.0},
-    "evaluation": {"suites": [
-        {"kind": "bits_per_byte", "name": "general", "path": "general.txt", "limit": 50},
-        {"kind": "classification", "name": "voc", "source": "voc", "items_per_label": 20},
-    ]},
-}  # fmt: skip
+    "evaluation": {
+        "suites": [
+            {"kind": "bits_per_byte", "name": "general", "path": "general.txt", "limit": 50},
+            {"kind": "classification", "name": "voc", "source": "voc", "items_per_label": 20},
+        ]
+    },
+}
 HOLD = {"metric": "voc/accuracy", "rule": "hold", "margin": 0.1}
 
 
@@ -39,14 +41,20 @@ def suite_scores(tmp_path: Path) -> Callable[..., SuiteScores]:
         made += 1
         path = tmp_path / str(made)
         path.mkdir()
-        items = [ItemRow(f"i{i}", prompt_digest="p", prompt_tokens=1, **row)
-                 for i, row in enumerate(rows)]  # fmt: skip
+        items = [
+            ItemRow(f"i{i}", prompt_digest="p", prompt_tokens=1, **row)
+            for i, row in enumerate(rows)
+        ]
         write_items(path / "items.parquet", suite, items, None)
         return SuiteScores(
-            path=path, digest=f"{made:064x}", suite=suite, kind=kind, fingerprint=fingerprint,
+            path=path,
+            digest=f"{made:064x}",
+            suite=suite,
+            kind=kind,
+            fingerprint=fingerprint,
             weights_digest=f"{made:064x}",
             metrics=estimate_all(path / "items.parquet", BY_KIND[kind]),
-        )  # fmt: skip
+        )
 
     return make
 
@@ -102,14 +110,16 @@ def test_only_what_cannot_be_told_is_asked_again_with_more_items(
             if asked.name != "candidate":
                 return found
             n = self.asked[-1][2]
-            rows = [{"form": "text", "nats": 100.0 + (i * 53 % 29) - 14, "bytes": 100}
-                    for i in range(n)]  # fmt: skip
+            rows = [
+                {"form": "text", "nats": 100.0 + (i * 53 % 29) - 14, "bytes": 100} for i in range(n)
+            ]
             return [self.make("general", "bits_per_byte", rows, fingerprint=str(n))]
 
     declared = recipe(held(margin=0.03, on_inconclusive="extend", extend_times=8), held(margin=0.9))
     one_suite = declared.evaluation.suites[:1]
-    declared = declared.model_copy(update={
-        "evaluation": declared.evaluation.model_copy(update={"suites": one_suite})})  # fmt: skip
+    declared = declared.model_copy(
+        update={"evaluation": declared.evaluation.model_copy(update={"suites": one_suite})}
+    )
     scorer = Noisy(suite_scores, {"base": 1.0, "candidate": 1.0})
     first, second = judge(declared, scorer, data)
     assert (first.look, first.n, first.verdict) == (2, 400, "PASS")
@@ -180,8 +190,10 @@ def test_a_champion_that_is_not_on_this_machine_is_named(
 ) -> None:
     from tasks.tracking.registry import Release
 
-    monkeypatch.setattr("tasks.tracking.registry.champion_of", lambda name: Release(
-        name=name, version="3", run_id="r" * 32, weights="w"))  # fmt: skip
+    monkeypatch.setattr(
+        "tasks.tracking.registry.champion_of",
+        lambda name: Release(name=name, version="3", run_id="r" * 32, weights="w"),
+    )
     with pytest.raises(DataError, match=r"version 3 of run rrr.*isn't on this machine"):
         gates._champion(recipe())
 

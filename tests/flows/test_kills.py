@@ -29,8 +29,9 @@ def big_recipe(tiny_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFac
     draw, fields = random.Random(5), deepcopy(tiny_fields)
     words = [line["review"] for line in _lines(fields["sources"][0]["path"])]
     words = " ".join(words).split()
-    for source, keys in zip(fields["sources"], (("review", "category"), ("prompt", "completion")),
-                            strict=True):  # fmt: skip
+    for source, keys in zip(
+        fields["sources"], (("review", "category"), ("prompt", "completion")), strict=True
+    ):
         rows = [
             {
                 keys[0]: f"{i} " + " ".join(draw.choices(words, k=12)),
@@ -53,11 +54,20 @@ def _lines(path: str) -> list[Any]:
 
 def _start(home: Path, *args: str) -> subprocess.Popen[str]:
     env = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
-    env |= {"TEMPER_HOME": str(home), "PREFECT_HOME": str(home.parent / "prefect"),
-            "PYTHONPATH": str(ROOT), "COLUMNS": "160"}  # fmt: skip
-    return subprocess.Popen([sys.executable, "-c", COMMAND, *args], env=env, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            start_new_session=True)  # fmt: skip
+    env |= {
+        "TEMPER_HOME": str(home),
+        "PREFECT_HOME": str(home.parent / "prefect"),
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "160",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *args],
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def _answer(home: Path, *args: str) -> tuple[Any, float]:
@@ -97,8 +107,9 @@ def _told(answer: Any) -> Any:
     """Return what a command says, without times and places."""
     if "digest" in answer:
         return answer["digest"], answer["rows"], answer["tokens"]
-    return [{k: v for k, v in verdict.items() if k != "quarantine"}
-            for verdict in answer["verdicts"]]  # fmt: skip
+    return [
+        {k: v for k, v in verdict.items() if k != "quarantine"} for verdict in answer["verdicts"]
+    ]
 
 
 @pytest.mark.timeout(1800)
@@ -128,8 +139,13 @@ def test_a_command_killed_at_random_moments_ends_with_what_it_would_have_said(
 def _mounted(script: str, folder: Path, size: str, env: dict[str, str]) -> Any:
     """Run a shell script with a small disk of its own mounted on a folder."""
     head = f"mount -t tmpfs -o size={size} none {folder} && "
-    return subprocess.run(["unshare", "-rm", "sh", "-c", head + script], text=True, timeout=400,
-                          capture_output=True, env={**os.environ, **env})  # fmt: skip
+    return subprocess.run(
+        ["unshare", "-rm", "sh", "-c", head + script],
+        text=True,
+        timeout=400,
+        capture_output=True,
+        env={**os.environ, **env},
+    )
 
 
 def test_a_full_disk_gets_one_paragraph_and_what_was_whole_goes_on(
@@ -141,8 +157,12 @@ def test_a_full_disk_gets_one_paragraph_and_what_was_whole_goes_on(
     disk.mkdir()
     mix = f'{sys.executable} -c "{COMMAND}" mix {big_recipe}'
     check = mix.replace(" mix ", " check ") + " --json"
-    env = {"PYTHONPATH": str(ROOT), "TEMPER_HOME": str(disk / "home"), "COLUMNS": "160",
-           "PREFECT_HOME": str(tmp_path / "prefect")}  # fmt: skip
+    env = {
+        "PYTHONPATH": str(ROOT),
+        "TEMPER_HOME": str(disk / "home"),
+        "COLUMNS": "160",
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+    }
     # Enough room for the checks, and not for the mixture; then the same disk, made larger.
     script = (
         f"{check} >/dev/null; {mix} > {tmp_path}/said 2>&1; echo $? > {tmp_path}/code; "

@@ -52,9 +52,15 @@ class Service:
             block, told = "custom|gen_qa_gen_qa|0", {"em": 0.0}
             rows = [json.loads(line) for line in text.splitlines()]
             # In another order than asked.
-            said = [{"prompt": str([{"role": "user", "content": r["query"]}]),
-                     "inference": str([self._answer(r["query"], tuned)]), "gold": r["response"],
-                     "metadata": r["metadata"]} for r in reversed(rows)]  # fmt: skip
+            said = [
+                {
+                    "prompt": str([{"role": "user", "content": r["query"]}]),
+                    "inference": str([self._answer(r["query"], tuned)]),
+                    "gold": r["response"],
+                    "metadata": r["metadata"],
+                }
+                for r in reversed(rows)
+            ]
             self._put(f"{folder}/inference_output.jsonl", "\n".join(map(json.dumps, said)))
         self._put(f"{folder}/results_1.json", json.dumps({"results": {block: told}}))
 
@@ -75,9 +81,13 @@ def account(open_account: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
     own = {PREFECT_HOME: home / "prefect", PREFECT_LOCAL_STORAGE_PATH: home / "prefect" / "storage"}
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        client = open_account(patch, {
-            "TEMPER_SAGEMAKER_STANDIN": str(home / "standin"), "TEMPER_HOME": str(home),
-        })  # fmt: skip
+        client = open_account(
+            patch,
+            {
+                "TEMPER_SAGEMAKER_STANDIN": str(home / "standin"),
+                "TEMPER_HOME": str(home),
+            },
+        )
         with temporary_settings(own), prefect_test_harness(server_startup_timeout=180):
             yield client
 
@@ -130,8 +140,9 @@ def test_a_nova_model_is_judged_on_its_answers_and_shown_by_its_benchmarks(
     said = answered("run", asked)
     jobs = [r["ServerlessJobConfig"]["JobType"] for r in service.requests]
     assert jobs == ["FineTuning", *["Evaluation"] * 4]
-    sources = [r.get("ModelPackageConfig", {}).get("SourceModelPackageArn")
-               for r in service.requests[1:]]  # fmt: skip
+    sources = [
+        r.get("ModelPackageConfig", {}).get("SourceModelPackageArn") for r in service.requests[1:]
+    ]
     assert sources == [None, None, PACKAGE, PACKAGE]
     report = said.shown
     improve, knows = report.gates

@@ -71,15 +71,20 @@ def evaluate() -> Any:
 
 
 def _recipe() -> Recipe:
-    return load_recipe({
-        "name": "n", "model": {"path": "m"},
-        "sources": [{"kind": "files", "path": "x.jsonl", "name": "own", "role": "domain"}],
-        "mixture": {"unit": "rows", "domain_share": 1},
-        "training": {"backend": {"kind": "nova", "accept_eula": True,
-                                 "model_package_group": GROUP}},
-        "evaluation": {"suites": [{"kind": "nova_benchmark", "name": t, "task": t}
-                                  for t in TASKS]},
-    })  # fmt: skip
+    return load_recipe(
+        {
+            "name": "n",
+            "model": {"path": "m"},
+            "sources": [{"kind": "files", "path": "x.jsonl", "name": "own", "role": "domain"}],
+            "mixture": {"unit": "rows", "domain_share": 1},
+            "training": {
+                "backend": {"kind": "nova", "accept_eula": True, "model_package_group": GROUP}
+            },
+            "evaluation": {
+                "suites": [{"kind": "nova_benchmark", "name": t, "task": t} for t in TASKS]
+            },
+        }
+    )
 
 
 def _break_at_first_look(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -89,8 +94,9 @@ def _break_at_first_look(monkeypatch: pytest.MonkeyPatch, error: BaseException) 
     monkeypatch.setattr("tasks.training.nova.service.report", broken)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), RuntimeError("a defect")],
-                         ids=repr)  # fmt: skip
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(1), RuntimeError("a defect")], ids=repr
+)
 def test_a_first_wait_that_breaks_off_stops_all_eight_jobs(
     service: Service, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:

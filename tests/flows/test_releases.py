@@ -28,7 +28,8 @@ def recipe(tiny_fields: Fields, tmp_path_factory: pytest.TempPathFactory) -> Cal
         fields["training"]["learning_rate"] = learning_rate
         fields["mixture"]["exclude_overlap_with"] = []
         fields["evaluation"]["suites"] = [
-            {"kind": "bits_per_byte", "name": "general", "path": str(texts)}]  # fmt: skip
+            {"kind": "bits_per_byte", "name": "general", "path": str(texts)}
+        ]
         path = folder / f"{len(list(folder.iterdir()))}.yaml"
         path.write_text(yaml.safe_dump(fields, sort_keys=False))
         return path
@@ -69,9 +70,12 @@ def test_a_released_model_is_what_the_next_run_is_judged_against(
     assert against["base"] != base["base"]
     assert "no model was released" not in against["reason"]
 
-    refused, waived = temper.each([
-        ["promote", said.json["run_id"], "--json"],
-        ["promote", said.json["run_id"], "--waive", "the demo is tonight", "--json"]])  # fmt: skip
+    refused, waived = temper.each(
+        [
+            ["promote", said.json["run_id"], "--json"],
+            ["promote", said.json["run_id"], "--waive", "the demo is tonight", "--json"],
+        ]
+    )
     assert refused.code == 1
     assert "FAIL, not PASS" in refused.json["error"]["message"]
     assert "--waive" in refused.json["error"]["fix"]

@@ -21,9 +21,13 @@ def account(open_account: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """AWS on loopback with a bucket and a role, one TEMPER_HOME; gives the S3 client."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        yield open_account(patch, {
-            "TEMPER_SAGEMAKER_STANDIN": str(home / "standin"), "TEMPER_HOME": str(home),
-        })  # fmt: skip
+        yield open_account(
+            patch,
+            {
+                "TEMPER_SAGEMAKER_STANDIN": str(home / "standin"),
+                "TEMPER_HOME": str(home),
+            },
+        )
 
 
 @pytest.fixture
@@ -55,8 +59,14 @@ def test_a_preflight_says_what_it_looked_at(account: Any, recipe: Callable[..., 
     answer = preflight(recipe(SAGEMAKER), [])
     assert answer.exit_code == 0
     looks = {look["name"]: look["state"] for look in answer.json["looks"]}
-    assert looks == {"credentials": "ok", "role": "ok", "bucket": "ok", "memory": "ok",
-                     "context": "ok", "cost": "ok"}  # fmt: skip
+    assert looks == {
+        "credentials": "ok",
+        "role": "ok",
+        "bucket": "ok",
+        "memory": "ok",
+        "context": "ok",
+        "cost": "ok",
+    }
     assert answer.json["estimate"]["cost"] > 0
     assert _held(account) == []
 
@@ -101,8 +111,13 @@ def test_a_plan_for_nova_prints_the_exact_request(
 ) -> None:
     from flows.commands import plan
 
-    mixture = {"unit": "rows", "domain_share": 0.5, "on_shortage": "repeat", "max_epochs": 20,
-               "size": {"domain_epochs": 10}}  # fmt: skip
+    mixture = {
+        "unit": "rows",
+        "domain_share": 0.5,
+        "on_shortage": "repeat",
+        "max_epochs": 20,
+        "size": {"domain_epochs": 10},
+    }
     path = recipe(_nova(), sources=_nova_sources(tiny_fields), mixture=mixture)
     answer = plan(path, [])
     request = answer.json["request"]["CreateTrainingJob"]
@@ -124,8 +139,12 @@ def test_a_plan_for_a_cluster_prints_recipe_and_commands(
     from flows.commands import plan
 
     backend = _nova(hyperpod={"cluster": "c"}, model_package_group=None)
-    mixture = {"unit": "rows", "domain_share": 0.5, "on_shortage": "repeat",
-               "size": {"domain_epochs": 2}}  # fmt: skip
+    mixture = {
+        "unit": "rows",
+        "domain_share": 0.5,
+        "on_shortage": "repeat",
+        "size": {"domain_epochs": 2},
+    }
     answer = plan(recipe(backend, sources=_nova_sources(tiny_fields), mixture=mixture), [])
     request = answer.json["request"]
     assert request["recipe"]["data_mixing"]["sources"]["customer_data"] == {"percent": 62.5}

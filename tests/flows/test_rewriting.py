@@ -29,8 +29,10 @@ class Echo:
 
     def answering(self, asked: Any, decoding: Any, skip: Any = ()) -> Any:
         texts = [request.payload.split(" ANSWER ")[1] for request in asked]
-        yield [(i, Answer(f"Well, {text}", False, 0.1, asked[i].digest, 5))
-               for i, text in enumerate(texts)]  # fmt: skip
+        yield [
+            (i, Answer(f"Well, {text}", False, 0.1, asked[i].digest, 5))
+            for i, text in enumerate(texts)
+        ]
 
 
 @pytest.fixture

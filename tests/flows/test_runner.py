@@ -28,11 +28,17 @@ def test_a_cluster_of_processes_gives_the_same_mixture(
     alone = temper("mix", str(tiny_recipe), "--set", "mixture.rows_per_shard=5", "--json").json
     found = subprocess.run(
         [sys.executable, "-c", PREPARE, str(_small_shards(tiny_recipe, tmp_path))],
-        capture_output=True, text=True, timeout=500,
-        env=os.environ | {"TEMPER_RUNNER": module.removeprefix("prefect_"), "TEMPER_WORKERS": "2",
-                          "TEMPER_HOME": str(tmp_path / "home"),
-                          "PREFECT_HOME": str(tmp_path / "prefect")},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=500,
+        env=os.environ
+        | {
+            "TEMPER_RUNNER": module.removeprefix("prefect_"),
+            "TEMPER_WORKERS": "2",
+            "TEMPER_HOME": str(tmp_path / "home"),
+            "PREFECT_HOME": str(tmp_path / "prefect"),
+        },
+    )
     assert found.returncode == 0, found.stderr[-3000:]
     assert f"digest {alone['digest']}" in found.stdout
 

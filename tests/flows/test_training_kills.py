@@ -52,12 +52,21 @@ def start(recipe: Path, server: str) -> Callable[[Path], "subprocess.Popen[str]"
 
     def begin(home: Path) -> "subprocess.Popen[str]":
         kept = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
-        env = {**kept, "TEMPER_HOME": str(home), "PREFECT_HOME": str(home / "prefect"),
-               "PREFECT_API_URL": server, "PYTHONPATH": str(ROOT)}  # fmt: skip
+        env = {
+            **kept,
+            "TEMPER_HOME": str(home),
+            "PREFECT_HOME": str(home / "prefect"),
+            "PREFECT_API_URL": server,
+            "PYTHONPATH": str(ROOT),
+        }
         return subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "run", str(recipe), "--json"], env=env, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-c", COMMAND, "run", str(recipe), "--json"],
+            env=env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     return begin
 

@@ -38,16 +38,21 @@ class House:
         self.folder, self.url = folder, f"http://127.0.0.1:{port}/api"
         self.client = httpx.Client(base_url=self.url, timeout=30)
         self._port, self._processes = port, list[subprocess.Popen[bytes]]()
-        kept = {k: v for k, v in os.environ.items()
-                if not k.startswith(("PREFECT_", "MLFLOW_TRACKING"))}  # fmt: skip
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_TRACKING"))
+        }
         self._env = {
-            **kept, "PYTHONPATH": str(ROOT), "TEMPER_HOME": str(folder / "home"),
+            **kept,
+            "PYTHONPATH": str(ROOT),
+            "TEMPER_HOME": str(folder / "home"),
             "TEMPER_STORE": str(folder / "store"),
-            "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": self.url,
+            "PREFECT_HOME": str(folder / "prefect"),
+            "PREFECT_API_URL": self.url,
             "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
             "PREFECT_LOGGING_LEVEL": "INFO",
-        }  # fmt: skip
+        }
 
     def open(self) -> None:
         """Start the server and a worker, which makes the pool, and deploy."""
@@ -87,8 +92,12 @@ class House:
 
     def until_a_run(self, deployment: dict[str, Any], *states: str) -> dict[str, Any]:
         """Return a run of the deployment as soon as one is in one of the states."""
-        query = {"flow_runs": {"deployment_id": {"any_": [deployment["id"]]},
-                               "state": {"type": {"any_": list(states)}}}}  # fmt: skip
+        query = {
+            "flow_runs": {
+                "deployment_id": {"any_": [deployment["id"]]},
+                "state": {"type": {"any_": list(states)}},
+            }
+        }
 
         def found() -> Any:
             runs = self.post("/flow_runs/filter", query)
@@ -113,8 +122,9 @@ class House:
         client = MlflowClient(f"sqlite:///{self.folder / 'home' / 'mlflow.db'}")
         experiment = client.get_experiment_by_name("tiny")
         assert experiment is not None
-        [run] = client.search_runs([experiment.experiment_id],
-                                   f"tags.`prefect.flow_run_id` = '{flow_run_id}'")  # fmt: skip
+        [run] = client.search_runs(
+            [experiment.experiment_id], f"tags.`prefect.flow_run_id` = '{flow_run_id}'"
+        )
         return run
 
     def until(self, what: str, look: Callable[[], Any], seconds: float) -> Any:
@@ -131,8 +141,10 @@ class House:
 
     def logs(self) -> str:
         """Return the ends of all logs."""
-        return "\n".join(f"--- {log.name}\n{log.read_text()[-6000:]}"
-                         for log in sorted(self.folder.glob("*.log")))  # fmt: skip
+        return "\n".join(
+            f"--- {log.name}\n{log.read_text()[-6000:]}"
+            for log in sorted(self.folder.glob("*.log"))
+        )
 
     def _answers(self, path: str) -> bool:
         try:
@@ -145,19 +157,40 @@ class House:
         place = self.folder / name
         place.mkdir()
         with (self.folder / f"{name}.log").open("wb") as log:
-            self._processes.append(subprocess.Popen(
-                [sys.executable, "-m", "prefect", *args], cwd=place, env=self._env, stdout=log,
-                stderr=log, stdin=subprocess.DEVNULL, start_new_session=True))  # fmt: skip
+            self._processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "prefect", *args],
+                    cwd=place,
+                    env=self._env,
+                    stdout=log,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            )
 
     def _deploy(self) -> None:
         # At a terminal, where Prefect asks about all that a file leaves open; nobody answers here.
-        words = [sys.executable, "-m", "prefect", "deploy", "--prefect-file", "infra/prefect.yaml",
-                 "--all"]  # fmt: skip
+        words = [
+            sys.executable,
+            "-m",
+            "prefect",
+            "deploy",
+            "--prefect-file",
+            "infra/prefect.yaml",
+            "--all",
+        ]
         terminal = f"import os, pty; os._exit(os.waitstatus_to_exitcode(pty.spawn({words})))"
         with (self.folder / "deploy.log").open("wb") as log:
-            done = subprocess.Popen([sys.executable, "-c", terminal], cwd=ROOT, env=self._env,
-                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                    start_new_session=True)  # fmt: skip
+            done = subprocess.Popen(
+                [sys.executable, "-c", terminal],
+                cwd=ROOT,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         try:
             assert done.wait(UP_SECONDS) == 0, self.logs()
         except subprocess.TimeoutExpired:

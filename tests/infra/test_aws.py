@@ -12,17 +12,25 @@ import yaml
 
 FOLDER = Path(__file__).parents[2] / "infra" / "aws"
 # The few actions that AWS gives no resource to bind to.
-UNBOUND = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken",
-           "servicequotas:ListServiceQuotas"}  # fmt: skip
+UNBOUND = {
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "servicequotas:ListServiceQuotas",
+}
 
 
 class Template(yaml.SafeLoader):
     """Reads CloudFormation's short forms as plain values."""
 
 
-Template.add_multi_constructor("!", lambda loader, _, node: (
-    loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode)
-    else loader.construct_sequence(node)))  # fmt: skip
+Template.add_multi_constructor(
+    "!",
+    lambda loader, _, node: (
+        loader.construct_scalar(node)
+        if isinstance(node, yaml.ScalarNode)
+        else loader.construct_sequence(node)
+    ),
+)
 
 
 def _statements() -> list[dict[str, Any]]:

@@ -65,8 +65,10 @@ def test_a_run_made_through_the_api_takes_changed_parameters(
     house: Any, tiny_fields: dict[str, Any]
 ) -> None:
     changed = {**tiny_fields, "name": "changed", "seed": 6}
-    asked = house.post(f"/deployments/{house.deployment('on-demand')['id']}/create_flow_run",
-                       {"parameters": {"recipe": changed}})  # fmt: skip
+    asked = house.post(
+        f"/deployments/{house.deployment('on-demand')['id']}/create_flow_run",
+        {"parameters": {"recipe": changed}},
+    )
     house.until_ended(asked["id"], "COMPLETED")
     tracked = house.mlflow_run(asked["id"])
     assert tracked.info.run_name == "changed"
@@ -81,8 +83,10 @@ def test_a_training_on_the_work_pool_is_a_run_of_its_own(
 ) -> None:
     training = {**tiny_fields["training"], "backend": {"kind": "work_pool"}}
     fields = {**tiny_fields, "name": "pooled", "seed": 7, "training": training}
-    asked = house.post(f"/deployments/{house.deployment('on-demand')['id']}/create_flow_run",
-                       {"parameters": {"recipe": fields}})  # fmt: skip
+    asked = house.post(
+        f"/deployments/{house.deployment('on-demand')['id']}/create_flow_run",
+        {"parameters": {"recipe": fields}},
+    )
     house.until_ended(asked["id"], "COMPLETED")
     [run] = house.post("/flow_runs/filter", {"flows": {"name": {"any_": ["train-job"]}}})
     assert run["state_type"] == "COMPLETED"
@@ -94,11 +98,17 @@ def test_a_training_on_the_work_pool_is_a_run_of_its_own(
     [
         ({"seed": -1}, "recipe.seed"),
         ({"mixture": {"domain_share": 1.5}}, "recipe.mixture.domain_share"),
-        ({"sources": [{"kind": "files", "name": "s", "role": "domain", "path": "x", "weight": -1}]},
-         "recipe.sources[0]"),
+        (
+            {
+                "sources": [
+                    {"kind": "files", "name": "s", "role": "domain", "path": "x", "weight": -1}
+                ]
+            },
+            "recipe.sources[0]",
+        ),
         ({"seeed": 1}, "seeed"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_parameter_is_refused_and_named(
     house: Any, tiny_fields: dict[str, Any], change: dict[str, Any], field: str
 ) -> None:

@@ -13,17 +13,30 @@ from configs.suites import classification, mmlu
 from tasks.artifacts import SuiteScores
 from tasks.metrics.estimates import BY_KIND, estimate_all
 
-SCHEMA = pa.schema([
-    ("item_id", pa.string()), ("suite", pa.string()), ("form", pa.string()),
-    ("cluster", pa.string()), ("stratum", pa.string()),
-    ("prompt_digest", pa.string()), ("prompt_tokens", pa.int64()),
-    ("gold", pa.string()), ("prediction", pa.string()), ("raw_output", pa.string()),
-    ("choice_logprobs", pa.list_(pa.float64())), ("choice_bytes", pa.list_(pa.int64())),
-    ("gold_index", pa.int64()), ("score", pa.float64()),
-    ("scores", pa.map_(pa.string(), pa.float64())), ("nats", pa.float64()),
-    ("bytes", pa.int64()), ("latency_s", pa.float64()), ("truncated", pa.bool_()),
-    ("error", pa.string()),
-])  # fmt: skip
+SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("suite", pa.string()),
+        ("form", pa.string()),
+        ("cluster", pa.string()),
+        ("stratum", pa.string()),
+        ("prompt_digest", pa.string()),
+        ("prompt_tokens", pa.int64()),
+        ("gold", pa.string()),
+        ("prediction", pa.string()),
+        ("raw_output", pa.string()),
+        ("choice_logprobs", pa.list_(pa.float64())),
+        ("choice_bytes", pa.list_(pa.int64())),
+        ("gold_index", pa.int64()),
+        ("score", pa.float64()),
+        ("scores", pa.map_(pa.string(), pa.float64())),
+        ("nats", pa.float64()),
+        ("bytes", pa.int64()),
+        ("latency_s", pa.float64()),
+        ("truncated", pa.bool_()),
+        ("error", pa.string()),
+    ]
+)
 
 
 def _table(rows: list[dict[str, Any]], labels: list[str] | None = None) -> pa.Table:

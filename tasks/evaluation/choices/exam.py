@@ -43,8 +43,12 @@ class ChoicesExam:
             put = letters if form == "letters" else texts
             asked = [put(question) for question in self.questions.asked]
             chosen = model.choices(asked, self.suite.batch_tokens, told)
-            rows += [_row(form, item, question, found) for (item, question), found in
-                     zip(zip(*self._both(), strict=True), chosen, strict=True)]  # fmt: skip
+            rows += [
+                _row(form, item, question, found)
+                for (item, question), found in zip(
+                    zip(*self._both(), strict=True), chosen, strict=True
+                )
+            ]
         return rows
 
     def overlap(self) -> list[str | Item]:
@@ -87,10 +91,19 @@ def _row(form: Form, item: str, question: Question, found: Chosen) -> ItemRow:
     right = question.answer
     scores = {"acc": float(plain == right), "acc_norm": float(fair == right)}
     return ItemRow(
-        item_id=item, form=form, prompt_digest=found.prompt_digest,
-        prompt_tokens=found.prompt_tokens, cluster=question.group, stratum=question.category,
-        gold=words[right], prediction=words[best], choice_logprobs=found.logprobs,
-        choice_bytes=[len(w.encode()) for w in words], gold_index=right,
-        score=float(best == right), scores=scores if form == "cloze" else None,
-        latency_s=found.latency_s, truncated=found.truncated,
-    )  # fmt: skip
+        item_id=item,
+        form=form,
+        prompt_digest=found.prompt_digest,
+        prompt_tokens=found.prompt_tokens,
+        cluster=question.group,
+        stratum=question.category,
+        gold=words[right],
+        prediction=words[best],
+        choice_logprobs=found.logprobs,
+        choice_bytes=[len(w.encode()) for w in words],
+        gold_index=right,
+        score=float(best == right),
+        scores=scores if form == "cloze" else None,
+        latency_s=found.latency_s,
+        truncated=found.truncated,
+    )

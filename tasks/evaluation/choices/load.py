@@ -49,12 +49,17 @@ def load_questions(suite: ChoicesSuite, split: str, seed: int) -> Questions:
     """
     asked = list(_read(suite, split))
     if not asked:
-        raise EvaluationError("there are no questions.", where=f"evaluation.suites.{suite.name}",
-                              fix="give a file that has some.")  # fmt: skip
+        raise EvaluationError(
+            "there are no questions.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="give a file that has some.",
+        )
     if suite.letters and max(len(q.choices) for q in asked) > len(LETTERS):
-        raise EvaluationError(f"a question has more than {len(LETTERS)} answers.",
-                              where=f"evaluation.suites.{suite.name}",
-                              fix="choose by texts alone: letters: false.")  # fmt: skip
+        raise EvaluationError(
+            f"a question has more than {len(LETTERS)} answers.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="choose by texts alone: letters: false.",
+        )
     ids = item_ids([[q.context, list(q.choices), q.answer] for q in asked])
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, suite.kind))
     return Questions([asked[i] for i in chosen], [ids[i] for i in chosen])

@@ -61,8 +61,11 @@ def hellaswag_question(found: Located) -> Question:
     except (KeyError, AttributeError, TypeError) as error:
         raise _no_question(f"it lacks {error}", found.where, "give HellaSwag's files.") from error
     if not label.isdigit() or int(label) >= len(endings):
-        raise _no_question("no ending is marked as the right one", found.where,
-                           "give HellaSwag's validation or training file.")  # fmt: skip
+        raise _no_question(
+            "no ending is marked as the right one",
+            found.where,
+            "give HellaSwag's validation or training file.",
+        )
     return Question(context, context, endings, int(label))
 
 
@@ -94,12 +97,18 @@ def _parts(
     record = found.record
     missing = [c for c in (question, answer) if record.get(c) is None]
     if missing:
-        raise _no_question(f"it has no '{missing[0]}'", found.where,
-                           f"name its columns: it has {', '.join(sorted(record))}.")  # fmt: skip
+        raise _no_question(
+            f"it has no '{missing[0]}'",
+            found.where,
+            f"name its columns: it has {', '.join(sorted(record))}.",
+        )
     texts, labels = _choices(record, choices, found.where)
     if len(texts) < 2:
-        raise _no_question("it has fewer than two answers", found.where,
-                           f"give '{choices}' a list, or columns A, B, ...")  # fmt: skip
+        raise _no_question(
+            "it has fewer than two answers",
+            found.where,
+            f"give '{choices}' a list, or columns A, B, ...",
+        )
     return str(record[question]), texts, _right(record[answer], texts, labels, found.where)
 
 
@@ -116,8 +125,11 @@ def _choices(
             return tuple(str(text) for text in given["text"]), labels
         return tuple(str(text) for text in given), None
     except (ValueError, KeyError, TypeError) as error:
-        raise _no_question(f"'{column}' holds no list of answers", where,
-                           "give a list, JSON of one, or text and label.") from error  # fmt: skip
+        raise _no_question(
+            f"'{column}' holds no list of answers",
+            where,
+            "give a list, JSON of one, or text and label.",
+        ) from error
 
 
 def _right(value: object, texts: Sequence[str], labels: Sequence[str] | None, where: str) -> int:
@@ -134,8 +146,9 @@ def _right(value: object, texts: Sequence[str], labels: Sequence[str] | None, wh
     inside = {place for place in ways if 0 <= place < len(texts)}
     if len(inside) != 1:
         what = "could be several of its answers" if inside else "is none of its answers"
-        raise _no_question(f"'{value}' {what}", where,
-                           "say which answer is right by its letter or its place.")  # fmt: skip
+        raise _no_question(
+            f"'{value}' {what}", where, "say which answer is right by its letter or its place."
+        )
     return inside.pop()
 
 
@@ -143,8 +156,9 @@ def _named(found: Located, column: str | None) -> str | None:
     if column is None:
         return None
     if column not in found.record:
-        raise _no_question(f"it has no '{column}'", found.where,
-                           f"name one of {', '.join(sorted(found.record))}.")  # fmt: skip
+        raise _no_question(
+            f"it has no '{column}'", found.where, f"name one of {', '.join(sorted(found.record))}."
+        )
     value = found.record[column]
     return None if value is None else str(value)
 

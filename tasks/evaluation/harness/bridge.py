@@ -46,14 +46,17 @@ class BridgedModel(LM):  # type: ignore[misc]
 
     def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
         """Score continuations; those that share a context are one choice."""
-        groups = [list(group) for _, group in groupby(
-            requests, key=lambda r: (r.task_name, r.doc_id, r.args[0]))]  # fmt: skip
+        groups = [
+            list(group)
+            for _, group in groupby(requests, key=lambda r: (r.task_name, r.doc_id, r.args[0]))
+        ]
         asked = [Choice(_context(g[0].args[0]), tuple(r.args[1] for r in g)) for g in groups]
         found = self._model.choices(asked, self._suite.batch_tokens, self._progress)
         for group, chosen in zip(groups, found, strict=True):
             self._note(group[0], chosen)
-        return [pair for chosen in found
-                for pair in zip(chosen.logprobs, chosen.greedy, strict=True)]  # fmt: skip
+        return [
+            pair for chosen in found for pair in zip(chosen.logprobs, chosen.greedy, strict=True)
+        ]
 
     def loglikelihood_rolling(self, requests: list[Any]) -> list[float]:
         """Score whole texts.
@@ -69,7 +72,7 @@ class BridgedModel(LM):  # type: ignore[misc]
                 f"{long:,} texts are longer than the model can see at once.",
                 where=f"evaluation.suites.{self._suite.name}",
                 fix="measure them with kind: bits_per_byte, which cuts and counts.",
-            )  # fmt: skip
+            )
         return [-measured.nats for measured in found]
 
     def generate_until(self, requests: list[Any]) -> list[str]:
@@ -96,8 +99,9 @@ class BridgedModel(LM):  # type: ignore[misc]
         if not add_generation_prompt:
             raise EvaluationError(
                 "the task writes the beginning of the answer, which a conversation can't hold.",
-                where=f"evaluation.suites.{self._suite.name}", fix="set chat: false.",
-            )  # fmt: skip
+                where=f"evaluation.suites.{self._suite.name}",
+                fix="set chat: false.",
+            )
         return CHAT + json.dumps(chat_history, ensure_ascii=False)
 
     def chat_template(self, chat_template: bool | str = False) -> str | None:
@@ -112,10 +116,12 @@ class BridgedModel(LM):  # type: ignore[misc]
     def _note(self, request: Any, found: Answer | Chosen) -> None:
         before = self.notes.get((request.task_name, request.doc_id), Note(0, False, 0.0))
         self.notes[request.task_name, request.doc_id] = Note(
-            max(before.prompt_tokens, found.prompt_tokens), before.truncated or found.truncated,
-            before.latency_s + found.latency_s, before.error or getattr(found, "error", None),
+            max(before.prompt_tokens, found.prompt_tokens),
+            before.truncated or found.truncated,
+            before.latency_s + found.latency_s,
+            before.error or getattr(found, "error", None),
             before.thought or _thought(found),
-        )  # fmt: skip
+        )
 
 
 def _thought(found: Answer | Chosen) -> str | None:

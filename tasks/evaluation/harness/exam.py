@@ -17,9 +17,23 @@ from tasks.inference.seam import Model
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
 
-_ASKED = ("task", "output_type", "description", "doc_to_text", "doc_to_target", "doc_to_choice",
-          "target_delimiter", "fewshot_delimiter", "num_fewshot", "fewshot_config", "gen_prefix",
-          "generation_kwargs", "repeats", "filter_list", "metadata")  # fmt: skip
+_ASKED = (
+    "task",
+    "output_type",
+    "description",
+    "doc_to_text",
+    "doc_to_target",
+    "doc_to_choice",
+    "target_delimiter",
+    "fewshot_delimiter",
+    "num_fewshot",
+    "fewshot_config",
+    "gen_prefix",
+    "generation_kwargs",
+    "repeats",
+    "filter_list",
+    "metadata",
+)
 """Fields of a task that decide what is asked and how it is read; where its data lay does not."""
 
 
@@ -31,13 +45,17 @@ def harness_exam(suite: HarnessSuite, split: str) -> "HarnessExam":
         SetupError: lm-evaluation-harness isn't installed.
     """
     if importlib.util.find_spec("lm_eval") is None:
-        raise SetupError("a suite of kind harness needs lm-evaluation-harness.",
-                         where=f"evaluation.suites.{suite.name}",
-                         fix="pip install 'temper-llm[harness]'")  # fmt: skip
+        raise SetupError(
+            "a suite of kind harness needs lm-evaluation-harness.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="pip install 'temper-llm[harness]'",
+        )
     if split != "test":
-        raise EvaluationError("a task of the harness has test items alone, and these are not for "
-                              "choosing.", where=f"evaluation.suites.{suite.name}",
-                              fix="take the suite out where split is dev.")  # fmt: skip
+        raise EvaluationError(
+            "a task of the harness has test items alone, and these are not for choosing.",
+            where=f"evaluation.suites.{suite.name}",
+            fix="take the suite out where split is dev.",
+        )
     return HarnessExam(suite)
 
 
@@ -55,10 +73,11 @@ class HarnessExam:
         try:
             found: dict[str, Any] = self._manager.load([self.suite.task])["tasks"]
         except (KeyError, ValueError, OSError) as error:
-            raise EvaluationError(f"the harness can't load '{self.suite.task}': {error}",
-                                  where=f"evaluation.suites.{self.suite.name}.task",
-                                  fix="name one of its tasks, or give include: the folder of "
-                                  "yours.") from error  # fmt: skip
+            raise EvaluationError(
+                f"the harness can't load '{self.suite.task}': {error}",
+                where=f"evaluation.suites.{self.suite.name}.task",
+                fix="name one of its tasks, or give include: the folder of yours.",
+            ) from error
         return found
 
     @property
@@ -81,11 +100,16 @@ class HarnessExam:
 
         bridge = BridgedModel(model, self.suite, progress)
         found = simple_evaluate(
-            model=bridge, tasks=[self.suite.task], num_fewshot=self.suite.shots,
-            limit=self.suite.limit, task_manager=self._manager, log_samples=True,
-            bootstrap_iters=0, apply_chat_template=self.suite.chat,
+            model=bridge,
+            tasks=[self.suite.task],
+            num_fewshot=self.suite.shots,
+            limit=self.suite.limit,
+            task_manager=self._manager,
+            log_samples=True,
+            bootstrap_iters=0,
+            apply_chat_template=self.suite.chat,
             fewshot_as_multiturn=self.suite.chat,
-        )  # fmt: skip
+        )
         samples = {name: list(of_task) for name, of_task in found["samples"].items()}
         return rows_of(samples, self.suite, bridge.notes)
 

@@ -47,12 +47,21 @@ def import_samples(files: Sequence[Path], suite: HarnessSuite) -> SuiteScores:
     with building(folder) as aside:
         write_items(aside / "items.parquet", suite.name, rows, None)
         table = suite.metric_table()
-        return commit(aside, SuiteScores(
-            path=folder, digest=items_digest(rows), suite=suite.name, kind=suite.kind,
-            fingerprint=fingerprint(protocol, rows), weights_digest=logs, protocol=protocol,
-            metrics=estimate_all(aside / "items.parquet", table), about=table,
-            made={"samples": [f.name for f in files]},
-        ))  # fmt: skip
+        return commit(
+            aside,
+            SuiteScores(
+                path=folder,
+                digest=items_digest(rows),
+                suite=suite.name,
+                kind=suite.kind,
+                fingerprint=fingerprint(protocol, rows),
+                weights_digest=logs,
+                protocol=protocol,
+                metrics=estimate_all(aside / "items.parquet", table),
+                about=table,
+                made={"samples": [f.name for f in files]},
+            ),
+        )
 
 
 def rows_of(
@@ -88,20 +97,30 @@ def _row(item: str, task: str, sample: Sample) -> ItemRow:
     logprobs = _logprobs(answers)
     first = sample["resps"][0][0]
     return ItemRow(
-        item, "harness", str(sample["prompt_hash"])[:32], 0, stratum=task, gold=_text(gold),
-        prediction=None if logprobs else _text(answers[0]), choice_logprobs=logprobs,
+        item,
+        "harness",
+        str(sample["prompt_hash"])[:32],
+        0,
+        stratum=task,
+        gold=_text(gold),
+        prediction=None if logprobs else _text(answers[0]),
+        choice_logprobs=logprobs,
         raw_output=first if isinstance(first, str) else None,
         # A log has numbers as text.
         gold_index=int(gold) if logprobs and str(gold).isdigit() else None,
-    )  # fmt: skip
+    )
 
 
 def _noted(row: ItemRow, note: Any) -> ItemRow:
     if note is None:
         return row
-    return row._replace(prompt_tokens=note.prompt_tokens, truncated=note.truncated,
-                        latency_s=note.latency_s, error=note.error,
-                        raw_output=note.thought or row.raw_output)  # fmt: skip
+    return row._replace(
+        prompt_tokens=note.prompt_tokens,
+        truncated=note.truncated,
+        latency_s=note.latency_s,
+        error=note.error,
+        raw_output=note.thought or row.raw_output,
+    )
 
 
 def _logprobs(answers: Sequence[Any]) -> list[float] | None:
@@ -126,14 +145,20 @@ def _scores(made: Iterable[Sample], suite: HarnessSuite, several: bool) -> dict[
             f"the task gives no number '{wrong[0]}' for each item.",
             where=f"evaluation.suites.{suite.name}.metrics",
             fix=f"name some of: {', '.join(usable) or 'none of its metrics are of items'}.",
-        )  # fmt: skip
+        )
     return {name: float(found[name]) for name in suite.metrics}
 
 
 def _right(scores: Mapping[str, float], suite: HarnessSuite) -> float | None:
     """Return the first metric by which an item is right or wrong; None where there is none."""
-    return next((scores[name] for name, m in suite.metrics.items()
-                 if m.estimator == "proportion" and m.better == "higher"), None)  # fmt: skip
+    return next(
+        (
+            scores[name]
+            for name, m in suite.metrics.items()
+            if m.estimator == "proportion" and m.better == "higher"
+        ),
+        None,
+    )
 
 
 def _text(value: Any) -> str:
@@ -144,7 +169,8 @@ def _task_of(file: Path) -> str:
     """Return the task in a log's name: ``samples_TASK_2026-01-01T00-00-00.000000.jsonl``."""
     if not file.name.startswith("samples_") or file.suffix != ".jsonl":
         raise EvaluationError(
-            "this is no sample log of the harness.", where=str(file),
+            "this is no sample log of the harness.",
+            where=str(file),
             fix="give its samples_*.jsonl (run it with --log_samples).",
-        )  # fmt: skip
+        )
     return file.stem.removeprefix("samples_").rpartition("_")[0]

@@ -69,14 +69,22 @@ def instructions_of(found: Located, names: Any, args: Any) -> tuple[Instruction,
     if not isinstance(names, list) or not names:
         fail(found, "instruction_id_list", "is no list of rules", "name at least one rule.")
     if not isinstance(args, list) or len(args) != len(names):
-        fail(found, "kwargs", f"is no list of {len(names)} objects, one a rule",
-             "give {} for a rule without arguments.")  # fmt: skip
+        fail(
+            found,
+            "kwargs",
+            f"is no list of {len(names)} objects, one a rule",
+            "give {} for a rule without arguments.",
+        )
     told = tuple(Instruction(str(n), _given(a)) for n, a in zip(names, args, strict=True))
     for place, instruction in enumerate(told, start=1):
         wrong = problem(instruction)
         if wrong is not None:
-            fail(found, f"instruction {place}", f"can't be judged: {wrong}",
-                 "see the 25 rules of tasks/evaluation/ifeval.")  # fmt: skip
+            fail(
+                found,
+                f"instruction {place}",
+                f"can't be judged: {wrong}",
+                "see the 25 rules of tasks/evaluation/ifeval.",
+            )
     return told
 
 
@@ -96,20 +104,32 @@ def _case(found: Located) -> Case:
 def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
     whole = answered(item, "prompt", answer)
     each = [
-        whole._replace(item_id=f"{item}/{place}", form="instruction", cluster=item, gold=told.name,
-                       raw_output=None)
+        whole._replace(
+            item_id=f"{item}/{place}",
+            form="instruction",
+            cluster=item,
+            gold=told.name,
+            raw_output=None,
+        )
         for place, told in enumerate(case.instructions, start=1)
-    ]  # fmt: skip
+    ]
     if answer.error is not None:
         return [whole, *each]
     found = judge(answer.said, case.instructions)
-    kept = {"prompt_strict": float(all(v.strict for v in found)),
-            "prompt_loose": float(all(v.loose for v in found))}  # fmt: skip
+    kept = {
+        "prompt_strict": float(all(v.strict for v in found)),
+        "prompt_loose": float(all(v.loose for v in found)),
+    }
     return [
         whole._replace(scores=kept, score=kept["prompt_strict"]),
-        *(row._replace(
-            prediction=row.gold if verdict.strict else None,
-            scores={"instruction_strict": float(verdict.strict),
-                    "instruction_loose": float(verdict.loose)})
-          for row, verdict in zip(each, found, strict=True)),
-    ]  # fmt: skip
+        *(
+            row._replace(
+                prediction=row.gold if verdict.strict else None,
+                scores={
+                    "instruction_strict": float(verdict.strict),
+                    "instruction_loose": float(verdict.loose),
+                },
+            )
+            for row, verdict in zip(each, found, strict=True)
+        ),
+    ]

@@ -25,11 +25,15 @@ def require() -> None:
     Raises:
         SetupError: One isn't installed.
     """
-    lacking = [name for module, name in _PACKAGES.items()
-               if importlib.util.find_spec(module) is None]  # fmt: skip
+    lacking = [
+        name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None
+    ]
     if lacking:
-        raise SetupError(f"its rules need {' and '.join(lacking)}.", where="ifeval",
-                         fix="pip install 'temper-llm[ifeval]'")  # fmt: skip
+        raise SetupError(
+            f"its rules need {' and '.join(lacking)}.",
+            where="ifeval",
+            fix="pip install 'temper-llm[ifeval]'",
+        )
 
 
 def language_of(text: str) -> str | None:

@@ -7,13 +7,21 @@ from typing import Any
 
 from tasks.evaluation.tool_calls.said import Call
 
-_TYPES = {"dict": "object", "float": "number", "int": "integer", "str": "string", "bool": "boolean",
-          "list": "array", "tuple": "array"}  # fmt: skip
+_TYPES = {
+    "dict": "object",
+    "float": "number",
+    "int": "integer",
+    "str": "string",
+    "bool": "boolean",
+    "list": "array",
+    "tuple": "array",
+}
 """Types of Python that sets of tools write where a JSON schema has names of its own."""
 
 
-def compare(made: Sequence[Call], due: Sequence[Call], tools: Sequence[Mapping[str, Any]]
-            ) -> dict[str, float]:  # fmt: skip
+def compare(
+    made: Sequence[Call], due: Sequence[Call], tools: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
     """Return the scores of an item by name, each 0 or 1.
 
     Args:
@@ -26,10 +34,11 @@ def compare(made: Sequence[Call], due: Sequence[Call], tools: Sequence[Mapping[s
     same_names = Counter(c.name for c in made) == Counter(c.name for c in due)
     right = Counter(map(_key, made)) == Counter(map(_key, due))
     return {
-        "right_function": float(same_names), "right_arguments": float(right),
+        "right_function": float(same_names),
+        "right_arguments": float(right),
         "valid_arguments": float(bool(made) and all(is_valid(c, tools) for c in made)),
         "accuracy_of_calls": float(right),
-    }  # fmt: skip
+    }
 
 
 def is_valid(call: Call, tools: Sequence[Mapping[str, Any]]) -> bool:
@@ -37,8 +46,9 @@ def is_valid(call: Call, tools: Sequence[Mapping[str, Any]]) -> bool:
     from jsonschema import Draft202012Validator
 
     schemas = [t.get("parameters") or {} for t in tools if t["name"] == call.name]
-    return any(Draft202012Validator(plain_schema(s)).is_valid(dict(call.arguments))
-               for s in schemas)  # fmt: skip
+    return any(
+        Draft202012Validator(plain_schema(s)).is_valid(dict(call.arguments)) for s in schemas
+    )
 
 
 def schema_problem(schema: Any) -> str | None:

@@ -61,8 +61,12 @@ def tool_calls_exam(
         EvaluationError: There are none of a kind that is asked for, or a row can't be used.
     """
     rows = of_file(path_for(suite, split)) if source is None else of_source(source, split)
-    cases = [case for row in rows for case in _cases(row, suite.last_only)
-             if suite.due == "both" or (suite.due == "calls") == bool(case.due)]  # fmt: skip
+    cases = [
+        case
+        for row in rows
+        for case in _cases(row, suite.last_only)
+        if suite.due == "both" or (suite.due == "calls") == bool(case.due)
+    ]
     ids = item_ids([[c.prompt, c.row.tools_text, c.due] for c in cases])
     chosen = some(cases, ids, suite, seed)
     for wanted in (True, False) if suite.due == "both" else ():
@@ -72,7 +76,7 @@ def tool_calls_exam(
                 f"there are fewer than two items where {what}.",
                 where=f"evaluation.suites.{suite.name}",
                 fix=f"set due: {'no_calls' if wanted else 'calls'}, or give rows of both kinds.",
-            )  # fmt: skip
+            )
     return ToolCallsExam(suite, chosen)
 
 

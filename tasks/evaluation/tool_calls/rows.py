@@ -48,9 +48,11 @@ def of_source(source: CleanSource, split: SplitName) -> Iterator[Row]:
             found = True
             yield _row(Located(row, row["origin"]))
     if not found:
-        raise EvaluationError(f"source '{source.name}' has no {split} rows with tools.",
-                              where=source.name, fix="name a source of rows with tools.",
-                              )  # fmt: skip
+        raise EvaluationError(
+            f"source '{source.name}' has no {split} rows with tools.",
+            where=source.name,
+            fix="name a source of rows with tools.",
+        )
 
 
 def of_file(path: str) -> Iterator[Row]:
@@ -65,9 +67,11 @@ def of_file(path: str) -> Iterator[Row]:
 def _row(found: Located) -> Row:
     tools = _tools(found)
     messages = _parsed(found, "messages")
-    good = isinstance(messages, list) and messages and all(
-        isinstance(m, dict) and m.get("role") in _ROLES for m in messages
-    )  # fmt: skip
+    good = (
+        isinstance(messages, list)
+        and messages
+        and all(isinstance(m, dict) and m.get("role") in _ROLES for m in messages)
+    )
     if not good:
         fail(found, "messages", "is no list of turns", "give role and content of each turn.")
     calls = [_calls(found, message) for message in messages]
@@ -87,18 +91,32 @@ def _tools(found: Located) -> list[dict[str, Any]]:
             fail(found, "tools", f"has no name at number {number}", "name every tool.")
         wrong = schema_problem(tool.get("parameters") or {})
         if wrong is not None:
-            fail(found, "tools", f"has parameters of '{tool['name']}' that are no JSON schema: "
-                 f"{wrong}", "correct the tool's schema.")  # fmt: skip
-    return [{"name": t["name"], "description": t.get("description") or "",
-             "parameters": t.get("parameters") or {}} for t in plain]  # fmt: skip
+            fail(
+                found,
+                "tools",
+                f"has parameters of '{tool['name']}' that are no JSON schema: {wrong}",
+                "correct the tool's schema.",
+            )
+    return [
+        {
+            "name": t["name"],
+            "description": t.get("description") or "",
+            "parameters": t.get("parameters") or {},
+        }
+        for t in plain
+    ]
 
 
 def _calls(found: Located, message: dict[str, Any]) -> tuple[Call, ...]:
     told = _loaded(found, "tool_calls", message.get("tool_calls") or [])
     calls = [as_call(call) for call in told] if isinstance(told, list) else [None]
     if None in calls:
-        fail(found, "tool_calls", "has a call without name or arguments",
-             "give name and arguments (an object) of each call.")  # fmt: skip
+        fail(
+            found,
+            "tool_calls",
+            "has a call without name or arguments",
+            "give name and arguments (an object) of each call.",
+        )
     return tuple(call for call in calls if call is not None)
 
 
@@ -109,11 +127,16 @@ def _turn(message: dict[str, Any], calls: tuple[Call, ...], number: int) -> Mess
     if calls:
         told = message["tool_calls"]
         told = json.loads(told) if isinstance(told, str) else told
-        turn["tool_calls"] = compact([
-            {"id": str(t.get("id") or f"call_{number}_{place}"), "name": call.name,
-             "arguments": call.arguments}
-            for place, (t, call) in enumerate(zip(told, calls, strict=True), start=1)
-        ])  # fmt: skip
+        turn["tool_calls"] = compact(
+            [
+                {
+                    "id": str(t.get("id") or f"call_{number}_{place}"),
+                    "name": call.name,
+                    "arguments": call.arguments,
+                }
+                for place, (t, call) in enumerate(zip(told, calls, strict=True), start=1)
+            ]
+        )
     return given(turn)
 
 

@@ -27,7 +27,7 @@ def consistency_flags(table: Any) -> dict[str, Flags]:
     return {
         f"inconsistent_{name}": _fewer(np.concatenate([[False][:0], *(p[name] for p in parts)]))
         for name in ("system", "tools", "reasoning")
-    }  # fmt: skip
+    }
 
 
 def _present(flat: Flat) -> dict[str, Flags]:

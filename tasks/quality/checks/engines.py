@@ -18,8 +18,13 @@ from tasks.quality.checks.texts import Flags, matching
 Span = tuple[int, int, str]
 """Start, end and kind of a find in a text."""
 
-_ENTITIES = {"email": "EMAIL_ADDRESS", "phone": "PHONE_NUMBER", "card": "CREDIT_CARD",
-             "iban": "IBAN_CODE", "ip": "IP_ADDRESS"}  # fmt: skip
+_ENTITIES = {
+    "email": "EMAIL_ADDRESS",
+    "phone": "PHONE_NUMBER",
+    "card": "CREDIT_CARD",
+    "iban": "IBAN_CODE",
+    "ip": "IP_ADDRESS",
+}
 
 
 class Engine(Protocol):

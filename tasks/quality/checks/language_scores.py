@@ -56,8 +56,10 @@ def classify(texts: Any) -> tuple[npt.NDArray[np.object_], Floats]:
     confidence = np.zeros(len(texts), np.float32)
     edges = np.linspace(0, len(texts), 4 * (os.cpu_count() or 1) + 1).astype(np.int64)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        jobs = [pool.submit(_classify, data, offsets, model, (int(a), int(b)), (best, confidence))
-                for a, b in zip(edges[:-1], edges[1:], strict=True)]  # fmt: skip
+        jobs = [
+            pool.submit(_classify, data, offsets, model, (int(a), int(b)), (best, confidence))
+            for a, b in zip(edges[:-1], edges[1:], strict=True)
+        ]
     for job in jobs:
         job.result()
     return codes[best], confidence
@@ -85,19 +87,24 @@ def _model() -> tuple[Model, npt.NDArray[np.object_]]:
     known = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     codes = list(known.nb_classes)
     model = Model(
-        np.asarray(known.tk_nextmove, np.uint32), np.asarray(known.tk_row, np.uint16),
+        np.asarray(known.tk_nextmove, np.uint32),
+        np.asarray(known.tk_row, np.uint16),
         np.asarray(known.tk_output, np.int32),
-        np.ascontiguousarray(known.nb_ptc, np.float32), np.asarray(known.nb_pc, np.float32),
+        np.ascontiguousarray(known.nb_ptc, np.float32),
+        np.asarray(known.nb_pc, np.float32),
         np.array([codes.index(code) for code in codes], np.int64),
-    )  # fmt: skip
+    )
     return model, np.array(codes, object)
 
 
 @compiled
 def _classify(
-    data: Bytes, offsets: Integers, model: Model, rows: tuple[int, int],
+    data: Bytes,
+    offsets: Integers,
+    model: Model,
+    rows: tuple[int, int],
     out: tuple[Integers, Floats],
-) -> None:  # fmt: skip
+) -> None:
     counts = np.zeros(len(model.table), np.int32)
     seen = np.zeros(len(model.table), np.int32)
     likely = np.zeros(len(model.prior), np.float32)

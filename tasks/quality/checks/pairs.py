@@ -30,15 +30,20 @@ def pair_flags(flat: Flat) -> dict[str, Flags]:
     chosen = flat.messages.take(_last(flat))
     equal, blank = pairs.copy(), [np.zeros(flat.rows, dtype=bool)] * 2
     for name in ("content", "reasoning", "tool_calls"):
-        sides = [pc.fill_null(pc.utf8_trim_whitespace(pc.struct_field(side, name)), "")
-                 for side in (chosen, rejected)]  # fmt: skip
+        sides = [
+            pc.fill_null(pc.utf8_trim_whitespace(pc.struct_field(side, name)), "")
+            for side in (chosen, rejected)
+        ]
         equal &= as_bools(pc.equal(*sides))
         if name != "reasoning":
             now = [as_bools(pc.equal(side, "")) for side in sides]
             blank = now if name == "content" else [b & n for b, n in zip(blank, now, strict=True)]
     asked = flat.rows_with(flat.role("user") & ~_blank(flat))
-    return {"pair_equal": equal, "pair_empty": pairs & (blank[0] | blank[1]),
-            "pair_no_prompt": pairs & ~asked}  # fmt: skip
+    return {
+        "pair_equal": equal,
+        "pair_empty": pairs & (blank[0] | blank[1]),
+        "pair_no_prompt": pairs & ~asked,
+    }
 
 
 def question_flags(flat: Flat, *, needed: bool) -> dict[str, Flags]:
@@ -52,8 +57,10 @@ def question_flags(flat: Flat, *, needed: bool) -> dict[str, Flags]:
     questions = as_bools(pc.is_valid(reference))
     ends = flat.role("assistant")[np.asarray(_last(flat), dtype=np.int64)]
     missing = as_bools(pc.match_substring_regex(reference, _NOTHING))
-    return {"reference_missing": questions & missing & needed,
-            "reference_answered": questions & ends}  # fmt: skip
+    return {
+        "reference_missing": questions & missing & needed,
+        "reference_answered": questions & ends,
+    }
 
 
 def needs_reference(table: Any, target: str) -> bool:

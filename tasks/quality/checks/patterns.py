@@ -51,8 +51,9 @@ def _anything(_: str) -> bool:
 def _is_mailbox(text: str) -> bool:
     """Return whether an address may be somebody's: RFC 2606 sets names aside for examples."""
     host = text.rpartition("@")[2].lower()
-    examples = re.fullmatch(r"(?:.*\.)?(?:example\.(?:com|org|net)|example|test|invalid|localhost)",
-                            host)  # fmt: skip
+    examples = re.fullmatch(
+        r"(?:.*\.)?(?:example\.(?:com|org|net)|example|test|invalid|localhost)", host
+    )
     return examples is None and not re.search(r"\.(?:png|jpe?g|gif|svg|webp)$", host)
 
 
@@ -76,8 +77,23 @@ def _is_token(text: str) -> bool:
 def _is_password(text: str) -> bool:
     """Return whether a password is no placeholder such as <password>, $PASS or ***."""
     plain = text.strip("\"'").lower()
-    words = {"password", "passwd", "pass", "pwd", "secret", "user", "username", "changeme",
-             "example", "yourpassword", "mypassword", "token", "test", "admin", "root"}  # fmt: skip
+    words = {
+        "password",
+        "passwd",
+        "pass",
+        "pwd",
+        "secret",
+        "user",
+        "username",
+        "changeme",
+        "example",
+        "yourpassword",
+        "mypassword",
+        "token",
+        "test",
+        "admin",
+        "root",
+    }
     return (
         len(plain) >= 4 and plain not in words and not re.search(r"[<>${}*\[\]]|^x+$|your", plain)
     )
@@ -87,36 +103,64 @@ def _is_password(text: str) -> bool:
 def patterns() -> dict[str, Pattern]:
     """Return every kind that can be looked for, by name."""
     made = (
-        _made("email", "@",
-                  r"(?<![\w.+%-])[A-Za-z0-9][\w.+%-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,5}"
-                  r"[A-Za-z]{2,24}(?![\w@-])", _is_mailbox),
-        _made("phone", r"\+[0-9]|[0-9][-. )]{1,2}[0-9]{3}[-. ][0-9]{4}",
-                  r"(?<![\w.+/-])(?:\+[1-9]\d{0,2}(?:[ .\-]?(?:\(\d{1,4}\)|\d{1,4})){2,6}"
-                  r"|(?:1[-. ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4})"
-                  r"(?![\w/-]|\.\d)", is_phone),
-        _made("card", r"[0-9]{4}[ -]?[0-9]{4,6}[ -]?[0-9]{4,5}",
-                  r"(?<![\w.-])\d{4}(?:[ -]?\d){9,15}(?![\w-]|\.\d)", is_card),
-        _made("iban", r"[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4}",
-                  r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)", is_iban),
-        _made("ip", r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:",
-                  rf"(?<![\w.:/-])(?:{_OCTETS}(?:\.{_OCTETS}){{3}}(?![\w-]|\.\d)"
-                  r"|(?:[0-9A-Fa-f]{1,4}:{1,2}){3,7}[0-9A-Fa-f]{1,4}(?![\w:]))",
-                  is_public_address),
-        _made("api_key",
-                  r"AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|xapp-|k_live_|AIza|sk-|hf_"
-                  r"|npm_|pypi-AgEI|SG\.|[0-9]:AA|dop_v1_|(?i:aws_secret|accountkey)",
-                  rf"(?<![A-Za-z0-9_-])(?:{'|'.join(_KEYS)})(?![A-Za-z0-9_])"
-                  r"|(?i:aws_?secret_?(?:access_?)?key|accountkey)[\"']?\s{0,2}[=:]\s{0,2}[\"']?"
-                  r"(?P<value>[A-Za-z0-9/+]{40,86}={0,2})(?![A-Za-z0-9/+])", _is_key),
-        _made("private_key", "PRIVATE KEY",
-                  r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[^-]{0,200}\s)?"
-                  r"[A-Za-z0-9+/=\\\s]{64,}(?:-----END [A-Z0-9 ]{1,40}-----)?", _anything),
-        _made("jwt", r"eyJ",
-                  r"(?<![\w.-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}", _is_token),
-        _made("connection_string", r"://[^\s/@]{1,80}:[^\s@]{3,80}@",
-                  r"\b[a-z][a-z0-9+.-]{1,30}://[^\s:/@]{1,64}:(?P<value>[^\s@/]{3,128})@[\w.-]+",
-                  _is_password),
-    )  # fmt: skip
+        _made(
+            "email",
+            "@",
+            r"(?<![\w.+%-])[A-Za-z0-9][\w.+%-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,5}"
+            r"[A-Za-z]{2,24}(?![\w@-])",
+            _is_mailbox,
+        ),
+        _made(
+            "phone",
+            r"\+[0-9]|[0-9][-. )]{1,2}[0-9]{3}[-. ][0-9]{4}",
+            r"(?<![\w.+/-])(?:\+[1-9]\d{0,2}(?:[ .\-]?(?:\(\d{1,4}\)|\d{1,4})){2,6}"
+            r"|(?:1[-. ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4})"
+            r"(?![\w/-]|\.\d)",
+            is_phone,
+        ),
+        _made(
+            "card",
+            r"[0-9]{4}[ -]?[0-9]{4,6}[ -]?[0-9]{4,5}",
+            r"(?<![\w.-])\d{4}(?:[ -]?\d){9,15}(?![\w-]|\.\d)",
+            is_card,
+        ),
+        _made(
+            "iban",
+            r"[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4}",
+            r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)",
+            is_iban,
+        ),
+        _made(
+            "ip",
+            r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:",
+            rf"(?<![\w.:/-])(?:{_OCTETS}(?:\.{_OCTETS}){{3}}(?![\w-]|\.\d)"
+            r"|(?:[0-9A-Fa-f]{1,4}:{1,2}){3,7}[0-9A-Fa-f]{1,4}(?![\w:]))",
+            is_public_address,
+        ),
+        _made(
+            "api_key",
+            r"AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|xapp-|k_live_|AIza|sk-|hf_"
+            r"|npm_|pypi-AgEI|SG\.|[0-9]:AA|dop_v1_|(?i:aws_secret|accountkey)",
+            rf"(?<![A-Za-z0-9_-])(?:{'|'.join(_KEYS)})(?![A-Za-z0-9_])"
+            r"|(?i:aws_?secret_?(?:access_?)?key|accountkey)[\"']?\s{0,2}[=:]\s{0,2}[\"']?"
+            r"(?P<value>[A-Za-z0-9/+]{40,86}={0,2})(?![A-Za-z0-9/+])",
+            _is_key,
+        ),
+        _made(
+            "private_key",
+            "PRIVATE KEY",
+            r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[^-]{0,200}\s)?"
+            r"[A-Za-z0-9+/=\\\s]{64,}(?:-----END [A-Z0-9 ]{1,40}-----)?",
+            _anything,
+        ),
+        _made("jwt", r"eyJ", r"(?<![\w.-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}", _is_token),
+        _made(
+            "connection_string",
+            r"://[^\s/@]{1,80}:[^\s@]{3,80}@",
+            r"\b[a-z][a-z0-9+.-]{1,30}://[^\s:/@]{1,64}:(?P<value>[^\s@/]{3,128})@[\w.-]+",
+            _is_password,
+        ),
+    )
     return {pattern.kind: pattern for pattern in made}
 
 

@@ -99,8 +99,10 @@ def _rewritten(batch: Any, changed: Any, cleaner: _Cleaner) -> Any:
         clean["row_id"] = row_id(clean["messages"], *(clean.get(n) for n in _BESIDE))
         for name, values in rows.items():
             values[place] = clean[name]
-    columns = {name: pa.array(rows[name], field.type) if name in rows else batch.column(name)
-               for name, field in zip(batch.schema.names, batch.schema, strict=True)}  # fmt: skip
+    columns = {
+        name: pa.array(rows[name], field.type) if name in rows else batch.column(name)
+        for name, field in zip(batch.schema.names, batch.schema, strict=True)
+    }
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
 
 
@@ -108,17 +110,21 @@ def _clean_row(row: dict[str, Any], cleaner: _Cleaner) -> dict[str, Any]:
     clean = row | {"messages": [_clean_message(m, cleaner) for m in row["messages"]]}
     if row.get("rejected") is not None:
         clean["rejected"] = _clean_message(row["rejected"], cleaner)
-    return clean | {name: _clean_json(row[name], cleaner.engine) for name in ("tools", "reference")
-                    if row.get(name) is not None}  # fmt: skip
+    return clean | {
+        name: _clean_json(row[name], cleaner.engine)
+        for name in ("tools", "reference")
+        if row.get(name) is not None
+    }
 
 
 def _clean_message(message: dict[str, Any], cleaner: _Cleaner) -> dict[str, Any]:
     said = {name: message[name] for name in SAID if message.get(name)}
     return message | {
-        name: _clean_json(text, cleaner.engine) if name == "tool_calls"
+        name: _clean_json(text, cleaner.engine)
+        if name == "tool_calls"
         else redacted(text, cleaner.known.get(text, ()))
         for name, text in said.items()
-    }  # fmt: skip
+    }
 
 
 def _clean_json(text: str, engine: Engine) -> str:

@@ -157,10 +157,11 @@ def _secrets_severity(quality: Quality) -> Severity:
 CHECKS: dict[str, Check] = {
     "short": Check(lambda q: "quarantine" if q.min_chars else "off", _nothing, _short),
     "mojibake": Check(lambda q: q.mojibake.action if q.mojibake else "off", _nothing, _mojibake),
-    "language": Check(lambda q: q.language.action if q.languages else "off",
-                      lambda _: Counter(), _language),
+    "language": Check(
+        lambda q: q.language.action if q.languages else "off", lambda _: Counter(), _language
+    ),
     "pii": Check(_personal_severity, _personal, _held("pii"), all_texts_of),
     "secrets": Check(_secrets_severity, _secrets, _held("secret"), all_texts_of),
     "rules": Check(lambda q: "off" if q.text_rules == "off" else "quarantine", _judge, _rules),
-}  # fmt: skip
+}
 """Name -> check, in the order in which findings are listed."""

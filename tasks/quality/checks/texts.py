@@ -49,8 +49,9 @@ def texts_of(batch: Any) -> Texts:
     row = np.repeat(np.arange(len(sizes)), sizes)
     plain = np.zeros(len(sizes), dtype=bool)
     plain[row[np.asarray(pc.equal(messages.field("role"), TEXT_ROLE).fill_null(False))]] = True
-    return Texts(coded.dictionary, np.asarray(coded.indices, dtype=np.int64), row, len(sizes),
-                 plain)  # fmt: skip
+    return Texts(
+        coded.dictionary, np.asarray(coded.indices, dtype=np.int64), row, len(sizes), plain
+    )
 
 
 def all_texts_of(batch: Any) -> Texts:
@@ -62,15 +63,21 @@ def all_texts_of(batch: Any) -> Texts:
     names = [name for name in ("messages", "rejected") if name in batch.schema.names]
     parts = [part for name in names for part in _fields_of(batch, name)]
     rows = np.arange(batch.num_rows)
-    parts += [(batch.column(name), rows) for name in ("tools", "reference")
-              if name in batch.schema.names]  # fmt: skip
+    parts += [
+        (batch.column(name), rows) for name in ("tools", "reference") if name in batch.schema.names
+    ]
     given = [(column, row) for column, row in parts if column.null_count < len(column)]
     coded = pa.chunked_array([c for c, _ in given], pa.string()).combine_chunks()
     row = np.concatenate([np.zeros(0, np.int64), *(r for _, r in given)]).astype(np.int64)
     there = np.asarray(coded.is_valid())
     coded = coded.drop_null().dictionary_encode()
-    return Texts(coded.dictionary, np.asarray(coded.indices, dtype=np.int64), row[there],
-                 batch.num_rows, np.zeros(batch.num_rows, dtype=bool))  # fmt: skip
+    return Texts(
+        coded.dictionary,
+        np.asarray(coded.indices, dtype=np.int64),
+        row[there],
+        batch.num_rows,
+        np.zeros(batch.num_rows, dtype=bool),
+    )
 
 
 def _fields_of(batch: Any, name: str) -> list[tuple[Any, npt.NDArray[np.int64]]]:

@@ -21,9 +21,15 @@ from tasks.quality.rules.vocabulary import (
 )
 
 _PHRASES = (
-    "lorem ipsum", "javascript", "terms of use", "privacy policy", "cookie policy",
-    "uses cookies", "use of cookies", "use cookies",
-)  # fmt: skip
+    "lorem ipsum",
+    "javascript",
+    "terms of use",
+    "privacy policy",
+    "cookie policy",
+    "uses cookies",
+    "use of cookies",
+    "use cookies",
+)
 CITATION = r"\[[0-9]*\]|\[edit\]|\[citation needed\]"
 _EDIT = np.frombuffer(b"edit]", np.uint8)
 _NEEDED = np.frombuffer(b"citation needed]", np.uint8)

@@ -59,8 +59,11 @@ def letters(case: str = "any") -> str:
 def symbols() -> str:
     """Return the inside of a set of symbols such as emoji."""
     later = _points(_LATER_SYMBOLS)
-    found = {point for point in range(0x80, sys.maxunicode + 1)
-             if unicodedata.category(chr(point)) == "So"}  # fmt: skip
+    found = {
+        point
+        for point in range(0x80, sys.maxunicode + 1)
+        if unicodedata.category(chr(point)) == "So"
+    }
     return _inside(found - later)
 
 

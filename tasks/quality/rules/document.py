@@ -46,10 +46,14 @@ class Room(NamedTuple):
 def new_room(words: int, size: int) -> Room:
     """Return room for texts of so many words and bytes."""
     return Room(
-        new_table(max(words, size + 1)), np.zeros(words, np.int64), np.zeros(words, np.uint64),
-        np.zeros(words, np.uint64), np.zeros(words, np.int64), np.zeros(words, np.int64),
+        new_table(max(words, size + 1)),
+        np.zeros(words, np.int64),
+        np.zeros(words, np.uint64),
+        np.zeros(words, np.uint64),
+        np.zeros(words, np.int64),
+        np.zeros(words, np.int64),
         np.zeros(size, np.uint8),
-    )  # fmt: skip
+    )
 
 
 @compiled

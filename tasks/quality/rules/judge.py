@@ -83,8 +83,10 @@ def _codes_of_batch(
     known = Known(vocabulary.table, vocabulary.features())
     codes = np.zeros((len(part), len(FAMILIES)), np.int8)
     edges = np.linspace(0, len(part), 4 * (os.cpu_count() or 1) + 1).astype(np.int64)
-    jobs = [pool.submit(_judge_rows, batch, known, limits, (int(a), int(b)), codes)
-            for a, b in zip(edges[:-1], edges[1:], strict=True)]  # fmt: skip
+    jobs = [
+        pool.submit(_judge_rows, batch, known, limits, (int(a), int(b)), codes)
+        for a, b in zip(edges[:-1], edges[1:], strict=True)
+    ]
     for job in jobs:
         job.result()
     return codes

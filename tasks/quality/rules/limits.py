@@ -39,9 +39,10 @@ def limits_of(rules: TextRules) -> Limits:
 
 def _numbers(section: Any) -> Sequence[Any]:
     values = section.model_dump()
-    return [_unasked(name) if value is None else
-            float(value) if _is_share(section, name) else value
-            for name, value in values.items()]  # fmt: skip
+    return [
+        _unasked(name) if value is None else float(value) if _is_share(section, name) else value
+        for name, value in values.items()
+    ]
 
 
 def _is_share(section: Any, name: str) -> bool:

@@ -50,9 +50,11 @@ def new_table(entries: int) -> Table:
     while size < 2 * entries:
         size *= 2
     return Table(
-        np.zeros(size, np.uint64), np.zeros(size, np.int64), np.zeros(size, np.int64),
+        np.zeros(size, np.uint64),
+        np.zeros(size, np.int64),
+        np.zeros(size, np.int64),
         np.zeros(1, np.int64),
-    )  # fmt: skip
+    )
 
 
 @compiled

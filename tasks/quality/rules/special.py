@@ -32,9 +32,22 @@ _ORDINARY = ("ill", "its", "hell", "shell", "shed", "were", "well", "whore")
 _SUBJECTS = ("i", "you", "he", "she", "it", "we", "they")
 _ASKING = ("who", "what", "when", "where", "why", "how", "there", "that", "this", "these", "those")
 _NEGATED = (
-    "ca", "could", "do", "does", "did", "had", "may", "might", "must", "need", "ought", "sha",
-    "should", "wo", "would",
-)  # fmt: skip
+    "ca",
+    "could",
+    "do",
+    "does",
+    "did",
+    "had",
+    "may",
+    "might",
+    "must",
+    "need",
+    "ought",
+    "sha",
+    "should",
+    "wo",
+    "would",
+)
 _ONLY_NEGATED = ("ai", "are", "is", "was", "were", "have", "has", "dare")
 _WITH_HAVE = ("could", "might", "must", "should", "would")
 
@@ -52,8 +65,10 @@ def special_words() -> dict[str, tuple[str, ...]]:
     found |= {word: (word,) for word in whole}
     found |= {word.replace("|", ""): tuple(word.split("|")) for word in _DIVIDED.split()}
     found |= {f"°{unit}.": ("°", unit, ".") for unit in "cfkCFK"}
-    typeset = {word.replace("'", "’"): tuple(part.replace("'", "’") for part in parts)
-               for word, parts in found.items()}  # fmt: skip
+    typeset = {
+        word.replace("'", "’"): tuple(part.replace("'", "’") for part in parts)
+        for word, parts in found.items()
+    }
     return typeset | found | _times()
 
 

@@ -157,9 +157,12 @@ def find(data: Bytes, start: int, end: int, table: tuple[Hashes, Counts]) -> int
 
 @compiled
 def collect(
-    data: Bytes, offsets: Counts, table: tuple[Hashes, Counts], out: tuple[Counts, Counts],
+    data: Bytes,
+    offsets: Counts,
+    table: tuple[Hashes, Counts],
+    out: tuple[Counts, Counts],
     at: tuple[int, int],
-) -> tuple[int, Counts]:  # fmt: skip
+) -> tuple[int, Counts]:
     """Number the pieces of texts, as far as the table's room goes.
 
     Args:

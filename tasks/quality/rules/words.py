@@ -101,11 +101,17 @@ def _divide(text: str, special: dict[str, tuple[str, ...]]) -> list[str]:
 def _with_specials(words: list[str]) -> list[str]:
     """Return the words with special words put together that were cut apart, longest first."""
     special, pieces = special_words(), _special_pieces()
-    ranges = [(i, i + n) for i, word in enumerate(words) for n in pieces.get(word, ())
-              if i + n <= len(words)]  # fmt: skip
-    spans = [(i, j) for i, j in ranges
-             if (joined := "".join(words[i:j])) in special
-             and tuple(words[i:j]) == _plain(joined)]  # fmt: skip
+    ranges = [
+        (i, i + n)
+        for i, word in enumerate(words)
+        for n in pieces.get(word, ())
+        if i + n <= len(words)
+    ]
+    spans = [
+        (i, j)
+        for i, j in ranges
+        if (joined := "".join(words[i:j])) in special and tuple(words[i:j]) == _plain(joined)
+    ]
     if not spans:
         return words
     taken: set[int] = set()

@@ -38,9 +38,10 @@ def read(answer: str) -> Reading:
     text = normal(answer[:LONGEST])
     opening = text[:OPENING]
     found = tuple(
-        name for name, sign in SIGNS.items()
+        name
+        for name, sign in SIGNS.items()
         if sign.pattern.search(opening if sign.opening else text)
-    )  # fmt: skip
+    )
     return Reading(sum(SIGNS[name].points for name in found), found)
 
 

@@ -33,8 +33,16 @@ class Cluster:
         Raises:
             SetupError: The command line isn't installed, or refuses.
         """
-        self._said(["hyperpod", "connect-cluster", "--cluster-name", pod.cluster,
-                    "--namespace", pod.namespace])  # fmt: skip
+        self._said(
+            [
+                "hyperpod",
+                "connect-cluster",
+                "--cluster-name",
+                pod.cluster,
+                "--namespace",
+                pod.namespace,
+            ]
+        )
 
     def start(self, command: list[str]) -> str:
         """Submit a job and return its name, as the command line says it.
@@ -45,21 +53,26 @@ class Cluster:
         said = self._said(command)
         named = re.search(r"NAME: (\S+)", said)
         if named is None:
-            raise SetupError(f"the command line named no job: {said.strip()[-500:]}",
-                             where="hyperpod start-job", fix="look at the cluster.")  # fmt: skip
+            raise SetupError(
+                f"the command line named no job: {said.strip()[-500:]}",
+                where="hyperpod start-job",
+                fix="look at the cluster.",
+            )
         return named[1]
 
     def find(self, pod: HyperPod, name: str) -> Described | None:
         """Return a job's state in SageMaker's words; None if the cluster doesn't know it."""
-        done = self._run(["kubectl", "get", KIND, name, "--namespace", pod.namespace,
-                          "--output", "json"])  # fmt: skip
+        done = self._run(
+            ["kubectl", "get", KIND, name, "--namespace", pod.namespace, "--output", "json"]
+        )
         if done.returncode and "NotFound" in done.stderr:
             return None
         if done.returncode:
-            raise Unreachable(f"the cluster gave no answer: {done.stderr.strip()[-500:]}",
-                              where=pod.cluster,
-                              fix="run again later: the job goes on meanwhile and is found.",
-                              )  # fmt: skip
+            raise Unreachable(
+                f"the cluster gave no answer: {done.stderr.strip()[-500:]}",
+                where=pod.cluster,
+                fix="run again later: the job goes on meanwhile and is found.",
+            )
         return _described(json.loads(done.stdout))
 
     def jobs(self, pod: HyperPod) -> dict[str, Described]:
@@ -68,15 +81,17 @@ class Cluster:
         Raises:
             Unreachable: The cluster doesn't answer; nothing is known of its jobs.
         """
-        done = self._run(["kubectl", "get", KIND, "--namespace", pod.namespace,
-                          "--output", "json"])  # fmt: skip
+        done = self._run(["kubectl", "get", KIND, "--namespace", pod.namespace, "--output", "json"])
         if done.returncode:
-            raise Unreachable(f"the cluster gave no list of jobs: {done.stderr.strip()[-500:]}",
-                              where=pod.cluster,
-                              fix="run again later: nothing is submitted without it.",
-                              )  # fmt: skip
-        return {str(job["metadata"]["name"]): _described(job)
-                for job in json.loads(done.stdout)["items"]}  # fmt: skip
+            raise Unreachable(
+                f"the cluster gave no list of jobs: {done.stderr.strip()[-500:]}",
+                where=pod.cluster,
+                fix="run again later: nothing is submitted without it.",
+            )
+        return {
+            str(job["metadata"]["name"]): _described(job)
+            for job in json.loads(done.stdout)["items"]
+        }
 
     def described(self, pod: HyperPod, name: str) -> Described:
         """Return a job's state; one that is gone has been stopped."""
@@ -85,14 +100,18 @@ class Cluster:
 
     def delete(self, pod: HyperPod, name: str) -> None:
         """Remove a job, which stops it."""
-        self._said(["kubectl", "delete", KIND, name, "--namespace", pod.namespace,
-                    "--ignore-not-found"])  # fmt: skip
+        self._said(
+            ["kubectl", "delete", KIND, name, "--namespace", pod.namespace, "--ignore-not-found"]
+        )
 
     def _said(self, command: list[str]) -> str:
         done = self._run(command)
         if done.returncode:
-            raise SetupError(f"{' '.join(command[:2])} failed: {done.stderr.strip()[-1000:]}",
-                             where="the HyperPod cluster", fix="mend what it says.")  # fmt: skip
+            raise SetupError(
+                f"{' '.join(command[:2])} failed: {done.stderr.strip()[-1000:]}",
+                where="the HyperPod cluster",
+                fix="mend what it says.",
+            )
         return done.stdout
 
 
@@ -100,18 +119,25 @@ def _described(job: dict[str, Any]) -> Described:
     """Return the newest condition that holds, of a Kubeflow PyTorchJob."""
     held = [c for c in job.get("status", {}).get("conditions", []) if c.get("status") == "True"]
     last = held[-1] if held else {"type": "Created"}
-    return {"TrainingJobStatus": _STATUS.get(last["type"], "InProgress"),
-            "SecondaryStatus": last["type"], "FailureReason": last.get("message", "")}  # fmt: skip
+    return {
+        "TrainingJobStatus": _STATUS.get(last["type"], "InProgress"),
+        "SecondaryStatus": last["type"],
+        "FailureReason": last.get("message", ""),
+    }
 
 
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False,
-                              timeout=SECONDS)  # fmt: skip
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
     except FileNotFoundError as error:
-        raise SetupError(f"{command[0]} is not installed.", where="this environment",
-                         fix="pip install hyperpod, and install kubectl.") from error  # fmt: skip
+        raise SetupError(
+            f"{command[0]} is not installed.",
+            where="this environment",
+            fix="pip install hyperpod, and install kubectl.",
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise Unreachable(f"{command[0]} gave no answer in {SECONDS} seconds.",
-                          where="the HyperPod cluster", fix="run again later.",
-                          ) from error  # fmt: skip
+        raise Unreachable(
+            f"{command[0]} gave no answer in {SECONDS} seconds.",
+            where="the HyperPod cluster",
+            fix="run again later.",
+        ) from error

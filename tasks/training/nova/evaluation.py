@@ -76,21 +76,30 @@ class NovaAsked(BaseModel):
     def key(self) -> str:
         """Digest of everything that changes the answers; placement and names are not part of it."""
         backend = self.backend
-        return digest_of({
-            "kind": "nova-evaluation", "base": [backend.model, backend.model_version],
-            "model": self.model, "asked": self.asked(),
-            "data": self.data.digest if self.data else None,
-            "hyperpod": backend.hyperpod is not None,
-        })  # fmt: skip
+        return digest_of(
+            {
+                "kind": "nova-evaluation",
+                "base": [backend.model, backend.model_version],
+                "model": self.model,
+                "asked": self.asked(),
+                "data": self.data.digest if self.data else None,
+                "hyperpod": backend.hyperpod is not None,
+            }
+        )
 
     def asked(self) -> dict[str, str]:
         """Return task, strategy, metric and how answers are drawn: greedily, to be had again."""
         strategy, metric = OWN_STRATEGY if self.task == OWN else BENCHMARKS[self.task]
         return {
-            "task": self.task, "strategy": strategy, "metric": metric,
-            "max_new_tokens": str(self.max_new_tokens), "temperature": "0", "top_p": "1.0",
-            "top_k": "-1", **({"subtask": self.subtask} if self.subtask else {}),
-        }  # fmt: skip
+            "task": self.task,
+            "strategy": strategy,
+            "metric": metric,
+            "max_new_tokens": str(self.max_new_tokens),
+            "temperature": "0",
+            "top_p": "1.0",
+            "top_k": "-1",
+            **({"subtask": self.subtask} if self.subtask else {}),
+        }
 
 
 def evaluation_name(key: str, attempt: int) -> str:
@@ -106,36 +115,52 @@ def evaluation_request(asked: NovaAsked, placed: NovaPlaced, attempt: int) -> Re
         "TrainingJobName": evaluation_name(asked.key, attempt),
         "RoleArn": placed.role,
         "ServerlessJobConfig": {
-            "BaseModelArn": model_arn(backend, placed.region), "AcceptEula": backend.accept_eula,
+            "BaseModelArn": model_arn(backend, placed.region),
+            "AcceptEula": backend.accept_eula,
             "JobType": "Evaluation",
-            "EvaluationType": "CustomScorerEvaluation" if own else "BenchmarkEvaluation"},
+            "EvaluationType": "CustomScorerEvaluation" if own else "BenchmarkEvaluation",
+        },
         "HyperParameters": asked.asked(),
         "OutputDataConfig": {"S3OutputPath": placed.output, "CompressionType": "NONE", **kms},
         "StoppingCondition": {"MaxRuntimeInSeconds": backend.max_runtime_hours * 3600},
         "Tags": _tags(asked, attempt),
-    }  # fmt: skip
+    }
     if own:
-        request["InputDataConfig"] = [{"ChannelName": "train", "DataSource": {"S3DataSource": {
-            "S3DataType": "S3Prefix", "S3Uri": placed.data}}}]  # fmt: skip
+        request["InputDataConfig"] = [
+            {
+                "ChannelName": "train",
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": placed.data}},
+            }
+        ]
     if asked.model is not None:
-        request["ModelPackageConfig"] = {"ModelPackageGroupArn": backend.model_package_group,
-                                         "SourceModelPackageArn": asked.model}  # fmt: skip
+        request["ModelPackageConfig"] = {
+            "ModelPackageGroupArn": backend.model_package_group,
+            "SourceModelPackageArn": asked.model,
+        }
     return request | _mlflow(asked, attempt) | network(backend)
 
 
 def evaluation_recipe(asked: NovaAsked, placed: NovaPlaced, attempt: int) -> Request:
     """Return the evaluator's recipe for HyperPod."""
     backend, told = asked.backend, asked.asked()
-    drawn: dict[str, Any] = {"max_new_tokens": asked.max_new_tokens, "temperature": 0.0,
-                             "top_p": 1.0, "top_k": -1}  # fmt: skip
+    drawn: dict[str, Any] = {
+        "max_new_tokens": asked.max_new_tokens,
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "top_k": -1,
+    }
     return {
-        "run": {"name": evaluation_name(asked.key, attempt),
-                "model_type": MODEL_TYPES[backend.model],
-                "model_name_or_path": asked.model or MODEL_PATHS[backend.model], "replicas": 1,
-                "data_s3_path": placed.data, "output_s3_path": placed.output},
+        "run": {
+            "name": evaluation_name(asked.key, attempt),
+            "model_type": MODEL_TYPES[backend.model],
+            "model_name_or_path": asked.model or MODEL_PATHS[backend.model],
+            "replicas": 1,
+            "data_s3_path": placed.data,
+            "output_s3_path": placed.output,
+        },
         "evaluation": {k: v for k, v in told.items() if k not in drawn},
         "inference": drawn,
-    }  # fmt: skip
+    }
 
 
 def own_items(items: Iterable[OwnItem]) -> str:
@@ -151,9 +176,13 @@ def own_items(items: Iterable[OwnItem]) -> str:
 def _mlflow(asked: NovaAsked, attempt: int) -> Request:
     if not asked.backend.mlflow_arn:
         return {}
-    return {"MlflowConfig": {"MlflowResourceArn": asked.backend.mlflow_arn,
-                             "MlflowExperimentName": asked.name,
-                             "MlflowRunName": evaluation_name(asked.key, attempt)}}  # fmt: skip
+    return {
+        "MlflowConfig": {
+            "MlflowResourceArn": asked.backend.mlflow_arn,
+            "MlflowExperimentName": asked.name,
+            "MlflowRunName": evaluation_name(asked.key, attempt),
+        }
+    }
 
 
 def _tags(asked: NovaAsked, attempt: int) -> list[dict[str, str]]:

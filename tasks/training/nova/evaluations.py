@@ -57,9 +57,12 @@ class NovaEvaluation(NovaWork):
     doing = "Nova's evaluator"
 
     def __init__(
-        self, asked: NovaAsked, calls: Calls | None = None, cluster: Cluster | None = None,
+        self,
+        asked: NovaAsked,
+        calls: Calls | None = None,
+        cluster: Cluster | None = None,
         poll_seconds: float = POLL_SECONDS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(asked.backend, calls, cluster, poll_seconds)
         self.asked = asked
 
@@ -78,9 +81,10 @@ class NovaEvaluation(NovaWork):
         placed = self.placed(self._address())
         if self.backend.hyperpod is None:
             return {"CreateTrainingJob": self.request(placed, 1)}
-        return {"recipe": self.recipe(placed, 1),
-                "commands": [start_command(self.backend.hyperpod, str(self.recipe_file))],
-                }  # fmt: skip
+        return {
+            "recipe": self.recipe(placed, 1),
+            "commands": [start_command(self.backend.hyperpod, str(self.recipe_file))],
+        }
 
     def wait(self, name: str) -> NovaFound:
         """Return the files once the job is done; otherwise what is raised is that of ``ended``.
@@ -146,9 +150,11 @@ class NovaEvaluation(NovaWork):
         outputs = [k for k in keys if PurePosixPath(k).name == OUTPUTS]
         if not results or (self.asked.task == OWN and not outputs):
             lacking = OUTPUTS if results else "results_*.json"
-            raise EvaluationError(f"the evaluation is done and left no {lacking}.",
-                                  where=place.uri(f"outputs/{name}"),
-                                  fix="look at the job's log.")  # fmt: skip
+            raise EvaluationError(
+                f"the evaluation is done and left no {lacking}.",
+                where=place.uri(f"outputs/{name}"),
+                fix="look at the job's log.",
+            )
         folder.mkdir(parents=True, exist_ok=True)
         # The results last: where they are, everything is.
         for key in [*outputs[-1:], max(results, key=lambda k: PurePosixPath(k).name)]:

@@ -64,16 +64,31 @@ def nova_job(recipe: Recipe, rows: Rows) -> NovaJob:
     check_rows(rows.rows, backend)
     mix = mix_of(recipe)
     steps = backend.max_steps or steps_of(rows.rows, mix, backend)
-    placement = {"hyperpod", "kms_key", "vpc", "tags", "max_runtime_hours", "patience_minutes",
-                 "dry_run", "region", "mlflow_arn", "model_package_group", "accept_eula",
-                 "max_steps"}  # fmt: skip
-    key = digest_of({
-        # What one runtime leaves the other can't use.
-        "kind": "nova", "hyperpod": backend.hyperpod is not None,
-        "rows": rows.digest, "steps": steps,
-        "mix": None if mix is None else mix.flat(),
-        "backend": backend.model_dump(mode="json", exclude=placement | unsent(backend, mix)),
-    })  # fmt: skip
+    placement = {
+        "hyperpod",
+        "kms_key",
+        "vpc",
+        "tags",
+        "max_runtime_hours",
+        "patience_minutes",
+        "dry_run",
+        "region",
+        "mlflow_arn",
+        "model_package_group",
+        "accept_eula",
+        "max_steps",
+    }
+    key = digest_of(
+        {
+            # What one runtime leaves the other can't use.
+            "kind": "nova",
+            "hyperpod": backend.hyperpod is not None,
+            "rows": rows.digest,
+            "steps": steps,
+            "mix": None if mix is None else mix.flat(),
+            "backend": backend.model_dump(mode="json", exclude=placement | unsent(backend, mix)),
+        }
+    )
     return NovaJob(key, recipe.name, backend, mix, rows, steps)
 
 
@@ -106,8 +121,10 @@ def check_rows(rows: int, backend: NovaBackend) -> None:
     if not least <= rows <= most:
         raise DataError(
             f"{rows:,} rows of your own are outside what the service takes ({least:,} to "
-            f"{most:,}).", where="mixture.size",
-            fix="change the size, or give more data.")  # fmt: skip
+            f"{most:,}).",
+            where="mixture.size",
+            fix="change the size, or give more data.",
+        )
 
 
 class NovaModelReceipt(BaseModel):

@@ -38,9 +38,12 @@ class NovaJobs(NovaWork):
     """
 
     def __init__(
-        self, job: NovaJob, calls: Calls | None = None, cluster: Cluster | None = None,
+        self,
+        job: NovaJob,
+        calls: Calls | None = None,
+        cluster: Cluster | None = None,
         poll_seconds: float = POLL_SECONDS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(job.backend, calls, cluster, poll_seconds)
         self.job = job
 
@@ -60,8 +63,10 @@ class NovaJobs(NovaWork):
         placed = self.placed(s3_store(self.backend.region).uri(f"{key}/{CHANNEL}"))
         if self.backend.hyperpod is None:
             return {"CreateTrainingJob": serverless_request(self.job, placed, 1)}
-        return {"recipe": hyperpod_recipe(self.job, placed, 1),
-                "commands": hyperpod_commands(self.job, str(self.recipe_file))}  # fmt: skip
+        return {
+            "recipe": hyperpod_recipe(self.job, placed, 1),
+            "commands": hyperpod_commands(self.job, str(self.recipe_file)),
+        }
 
     def wait(self, name: str) -> NovaModelReceipt:
         """Return the model once the job is done; what is raised is that of ``ended``.
@@ -104,19 +109,26 @@ class NovaJobs(NovaWork):
         try:
             return NovaModelReceipt.model_validate_json(path.read_text())
         except ValidationError as error:
-            raise StorageError("the receipt of a trained Nova model can't be read.",
-                               where=str(path), fix="put it right; without it a model that is "
-                               "there may be trained again.") from error  # fmt: skip
+            raise StorageError(
+                "the receipt of a trained Nova model can't be read.",
+                where=str(path),
+                fix="put it right; without it a model that is there may be trained again.",
+            ) from error
 
     def _receipt(self, name: str, found: Described) -> NovaModelReceipt:
         output = s3_store(self.backend.region).uri("outputs")
         package = found.get("OutputModelPackageArn")
         customer = 100.0 if self.job.mix is None else float(self.job.mix.customer)
         receipt = NovaModelReceipt(
-            key=self.job.key, job=name, model=str(package or f"{output}/{name}"),
-            base=self.backend.model, steps=self.job.steps, rows=self.job.rows.rows,
-            customer_percent=customer, output=output,
-        )  # fmt: skip
+            key=self.job.key,
+            job=name,
+            model=str(package or f"{output}/{name}"),
+            base=self.backend.model,
+            steps=self.job.steps,
+            rows=self.job.rows.rows,
+            customer_percent=customer,
+            output=output,
+        )
         self.job.folder.mkdir(parents=True, exist_ok=True)
         write_text(self.job.folder / RECEIPT, receipt.model_dump_json(indent=1))
         return receipt

@@ -36,10 +36,12 @@ class NovaMix(NamedTuple):
     def nested(self, defaults: Percentages) -> dict[str, Any]:
         """Return the ``data_mixing`` section of a HyperPod recipe."""
         parts = self.nova or {c: Decimal(str(p)) for c, p in defaults.items()}
-        return {"sources": {
-            "customer_data": {"percent": float(self.customer)},
-            "nova_data": {c: float(p) for c, p in parts.items()},
-        }}  # fmt: skip
+        return {
+            "sources": {
+                "customer_data": {"percent": float(self.customer)},
+                "nova_data": {c: float(p) for c, p in parts.items()},
+            }
+        }
 
 
 def plain(percent: Decimal) -> str:
@@ -70,8 +72,9 @@ def nova_share(recipe: Recipe) -> Fraction:
     """Return the part of all rows that is Nova's, of 1."""
     general = [s for s in recipe.sources if s.role == "general"]
     total = sum((Fraction(str(s.weight)) for s in general), Fraction(0))
-    theirs = sum((Fraction(str(s.weight)) for s in general if isinstance(s, NovaSource)),
-                 Fraction(0))  # fmt: skip
+    theirs = sum(
+        (Fraction(str(s.weight)) for s in general if isinstance(s, NovaSource)), Fraction(0)
+    )
     rest = 1 - Fraction(str(recipe.mixture.domain_share))
     return rest * theirs / total if total else Fraction(0)
 

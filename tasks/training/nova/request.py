@@ -12,14 +12,18 @@ HUB = "SageMakerPublicHub"
 DEFAULT_RATES = {"lora": 1e-5, "full": 5e-6}
 """AWS's own learning rates, which its guide says to keep."""
 
-MODEL_TYPES = {"nova-textgeneration-lite-v2": "amazon.nova-2-lite-v1:0:256k",
-          "nova-textgeneration-micro": "amazon.nova-micro-v1:0:128k",
-          "nova-textgeneration-lite": "amazon.nova-lite-v1:0:300k",
-          "nova-textgeneration-pro": "amazon.nova-pro-v1:0:300k"}  # fmt: skip
-MODEL_PATHS = {"nova-textgeneration-lite-v2": "nova-lite-2/prod",
-          "nova-textgeneration-micro": "nova-micro/prod",
-          "nova-textgeneration-lite": "nova-lite/prod",
-          "nova-textgeneration-pro": "nova-pro/prod"}  # fmt: skip
+MODEL_TYPES = {
+    "nova-textgeneration-lite-v2": "amazon.nova-2-lite-v1:0:256k",
+    "nova-textgeneration-micro": "amazon.nova-micro-v1:0:128k",
+    "nova-textgeneration-lite": "amazon.nova-lite-v1:0:300k",
+    "nova-textgeneration-pro": "amazon.nova-pro-v1:0:300k",
+}
+MODEL_PATHS = {
+    "nova-textgeneration-lite-v2": "nova-lite-2/prod",
+    "nova-textgeneration-micro": "nova-micro/prod",
+    "nova-textgeneration-lite": "nova-lite/prod",
+    "nova-textgeneration-pro": "nova-pro/prod",
+}
 
 
 class NovaPlaced(NamedTuple):
@@ -51,27 +55,42 @@ def serverless_request(job: NovaJob, placed: NovaPlaced, attempt: int) -> Reques
     """Return the CreateTrainingJob request of a serverless job: no machines are named."""
     backend = job.backend
     config = {
-        "BaseModelArn": model_arn(backend, placed.region), "AcceptEula": backend.accept_eula,
-        "JobType": "FineTuning", "CustomizationTechnique": "SFT",
-    }  # fmt: skip
+        "BaseModelArn": model_arn(backend, placed.region),
+        "AcceptEula": backend.accept_eula,
+        "JobType": "FineTuning",
+        "CustomizationTechnique": "SFT",
+    }
     request: Request = {
         "TrainingJobName": job_name(job.key, attempt),
         "RoleArn": placed.role,
-        "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": {
-            "S3DataType": "Converse", "S3Uri": placed.data,
-            "S3DataDistributionType": "FullyReplicated"}}}],
-        "OutputDataConfig": {"S3OutputPath": placed.output,
-                             **({"KmsKeyId": backend.kms_key} if backend.kms_key else {})},
+        "InputDataConfig": [
+            {
+                "ChannelName": "train",
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataType": "Converse",
+                        "S3Uri": placed.data,
+                        "S3DataDistributionType": "FullyReplicated",
+                    }
+                },
+            }
+        ],
+        "OutputDataConfig": {
+            "S3OutputPath": placed.output,
+            **({"KmsKeyId": backend.kms_key} if backend.kms_key else {}),
+        },
         "ServerlessJobConfig": config | ({"Peft": "LORA"} if backend.peft == "lora" else {}),
         "HyperParameters": hyperparameters(job),
         "ModelPackageConfig": {"ModelPackageGroupArn": backend.model_package_group},
         "StoppingCondition": {"MaxRuntimeInSeconds": backend.max_runtime_hours * 3600},
         "Tags": _tags(job, attempt),
-    }  # fmt: skip
+    }
     if backend.mlflow_arn:
-        request["MlflowConfig"] = {"MlflowResourceArn": backend.mlflow_arn,
-                                   "MlflowExperimentName": job.name,
-                                   "MlflowRunName": job_name(job.key, attempt)}  # fmt: skip
+        request["MlflowConfig"] = {
+            "MlflowResourceArn": backend.mlflow_arn,
+            "MlflowExperimentName": job.name,
+            "MlflowRunName": job_name(job.key, attempt),
+        }
     return request | network(backend)
 
 
@@ -79,18 +98,23 @@ def network(backend: NovaBackend) -> Request:
     """Return the part of a request that says which network the job is in."""
     if backend.vpc is None:
         return {}
-    return {"VpcConfig": {"Subnets": list(backend.vpc.subnets),
-                          "SecurityGroupIds": list(backend.vpc.security_groups)}}  # fmt: skip
+    return {
+        "VpcConfig": {
+            "Subnets": list(backend.vpc.subnets),
+            "SecurityGroupIds": list(backend.vpc.security_groups),
+        }
+    }
 
 
 def hyperparameters(job: NovaJob) -> dict[str, str]:
     """Return the flat hyperparameters, strings all; what isn't set is left to AWS's recipe."""
     backend = job.backend
     found = {
-        "max_steps": str(job.steps), "max_length": str(backend.max_length),
+        "max_steps": str(job.steps),
+        "max_length": str(backend.max_length),
         "global_batch_size": str(backend.global_batch_size),
         "reasoning_enabled": "true" if backend.reasoning else "false",
-    }  # fmt: skip
+    }
     if backend.learning_rate is not None:
         found["learning_rate"] = f"{backend.learning_rate:g}"
     return found | (job.mix.flat() if job.mix is not None else {})
@@ -101,13 +125,19 @@ def hyperpod_recipe(job: NovaJob, placed: NovaPlaced, attempt: int) -> Request:
     backend = job.backend
     assert backend.hyperpod is not None
     run = {
-        "name": job_name(job.key, attempt), "model_type": MODEL_TYPES[backend.model],
-        "model_name_or_path": MODEL_PATHS[backend.model], "replicas": backend.hyperpod.nodes,
-        "data_s3_path": placed.data, "output_s3_path": placed.output,
-    }  # fmt: skip
+        "name": job_name(job.key, attempt),
+        "model_type": MODEL_TYPES[backend.model],
+        "model_name_or_path": MODEL_PATHS[backend.model],
+        "replicas": backend.hyperpod.nodes,
+        "data_s3_path": placed.data,
+        "output_s3_path": placed.output,
+    }
     if backend.mlflow_arn:
-        run |= {"mlflow_tracking_uri": backend.mlflow_arn, "mlflow_experiment_name": job.name,
-                "mlflow_run_name": run["name"]}  # fmt: skip
+        run |= {
+            "mlflow_tracking_uri": backend.mlflow_arn,
+            "mlflow_experiment_name": job.name,
+            "mlflow_run_name": run["name"],
+        }
     recipe: Request = {"run": run, "training_config": _training_config(job)}
     if job.mix is not None:
         recipe["data_mixing"] = job.mix.nested(backend.data_categories)
@@ -118,18 +148,24 @@ def _training_config(job: NovaJob) -> Request:
     backend = job.backend
     rate = backend.learning_rate or DEFAULT_RATES[backend.peft]
     found: Request = {
-        "max_steps": job.steps, "save_steps": job.steps, "save_top_k": 1,
-        "max_length": backend.max_length, "global_batch_size": backend.global_batch_size,
+        "max_steps": job.steps,
+        "save_steps": job.steps,
+        "save_top_k": 1,
+        "max_length": backend.max_length,
+        "global_batch_size": backend.global_batch_size,
         "lr_scheduler": {"warmup_steps": backend.warmup_steps, "min_lr": 1e-6},
         "optim_config": {"lr": rate, "weight_decay": 0.0, "adam_beta1": 0.9, "adam_beta2": 0.95},
-    }  # fmt: skip
+    }
     if backend.method == "sft":
         found["reasoning_enabled"] = backend.reasoning
         found["peft"] = (
-            {"peft_scheme": "lora", "lora_tuning": {"alpha": backend.lora_alpha,
-                                                    "lora_plus_lr_ratio": 64.0}}
-            if backend.peft == "lora" else {"peft_scheme": "null"}
-        )  # fmt: skip
+            {
+                "peft_scheme": "lora",
+                "lora_tuning": {"alpha": backend.lora_alpha, "lora_plus_lr_ratio": 64.0},
+            }
+            if backend.peft == "lora"
+            else {"peft_scheme": "null"}
+        )
     return found
 
 
@@ -138,18 +174,33 @@ def hyperpod_commands(job: NovaJob, recipe_file: str) -> list[list[str]]:
     pod = job.backend.hyperpod
     assert pod is not None
     return [
-        ["hyperpod", "connect-cluster", "--cluster-name", pod.cluster, "--namespace",
-         pod.namespace],
+        [
+            "hyperpod",
+            "connect-cluster",
+            "--cluster-name",
+            pod.cluster,
+            "--namespace",
+            pod.namespace,
+        ],
         start_command(pod, recipe_file),
-    ]  # fmt: skip
+    ]
 
 
 def start_command(pod: HyperPod, recipe_file: str) -> list[str]:
     """Return the command that starts a job of a recipe."""
     over = {"instance_type": pod.instance_type} | (
-        {"container": pod.container} if pod.container else {})  # fmt: skip
-    return ["hyperpod", "start-job", "--namespace", pod.namespace, "--recipe", recipe_file,
-            "--override-parameters", json.dumps(over)]  # fmt: skip
+        {"container": pod.container} if pod.container else {}
+    )
+    return [
+        "hyperpod",
+        "start-job",
+        "--namespace",
+        pod.namespace,
+        "--recipe",
+        recipe_file,
+        "--override-parameters",
+        json.dumps(over),
+    ]
 
 
 def _tags(job: NovaJob, attempt: int) -> list[dict[str, str]]:

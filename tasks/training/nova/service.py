@@ -37,9 +37,12 @@ class NovaWork(ABC):
     doing = "Nova"
 
     def __init__(
-        self, backend: NovaBackend, calls: Calls | None = None, cluster: Cluster | None = None,
+        self,
+        backend: NovaBackend,
+        calls: Calls | None = None,
+        cluster: Cluster | None = None,
         poll_seconds: float = POLL_SECONDS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.backend, self._poll = backend, poll_seconds
         patience, region = backend.patience_minutes * 60, backend.region
         calls = calls or Calls(lambda: open_sagemaker(region), patience)
@@ -140,9 +143,11 @@ class NovaWork(ABC):
             self.cancel(name)
         except Unreachable as lost:
             # Not Unreachable again: what breaks the wait off is not that AWS doesn't answer.
-            raise TrainingError(f"the job could not be stopped: {lost.message}", where=name,
-                                fix="stop it there, or run again: it is found.",
-                                ) from lost  # fmt: skip
+            raise TrainingError(
+                f"the job could not be stopped: {lost.message}",
+                where=name,
+                fix="stop it there, or run again: it is found.",
+            ) from lost
 
     def _watched(self, name: str) -> Described:
         while True:
@@ -157,8 +162,11 @@ class NovaWork(ABC):
                 return found
             if status in ("Failed", "Stopped"):
                 why = found.get("FailureReason") or f"the job ended as {status}"
-                raise TrainingError(f"{str(why).rstrip('.')}.", where=name,
-                                    fix="mend the cause named and run again.")  # fmt: skip
+                raise TrainingError(
+                    f"{str(why).rstrip('.')}.",
+                    where=name,
+                    fix="mend the cause named and run again.",
+                )
             time.sleep(self._poll)
 
     def _submit_to_cluster(self) -> str:
@@ -191,5 +199,8 @@ class NovaWork(ABC):
 
 
 def _lost(name: str) -> Described:
-    raise TrainingError("the service does not know the job any more.", where=name,
-                        fix="run again: it is submitted anew.")  # fmt: skip
+    raise TrainingError(
+        "the service does not know the job any more.",
+        where=name,
+        fix="run again: it is submitted anew.",
+    )

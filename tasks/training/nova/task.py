@@ -24,8 +24,11 @@ def wait_for_nova(job: NovaJob, name: str) -> NovaModelReceipt:
     return NovaJobs(job).wait(name)
 
 
-@task(persist_result=True, cache_policy=NO_CACHE,
-      task_run_name="submit Nova's evaluation {asked.name}")  # fmt: skip
+@task(
+    persist_result=True,
+    cache_policy=NO_CACHE,
+    task_run_name="submit Nova's evaluation {asked.name}",
+)
 def submit_nova_evaluation(asked: NovaAsked) -> str:
     """Start the evaluation at the service, or find it where it already runs."""
     from tasks.training.nova.evaluations import NovaEvaluation
@@ -33,8 +36,11 @@ def submit_nova_evaluation(asked: NovaAsked) -> str:
     return NovaEvaluation(asked).submit()
 
 
-@task(persist_result=True, cache_policy=NO_CACHE,
-      task_run_name="wait for Nova's evaluation {asked.name}")  # fmt: skip
+@task(
+    persist_result=True,
+    cache_policy=NO_CACHE,
+    task_run_name="wait for Nova's evaluation {asked.name}",
+)
 def wait_for_nova_evaluation(asked: NovaAsked, name: str) -> NovaFound:
     """Watch the evaluation to its end and fetch its files."""
     from tasks.training.nova.evaluations import NovaEvaluation

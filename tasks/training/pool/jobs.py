@@ -40,9 +40,11 @@ class PoolJobs:
             Unreachable: The Prefect server does not answer.
         """
         if self.backend.dry_run:
-            raise TrainingError("nothing was published or started.",
-                                where="training.backend.dry_run", fix="set dry_run: false to run.",
-                                )  # fmt: skip
+            raise TrainingError(
+                "nothing was published or started.",
+                where="training.backend.dry_run",
+                fix="set dry_run: false to run.",
+            )
         place = open_place()
         parameters = self._parameters(job, place, upload(job, place, code=False))
         name = self._started(job, parameters)
@@ -54,8 +56,10 @@ class PoolJobs:
     def planned(self, job: TrainingJob) -> dict[str, Any]:
         """Return what ``submit`` would start; nothing is published or started."""
         place = open_place()
-        return {"deployment": self.backend.deployment, "parameters": self._parameters(
-            job, place, addresses(job, place, code=False))}  # fmt: skip
+        return {
+            "deployment": self.backend.deployment,
+            "parameters": self._parameters(job, place, addresses(job, place, code=False)),
+        }
 
     def poll(self, handle: JobHandle) -> JobStatus:
         """Return where the run stands."""
@@ -65,8 +69,12 @@ class PoolJobs:
         says = run.says + self._catch_up(handle)
         latest = latest_record(handle.folder / "losses.jsonl")
         steps = int(json.loads((handle.folder / "job.json").read_text())["steps"])
-        seen = {"step": int(latest.get("step", 0)), "steps": steps, "latest": latest,
-                "message": says}  # fmt: skip
+        seen = {
+            "step": int(latest.get("step", 0)),
+            "steps": steps,
+            "latest": latest,
+            "message": says,
+        }
         known: dict[str, State] = {"completed": "completed", "failed": "failed"}
         return JobStatus(state=known.get(run.state, "running"), **seen)
 
@@ -86,9 +94,11 @@ class PoolJobs:
             return
         told = open_place().read(f"results/{job.key[:32]}/{handle.name}.json")
         if told is None:
-            raise StorageError("the run published no result.", where=handle.name,
-                               fix="check that worker and flow have the same TEMPER_STORE.",
-                               )  # fmt: skip
+            raise StorageError(
+                "the run published no result.",
+                where=handle.name,
+                fix="check that worker and flow have the same TEMPER_STORE.",
+            )
         aside = job.folder / "fetched"
         if not aside.exists():
             fetch(str(json.loads(told)["uri"]), aside)
@@ -111,8 +121,12 @@ class PoolJobs:
         return ""
 
     def _parameters(self, job: TrainingJob, place: Place, parts: dict[str, str]) -> dict[str, Any]:
-        return {"key": job.key, "parts": parts, "threads": self.backend.threads,
-                "store": place.uri()}  # fmt: skip
+        return {
+            "key": job.key,
+            "parts": parts,
+            "threads": self.backend.threads,
+            "store": place.uri(),
+        }
 
     def _started(self, job: TrainingJob, parameters: dict[str, Any]) -> str:
         """Return the id of the run that goes on or is done; a failed one is followed by another."""
@@ -137,7 +151,8 @@ class PoolJobs:
             except httpx.TransportError as error:
                 if time.monotonic() > deadline:
                     raise Unreachable(
-                        f"the Prefect server does not answer: {error}", where="PREFECT_API_URL",
+                        f"the Prefect server does not answer: {error}",
+                        where="PREFECT_API_URL",
                         fix="run again later: the training goes on meanwhile and is found.",
-                    ) from error  # fmt: skip
+                    ) from error
                 time.sleep(PAUSE_SECONDS)

@@ -10,8 +10,12 @@ from prefect.states import Cancelling
 
 from tasks.errors import SetupError
 
-_STATES = {StateType.COMPLETED: "completed", StateType.FAILED: "failed",
-           StateType.CRASHED: "failed", StateType.CANCELLED: "failed"}  # fmt: skip
+_STATES = {
+    StateType.COMPLETED: "completed",
+    StateType.FAILED: "failed",
+    StateType.CRASHED: "failed",
+    StateType.CANCELLED: "failed",
+}
 
 
 class PoolRun(NamedTuple):
@@ -34,9 +38,10 @@ def start_run(deployment: str, parameters: dict[str, Any], key: str) -> PoolRun:
             found = client.read_deployment_by_name(deployment)
         except ObjectNotFound as error:
             raise SetupError(
-                "the Prefect server has no such deployment.", where=deployment,
+                "the Prefect server has no such deployment.",
+                where=deployment,
                 fix="prefect deploy --prefect-file infra/prefect.yaml --name train-job",
-            ) from error  # fmt: skip
+            ) from error
         run = client.create_flow_run_from_deployment(
             found.id, parameters=parameters, idempotency_key=key, name=f"train {key[:12]}"
         )

@@ -55,8 +55,9 @@ def leave(job: TrainingJob, run_id: str, store: str) -> str:
     """
     result = job.folder / "result.json"
     if not result.is_file():
-        raise TrainingError("the trainer left no result.", where=str(job.folder),
-                            fix="see trainer.log there.")  # fmt: skip
+        raise TrainingError(
+            "the trainer left no result.", where=str(job.folder), fix="see trainer.log there."
+        )
     place = open_place(store)
     out = {f"out/{name}": path for name, path in files_below(job.folder / "out").items()}
     beside = {name: job.folder / name for name in KEPT if (job.folder / name).is_file()}

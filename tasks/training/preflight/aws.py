@@ -9,15 +9,23 @@ from tasks.training.preflight.report import Look
 
 Opening = Callable[[str], Client]
 
-NEEDED = ("s3:GetObject", "s3:PutObject", "s3:ListBucket", "logs:CreateLogStream",
-          "logs:PutLogEvents", "ecr:BatchGetImage")  # fmt: skip
+NEEDED = (
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:ListBucket",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "ecr:BatchGetImage",
+)
 """What the job's role has to be allowed."""
 
 READS = {
-    "sts": ("get_caller_identity",), "iam": ("get_role", "simulate_principal_policy"),
-    "s3": ("head_bucket",), "service-quotas": ("list_service_quotas",),
+    "sts": ("get_caller_identity",),
+    "iam": ("get_role", "simulate_principal_policy"),
+    "s3": ("head_bucket",),
+    "service-quotas": ("list_service_quotas",),
     "sagemaker": ("describe_training_job", "list_training_jobs"),
-}  # fmt: skip
+}
 """Every call a look may make, by service."""
 
 
@@ -47,9 +55,10 @@ def looks(region: str | None, open_: Opening, quota: tuple[str, int] | None) -> 
         quota: Instance type (with its use) and number of machines; None where none are named.
     """
     steps: list[tuple[str, Callable[[], Look]]] = [
-        ("credentials", lambda: _caller(open_)), ("role", lambda: _role(open_)),
+        ("credentials", lambda: _caller(open_)),
+        ("role", lambda: _role(open_)),
         ("bucket", lambda: _bucket(open_, region)),
-    ]  # fmt: skip
+    ]
     if quota is not None:
         steps.append(("quota", lambda: _quota(open_, *quota)))
     found = []
@@ -70,13 +79,21 @@ def _tried(name: str, step: Callable[[], Look]) -> Look:
     except SetupError as error:
         return Look(name=name, state="refused", says=error.message, fix=error.fix)
     except NoCredentialsError:
-        return Look(name=name, state="refused", says="there are no AWS credentials.",
-                    fix="log in (aws sso login, or aws configure).")  # fmt: skip
+        return Look(
+            name=name,
+            state="refused",
+            says="there are no AWS credentials.",
+            fix="log in (aws sso login, or aws configure).",
+        )
     except (BotoCoreError, ClientError) as error:
         code = code_of(error)
         if name == "credentials":
-            return Look(name=name, state="refused", says=f"AWS doesn't know the caller: {error}",
-                        fix="log in again.")  # fmt: skip
+            return Look(
+                name=name,
+                state="refused",
+                says=f"AWS doesn't know the caller: {error}",
+                fix="log in again.",
+            )
         # Not being allowed to look is no reason not to run.
         return Look(name=name, state="unknown", says=f"it could not be looked at ({code or error})")
 
@@ -89,8 +106,12 @@ def _caller(open_: Opening) -> Look:
 def _role(open_: Opening) -> Look:
     arn = Settings().sagemaker_role
     if not arn:
-        return Look(name="role", state="refused", says="no role for the job is set.",
-                    fix="export TEMPER_SAGEMAKER_ROLE=arn:aws:iam::ACCOUNT:role/NAME")  # fmt: skip
+        return Look(
+            name="role",
+            state="refused",
+            says="no role for the job is set.",
+            fix="export TEMPER_SAGEMAKER_ROLE=arn:aws:iam::ACCOUNT:role/NAME",
+        )
     from botocore.exceptions import ClientError
 
     iam = open_("iam")
@@ -99,13 +120,19 @@ def _role(open_: Opening) -> Look:
     except ClientError as error:
         if code_of(error) != "NoSuchEntity":
             raise
-        return Look(name="role", state="refused", says=f"there is no role {arn}.",
-                    fix="create it (infra/aws/stack.yaml) or correct TEMPER_SAGEMAKER_ROLE.",
-                    )  # fmt: skip
+        return Look(
+            name="role",
+            state="refused",
+            says=f"there is no role {arn}.",
+            fix="create it (infra/aws/stack.yaml) or correct TEMPER_SAGEMAKER_ROLE.",
+        )
     if "sagemaker.amazonaws.com" not in str(role.get("AssumeRolePolicyDocument", "")):
-        return Look(name="role", state="refused", says=f"SageMaker may not assume {arn}.",
-                    fix="let sagemaker.amazonaws.com assume it (infra/aws/stack.yaml).",
-                    )  # fmt: skip
+        return Look(
+            name="role",
+            state="refused",
+            says=f"SageMaker may not assume {arn}.",
+            fix="let sagemaker.amazonaws.com assume it (infra/aws/stack.yaml).",
+        )
     if Settings().sagemaker_standin is not None:
         return Look(name="role", state="ok", says=f"{arn} is there; the stand-in needs no more")
     return _allowed(iam, arn)
@@ -113,13 +140,18 @@ def _role(open_: Opening) -> Look:
 
 def _allowed(iam: Client, arn: str) -> Look:
     results = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=list(NEEDED))
-    denied = sorted(r["EvalActionName"] for r in results["EvaluationResults"]
-                    if r["EvalDecision"] != "allowed")  # fmt: skip
+    denied = sorted(
+        r["EvalActionName"] for r in results["EvaluationResults"] if r["EvalDecision"] != "allowed"
+    )
     if denied:
         # Simulated without the bucket's name, a policy bound to one looks like a denial.
-        return Look(name="role", state="warn", says=f"{arn} may lack {', '.join(denied)} "
-                    "(allowed on some resources only, or not at all).",
-                    fix="compare it with infra/aws/policy.json.")  # fmt: skip
+        return Look(
+            name="role",
+            state="warn",
+            says=f"{arn} may lack {', '.join(denied)} "
+            "(allowed on some resources only, or not at all).",
+            fix="compare it with infra/aws/policy.json.",
+        )
     return Look(name="role", state="ok", says=f"{arn} is allowed what a job needs")
 
 
@@ -130,20 +162,31 @@ def _bucket(open_: Opening, region: str | None) -> Look:
 
     place = open_place()
     if not isinstance(place, S3Place):
-        return Look(name="bucket", state="refused", says=f"TEMPER_STORE is {place.uri()}, a folder",
-                    fix="export TEMPER_STORE=s3://BUCKET/PREFIX")  # fmt: skip
+        return Look(
+            name="bucket",
+            state="refused",
+            says=f"TEMPER_STORE is {place.uri()}, a folder",
+            fix="export TEMPER_STORE=s3://BUCKET/PREFIX",
+        )
     try:
         found = open_("s3").head_bucket(Bucket=place.bucket)
     except ClientError as error:
         if code_of(error) not in ("404", "NoSuchBucket"):
             raise
-        return Look(name="bucket", state="refused", says=f"there is no bucket {place.bucket}.",
-                    fix="create it, or correct TEMPER_STORE.")  # fmt: skip
+        return Look(
+            name="bucket",
+            state="refused",
+            says=f"there is no bucket {place.bucket}.",
+            fix="create it, or correct TEMPER_STORE.",
+        )
     there, here = found.get("BucketRegion"), region_of(region)
     if there and there != here:
-        return Look(name="bucket", state="refused",
-                    says=f"{place.bucket} is in {there}, and the job would run in {here}.",
-                    fix=f"set region: {there}, or use a bucket in {here}.")  # fmt: skip
+        return Look(
+            name="bucket",
+            state="refused",
+            says=f"{place.bucket} is in {there}, and the job would run in {here}.",
+            fix=f"set region: {there}, or use a bucket in {here}.",
+        )
     return Look(name="bucket", state="ok", says=f"{place.uri()} in {there or here}")
 
 
@@ -162,8 +205,10 @@ def _quota(open_: Opening, name: str, count: int) -> Look:
 
 def _room(name: str, count: int, value: float) -> Look:
     if value < count:
-        return Look(name="quota", state="refused",
-                    says=f"{name}: {value:g}, and {count} are asked for.",
-                    fix="ask for more in Service Quotas, or take another instance type.",
-                    )  # fmt: skip
+        return Look(
+            name="quota",
+            state="refused",
+            says=f"{name}: {value:g}, and {count} are asked for.",
+            fix="ask for more in Service Quotas, or take another instance type.",
+        )
     return Look(name="quota", state="ok", says=f"{name}: {value:g}")

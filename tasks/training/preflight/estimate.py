@@ -38,15 +38,21 @@ def estimate(
     share = prices.spot_share if backend.spot else 1.0
     cost = None if price is None else hours * backend.instance_count * price * share
     said = (
-        f"a GPU does {GPU_UTILISATION:.0%} of its data sheet's peak" if machine and machine.gpus
+        f"a GPU does {GPU_UTILISATION:.0%} of its data sheet's peak"
+        if machine and machine.gpus
         else f"a virtual CPU does {CPU_GFLOPS:g} GFLOP/s",
         f"{START_HOURS * 60:.0f} minutes until the first step",
         f"prices of {prices.as_of}, {prices.region}"
         + (f", spot at {prices.spot_share:.0%} of on-demand" if backend.spot else ""),
-    )  # fmt: skip
-    return Estimate(memory_gib=round(memory / GIB, 2), available_gib=_available(machine),
-                    hours=round(hours, 3), cost=None if cost is None else round(cost, 2),
-                    currency=prices.currency, assumptions=said)  # fmt: skip
+    )
+    return Estimate(
+        memory_gib=round(memory / GIB, 2),
+        available_gib=_available(machine),
+        hours=round(hours, 3),
+        cost=None if cost is None else round(cost, 2),
+        currency=prices.currency,
+        assumptions=said,
+    )
 
 
 def _hours(size: ModelSize, training: Training, load: Load, machine: Machine | None) -> float:

@@ -76,8 +76,11 @@ def refuse(found: Preflight) -> None:
     """Raise SetupError for the first thing that speaks against submitting."""
     look = found.first_refused()
     if look is not None:
-        raise SetupError(look.says if look.says.endswith(".") else f"{look.says}.",
-                         where=f"preflight, {look.name}", fix=look.fix)  # fmt: skip
+        raise SetupError(
+            look.says if look.says.endswith(".") else f"{look.says}.",
+            where=f"preflight, {look.name}",
+            fix=look.fix,
+        )
 
 
 def on_aws() -> bool:
@@ -92,8 +95,9 @@ def _sized(training: Training, model: LocalModel, load: Load) -> tuple[Estimate 
     try:
         size = size_of(model.path)
         longest = min(training.sequence_length, size.positions or training.sequence_length)
-        memory = peak(dimensions(model.path), training, computes_in(training), longest,
-                      place_of(training)).total  # fmt: skip
+        memory = peak(
+            dimensions(model.path), training, computes_in(training), longest, place_of(training)
+        ).total
     except SetupError as error:
         return None, [Look(name="memory", state="unknown", says=error.message)]
     except AttributeError as error:  # a decoder of another kind, whose config names other sizes
@@ -106,11 +110,16 @@ def _memory(training: Training, found: Estimate) -> Look:
     kind = getattr(training.backend, "instance_type", "")
     need, have = found.memory_gib, found.available_gib
     if have is None:
-        return Look(name="memory", state="unknown", says=f"about {need:.1f} GiB; {kind} isn't in "
-                    "the table of machines")  # fmt: skip
+        return Look(
+            name="memory",
+            state="unknown",
+            says=f"about {need:.1f} GiB; {kind} isn't in the table of machines",
+        )
     says = f"about {need:.1f} GiB of {have:.1f} GiB ({kind})"
-    fix = ("lower micro_batch_tokens, set gradient_checkpointing: true, use an adapter, or take a "
-           "larger instance.")  # fmt: skip
+    fix = (
+        "lower micro_batch_tokens, set gradient_checkpointing: true, use an adapter, or take a "
+        "larger instance."
+    )
     # What a GPU takes was never measured: its count warns and refuses nothing.
     if need > CERTAIN * have and not place_of(training).gpu:
         return Look(name="memory", state="refused", says=f"{says} would not do.", fix=fix)
@@ -122,19 +131,29 @@ def _memory(training: Training, found: Estimate) -> Look:
 def _context(training: Training, positions: int | None) -> Look:
     length = training.sequence_length
     if positions is not None and length > positions:
-        return Look(name="context", state="refused",
-                    says=f"sequence_length {length} is over the model's {positions}.",
-                    fix=f"set training.sequence_length to {positions} or less.")  # fmt: skip
+        return Look(
+            name="context",
+            state="refused",
+            says=f"sequence_length {length} is over the model's {positions}.",
+            fix=f"set training.sequence_length to {positions} or less.",
+        )
     return Look(name="context", state="ok", says=f"{length} of {positions or 'unknown'} positions")
 
 
 def _cost(found: Estimate) -> Look:
     hours = f"about {found.hours:.2f} hours"
     if found.cost is None:
-        return Look(name="cost", state="unknown", says=f"{hours}; no price is known",
-                    fix="add the instance to a table of yours (TEMPER_PRICES).")  # fmt: skip
-    return Look(name="cost", state="ok", says=f"{hours}, {found.cost:.2f} {found.currency} ("
-                + "; ".join(found.assumptions) + ")")  # fmt: skip
+        return Look(
+            name="cost",
+            state="unknown",
+            says=f"{hours}; no price is known",
+            fix="add the instance to a table of yours (TEMPER_PRICES).",
+        )
+    return Look(
+        name="cost",
+        state="ok",
+        says=f"{hours}, {found.cost:.2f} {found.currency} (" + "; ".join(found.assumptions) + ")",
+    )
 
 
 def _dataset(rows: int, backend: NovaBackend) -> Look:
@@ -164,7 +183,11 @@ def _disk(model: LocalModel) -> Look:
     size = sum(f.stat().st_size for f in model.path.glob("*.safetensors"))
     need = 4 * size
     if free < need:
-        return Look(name="disk", state="refused", says=f"{free >> 20} MiB are free below {root}, "
-                    f"and a job of this model takes about {need >> 20}.",
-                    fix="free some space, or set TEMPER_HOME to a larger disk.")  # fmt: skip
+        return Look(
+            name="disk",
+            state="refused",
+            says=f"{free >> 20} MiB are free below {root}, "
+            f"and a job of this model takes about {need >> 20}.",
+            fix="free some space, or set TEMPER_HOME to a larger disk.",
+        )
     return Look(name="disk", state="ok", says=f"{free >> 30} GiB free below {root}")

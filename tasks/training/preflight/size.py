@@ -40,16 +40,19 @@ def size_of(folder: Path) -> ModelSize:
     try:
         hidden = int(config["hidden_size"])
         return ModelSize(
-            parameters=sum(_product(s) for s in shapes.values()), hidden=hidden,
+            parameters=sum(_product(s) for s in shapes.values()),
+            hidden=hidden,
             layers=int(config["num_hidden_layers"]),
             intermediate=int(config.get("intermediate_size", 4 * hidden)),
             vocabulary=int(config["vocab_size"]),
             positions=config.get("max_position_embeddings"),
-        )  # fmt: skip
+        )
     except KeyError as error:
-        raise SetupError(f"the config names no {error}.", where=str(folder / "config.json"),
-                         fix="give a causal language model of transformers.",
-                         ) from error  # fmt: skip
+        raise SetupError(
+            f"the config names no {error}.",
+            where=str(folder / "config.json"),
+            fix="give a causal language model of transformers.",
+        ) from error
 
 
 def tensor_shapes(folder: Path) -> dict[str, list[int]]:

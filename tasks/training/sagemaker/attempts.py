@@ -91,8 +91,9 @@ class Attempts:
         deadline = time.monotonic() + STOPPING_PATIENCE_SECONDS
         while (found := self.described(name)) and found["TrainingJobStatus"] == "Stopping":
             if time.monotonic() > deadline:
-                raise TrainingError("the job is still being stopped.", where=name,
-                                    fix="run again in some minutes.")  # fmt: skip
+                raise TrainingError(
+                    "the job is still being stopped.", where=name, fix="run again in some minutes."
+                )
             time.sleep(self._poll)
         return found
 
@@ -101,4 +102,5 @@ def _is_unknown(error: Exception) -> bool:
     text, code = str(error).lower(), code_of(error)
     absent = ("not found", "does not exist", "could not find")
     return code in ("ResourceNotFound", "ResourceNotFoundException") or (
-        code == "ValidationException" and any(words in text for words in absent))  # fmt: skip
+        code == "ValidationException" and any(words in text for words in absent)
+    )

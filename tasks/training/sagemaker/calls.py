@@ -24,9 +24,12 @@ class Calls:
     """
 
     def __init__(
-        self, opening: Callable[[], Client], patience_s: float,
-        sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+        self,
+        opening: Callable[[], Client],
+        patience_s: float,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._opening, self._patience = opening, patience_s
         self._sleep, self._clock = sleep, clock
         self._client: Client | None = None
@@ -62,15 +65,16 @@ class Calls:
         spent = self._clock() - started
         if kind == "expired" and expired >= LOGINS:
             raise Unreachable(
-                f"the AWS credentials have expired ({error}).", where="this environment",
+                f"the AWS credentials have expired ({error}).",
+                where="this environment",
                 fix="log in again and run again: the job goes on meanwhile and is found.",
-            ) from error  # fmt: skip
+            ) from error
         if spent > self._patience:
             raise Unreachable(
                 f"AWS has not answered for {spent / 60:.0f} minutes (last: {error}).",
                 where="training.backend.patience_minutes",
                 fix="run again later: the job goes on meanwhile and is found.",
-            ) from error  # fmt: skip
+            ) from error
         # A new client reads renewed credentials and opens new connections.
         self._client = None if kind != "throttled" else self._client
         pause = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(tries, 6))

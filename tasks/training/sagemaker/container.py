@@ -57,25 +57,32 @@ class Container:
         channels = sorted(self.config("inputdataconfig"))
         here = self.config("resourceconfig").get("current_host", "algo-1")
         return {
-            "SM_MODEL_DIR": str(self.model), "SM_OUTPUT_DIR": str(self.root / "output"),
+            "SM_MODEL_DIR": str(self.model),
+            "SM_OUTPUT_DIR": str(self.root / "output"),
             "SM_OUTPUT_DATA_DIR": str(self.root / "output" / "data"),
-            "SM_INPUT_DIR": str(self.root / "input"), "SM_MODULE_DIR": str(self.root / "code"),
-            "SM_HOSTS": json.dumps(self.hosts), "SM_CURRENT_HOST": str(here),
-            "SM_HOST_COUNT": str(len(self.hosts)), "SM_MASTER_ADDR": self.hosts[0],
-            "SM_NUM_GPUS": str(gpus()), "SM_NUM_CPUS": str(os.cpu_count() or 1),
+            "SM_INPUT_DIR": str(self.root / "input"),
+            "SM_MODULE_DIR": str(self.root / "code"),
+            "SM_HOSTS": json.dumps(self.hosts),
+            "SM_CURRENT_HOST": str(here),
+            "SM_HOST_COUNT": str(len(self.hosts)),
+            "SM_MASTER_ADDR": self.hosts[0],
+            "SM_NUM_GPUS": str(gpus()),
+            "SM_NUM_CPUS": str(os.cpu_count() or 1),
             "SM_CHANNELS": json.dumps(channels),
             "SM_HPS": json.dumps(self.config("hyperparameters")),
             **{f"SM_CHANNEL_{c.upper()}": str(self.channel(c)) for c in channels},
             **self._network(),
-        }  # fmt: skip
+        }
 
     def _network(self) -> dict[str, str]:
         """Return the variables by which gloo and NCCL find the interface; of one machine none."""
         if len(self.hosts) == 1 or self.interface is None:
             return {}
-        return {"SM_NETWORK_INTERFACE_NAME": self.interface,
-                "GLOO_SOCKET_IFNAME": self.interface,
-                "NCCL_SOCKET_IFNAME": self.interface}  # fmt: skip
+        return {
+            "SM_NETWORK_INTERFACE_NAME": self.interface,
+            "GLOO_SOCKET_IFNAME": self.interface,
+            "NCCL_SOCKET_IFNAME": self.interface,
+        }
 
 
 def gpus() -> int:

@@ -77,10 +77,16 @@ def command(container: Container, job: TrainingJob) -> list[str]:
     if len(hosts) * local == 1 and not sharded:
         return [sys.executable, *trainer]
     return [
-        sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={local}",
-        f"--nnodes={len(hosts)}", f"--node-rank={container.rank}",
-        f"--master-addr={hosts[0]}", f"--master-port={port(container.job_name)}", *trainer,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nproc-per-node={local}",
+        f"--nnodes={len(hosts)}",
+        f"--node-rank={container.rank}",
+        f"--master-addr={hosts[0]}",
+        f"--master-port={port(container.job_name)}",
+        *trainer,
+    ]
 
 
 def environment(container: Container) -> dict[str, str]:

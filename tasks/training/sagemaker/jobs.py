@@ -102,10 +102,13 @@ class SagemakerJobs:
     def _placed(self, job: TrainingJob, channels: dict[str, str]) -> Placed:
         store, mlflow = self._store(), Settings().mlflow_uri
         return Placed(
-            role=role(), region=region_of(self.backend.region), channels=channels,
-            output=store.uri("outputs"), checkpoints=store.uri(f"checkpoints/{job.key[:32]}"),
+            role=role(),
+            region=region_of(self.backend.region),
+            channels=channels,
+            output=store.uri("outputs"),
+            checkpoints=store.uri(f"checkpoints/{job.key[:32]}"),
             mlflow=mlflow if mlflow and mlflow.startswith(("http", "arn:")) else None,
-        )  # fmt: skip
+        )
 
     def _store(self) -> S3Place:
         return s3_store(self.backend.region)
@@ -131,9 +134,11 @@ def refuse_dry_run(dry_run: bool) -> None:
         TrainingError: It does.
     """
     if dry_run:
-        raise TrainingError("nothing was uploaded or submitted.", where="training.backend.dry_run",
-                            fix="temper plan prints the request; set dry_run: false to run.",
-                            )  # fmt: skip
+        raise TrainingError(
+            "nothing was uploaded or submitted.",
+            where="training.backend.dry_run",
+            fix="temper plan prints the request; set dry_run: false to run.",
+        )
 
 
 def s3_store(region: str | None = None) -> S3Place:
@@ -147,9 +152,11 @@ def s3_store(region: str | None = None) -> S3Place:
     """
     place = open_place(region=region)
     if not isinstance(place, S3Place):
-        raise SetupError("SageMaker reads from S3, and TEMPER_STORE is a folder.",
-                         where=place.uri(), fix="export TEMPER_STORE=s3://BUCKET/PREFIX",
-                         )  # fmt: skip
+        raise SetupError(
+            "SageMaker reads from S3, and TEMPER_STORE is a folder.",
+            where=place.uri(),
+            fix="export TEMPER_STORE=s3://BUCKET/PREFIX",
+        )
     return place
 
 
@@ -161,9 +168,12 @@ def role() -> str:
     """
     found = Settings().sagemaker_role
     if not found:
-        raise SetupError("no role for the job is set.", where="this environment",
-                         fix="export TEMPER_SAGEMAKER_ROLE=arn:aws:iam::ACCOUNT:role/NAME "
-                         "(infra/aws/stack.yaml makes one).")  # fmt: skip
+        raise SetupError(
+            "no role for the job is set.",
+            where="this environment",
+            fix="export TEMPER_SAGEMAKER_ROLE=arn:aws:iam::ACCOUNT:role/NAME "
+            "(infra/aws/stack.yaml makes one).",
+        )
     return found
 
 
@@ -172,5 +182,8 @@ def _unpack(archive: Path, folder: Path) -> None:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
     except tarfile.TarError as error:
-        raise TrainingError(f"what the job left can't be unpacked: {error}.", where=str(archive),
-                            fix="run again: it is downloaded anew.") from error  # fmt: skip
+        raise TrainingError(
+            f"what the job left can't be unpacked: {error}.",
+            where=str(archive),
+            fix="run again: it is downloaded anew.",
+        ) from error

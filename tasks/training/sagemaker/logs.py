@@ -40,16 +40,22 @@ class LogTail:
         write_text(self._place, json.dumps(self._tokens))
 
     def _streams(self) -> list[str]:
-        found = self._calls("describe_log_streams", logGroupName=GROUP,
-                            logStreamNamePrefix=f"{self._name}/")  # fmt: skip
+        found = self._calls(
+            "describe_log_streams", logGroupName=GROUP, logStreamNamePrefix=f"{self._name}/"
+        )
         return [s["logStreamName"] for s in found["logStreams"]]
 
     def _read(self, stream: str) -> None:
         while True:
             token = self._tokens.get(stream)
             more = {"nextToken": token} if token else {}
-            found = self._calls("get_log_events", logGroupName=GROUP, logStreamName=stream,
-                                startFromHead=True, **more)  # fmt: skip
+            found = self._calls(
+                "get_log_events",
+                logGroupName=GROUP,
+                logStreamName=stream,
+                startFromHead=True,
+                **more,
+            )
             self._take([str(e["message"]) for e in found["events"]])
             self._tokens[stream] = found["nextForwardToken"]
             if not found["events"] or found["nextForwardToken"] == token:

@@ -53,8 +53,10 @@ def build_request(
         "TrainingJobName": job_name(job.key, attempt),
         "RoleArn": placed.role,
         "AlgorithmSpecification": {
-            "TrainingImage": image_of(backend, placed.region), "TrainingInputMode": "File",
-            "ContainerEntrypoint": ENTRY, "MetricDefinitions": metric_definitions(job, backend),
+            "TrainingImage": image_of(backend, placed.region),
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ENTRY,
+            "MetricDefinitions": metric_definitions(job, backend),
         },
         "HyperParameters": _facts(job),
         "InputDataConfig": [_channel(n, uri) for n, uri in sorted(placed.channels.items())],
@@ -67,10 +69,12 @@ def build_request(
         "EnableNetworkIsolation": backend.network_isolation,
         "EnableInterContainerTrafficEncryption": backend.encrypt_traffic,
         "Tags": _tags(job, backend, attempt),
-    }  # fmt: skip
+    }
     if backend.vpc:
-        request["VpcConfig"] = {"Subnets": list(backend.vpc.subnets),
-                                "SecurityGroupIds": list(backend.vpc.security_groups)}  # fmt: skip
+        request["VpcConfig"] = {
+            "Subnets": list(backend.vpc.subnets),
+            "SecurityGroupIds": list(backend.vpc.security_groups),
+        }
     if backend.retries:
         request["RetryStrategy"] = {"MaximumRetryAttempts": backend.retries}
     return request
@@ -79,9 +83,11 @@ def build_request(
 def environment(backend: SagemakerBackend, placed: Placed) -> dict[str, str]:
     """Return the container's environment: the recipe's own, and what the trainer relies on."""
     ours = {
-        "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "DO_NOT_TRACK": "true",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "DO_NOT_TRACK": "true",
         "TEMPER_INSTALL": "1" if backend.install else "0",
-    }  # fmt: skip
+    }
     if placed.mlflow and not backend.network_isolation:
         ours["MLFLOW_TRACKING_URI"] = placed.mlflow
     return {**ours, **backend.environment}
@@ -89,11 +95,17 @@ def environment(backend: SagemakerBackend, placed: Placed) -> dict[str, str]:
 
 def metric_definitions(job: TrainingJob, backend: SagemakerBackend) -> list[dict[str, str]]:
     """Return what the service reads out of the log: the recipe's, the losses, those by source."""
-    names = ["loss", "learning_rate", "grad_norm", "tokens_per_second",
-             *(f"loss/{s}" for s in job.mixture.sources)]  # fmt: skip
+    names = [
+        "loss",
+        "learning_rate",
+        "grad_norm",
+        "tokens_per_second",
+        *(f"loss/{s}" for s in job.mixture.sources),
+    ]
     own = [{"Name": m.name, "Regex": m.regex} for m in backend.metrics]
-    ours = [{"Name": f"train:{n}", "Regex": f'^{MARK}.*"{re.escape(n)}": ([-+0-9.eE]+)'}
-            for n in names]  # fmt: skip
+    ours = [
+        {"Name": f"train:{n}", "Regex": f'^{MARK}.*"{re.escape(n)}": ([-+0-9.eE]+)'} for n in names
+    ]
     taken = {m["Name"] for m in own}
     return [*own, *(m for m in ours if m["Name"] not in taken)][:MOST_METRICS]
 
@@ -101,14 +113,24 @@ def metric_definitions(job: TrainingJob, backend: SagemakerBackend) -> list[dict
 def _facts(job: TrainingJob) -> dict[str, str]:
     """Return what a person sees of the job in the console; the trainer reads ``job.json``."""
     spec = job.training
-    return {"key": job.key, "method": spec.method, "steps": str(job.steps), "seed": str(job.seed),
-            "learning_rate": f"{spec.learning_rate:g}", "batch_rows": str(spec.batch_rows),
-            "model": job.model.name, "mixture": job.mixture.digest[:32]}  # fmt: skip
+    return {
+        "key": job.key,
+        "method": spec.method,
+        "steps": str(job.steps),
+        "seed": str(job.seed),
+        "learning_rate": f"{spec.learning_rate:g}",
+        "batch_rows": str(spec.batch_rows),
+        "model": job.model.name,
+        "mixture": job.mixture.digest[:32],
+    }
 
 
 def _channel(name: str, uri: str) -> Request:
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"{uri.rstrip('/')}/",
-              "S3DataDistributionType": "FullyReplicated"}  # fmt: skip
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": f"{uri.rstrip('/')}/",
+        "S3DataDistributionType": "FullyReplicated",
+    }
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
 
 
@@ -118,9 +140,11 @@ def _output(backend: SagemakerBackend, placed: Placed) -> Request:
 
 
 def _resources(backend: SagemakerBackend) -> Request:
-    found: Request = {"InstanceType": backend.instance_type,
-                      "InstanceCount": backend.instance_count,
-                      "VolumeSizeInGB": backend.volume_gb}  # fmt: skip
+    found: Request = {
+        "InstanceType": backend.instance_type,
+        "InstanceCount": backend.instance_count,
+        "VolumeSizeInGB": backend.volume_gb,
+    }
     if backend.keep_alive_minutes:
         found["KeepAlivePeriodInSeconds"] = backend.keep_alive_minutes * 60
     if backend.volume_kms_key:
@@ -136,6 +160,10 @@ def _stopping(backend: SagemakerBackend) -> Request:
 
 
 def _tags(job: TrainingJob, backend: SagemakerBackend, attempt: int) -> list[dict[str, str]]:
-    ours = {"temper:key": job.key, "temper:model": job.model.digest,
-            "temper:mixture": job.mixture.digest, "temper:attempt": str(attempt)}  # fmt: skip
+    ours = {
+        "temper:key": job.key,
+        "temper:model": job.model.digest,
+        "temper:mixture": job.mixture.digest,
+        "temper:attempt": str(attempt),
+    }
     return [{"Key": k, "Value": v} for k, v in {**backend.tags, **ours}.items()]

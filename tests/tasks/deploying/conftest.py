@@ -16,16 +16,38 @@ from tasks.inference.identity import tokenizer_digest, weights_digest
 from tasks.training.sagemaker.standin.rules import problems
 
 LOCK: dict[str, Any] = {
-    "mixture_digest": "m" * 64, "unit": "rows",
+    "mixture_digest": "m" * 64,
+    "unit": "rows",
     "sources": [
-        {"name": "reviews", "role": "domain", "licence": "Apache-2.0", "uri": "reviews.jsonl",
-         "share": 0.75, "share_got": {"rows": 0.75}, "rows": 300, "tokens": 9000, "epochs": 1.0},
-        {"name": "chat", "role": "general", "licence": None, "uri": "a|b.jsonl",
-         "share": 0.25, "share_got": {"rows": 0.25}, "rows": 100, "tokens": 4000, "epochs": 0.5},
+        {
+            "name": "reviews",
+            "role": "domain",
+            "licence": "Apache-2.0",
+            "uri": "reviews.jsonl",
+            "share": 0.75,
+            "share_got": {"rows": 0.75},
+            "rows": 300,
+            "tokens": 9000,
+            "epochs": 1.0,
+        },
+        {
+            "name": "chat",
+            "role": "general",
+            "licence": None,
+            "uri": "a|b.jsonl",
+            "share": 0.25,
+            "share_got": {"rows": 0.25},
+            "rows": 100,
+            "tokens": 4000,
+            "epochs": 0.5,
+        },
     ],
-    "recipe": {"name": "voc", "model": {"path": "org/base"},
-               "training": {"method": "sft", "sequence_length": 512}},
-}  # fmt: skip
+    "recipe": {
+        "name": "voc",
+        "model": {"path": "org/base"},
+        "training": {"method": "sft", "sequence_length": 512},
+    },
+}
 
 
 @pytest.fixture
@@ -37,22 +59,50 @@ def release(tiny_model: LocalModel, tmp_path: Path) -> Release:
         (folder / name).write_text("{}")
     digest = weights_digest(folder)
     model = Checkpoint(
-        path=folder, name="tiny-1", digest=digest, tokenizer_digest=tokenizer_digest(folder),
-        parent="p" * 64, steps=2, adapter_digest="a" * 64,
-    )  # fmt: skip
-    gate = GateResult(metric="reviews/macro_f1", rule="improve", verdict="PASS", base=0.4,
-                      candidate=0.6, difference=0.2, low=0.1, high=0.3, n=200, needed_n=None,
-                      reason="")  # fmt: skip
+        path=folder,
+        name="tiny-1",
+        digest=digest,
+        tokenizer_digest=tokenizer_digest(folder),
+        parent="p" * 64,
+        steps=2,
+        adapter_digest="a" * 64,
+    )
+    gate = GateResult(
+        metric="reviews/macro_f1",
+        rule="improve",
+        verdict="PASS",
+        base=0.4,
+        candidate=0.6,
+        difference=0.2,
+        low=0.1,
+        high=0.3,
+        n=200,
+        needed_n=None,
+        reason="",
+    )
     score = {"reviews/macro_f1": Estimate(value=0.6, low=0.5, high=0.7, n=200)}
     base = {"reviews/macro_f1": Estimate(value=0.4, low=0.3, high=0.5, n=200)}
-    return Release("voc", "r" * 32, "d" * 64, "PASS", model, (digest, digest), LOCK, (gate,),
-                   base, score)  # fmt: skip
+    return Release(
+        "voc", "r" * 32, "d" * 64, "PASS", model, (digest, digest), LOCK, (gate,), base, score
+    )
 
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/"
-OPERATIONS = {xform_name(name): name for name in (
-    "CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint", "DescribeEndpoint",
-    "DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel", "ListTags", "AddTags")}  # fmt: skip
+OPERATIONS = {
+    xform_name(name): name
+    for name in (
+        "CreateModel",
+        "CreateEndpointConfig",
+        "CreateEndpoint",
+        "UpdateEndpoint",
+        "DescribeEndpoint",
+        "DeleteEndpoint",
+        "DeleteEndpointConfig",
+        "DeleteModel",
+        "ListTags",
+        "AddTags",
+    )
+}
 
 
 class Service:
@@ -124,8 +174,12 @@ class Service:
 
     def _create_endpoint(self, request: dict[str, Any]) -> None:
         assert request["EndpointConfigName"] in self.configs
-        state = {"config": request["EndpointConfigName"], "status": "Creating", "former": None,
-                 "tags": request["Tags"]}  # fmt: skip
+        state = {
+            "config": request["EndpointConfigName"],
+            "status": "Creating",
+            "former": None,
+            "tags": request["Tags"],
+        }
         self._new(self.endpoints, request["EndpointName"], "endpoint", state)
 
     def _update_endpoint(self, request: dict[str, Any]) -> None:
@@ -133,16 +187,20 @@ class Service:
         assert request["EndpointConfigName"] in self.configs
         if state["status"] != "InService":
             raise _refused("Cannot update in-progress endpoint")
-        state.update(former=state["config"], config=request["EndpointConfigName"],
-                     status="Updating")  # fmt: skip
+        state.update(
+            former=state["config"], config=request["EndpointConfigName"], status="Updating"
+        )
 
     def _describe_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointName"]
         if name not in self.endpoints:
             raise _refused(f'Could not find endpoint "{ARN}{name}".')
         state = self.endpoints[name]
-        found = {"EndpointArn": ARN + name, "EndpointStatus": state["status"],
-                 "EndpointConfigName": state["former"] or state["config"]}  # fmt: skip
+        found = {
+            "EndpointArn": ARN + name,
+            "EndpointStatus": state["status"],
+            "EndpointConfigName": state["former"] or state["config"],
+        }
         if state["status"] in ("Creating", "Updating"):
             found["PendingDeploymentSummary"] = {"EndpointConfigName": state["config"]}
             self._settle(state)
@@ -152,8 +210,7 @@ class Service:
         if self.machine(state["config"]) not in self.lacking:
             state.update(status="InService", former=None)
         elif state["former"]:
-            state.update(config=state["former"], former=None, status="InService",
-                         why="no capacity")  # fmt: skip
+            state.update(config=state["former"], former=None, status="InService", why="no capacity")
         else:
             state.update(status="Failed", why="no capacity")
 

@@ -85,8 +85,10 @@ def test_another_machine_or_image_is_another_configuration(
 
 
 def test_other_weights_are_another_model(release: Release, second: Release) -> None:
-    names = {requests(r, WISH, "s3://b/m.tar.gz", ROLE)["CreateModel"]["ModelName"]
-             for r in (release, second)}  # fmt: skip
+    names = {
+        requests(r, WISH, "s3://b/m.tar.gz", ROLE)["CreateModel"]["ModelName"]
+        for r in (release, second)
+    }
     assert len(names) == 2
 
 
@@ -94,8 +96,12 @@ def test_an_endpoint_is_tried_out_once_it_is_up(
     release: Release, service: Service, uploaded: list[str]
 ) -> None:
     made = deployed(release, service)
-    assert made == {"endpoint": "support-bot", "region": "us-east-1", "step": "create",
-                    "answer": f"I am {release.model.digest}."}  # fmt: skip
+    assert made == {
+        "endpoint": "support-bot",
+        "region": "us-east-1",
+        "step": "create",
+        "answer": f"I am {release.model.digest}.",
+    }
     assert service.changes() == ["create_model", "create_endpoint_config", "create_endpoint"]
     assert uploaded == [release.model.digest]
 

@@ -21,9 +21,11 @@ def _logits_digest(model: Any, tokenizer: Any) -> str:
     found = hashlib.sha256()
     for prompt in ("what is 2 plus 3?", "Question: what is 7 plus 8? Answer:"):
         ids = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], add_generation_prompt=True, return_tensors="pt",
+            [{"role": "user", "content": prompt}],
+            add_generation_prompt=True,
+            return_tensors="pt",
             return_dict=True,
-        )["input_ids"]  # fmt: skip
+        )["input_ids"]
         with torch.no_grad():
             found.update(model(ids).logits.float().numpy().tobytes())
     return found.hexdigest()
@@ -53,8 +55,14 @@ def test_the_folder_holds_the_model_its_card_and_nothing_of_the_training(
 ) -> None:
     out = deploy_folder(release, tmp_path / "out")
     names = {p.name for p in out.iterdir()}
-    assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja",
-            "README.md", "temper.json"} <= names  # fmt: skip
+    assert {
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "README.md",
+        "temper.json",
+    } <= names
     assert not names & {"losses.jsonl", "job.json", "manifest.json", "adapter"}
     assert weights_digest(out) == release.model.digest
     assert tokenizer_digest(out) == release.model.tokenizer_digest
@@ -71,9 +79,15 @@ def test_the_card_says_what_went_in_how_it_scored_and_what_it_is_for(
     fields = yaml.safe_load(front)
     assert fields["base_model"] == "org/base"
     assert fields["datasets_licences"] == ["Apache-2.0", "unknown"]
-    for part in ("## Intended use", "Verdict of its gates: **PASS**", "| reviews/macro_f1 | 0.4000 "
-                 "| 0.6000 | 0.5000 to 0.7000 | 200 |", "0.7500", "a\\|b.jsonl",
-                 release.model.digest, "sequence_length: 512"):  # fmt: skip
+    for part in (
+        "## Intended use",
+        "Verdict of its gates: **PASS**",
+        "| reviews/macro_f1 | 0.4000 | 0.6000 | 0.5000 to 0.7000 | 200 |",
+        "0.7500",
+        "a\\|b.jsonl",
+        release.model.digest,
+        "sequence_length: 512",
+    ):
         assert part in body
 
 

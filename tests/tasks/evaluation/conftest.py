@@ -23,9 +23,10 @@ def question(subject: str, number: int) -> dict[str, Any]:
     turn = number % 4
     return {
         "question": f" what is {number} plus {number + 1}?{' ' * (number % 2)}",
-        "subject": subject, "choices": choices[-turn:] + choices[:-turn] if turn else choices,
+        "subject": subject,
+        "choices": choices[-turn:] + choices[:-turn] if turn else choices,
         "answer": turn,
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +41,26 @@ def mmlu_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _chat(prompt: str, answer: str, group: str | None = None) -> dict[str, Any]:
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
-    return {"row_id": row_id(messages), "messages": messages, "label": answer, "group": group,
-            "split": None, "origin": f"made:{prompt}"}  # fmt: skip
+    return {
+        "row_id": row_id(messages),
+        "messages": messages,
+        "label": answer,
+        "group": group,
+        "split": None,
+        "origin": f"made:{prompt}",
+    }
 
 
 def _text(text: str) -> dict[str, Any]:
     messages = [{"role": "text", "content": text}]
-    return {"row_id": row_id(messages), "messages": messages, "label": None, "group": None,
-            "split": None, "origin": "made"}  # fmt: skip
+    return {
+        "row_id": row_id(messages),
+        "messages": messages,
+        "label": None,
+        "group": None,
+        "split": None,
+        "origin": "made",
+    }
 
 
 @pytest.fixture
@@ -76,9 +89,20 @@ def clean_source(tmp_path: Path) -> Callable[..., CleanSource]:
             pq.write_table(table, folder / f"{name}.parquet")
         rows = sum(map(len, splits.values()))
         return CleanSource(
-            path=folder, digest=digest, name="voc", role="domain", category=None, licence=None,
-            uri="made", revision=None, verdict="pass", reason="", rows_in=rows, rows_out=rows,
-            findings={}, splits={n: len(splits.get(n, [])) for n in names},
-        )  # fmt: skip
+            path=folder,
+            digest=digest,
+            name="voc",
+            role="domain",
+            category=None,
+            licence=None,
+            uri="made",
+            revision=None,
+            verdict="pass",
+            reason="",
+            rows_in=rows,
+            rows_out=rows,
+            findings={},
+            splits={n: len(splits.get(n, [])) for n in names},
+        )
 
     return make

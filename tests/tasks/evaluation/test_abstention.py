@@ -13,8 +13,11 @@ from tasks.evaluation.items import items_of, write_items
 from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 
-RECORDS = [{"question": f"{n} {able}?", "answerable": able, "category": "c"}
-           for able in (True, False) for n in range(4)]  # fmt: skip
+RECORDS = [
+    {"question": f"{n} {able}?", "answerable": able, "category": "c"}
+    for able in (True, False)
+    for n in range(4)
+]
 
 Make = Callable[..., AbstentionExam]
 
@@ -34,16 +37,31 @@ def test_abstaining_is_right_where_nobody_can_know(exam: Make, tmp_path: Path) -
     made = exam(confidence=True)
     said = {"0 False?": "Nobody knows.", "1 False?": "I don't know.", "2 True?": "I don't know."}
     # Surer where it can be answered, but for one of four: 13 of 16 pairs in order.
-    sure = {"0 False?": -9.0, "1 False?": -9.0, "2 False?": -9.0, "3 False?": -2.5,
-            "0 True?": -1.0, "1 True?": -2.0, "2 True?": -3.0, "3 True?": -9.0}  # fmt: skip
-    model = Scripted(lambda p: said.get(p.messages[0]["content"], "Blue."),
-                     lambda asked, option: sure[asked] * len(option.split()))  # fmt: skip
+    sure = {
+        "0 False?": -9.0,
+        "1 False?": -9.0,
+        "2 False?": -9.0,
+        "3 False?": -2.5,
+        "0 True?": -1.0,
+        "1 True?": -2.0,
+        "2 True?": -3.0,
+        "3 True?": -9.0,
+    }
+    model = Scripted(
+        lambda p: said.get(p.messages[0]["content"], "Blue."),
+        lambda asked, option: sure[asked] * len(option.split()),
+    )
     rows = made.sit(model)
     write_items(tmp_path / "items.parquet", "a", rows, None)
     found = estimate_all(tmp_path / "items.parquet", made.suite.metric_table())
     assert (found["abstention"].value, found["false_abstention"].value) == (0.5, 0.25)
-    pairs = [(a > b) + 0.5 * (a == b) for q, a in sure.items() if "True" in q
-             for p, b in sure.items() if "False" in p]  # fmt: skip
+    pairs = [
+        (a > b) + 0.5 * (a == b)
+        for q, a in sure.items()
+        if "True" in q
+        for p, b in sure.items()
+        if "False" in p
+    ]
     assert found["auroc"].value == pytest.approx(sum(pairs) / 16)
     assert {r.stratum for r in rows} == {"answerable: c", "unanswerable: c"}
     assert made.needs == "log_probs"
@@ -51,8 +69,10 @@ def test_abstaining_is_right_where_nobody_can_know(exam: Make, tmp_path: Path) -
 
 
 def test_an_answer_without_a_word_is_the_least_sure(exam: Make) -> None:
-    model = Scripted(lambda p: "" if "False" in p.messages[0]["content"] else "Blue.",
-                     lambda asked, option: -50.0)  # fmt: skip
+    model = Scripted(
+        lambda p: "" if "False" in p.messages[0]["content"] else "Blue.",
+        lambda asked, option: -50.0,
+    )
     rows = exam(confidence=True).sit(model)
     assert sum(r.scores["auroc"] for r in rows if r.scores) / len(rows) == pytest.approx(1.0)
 
@@ -63,8 +83,11 @@ def test_a_contrast_set_is_what_can_be_answered(exam: Make, tmp_path: Path) -> N
     plain = [{"prompt": p, "category": k} for p, k in (("x", "d"), ("y", "d"), ("z", "e"))]
     made = exam(plain, contrast_path=str(contrast), categories=("d",))
     assert {c.question: c.answerable for _, c in made.cases} == {
-        "x": False, "y": False, "a": True, "b": True
-    }  # fmt: skip
+        "x": False,
+        "y": False,
+        "a": True,
+        "b": True,
+    }
 
 
 def test_a_record_that_does_not_say_its_kind_is_named(exam: Make) -> None:
@@ -84,9 +107,10 @@ def test_the_published_questions_are_read(shared_data: Path) -> None:
 
     assert counted(path=str(shared_data / "selfaware"), category=None) == (1032, 2337)
     folder = shared_data / "coconot"
-    assert counted(path=str(folder / "coconot_eval.jsonl.gz"),
-                   contrast_path=str(folder / "coconot_contrast_eval.jsonl.gz"),
-                   ) == (1001, 379)  # fmt: skip
+    assert counted(
+        path=str(folder / "coconot_eval.jsonl.gz"),
+        contrast_path=str(folder / "coconot_contrast_eval.jsonl.gz"),
+    ) == (1001, 379)
 
 
 def test_on_dev_neither_set_is_the_tests(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from tasks.inference.seam import Prompt
 from tasks.metrics.estimates import estimate_all
 
 POLICY = {
-    "prompt": "Can I send it back?", "passage": "Goods may be sent back within 14 days.",
-    "system": "You are a clerk. Never promise money.", "category": "policy",
+    "prompt": "Can I send it back?",
+    "passage": "Goods may be sent back within 14 days.",
+    "system": "You are a clerk. Never promise money.",
+    "category": "policy",
     "checks": {"required": ["14 days"], "forbidden": ["money"]},
-}  # fmt: skip
+}
 PLAIN = {"prompt": "Say hello.", "checks": {"required": ["hello"]}}
 
 Make = Callable[..., AdherenceExam]
@@ -54,8 +56,11 @@ def test_items_and_single_checks_are_counted(exam: Make, tmp_path: Path) -> None
 
 
 def test_turns_may_be_given_instead_of_a_prompt(exam: Make) -> None:
-    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
-             {"role": "user", "content": "c"}]  # fmt: skip
+    turns = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"},
+    ]
     made = exam({"messages": turns, "checks": {"required": ["x"]}}, PLAIN)
     assert [len(case.prompt) for _, case in made.cases] == [3, 1]
 
@@ -66,15 +71,17 @@ def test_turns_may_be_given_instead_of_a_prompt(exam: Make) -> None:
         ({"checks": {"required": ["a"]}}, "'prompt' and 'messages' are both given"),
         ({**PLAIN, "messages": []}, "are both given"),
         ({**PLAIN, "prompt": 3}, "'prompt' is no text"),
-        ({"messages": [{"role": "assistant", "content": "a"}], "checks": {"required": ["a"]}},
-         "ends with the user's"),
+        (
+            {"messages": [{"role": "assistant", "content": "a"}], "checks": {"required": ["a"]}},
+            "ends with the user's",
+        ),
         ({**PLAIN, "system": 3}, "'system' is no text"),
         ({**PLAIN, "passage": ["a"]}, "'passage' is no text"),
         ({"prompt": "a"}, "'checks' is no object"),
         ('{"prompt": "a",}', "the line is not JSON"),
         ("[1]", "the line is no object"),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_item_is_named_by_file_line_and_field(
     exam: Make, record: Any, said: str
 ) -> None:

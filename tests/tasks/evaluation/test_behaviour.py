@@ -15,15 +15,19 @@ pytest.importorskip("torch")
 from tasks.evaluation.run import evaluate  # noqa: E402
 
 RECORDS: dict[str, list[dict[str, Any]]] = {
-    "refusal": [{"prompt": f"what is {n}?", "label": label} for n, label in
-                enumerate(["safe", "safe", "unsafe", "unsafe"])],
+    "refusal": [
+        {"prompt": f"what is {n}?", "label": label}
+        for n, label in enumerate(["safe", "safe", "unsafe", "unsafe"])
+    ],
     "abstention": [{"question": f"what is {n}?", "answerable": n % 2} for n in range(6)],
-    "ifeval": [{"prompt": f"{n}?", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
-               for n in range(3)],
+    "ifeval": [
+        {"prompt": f"{n}?", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+        for n in range(3)
+    ],
     "adherence": [{"prompt": f"{n}?", "checks": {"required": ["4"]}} for n in range(3)],
     "dialogues": [{"turns": [f"{n}?", "and?"]} for n in range(3)],
     "brittleness": [{"question": f"{n}?", "choices": ["3", "4"], "answer": 0} for n in range(3)],
-}  # fmt: skip
+}
 MORE: dict[str, dict[str, Any]] = {
     "refusal": {"templates": ["story"], "max_new_tokens": 2},
     "abstention": {"confidence": True, "max_new_tokens": 2},
@@ -56,8 +60,12 @@ def test_a_suite_of_behaviour_runs_on_a_model_and_is_found_again(
 def test_a_model_whose_template_knows_no_tools_is_not_asked_to_call_them(
     tiny_model: LocalModel, temper_home: Path, tmp_path: Path
 ) -> None:
-    row = {"tools": [{"name": "find", "parameters": {}}],
-           "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "",
-                        "tool_calls": [{"name": "find", "arguments": {}}]}]}  # fmt: skip
+    row = {
+        "tools": [{"name": "find", "parameters": {}}],
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "", "tool_calls": [{"name": "find", "arguments": {}}]},
+        ],
+    }
     with pytest.raises(DataError, match="leaves out the tools"):
         scores(tmp_path, "tool_calls", tiny_model, [row] * 3, due="calls", max_new_tokens=2)

@@ -94,8 +94,9 @@ def test_empty_texts_are_no_items(clean_source: Make, text: Any) -> None:
         text_exam(suite(source="voc"), clean_source(test=[text(" ")]), "test", 1)
 
 
-def test_a_row_that_is_more_than_texts_is_not_measured_in_part(clean_source: Make, chat: Any
-                                                               ) -> None:  # fmt: skip
+def test_a_row_that_is_more_than_texts_is_not_measured_in_part(
+    clean_source: Make, chat: Any
+) -> None:
     source = clean_source(dev=[chat("a", "x"), chat("b", "y") | {"tools": "[]"}])
     with pytest.raises(EvaluationError, match="measures texts alone"):
         text_exam(suite(source="voc"), source, "dev", 17)

@@ -38,9 +38,13 @@ def test_the_worst_the_mean_and_the_spread_are_over_templates(
     found = estimate_all(tmp_path / "items.parquet", section.metric_table())
     values = {name: round(e.value, 9) for name, e in found.items()}
     assert values == {
-        "mean_accuracy": round((0.9 + 0.5 + 0.9) / 3, 9), "worst_accuracy": 0.5,
-        "best_accuracy": 0.9, "spread": 0.4, "always_right": 0.5, "disagreement": 0.4,
-    }  # fmt: skip
+        "mean_accuracy": round((0.9 + 0.5 + 0.9) / 3, 9),
+        "worst_accuracy": 0.5,
+        "best_accuracy": 0.9,
+        "spread": 0.4,
+        "always_right": 0.5,
+        "disagreement": 0.4,
+    }
     assert all(e.n == 10 for e in found.values())
     assert len(rows) == 40
     assert exam.needs == "answers"
@@ -68,8 +72,10 @@ def test_a_gold_label_outside_the_list_is_refused(
 
 
 def test_listed_answers_are_chosen_by_letter_or_number(tmp_path: Path) -> None:
-    records = [{"question": f"Which {n}?", "choices": ["red", "blue", "green"], "answer": n % 3}
-               for n in range(6)]  # fmt: skip
+    records = [
+        {"question": f"Which {n}?", "choices": ["red", "blue", "green"], "answer": n % 3}
+        for n in range(6)
+    ]
     (tmp_path / "mc.jsonl").write_text("\n".join(map(json.dumps, records)))
     section = suite(path=str(tmp_path / "mc.jsonl"))
     exam = brittleness_exam(section, None, "test", 17)
@@ -128,8 +134,10 @@ def test_on_dev_other_questions_are_asked_than_on_test(tmp_path: Path) -> None:
 
 def test_a_guess_among_answers_is_right_once_in_as_many_times(tmp_path: Path) -> None:
     file = tmp_path / "q.jsonl"
-    questions = [{"question": f"{n}?", "choices": list("abcd"[:k]), "answer": 0}
-                 for n, k in enumerate((2, 4, 4, 4))]  # fmt: skip
+    questions = [
+        {"question": f"{n}?", "choices": list("abcd"[:k]), "answer": 0}
+        for n, k in enumerate((2, 4, 4, 4))
+    ]
     file.write_text("\n".join(map(json.dumps, questions)))
     table = brittleness_exam(suite(path=str(file)), None, "test", 17).metrics()
     guessed = ("mean_accuracy", "worst_accuracy", "best_accuracy")

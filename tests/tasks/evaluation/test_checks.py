@@ -17,11 +17,17 @@ def keeps(answer: str, **checks: Any) -> bool:
 @pytest.mark.parametrize(
     ("answer", "text", "found"),
     [
-        ("The Cat sat", "cat", True), ("category", "cat", False), ("cats", "cat", False),
-        ("a  b\nc", "b c", True), ("it’s fine", "it's fine", True), ("C++!", "c++", True),
-        ("-5 %", "5 %", True), ("15 %", "5 %", False), ("", "a", False),
+        ("The Cat sat", "cat", True),
+        ("category", "cat", False),
+        ("cats", "cat", False),
+        ("a  b\nc", "b c", True),
+        ("it’s fine", "it's fine", True),
+        ("C++!", "c++", True),
+        ("-5 %", "5 %", True),
+        ("15 %", "5 %", False),
+        ("", "a", False),
     ],
-)  # fmt: skip
+)
 def test_a_text_is_held_as_words(answer: str, text: str, found: bool) -> None:
     assert holds(answer, text) is found
 
@@ -32,20 +38,29 @@ def test_a_text_is_held_as_words(answer: str, text: str, found: bool) -> None:
         ({"required": ["14 days", "refund"]}, "A refund takes 14 days", "It takes 14 days"),
         ({"any_of": ["yes", "no"]}, "No.", "Nobody knows"),
         ({"forbidden": ["lawyer"]}, "Ask us.", "Ask a LAWYER."),
-        ({"cited": ["paid within 14 days"]}, "They are paid  within 14 days.",
-         "They are Paid within 14 days."),
+        (
+            {"cited": ["paid within 14 days"]},
+            "They are paid  within 14 days.",
+            "They are Paid within 14 days.",
+        ),
         ({"quotes": 1}, 'It says "Refunds are paid within 14 days."', "14 days."),
         ({"quotes": 0}, 'The "buyer" pays.', 'It says "refunds are always free".'),
         ({"quotes": 1}, "„The buyer pays“ it says", "“The seller pays for it”"),
-        ({"json_schema": {"type": "object", "required": ["a"]}}, 'So:\n```json\n{"a": 1}\n```',
-         '{"b": 1}'),
+        (
+            {"json_schema": {"type": "object", "required": ["a"]}},
+            'So:\n```json\n{"a": 1}\n```',
+            '{"b": 1}',
+        ),
         ({"json_schema": {"type": "array"}}, "[1]", "one"),
         ({"min_words": 2, "max_words": 3}, "one two", "one two three four"),
         ({"instructions": [{"id": "punctuation:no_comma"}]}, "a b", "a, b"),
-        ({"instructions": [{"id": "keywords:existence", "kwargs": {"keywords": ["hi"]}}]}, "hi",
-         "ho"),
+        (
+            {"instructions": [{"id": "keywords:existence", "kwargs": {"keywords": ["hi"]}}]},
+            "hi",
+            "ho",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_check_is_kept_by_one_answer_and_broken_by_another(
     checks: dict[str, Any], keeping: str, breaking: str
 ) -> None:
@@ -56,8 +71,11 @@ def test_a_check_is_kept_by_one_answer_and_broken_by_another(
 def test_every_single_check_has_a_verdict() -> None:
     checks = Checks(required=("a", "b"), forbidden=("c",), max_words=1)
     assert kept("a c", checks) == {
-        "required 'a'": True, "required 'b'": False, "forbidden 'c'": False, "max_words": False
-    }  # fmt: skip
+        "required 'a'": True,
+        "required 'b'": False,
+        "forbidden 'c'": False,
+        "max_words": False,
+    }
 
 
 def test_a_name_in_quotation_marks_is_no_quotation() -> None:

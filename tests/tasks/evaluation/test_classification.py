@@ -22,11 +22,15 @@ def suite(**fields: Any) -> ClassificationSuite:
 @pytest.mark.parametrize(
     ("answer", "label"),
     [
-        ("billing", "Billing"), ("  BILLING \n and more", "Billing"),
-        ("late   Delivery", "late delivery"), ("billing.", None), ("", None), ("\n\n", None),
+        ("billing", "Billing"),
+        ("  BILLING \n and more", "Billing"),
+        ("late   Delivery", "late delivery"),
+        ("billing.", None),
+        ("", None),
+        ("\n\n", None),
         ("The label is billing", None),
     ],
-)  # fmt: skip
+)
 def test_an_answer_is_a_label_when_its_first_line_is(answer: str, label: str | None) -> None:
     assert label_of(answer, label_index(["Billing", "late delivery"])) == label
 

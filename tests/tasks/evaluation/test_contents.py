@@ -25,33 +25,61 @@ CALL = [{"id": "c1", "name": "find", "arguments": {"city": "Rome"}}]
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = [{"name": "find", "description": "d", "parameters": CITY}]
 FILES: dict[str, list[dict[str, Any]]] = {
-    "ifeval": [{"prompt": f"Say {n} words, no commas.", "kwargs": [{}],
-                "instruction_id_list": ["punctuation:no_comma"]} for n in range(3)],
-    "tool_calls": [{"messages": [
-        {"role": "user", "content": f"Weather in {city}?"},
-        {"role": "assistant", "content": "", "tool_calls": json.dumps(CALL)},
-        {"role": "tool", "content": "sun", "tool_call_id": "c1"},
-        {"role": "assistant", "content": "Sunny."}], "tools": json.dumps(TOOLS)}
-        for city in ("Rome", "Oslo")],
-    "adherence": [{"prompt": "Who?", "system": "Be brief.", "category": "a", "group": "g",
-                   "checks": {"required": ["Ada"], "max_words": 3}},
-                  {"prompt": "Where?", "passage": "In Rome.", "checks": {"cited": ["Rome"]}}],
-    "open_answers": [{"query": "Capital?", "response": ["Lyon", "Paris"], "system": "Short."},
-                     {"query": "2 + 2?", "response": 4}],
+    "ifeval": [
+        {
+            "prompt": f"Say {n} words, no commas.",
+            "kwargs": [{}],
+            "instruction_id_list": ["punctuation:no_comma"],
+        }
+        for n in range(3)
+    ],
+    "tool_calls": [
+        {
+            "messages": [
+                {"role": "user", "content": f"Weather in {city}?"},
+                {"role": "assistant", "content": "", "tool_calls": json.dumps(CALL)},
+                {"role": "tool", "content": "sun", "tool_call_id": "c1"},
+                {"role": "assistant", "content": "Sunny."},
+            ],
+            "tools": json.dumps(TOOLS),
+        }
+        for city in ("Rome", "Oslo")
+    ],
+    "adherence": [
+        {
+            "prompt": "Who?",
+            "system": "Be brief.",
+            "category": "a",
+            "group": "g",
+            "checks": {"required": ["Ada"], "max_words": 3},
+        },
+        {"prompt": "Where?", "passage": "In Rome.", "checks": {"cited": ["Rome"]}},
+    ],
+    "open_answers": [
+        {"query": "Capital?", "response": ["Lyon", "Paris"], "system": "Short."},
+        {"query": "2 + 2?", "response": 4},
+    ],
     "judge": [{"query": f"q{n}", "response": "a reference"} for n in range(3)],
     "bits_per_byte": [{"text": text} for text in ("one text", "another, longer text", "third")],
-    "refusal": [{"prompt": f"{label} {n}", "label": label, "category": "c"}
-                for n in range(2) for label in ("safe", "unsafe")],
+    "refusal": [
+        {"prompt": f"{label} {n}", "label": label, "category": "c"}
+        for n in range(2)
+        for label in ("safe", "unsafe")
+    ],
     "abstention": [{"question": f"q{n}", "answerable": n % 2 == 0} for n in range(4)],
-    "dialogues": [{"turns": [{"user": "I am Ada.", "checks": {"required": ["Ada"]}}, "Fine?"]},
-                  {"turns": ["One?", "Two?"], "system": "Be brief."}],
+    "dialogues": [
+        {"turns": [{"user": "I am Ada.", "checks": {"required": ["Ada"]}}, "Fine?"]},
+        {"turns": ["One?", "Two?"], "system": "Be brief."},
+    ],
     "gsm8k": [{"question": f"{n} and one?", "answer": f"So #### {n + 1}"} for n in range(3)],
-}  # fmt: skip
+}
 SERVED = {"kind": "endpoint", "url": "http://127.0.0.1:1/v1", "name": "judge", "revision": "one"}
 MORE: dict[str, dict[str, Any]] = {
-    "judge": {"judge": SERVED}, "gsm8k": {"shots": 0}, "refusal": {"label": "label"},
+    "judge": {"judge": SERVED},
+    "gsm8k": {"shots": 0},
+    "refusal": {"label": "label"},
     "abstention": {"answerable": "answerable"},
-}  # fmt: skip
+}
 OF_SOURCE: dict[str, dict[str, Any]] = {
     "classification": {"kind": "classification"},
     "several": {"kind": "classification", "several": True, "divider": ";"},
@@ -86,17 +114,25 @@ def _said(prompt: Prompt) -> str | None:
 
 @pytest.fixture
 def opened(
-    tmp_path: Path, clean_source: Callable[..., CleanSource], chat: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    clean_source: Callable[..., CleanSource],
+    chat: Callable[..., dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[str], Exam]:  # fmt: skip
+) -> Callable[[str], Exam]:
     """A function from a name of ``PINNED`` to its exam."""
     judge = Scripted(lambda prompt: "Verdict: first")
     monkeypatch.setattr(opening, "_judge", lambda suite: judge)
 
     def make(name: str) -> Exam:
         golds = [[{"label": x, "text": "late"}] for x in "xyxy"]
-        rows = [chat(f"p{n}", json.dumps(gold) if name == "extraction" else gold[0]["label"],
-                     f"g{n // 2}") for n, gold in enumerate(golds)]  # fmt: skip
+        rows = [
+            chat(
+                f"p{n}",
+                json.dumps(gold) if name == "extraction" else gold[0]["label"],
+                f"g{n // 2}",
+            )
+            for n, gold in enumerate(golds)
+        ]
         context = EvalContext("test", 17, "float32", {"voc": clean_source(test=rows, train=rows)})
         section = {"name": "suite"} | OF_SOURCE.get(name, {"kind": name})
         if name in FILES:

@@ -14,12 +14,14 @@ from tasks.inference.seam import Prompt
 from tasks.metrics.estimates import estimate_all
 
 OWN = {
-    "system": "Be brief.", "category": "k",
+    "system": "Be brief.",
+    "category": "k",
     "turns": [
-        {"user": "My name is Ada.", "checks": {"required": ["Ada"]}}, "Fine?",
+        {"user": "My name is Ada.", "checks": {"required": ["Ada"]}},
+        "Fine?",
         {"user": "Who am I?", "checks": {"required": ["Ada"], "max_words": 2}},
     ],
-}  # fmt: skip
+}
 SHORT = {"turns": ["One and one?", "And two?"]}
 
 Make = Callable[..., DialoguesExam]
@@ -47,8 +49,12 @@ def test_each_turn_hears_the_answers_before_it(exam: Make) -> None:
     rows = made.sit(Scripted(say))
     first = ["One and one?"]
     second = [*first, "answer 1", "And two?"]
-    assert seen == [first, second, [*second, "answer 3", "One and one?"],
-                    [*second, "answer 3", DOUBT]]  # fmt: skip
+    assert seen == [
+        first,
+        second,
+        [*second, "answer 3", "One and one?"],
+        [*second, "answer 3", DOUBT],
+    ]
     assert [r.form for r in rows] == ["turn", "turn", "dialogue"]
     assert rows[-1].scores == {"repeat_agreement": 0.5, "doubt_agreement": 0.5}
 
@@ -59,8 +65,9 @@ def test_turns_and_dialogues_with_checks_are_counted(exam: Make, tmp_path: Path)
     write_items(tmp_path / "items.parquet", "d", rows, None)
     found = estimate_all(tmp_path / "items.parquet", made.suite.metric_table())
     assert {k: (e.value, e.n) for k, e in found.items()} == {
-        "turn_kept": (1.0, 3), "dialogue_kept": (1.0, 2)
-    }  # fmt: skip
+        "turn_kept": (1.0, 3),
+        "dialogue_kept": (1.0, 2),
+    }
     rows = made.sit(Scripted(lambda p: "Hello, Ada, dear"))
     kept = sorted(r.scores["turn_kept"] for r in rows if r.form == "turn" and r.scores)
     assert kept == [0.0, 1.0, 1.0]

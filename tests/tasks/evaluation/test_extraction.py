@@ -48,20 +48,27 @@ def source(clean_source: Make, chat: Chat) -> CleanSource:
     return clean_source(
         train=[chat("t", json.dumps([THIN]))],
         test=[
-            chat("a", json.dumps([LATE])), chat("b", json.dumps([LATE, WET])),
-            chat("c", json.dumps([WET])), chat("d", "[]"),
+            chat("a", json.dumps([LATE])),
+            chat("b", json.dumps([LATE, WET])),
+            chat("c", json.dumps([WET])),
+            chat("d", "[]"),
         ],
-    )  # fmt: skip
+    )
 
 
 def test_metrics_are_those_worked_out_by_hand(source: CleanSource, tmp_path: Path) -> None:
     section = suite()
-    found = judged(extraction_exam(section, source, "test", 1), section, tmp_path, {
-        "a": json.dumps([LATE, THIN]),  # one too many
-        "b": json.dumps([WET]),  # one too few
-        "c": f"[{json.dumps(LATE)}, ",  # the leaf is wrong, and it is cut off
-        "d": "nothing",  # broken
-    })  # fmt: skip
+    found = judged(
+        extraction_exam(section, source, "test", 1),
+        section,
+        tmp_path,
+        {
+            "a": json.dumps([LATE, THIN]),  # one too many
+            "b": json.dumps([WET]),  # one too few
+            "c": f"[{json.dumps(LATE)}, ",  # the leaf is wrong, and it is cut off
+            "d": "nothing",  # broken
+        },
+    )
     values = {name: e.value for name, e in found.items()}
     # Said 4 (2 + 1 + 1 + 0), meant 4 (1 + 2 + 1 + 0), right in full 2, at the first level 3.
     assert values["precision"] == values["recall"] == pytest.approx(2 / 4)
@@ -99,10 +106,12 @@ def test_items_are_chosen_by_seed(source: CleanSource) -> None:
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        ("not a list", "can't be read as a list"), ('[{"E1": "x"', "can't be read"),
-        ('[{"label": "x"}]', "says no label"), ('[{"E1": "a > b", "E2": "c"}]', "holds '>'"),
+        ("not a list", "can't be read as a list"),
+        ('[{"E1": "x"', "can't be read"),
+        ('[{"label": "x"}]', "says no label"),
+        ('[{"E1": "a > b", "E2": "c"}]', "holds '>'"),
     ],
-)  # fmt: skip
+)
 def test_a_gold_that_is_no_list_of_labels_is_named(
     clean_source: Make, chat: Chat, answer: str, what: str
 ) -> None:
@@ -122,10 +131,15 @@ def test_one_key_may_hold_all_levels(clean_source: Make, chat: Chat, tmp_path: P
     section = suite(keys=["label"], divider="/", levels=2, span="text", span_overlap=0.5)
     gold = json.dumps([{"label": "Delivery/Late", "text": "came too late"}])
     source = clean_source(test=[chat("a", gold), chat("b", gold)])
-    found = judged(extraction_exam(section, source, "test", 1), section, tmp_path, {
-        "a": '[{"label": "delivery / late", "text": "too late"}]',
-        "b": '[{"label": "delivery / late", "text": "the box"}]',
-    })  # fmt: skip
+    found = judged(
+        extraction_exam(section, source, "test", 1),
+        section,
+        tmp_path,
+        {
+            "a": '[{"label": "delivery / late", "text": "too late"}]',
+            "b": '[{"label": "delivery / late", "text": "the box"}]',
+        },
+    )
     assert found["micro_f1"].value == pytest.approx(2 * 1 / 4)
     # Words shared: 2 of 2 and 3 in the first, none in the second.
     assert found["similarity_f1"].value == pytest.approx(2 * 0.8 / 4)
@@ -133,16 +147,28 @@ def test_one_key_may_hold_all_levels(clean_source: Make, chat: Chat, tmp_path: P
 
 def test_levels_are_several_keys_or_parts_of_one() -> None:
     assert suite().depth == 2
-    for fields in ({"divider": ">"}, {"levels": 3}, {"keys": ["label"], "divider": ">"},
-                   {"keys": ["label"], "levels": 2}):  # fmt: skip
+    for fields in (
+        {"divider": ">"},
+        {"levels": 3},
+        {"keys": ["label"], "divider": ">"},
+        {"keys": ["label"], "levels": 2},
+    ):
         with pytest.raises(ValidationError, match=r"levels|key"):
             suite(**fields)
 
 
 def test_a_model_that_repeats_the_golds_is_perfect(source: CleanSource, tmp_path: Path) -> None:
     section = suite()
-    found = judged(extraction_exam(section, source, "test", 1), section, tmp_path, {
-        "a": json.dumps([LATE]), "b": json.dumps([WET, LATE]), "c": json.dumps([WET]), "d": "[]",
-    })  # fmt: skip
+    found = judged(
+        extraction_exam(section, source, "test", 1),
+        section,
+        tmp_path,
+        {
+            "a": json.dumps([LATE]),
+            "b": json.dumps([WET, LATE]),
+            "c": json.dumps([WET]),
+            "d": "[]",
+        },
+    )
     wrong = {"off_list", "broken", "partial"}
     assert all(e.value == (name not in wrong) for name, e in found.items())

@@ -53,8 +53,13 @@ def test_an_answer_wins_where_it_wins_in_both_orders(questions: Path, tmp_path: 
     found = judged(suite(questions), judge, tmp_path)
     assert judge.asked == 8
     values = {name: e.value for name, e in found.items()}
-    assert values == {"win_rate": 0.75, "wins": 0.5, "losses": 0.0, "order_decides": 0.0,
-                      "unjudged": 0.0}  # fmt: skip
+    assert values == {
+        "win_rate": 0.75,
+        "wins": 0.5,
+        "losses": 0.0,
+        "order_decides": 0.0,
+        "unjudged": 0.0,
+    }
 
 
 def test_a_judge_that_likes_the_first_place_shows_itself(questions: Path, tmp_path: Path) -> None:

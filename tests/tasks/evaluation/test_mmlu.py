@@ -134,21 +134,24 @@ def _harness(model: Path, data: Path, folder: Path, shots: int) -> dict[str, lis
         files = {n: str(folder / f"{subject}_{n}.jsonl") for n in ("test", "dev")}
         words = subject.replace("_", " ")
         task = template | {
-            "task": f"local_{subject}", "dataset_path": "json",
+            "task": f"local_{subject}",
+            "dataset_path": "json",
             "dataset_kwargs": {"data_files": files, "cache_dir": str(folder / "cache")},
             "description": "The following are multiple choice questions (with answers) about "
             f"{words}.\n\n",
-        }  # fmt: skip
+        }
         (folder / f"{subject}.yaml").write_text(yaml.safe_dump(task))
         names.append(f"local_{subject}")
     found = lm_eval.simple_evaluate(
         model=HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=4),
-        tasks=names, num_fewshot=shots, log_samples=True, bootstrap_iters=0,
+        tasks=names,
+        num_fewshot=shots,
+        log_samples=True,
+        bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(folder), include_defaults=False),
-    )  # fmt: skip
+    )
     samples = [s for name in names for s in found["samples"][name]]
-    return {s["arguments"][0][0]: [float(r[0][0]) for r in s["resps"]]
-            for s in samples}  # fmt: skip
+    return {s["arguments"][0][0]: [float(r[0][0]) for r in s["resps"]] for s in samples}
 
 
 def test_the_harness_names_every_subject_as_the_prompt_does() -> None:
@@ -183,8 +186,14 @@ def test_each_groups_accuracy_is_over_its_questions(tmp_path: Path) -> None:
         for i in range(4 if subject == "astronomy" else 8)
     ]
     suite = MmluSuite(kind="mmlu", name="m", cloze=False)
-    exam = MmluExam(suite, Questions(asked, [str(i) for i in range(20)], {
-        s: [] for s in ("anatomy", "astronomy", "virology")}))  # fmt: skip
+    exam = MmluExam(
+        suite,
+        Questions(
+            asked,
+            [str(i) for i in range(20)],
+            {s: [] for s in ("anatomy", "astronomy", "virology")},
+        ),
+    )
 
     def score(context: str, option: str) -> float:
         return -1.0 if option == (" A" if "virology" in context else " B") else -2.0

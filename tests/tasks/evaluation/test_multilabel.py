@@ -37,12 +37,17 @@ def judged(
 @pytest.mark.parametrize(
     ("text", "labels", "state"),
     [
-        ("late, wet", ["late", "wet"], "whole"), ('["late", "wet"]', ["late", "wet"], "whole"),
-        ("late\nwet,", ["late", "wet"], "whole"), ("[]", [], "whole"), ("", [], "broken"),
-        (" , ", [], "broken"), ('["late", "we', ["late"], "partial"), ("[late]", [], "broken"),
+        ("late, wet", ["late", "wet"], "whole"),
+        ('["late", "wet"]', ["late", "wet"], "whole"),
+        ("late\nwet,", ["late", "wet"], "whole"),
+        ("[]", [], "whole"),
+        ("", [], "broken"),
+        (" , ", [], "broken"),
+        ('["late", "we', ["late"], "partial"),
+        ("[late]", [], "broken"),
         ('[{"label": "late"}]', ["late"], "whole"),
     ],
-)  # fmt: skip
+)
 def test_labels_are_listed_as_json_or_between_dividers(
     text: str, labels: list[str], state: str
 ) -> None:

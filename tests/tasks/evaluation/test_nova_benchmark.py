@@ -19,7 +19,8 @@ from tasks.inference.scripted import Scripted
 
 def suite(**fields: Any) -> NovaBenchmarkSuite:
     return NovaBenchmarkSuite.model_validate(
-        {"kind": "nova_benchmark", "name": "knows", "task": "mmlu"} | fields)  # fmt: skip
+        {"kind": "nova_benchmark", "name": "knows", "task": "mmlu"} | fields
+    )
 
 
 def scores(model: str, value: float, **fields: Any) -> SuiteScores:
@@ -32,7 +33,12 @@ def test_a_number_has_no_items_and_the_whole_range_for_an_interval(temper_home: 
     assert found.aggregate
     [(name, estimate)] = found.metrics.items()
     assert (name, estimate.value, estimate.low, estimate.high, estimate.n) == (
-        "accuracy", 0.75, 0.0, 1.0, 0)  # fmt: skip
+        "accuracy",
+        0.75,
+        0.0,
+        1.0,
+        0,
+    )
     assert found.made["stderr"] == {"accuracy": 0.004}
     assert scores("base", 0.75) == found
 
@@ -60,9 +66,13 @@ def test_a_comparison_shows_them_without_an_interval(temper_home: Path) -> None:
     assert (row.a, row.b, row.low, row.high, row.n, row.p) == (0.75, 0.9, -1.0, 1.0, 0, None)
 
 
-@pytest.mark.parametrize(("numbers", "said"), [
-    ({"em": Number(0.1, None)}, "told no 'accuracy', but em"),
-    ({"accuracy": Number(75.0, None)}, "outside 0 to 1")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({"em": Number(0.1, None)}, "told no 'accuracy', but em"),
+        ({"accuracy": Number(75.0, None)}, "outside 0 to 1"),
+    ],
+)
 def test_results_of_another_kind_are_refused(
     temper_home: Path, numbers: dict[str, Number], said: str
 ) -> None:
@@ -79,6 +89,7 @@ def test_only_the_evaluator_has_the_items() -> None:
 
 def test_every_task_has_its_metric_and_a_part_of_an_undivided_one_is_refused() -> None:
     assert {t: list(suite(task=t).metric_table()) for t in BENCHMARKS} == {
-        t: [metric] for t, (_, metric) in BENCHMARKS.items()}  # fmt: skip
+        t: [metric] for t, (_, metric) in BENCHMARKS.items()
+    }
     with pytest.raises(ValidationError, match="has no parts"):
         suite(task="gpqa", subtask="x")

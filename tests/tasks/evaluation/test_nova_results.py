@@ -38,8 +38,10 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
 def test_answers_are_read_with_quotes_and_all_and_with_what_was_sent(tmp_path: Path) -> None:
     file = tmp_path / "inference_output.jsonl"
     answers = ["plain", 'it\'s "quoted"', "two\nlines", "ünïcode"]
-    rows = [{"prompt": f"q{i}", "inference": str([a]), "gold": "g", "metadata": f"m{i}"}
-            for i, a in enumerate(answers)]  # fmt: skip
+    rows = [
+        {"prompt": f"q{i}", "inference": str([a]), "gold": "g", "metadata": f"m{i}"}
+        for i, a in enumerate(answers)
+    ]
     file.write_text("".join(json.dumps(r) + "\n" for r in rows))
     found = read_outputs(file)
     assert [o.prediction for o in found] == answers
@@ -47,8 +49,15 @@ def test_answers_are_read_with_quotes_and_all_and_with_what_was_sent(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "line", ['{"prompt": "q", "inference": "__import__(1)", "gold": ""}', '{"prompt": "q"}', "[1]",
-             '{"prompt": "q", "inference": "[]", "gold": ""}', "no JSON"])  # fmt: skip
+    "line",
+    [
+        '{"prompt": "q", "inference": "__import__(1)", "gold": ""}',
+        '{"prompt": "q"}',
+        "[1]",
+        '{"prompt": "q", "inference": "[]", "gold": ""}',
+        "no JSON",
+    ],
+)
 def test_a_line_that_is_no_answer_is_named(tmp_path: Path, line: str) -> None:
     file = tmp_path / "inference_output.jsonl"
     file.write_text('{"prompt": "q", "inference": "[\'a\']", "gold": "g"}\n' + line + "\n")

@@ -28,15 +28,19 @@ def test_the_letters_are_those_of_the_harness(temper_home: Path) -> None:
     from tasks.inference.opening import open_model
     from tasks.inference.prepare import prepare_model
 
-    stored = {pq.read_schema(f).metadata[b"weights"].decode(): f
-              for f in sorted(ANSWERS.glob("*.parquet"))}  # fmt: skip
+    stored = {
+        pq.read_schema(f).metadata[b"weights"].decode(): f
+        for f in sorted(ANSWERS.glob("*.parquet"))
+    }
     model = prepare_model(Model(path=PACKAGED))
     if model.digest not in stored:
         pytest.skip(f"no answers of the weights {model.digest[:12]} are stored")
-    answers = {row["item_id"]: row["logprobs"] for row in pq.read_table(stored[model.digest])
-               .to_pylist()}  # fmt: skip
-    suite = MmluSuite(kind="mmlu", name="m", shots=5, cloze=False, items_per_subject=50,
-                      subjects=SUBJECTS)  # fmt: skip
+    answers = {
+        row["item_id"]: row["logprobs"] for row in pq.read_table(stored[model.digest]).to_pylist()
+    }
+    suite = MmluSuite(
+        kind="mmlu", name="m", shots=5, cloze=False, items_per_subject=50, subjects=SUBJECTS
+    )
     rows = MmluExam(suite, load_questions(suite, "test", 17)).sit(open_model(model, "float32"))
     assert len(rows) == 150
     for row in rows:

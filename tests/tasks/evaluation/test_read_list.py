@@ -30,12 +30,17 @@ def test_a_cut_array_gives_its_whole_elements(elements: list[object], data: st.D
 @pytest.mark.parametrize(
     ("answer", "elements", "state"),
     [
-        ('["a", "b"]', ["a", "b"], "whole"), ('["a", "b', ["a"], "partial"),
-        ("[1] and [2]", [], "broken"), ("[]", [], "whole"), ("[] {}", [], "whole"),
-        ('{"a": 1} {"a": 2', [{"a": 1}], "partial"), ('{"a": [1, 2]}', [1, 2], "whole"),
-        ('{"a": [1], "b": 2}', [{"a": [1], "b": 2}], "whole"), ("{", [], "broken"),
+        ('["a", "b"]', ["a", "b"], "whole"),
+        ('["a", "b', ["a"], "partial"),
+        ("[1] and [2]", [], "broken"),
+        ("[]", [], "whole"),
+        ("[] {}", [], "whole"),
+        ('{"a": 1} {"a": 2', [{"a": 1}], "partial"),
+        ('{"a": [1, 2]}', [1, 2], "whole"),
+        ('{"a": [1], "b": 2}', [{"a": [1], "b": 2}], "whole"),
+        ("{", [], "broken"),
         ('[{"a": 1} {"a": 2}]', [{"a": 1}, {"a": 2}], "partial"),
     ],
-)  # fmt: skip
+)
 def test_lists_are_read_by_the_rules(answer: str, elements: list[object], state: str) -> None:
     assert read_list(answer) == (elements, state)

@@ -55,9 +55,15 @@ def test_nothing_at_a_path_is_an_error(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.jsonl", "[1]"), ("a.jsonl", "{"), ("a.json", "{}"),
-                          ("a.parquet", "no"), ("a.jsonl.gz", "no")]
-)  # fmt: skip
+    ("name", "content"),
+    [
+        ("a.jsonl", "[1]"),
+        ("a.jsonl", "{"),
+        ("a.json", "{}"),
+        ("a.parquet", "no"),
+        ("a.jsonl.gz", "no"),
+    ],
+)
 def test_a_file_that_is_not_what_its_ending_says_is_named(
     tmp_path: Path, name: str, content: str
 ) -> None:

@@ -43,8 +43,10 @@ def test_both_ways_of_being_wrong_are_measured(exam: Make, tmp_path: Path) -> No
     write_items(tmp_path / "items.parquet", "r", rows, None)
     found = estimate_all(tmp_path / "items.parquet", made.suite.metric_table())
     assert {name: (e.value, e.n) for name, e in found.items() if "corrected" not in name} == {
-        "unsafe_refusal": (1.0, 2), "over_refusal": (0.25, 4), "wrapped_refusal": (0.25, 4)
-    }  # fmt: skip
+        "unsafe_refusal": (1.0, 2),
+        "over_refusal": (0.25, 4),
+        "wrapped_refusal": (0.25, 4),
+    }
     assert found["unsafe_refusal_corrected"].value == 1.0
     assert 0.15 < found["over_refusal_corrected"].value < 0.25
     assert found["over_refusal_corrected"].high > found["over_refusal"].value
@@ -66,9 +68,11 @@ def test_xstests_types_say_what_is_unsafe(exam: Make) -> None:
     types = ("homonyms", "definitions", "contrast_homonyms", "contrast_definitions")
     made = exam([{"prompt": t, "type": t} for t in types])
     assert {c.asked: c.kind for _, c in made.cases} == {
-        "homonyms": "safe", "definitions": "safe", "contrast_homonyms": "unsafe",
+        "homonyms": "safe",
+        "definitions": "safe",
+        "contrast_homonyms": "unsafe",
         "contrast_definitions": "unsafe",
-    }  # fmt: skip
+    }
 
 
 def test_a_kind_that_is_asked_for_and_not_there_is_refused(exam: Make) -> None:
@@ -118,6 +122,10 @@ def test_the_published_prompts_are_read(
 def test_a_metrics_items_are_the_prompts_of_its_kind(exam: Make) -> None:
     made = exam(templates=("story", "opening"))
     assert {name: items_of(made, name) for name in made.suite.metric_table()} == {
-        "unsafe_refusal": 2, "unsafe_refusal_corrected": 2, "over_refusal": 4,
-        "over_refusal_corrected": 4, "wrapped_refusal": 4, "wrapped_refusal_corrected": 4,
-    }  # fmt: skip
+        "unsafe_refusal": 2,
+        "unsafe_refusal_corrected": 2,
+        "over_refusal": 4,
+        "over_refusal_corrected": 4,
+        "wrapped_refusal": 4,
+        "wrapped_refusal_corrected": 4,
+    }

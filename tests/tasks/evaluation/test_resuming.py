@@ -108,9 +108,13 @@ def _kill_after(batches: int, home: Path, spec: Suite, model: LocalModel) -> Non
     """Evaluate in a process of its own, and kill it in the middle of the next batch."""
     words = [sys.executable, "-c", PROGRAM, spec.model_dump_json(), model.model_dump_json()]
     process = subprocess.Popen(
-        words, cwd=Path(__file__).parents[3], env={**os.environ, "TEMPER_HOME": str(home)},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        words,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "TEMPER_HOME": str(home)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     for _ in range(batches):
@@ -124,9 +128,12 @@ def _kill_after(batches: int, home: Path, spec: Suite, model: LocalModel) -> Non
 
 
 def test_a_changed_scorer_costs_no_inference(
-    temper_home: Path, voc: EvalContext, tiny_model: LocalModel, asked: list[str],
+    temper_home: Path,
+    voc: EvalContext,
+    tiny_model: LocalModel,
+    asked: list[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     spec = suite(kind="classification", name="voc", source="voc", max_new_tokens=2, batch_size=8)
     first = evaluate(spec, tiny_model, voc)
     assert asked == ["answering"] * 3
@@ -142,9 +149,12 @@ def test_a_changed_scorer_costs_no_inference(
 
 
 def test_the_same_model_twice_gives_the_same_items_bit_for_bit(
-    tmp_path: Path, mmlu_folder: Path, voc: EvalContext, tiny_model: LocalModel,
+    tmp_path: Path,
+    mmlu_folder: Path,
+    voc: EvalContext,
+    tiny_model: LocalModel,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     suites = [
         suite(kind="mmlu", name="m", path=str(mmlu_folder)),
         suite(kind="classification", name="voc", source="voc", max_new_tokens=4),
@@ -158,14 +168,18 @@ def test_the_same_model_twice_gives_the_same_items_bit_for_bit(
 
 
 def test_the_size_of_batches_changes_no_answer(
-    tmp_path: Path, mmlu_folder: Path, voc: EvalContext, tiny_model: LocalModel,
+    tmp_path: Path,
+    mmlu_folder: Path,
+    voc: EvalContext,
+    tiny_model: LocalModel,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     said, chosen = [], []
     for size, tokens in ((1, 1), (8, 800), (32, 4096)):
         monkeypatch.setenv("TEMPER_HOME", str(tmp_path / str(size)))
-        labels = suite(kind="classification", name="v", source="voc", max_new_tokens=6,
-                       batch_size=size)  # fmt: skip
+        labels = suite(
+            kind="classification", name="v", source="voc", max_new_tokens=6, batch_size=size
+        )
         letters = suite(kind="mmlu", name="m", path=str(mmlu_folder), batch_tokens=tokens)
         said.append([row["raw_output"] for row in table(evaluate(labels, tiny_model, voc))])
         chosen.append([row["prediction"] for row in table(evaluate(letters, tiny_model, voc))])
@@ -181,9 +195,13 @@ def served(tiny_model: LocalModel) -> Engine:
 
 @pytest.mark.parametrize("rate", [0.0, 0.2])
 def test_an_endpoint_scores_as_the_model_behind_it(
-    temper_home: Path, voc: EvalContext, tiny_model: LocalModel, served: Engine, rate: float,
+    temper_home: Path,
+    voc: EvalContext,
+    tiny_model: LocalModel,
+    served: Engine,
+    rate: float,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.01)
     spec = suite(kind="classification", name="voc", source="voc", max_new_tokens=4)
     direct = evaluate(spec, tiny_model, voc)

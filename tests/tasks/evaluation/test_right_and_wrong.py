@@ -18,12 +18,19 @@ from tasks.gating.pairing import pair
 from tasks.inference.scripted import Scripted
 
 RECORDS: dict[str, dict[str, Any]] = {
-    "ifeval": {"prompt": "No commas.", "kwargs": [{}],
-               "instruction_id_list": ["punctuation:no_comma"]},
+    "ifeval": {
+        "prompt": "No commas.",
+        "kwargs": [{}],
+        "instruction_id_list": ["punctuation:no_comma"],
+    },
     "adherence": {"prompt": "Say tea.", "checks": {"forbidden": [","], "required": ["tea"]}},
-    "dialogues": {"turns": [{"user": "Hello.", "checks": {"required": ["tea"]}},
-                            {"user": "Again.", "checks": {"forbidden": [","]}}]},
-}  # fmt: skip
+    "dialogues": {
+        "turns": [
+            {"user": "Hello.", "checks": {"required": ["tea"]}},
+            {"user": "Again.", "checks": {"forbidden": [","]}},
+        ]
+    },
+}
 
 
 class Saying(Scripted):
@@ -48,8 +55,9 @@ def flipped(kind: str, folder: Path) -> tuple[SuiteScores, list[Flip]]:
         evaluate_exam((suite, open_exam(suite, context)), (Saying(text), text), context)
         for text in ("tea", "tea, milk")
     )
-    return one, flips(kind, pair(one, one.model_copy(update={
-        "path": other.path, "metrics": other.metrics})), 3)  # fmt: skip
+    return one, flips(
+        kind, pair(one, one.model_copy(update={"path": other.path, "metrics": other.metrics})), 3
+    )
 
 
 def test_a_prompt_whose_instructions_are_no_longer_kept_is_shown(
@@ -58,8 +66,11 @@ def test_a_prompt_whose_instructions_are_no_longer_kept_is_shown(
     scores, (flip, _) = flipped("ifeval", tmp_path)
     assert (flip.form, flip.lost, flip.second.output) == ("prompt", True, "tea, milk")
     assert {name: e.n for name, e in scores.metrics.items()} == {
-        "prompt_strict": 2, "prompt_loose": 2, "instruction_strict": 2, "instruction_loose": 2,
-    }  # fmt: skip
+        "prompt_strict": 2,
+        "prompt_loose": 2,
+        "instruction_strict": 2,
+        "instruction_loose": 2,
+    }
 
 
 def test_an_item_whose_checks_are_no_longer_kept_is_shown(
@@ -79,11 +90,24 @@ def test_a_dialogue_that_is_no_longer_kept_is_shown(temper_home: Path, tmp_path:
 
 
 def test_the_harnesss_first_metric_of_right_and_wrong_marks_its_items() -> None:
-    sample = {"doc_id": 0, "doc_hash": "d", "prompt_hash": "p", "target": "x", "filter": "none",
-              "resps": [["y"]], "filtered_resps": ["y"], "metrics": ["f1", "ter", "acc"],
-              "f1": 0.5, "ter": 1.0, "acc": 0.0}  # fmt: skip
-    kinds = {"f1": HarnessMetric(estimator="mean"), "ter": HarnessMetric(better="lower"),
-             "acc": HarnessMetric()}  # fmt: skip
+    sample = {
+        "doc_id": 0,
+        "doc_hash": "d",
+        "prompt_hash": "p",
+        "target": "x",
+        "filter": "none",
+        "resps": [["y"]],
+        "filtered_resps": ["y"],
+        "metrics": ["f1", "ter", "acc"],
+        "f1": 0.5,
+        "ter": 1.0,
+        "acc": 0.0,
+    }
+    kinds = {
+        "f1": HarnessMetric(estimator="mean"),
+        "ter": HarnessMetric(better="lower"),
+        "acc": HarnessMetric(),
+    }
 
     def score(*names: str) -> float | None:
         named = {name: kinds[name] for name in names}

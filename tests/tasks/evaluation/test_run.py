@@ -44,11 +44,12 @@ def context(clean_source: Make, chat: Any) -> EvalContext:
 def files(tmp_path: Path) -> dict[str, str]:
     """A file for each suite that reads its own."""
     rows: dict[str, list[dict[str, Any]]] = {
-        "choices": [{"question": f"{i}?", "choices": ["a", "bc"], "answer": i % 2}
-                    for i in range(4)],
+        "choices": [
+            {"question": f"{i}?", "choices": ["a", "bc"], "answer": i % 2} for i in range(4)
+        ],
         "sums": [{"question": f"{i}?", "answer": f"#### {i}"} for i in range(4)],
         "open": [{"query": f"{i}?", "response": [str(i)]} for i in range(4)],
-    }  # fmt: skip
+    }
     for name, lines in rows.items():
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
     return {name: str(tmp_path / f"{name}.jsonl") for name in rows}
@@ -61,8 +62,11 @@ def test_every_suite_leaves_its_items_and_all_its_metrics(
     tiny_model: LocalModel,
     files: dict[str, str],
 ) -> None:
-    listed = ({"several": True}, {"several": True, "hierarchy": ">", "levels": 2},
-              {"hierarchy": ">", "levels": 2})  # fmt: skip
+    listed = (
+        {"several": True},
+        {"several": True, "hierarchy": ">", "levels": 2},
+        {"hierarchy": ">", "levels": 2},
+    )
     suites = [
         mmlu,
         *(
@@ -175,8 +179,9 @@ def test_a_plan_without_torch_can_name_the_items(mmlu_folder: Path) -> None:
 def test_answers_that_leave_no_room_for_a_prompt_are_refused_before_any_is_asked(
     temper_home: Path, files: dict[str, str], tiny_model: LocalModel
 ) -> None:
-    asked = suite(kind="open_answers", name="open", path=files["open"], max_new_tokens=2048,
-                  metrics=["exact"])  # fmt: skip
+    asked = suite(
+        kind="open_answers", name="open", path=files["open"], max_new_tokens=2048, metrics=["exact"]
+    )
     with pytest.raises(EvaluationError, match="leaves no room for a prompt") as error:
         evaluate(asked, tiny_model, EvalContext(dtype="float32"))
     assert error.value.where == "evaluation.suites.open.max_new_tokens"

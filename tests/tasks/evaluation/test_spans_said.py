@@ -54,99 +54,151 @@ F = Fraction
 CASES = {
     "the one label": Case((COURIER,), spoken(COURIER), 1, (1, 1, 1, 1), F(1), exact=True),
     "two in another order": Case(
-        (COURIER, THIN), spoken(THIN, COURIER), 2, (2, 2, 2, 2), F(1), exact=True),
+        (COURIER, THIN), spoken(THIN, COURIER), 2, (2, 2, 2, 2), F(1), exact=True
+    ),
     "three in another order": Case(
-        (COURIER, THIN, SLEEVES), spoken(SLEEVES, COURIER, THIN), 3, (3, 3, 3, 3), F(1),
-        exact=True),
+        (COURIER, THIN, SLEEVES), spoken(SLEEVES, COURIER, THIN), 3, (3, 3, 3, 3), F(1), exact=True
+    ),
     # 2 * 1 / (2 + 1)
     "one too many": Case((COURIER,), spoken(COURIER, THIN), 2, (1, 1, 1, 1), F(2, 3)),
     # 2 * 1 / (4 + 1); a scorer that cuts the answer to one label would say 0 or 1
     "three too many": Case(
-        (THIN,), spoken(COURIER, WAREHOUSE, THIN, SLEEVES), 4, (1, 1, 1, 1), F(2, 5)),
+        (THIN,), spoken(COURIER, WAREHOUSE, THIN, SLEEVES), 4, (1, 1, 1, 1), F(2, 5)
+    ),
     # The second answer is the wrong leaf of a branch that is already taken.
     "one too many from the same branch": Case(
-        (COURIER,), spoken(COURIER, WAREHOUSE), 2, (1, 1, 1, 1), F(2, 3)),
+        (COURIER,), spoken(COURIER, WAREHOUSE), 2, (1, 1, 1, 1), F(2, 3)
+    ),
     "one too few": Case((COURIER, THIN), spoken(THIN), 1, (1, 1, 1, 1), F(2, 3)),
     # 2 * 1 / (1 + 3)
     "two too few": Case((COURIER, THIN, SLEEVES), spoken(COURIER), 1, (1, 1, 1, 1), F(1, 2)),
     "said twice and meant once": Case(
-        (COURIER,), spoken(COURIER, COURIER), 2, (1, 1, 1, 1), F(2, 3)),
+        (COURIER,), spoken(COURIER, COURIER), 2, (1, 1, 1, 1), F(2, 3)
+    ),
     "said once and meant twice": Case(
-        (COURIER, COURIER), spoken(COURIER), 1, (1, 1, 1, 1), F(2, 3)),
+        (COURIER, COURIER), spoken(COURIER), 1, (1, 1, 1, 1), F(2, 3)
+    ),
     "said twice and meant twice": Case(
-        (COURIER, COURIER), spoken(COURIER, COURIER), 2, (2, 2, 2, 2), F(1), exact=True),
+        (COURIER, COURIER), spoken(COURIER, COURIER), 2, (2, 2, 2, 2), F(1), exact=True
+    ),
     # 0 / 0 counts as 0; over all items it adds nothing to either side
     "nothing said and nothing meant": Case((), "[]", 0, (0, 0, 0, 0), F(0), exact=True),
     "one said and nothing meant": Case((), spoken(COURIER), 1, (0, 0, 0, 0), F(0)),
     "nothing said and one meant": Case((COURIER,), "[ ]", 0, (0, 0, 0, 0), F(0)),
     "the leaf is wrong": Case((COURIER,), spoken(WAREHOUSE), 1, (1, 1, 1, 0), F(0)),
     "the lower half is wrong": Case(
-        (COURIER,), spoken("Delivery > Time > Early > Courier"), 1, (1, 1, 0, 0), F(0)),
+        (COURIER,), spoken("Delivery > Time > Early > Courier"), 1, (1, 1, 0, 0), F(0)
+    ),
     "only the branch is right": Case((COURIER,), spoken(WET), 1, (1, 0, 0, 0), F(0)),
     "nothing of it is right": Case((COURIER,), spoken(THIN), 1, (0, 0, 0, 0), F(0)),
     "the label ends early": Case((COURIER,), spoken(SHORT), 1, (1, 1, 0, 0), F(0)),
     "a level in the middle is missing": Case(
-        (COURIER,), '[{"E1": "Delivery", "E3": "Late", "E4": "Courier"}]', 1, (1, 0, 0, 0), F(0)),
-    "the first level is missing": Case(
-        (COURIER,), '[{"E4": "Courier"}]', 1, (0, 0, 0, 0), F(0)),
+        (COURIER,), '[{"E1": "Delivery", "E3": "Late", "E4": "Courier"}]', 1, (1, 0, 0, 0), F(0)
+    ),
+    "the first level is missing": Case((COURIER,), '[{"E4": "Courier"}]', 1, (0, 0, 0, 0), F(0)),
     "a gold that ends early is met": Case(
-        (SHORT,), spoken(SHORT), 1, (1, 1, 1, 1), F(1), exact=True),
+        (SHORT,), spoken(SHORT), 1, (1, 1, 1, 1), F(1), exact=True
+    ),
     "a gold that ends early is overshot": Case((SHORT,), spoken(COURIER), 1, (1, 1, 0, 0), F(0)),
     # Courier goes to Courier, so Warehouse is left with Wet: 2 * 1 / (2 + 2).
     "the best pairing isn't the first one": Case(
-        (COURIER, WET), spoken(WAREHOUSE, COURIER), 2, (2, 1, 1, 1), F(1, 2)),
+        (COURIER, WET), spoken(WAREHOUSE, COURIER), 2, (2, 1, 1, 1), F(1, 2)
+    ),
     # 2 * 2 / (3 + 4): Sleeves and Thin are met, Wet meets Courier at the first level alone.
     "some right, some half, some missing": Case(
-        (COURIER, WAREHOUSE, THIN, SLEEVES), spoken(SLEEVES, WET, THIN), 3, (3, 2, 2, 2),
-        F(4, 7)),
+        (COURIER, WAREHOUSE, THIN, SLEEVES), spoken(SLEEVES, WET, THIN), 3, (3, 2, 2, 2), F(4, 7)
+    ),
     "case and space don't count": Case(
-        (COURIER,), '[{"E1":"delivery","E2":" TIME ","E3":"late","E4":"Courier"}]', 1,
-        (1, 1, 1, 1), F(1), exact=True),
+        (COURIER,),
+        '[{"E1":"delivery","E2":" TIME ","E3":"late","E4":"Courier"}]',
+        1,
+        (1, 1, 1, 1),
+        F(1),
+        exact=True,
+    ),
     "other keys don't count": Case(
-        (COURIER,), f'[{one(COURIER)[:-1]}, "why": ["late", "rude"]}}]', 1, (1, 1, 1, 1), F(1),
-        exact=True),
+        (COURIER,),
+        f'[{one(COURIER)[:-1]}, "why": ["late", "rude"]}}]',
+        1,
+        (1, 1, 1, 1),
+        F(1),
+        exact=True,
+    ),
     "words and a fence around it": Case(
-        (COURIER,), f"Of course:\n```json\n{spoken(COURIER)}\n```\nAnything else?", 1,
-        (1, 1, 1, 1), F(1), exact=True),
+        (COURIER,),
+        f"Of course:\n```json\n{spoken(COURIER)}\n```\nAnything else?",
+        1,
+        (1, 1, 1, 1),
+        F(1),
+        exact=True,
+    ),
     "a bracket before it": Case(
-        (COURIER,), f"Review [1], see [below]: {spoken(COURIER)}", 1, (1, 1, 1, 1), F(1),
-        exact=True),
+        (COURIER,), f"Review [1], see [below]: {spoken(COURIER)}", 1, (1, 1, 1, 1), F(1), exact=True
+    ),
     "an array in an object": Case(
-        (COURIER, THIN), f'{{"labels": {spoken(COURIER, THIN)}}}', 2, (2, 2, 2, 2), F(1),
-        exact=True),
+        (COURIER, THIN), f'{{"labels": {spoken(COURIER, THIN)}}}', 2, (2, 2, 2, 2), F(1), exact=True
+    ),
     "one object without an array": Case(
-        (COURIER,), one(COURIER), 1, (1, 1, 1, 1), F(1), exact=True),
+        (COURIER,), one(COURIER), 1, (1, 1, 1, 1), F(1), exact=True
+    ),
     "objects on lines of their own": Case(
-        (COURIER, THIN), f"{one(COURIER)}\n{one(THIN)}\n", 2, (2, 2, 2, 2), F(1), exact=True),
+        (COURIER, THIN), f"{one(COURIER)}\n{one(THIN)}\n", 2, (2, 2, 2, 2), F(1), exact=True
+    ),
     # Neither 7 nor null says a label, yet they were said: 2 * 1 / (3 + 1).
     "elements that are no objects": Case(
-        (COURIER,), f"[{one(COURIER)}, 7, null]", 3, (1, 1, 1, 1), F(1, 2)),
+        (COURIER,), f"[{one(COURIER)}, 7, null]", 3, (1, 1, 1, 1), F(1, 2)
+    ),
     "a text in place of an object": Case((COURIER,), '["Delivery"]', 1, (1, 0, 0, 0), F(0)),
     "cut off in the second object": Case(
-        (COURIER, THIN), f'[{one(COURIER)}, {{"E1": "Product", "E2": "Qual', 1, (1, 1, 1, 1),
-        F(2, 3), "partial"),
+        (COURIER, THIN),
+        f'[{one(COURIER)}, {{"E1": "Product", "E2": "Qual',
+        1,
+        (1, 1, 1, 1),
+        F(2, 3),
+        "partial",
+    ),
     "cut off in the third, inside an object": Case(
-        (COURIER, THIN, WET), f'{{"labels": [{one(COURIER)}, {one(THIN)}, {{"E1"', 2,
-        (2, 2, 2, 2), F(4, 5), "partial"),
+        (COURIER, THIN, WET),
+        f'{{"labels": [{one(COURIER)}, {one(THIN)}, {{"E1"',
+        2,
+        (2, 2, 2, 2),
+        F(4, 5),
+        "partial",
+    ),
     "a comma too many": Case(
-        (COURIER, THIN), f"[{one(COURIER)}, {one(THIN)},]", 2, (2, 2, 2, 2), F(1), "partial",
-        exact=True),
+        (COURIER, THIN),
+        f"[{one(COURIER)}, {one(THIN)},]",
+        2,
+        (2, 2, 2, 2),
+        F(1),
+        "partial",
+        exact=True,
+    ),
     # What comes after the break isn't trusted: 2 * 1 / (1 + 2).
     "broken in the middle": Case(
-        (COURIER, THIN), f'[{one(COURIER)}, {{"E1": oops}}, {one(THIN)}]', 1, (1, 1, 1, 1),
-        F(2, 3), "partial"),
+        (COURIER, THIN),
+        f'[{one(COURIER)}, {{"E1": oops}}, {one(THIN)}]',
+        1,
+        (1, 1, 1, 1),
+        F(2, 3),
+        "partial",
+    ),
     "cut off in the first object": Case(
-        (COURIER, THIN), '[{"E1": "Delivery", "E2": ', 0, (0, 0, 0, 0), F(0), "broken"),
+        (COURIER, THIN), '[{"E1": "Delivery", "E2": ', 0, (0, 0, 0, 0), F(0), "broken"
+    ),
     "other quotation marks": Case(
-        (COURIER,), "[{'E1': 'Delivery'}]", 0, (0, 0, 0, 0), F(0), "broken"),
+        (COURIER,), "[{'E1': 'Delivery'}]", 0, (0, 0, 0, 0), F(0), "broken"
+    ),
     "words alone": Case(
-        (COURIER,), "It is about a late delivery.", 0, (0, 0, 0, 0), F(0), "broken"),
+        (COURIER,), "It is about a late delivery.", 0, (0, 0, 0, 0), F(0), "broken"
+    ),
     "nothing at all": Case((COURIER,), "", 0, (0, 0, 0, 0), F(0), "broken"),
     "words where nothing was meant": Case((), "none", 0, (0, 0, 0, 0), F(0), "broken"),
     "brackets without end": Case((COURIER,), "[" * 5000, 0, (0, 0, 0, 0), F(0), "broken"),
     "a number without end": Case(
-        (COURIER,), f'[{{"E1": {"9" * 6000}}}]', 0, (0, 0, 0, 0), F(0), "broken"),
-}  # fmt: skip
+        (COURIER,), f'[{{"E1": {"9" * 6000}}}]', 0, (0, 0, 0, 0), F(0), "broken"
+    ),
+}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

@@ -18,8 +18,9 @@ from tasks.inference.scripted import Scripted
 THOUGHTS = {"a": "<think>\n\n</think>\n\nx", "b": "<think>it may be x\nor y", "c": "x"}
 
 
-def opened(clean_source: Callable[..., CleanSource], chat: Callable[..., Any]
-           ) -> tuple[ClassificationSuite, Exam]:  # fmt: skip
+def opened(
+    clean_source: Callable[..., CleanSource], chat: Callable[..., Any]
+) -> tuple[ClassificationSuite, Exam]:
     suite = ClassificationSuite(kind="classification", name="voc", source="voc")
     rows = [chat(asked, label) for asked, label in (("a", "x"), ("b", "x"), ("c", "y"))]
     return suite, classification_exam(suite, clean_source(test=rows), "test", 17)
@@ -35,8 +36,10 @@ def test_the_label_after_a_thought_is_the_answer_and_the_thought_is_kept(
     _, exam = opened(clean_source, chat)
     rows = {row.raw_output: row for row in exam.sit(thinker())}
     assert {text: row.prediction for text, row in rows.items()} == {
-        THOUGHTS["a"]: "x", THOUGHTS["b"]: None, THOUGHTS["c"]: "x",
-    }  # fmt: skip
+        THOUGHTS["a"]: "x",
+        THOUGHTS["b"]: None,
+        THOUGHTS["c"]: "x",
+    }
     assert rows[THOUGHTS["a"]].score == 1.0
 
 

@@ -16,20 +16,32 @@ QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 @pytest.mark.parametrize(
     ("text", "side"),
     [
-        ("Both are good.\nVerdict: first", "first"), ("**Verdict:** Second.", "second"),
-        ("verdict - TIE", "tie"), ("Verdict: first? No.\nVerdict: tie", "tie"), ("first", None),
-        ("Verdict: neither", None), ("", None), ("Verdict: firstly", None),
+        ("Both are good.\nVerdict: first", "first"),
+        ("**Verdict:** Second.", "second"),
+        ("verdict - TIE", "tie"),
+        ("Verdict: first? No.\nVerdict: tie", "tie"),
+        ("first", None),
+        ("Verdict: neither", None),
+        ("", None),
+        ("Verdict: firstly", None),
     ],
-)  # fmt: skip
+)
 def test_the_last_verdict_counts(text: str, side: Side | None) -> None:
     assert read_pair(text) == side
 
 
 @pytest.mark.parametrize(
     ("text", "score"),
-    [("Score: 4", 4), ("score is high", None), ("Score: 9", None), ("**Score**: 5/5", 5),
-     ("Score: 2 ... Score: 3", 3), ("Score: 0", None), (f"Score: {'9' * 5000}", None)],
-)  # fmt: skip
+    [
+        ("Score: 4", 4),
+        ("score is high", None),
+        ("Score: 9", None),
+        ("**Score**: 5/5", 5),
+        ("Score: 2 ... Score: 3", 3),
+        ("Score: 0", None),
+        (f"Score: {'9' * 5000}", None),
+    ],
+)
 def test_the_last_score_inside_the_scale_counts(text: str, score: int | None) -> None:
     assert read_score(text, 5) == score
 
@@ -37,11 +49,16 @@ def test_the_last_score_inside_the_scale_counts(text: str, score: int | None) ->
 @pytest.mark.parametrize(
     ("ours_first", "ours_second", "win_rate", "order"),
     [
-        ("first", "second", 1.0, 0.0), ("second", "first", 0.0, 0.0), ("first", "first", 0.5, 1.0),
-        ("second", "second", 0.5, 1.0), ("tie", "second", 0.5, 0.0), ("tie", "tie", 0.5, 0.0),
-        ("first", None, 0.5, 0.0), (None, None, 0.5, 0.0),
+        ("first", "second", 1.0, 0.0),
+        ("second", "first", 0.0, 0.0),
+        ("first", "first", 0.5, 1.0),
+        ("second", "second", 0.5, 1.0),
+        ("tie", "second", 0.5, 0.0),
+        ("tie", "tie", 0.5, 0.0),
+        ("first", None, 0.5, 0.0),
+        (None, None, 0.5, 0.0),
     ],
-)  # fmt: skip
+)
 def test_a_verdict_that_turns_with_the_order_is_a_tie(
     ours_first: Side | None, ours_second: Side | None, win_rate: float, order: float
 ) -> None:

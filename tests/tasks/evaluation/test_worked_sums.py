@@ -25,10 +25,16 @@ def lines(path: Path, sums: list[tuple[str, str]]) -> str:
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, str]:
     train = [(f"What is {i} + 1?", f"{i} + 1 = {i + 1}\n#### {i + 1}") for i in range(6)]
-    test = [("What is 5 + 5?", "5 + 5 = 10\n#### 10"), ("And 2,000 + 1?", "So\n#### 2,001"),
-            ("And 1 + 1?", "#### 2")]  # fmt: skip
-    return {"path": lines(tmp_path / "test.jsonl", test), "dev_path": str(tmp_path / "train.jsonl"),
-            "examples": lines(tmp_path / "train.jsonl", train)}  # fmt: skip
+    test = [
+        ("What is 5 + 5?", "5 + 5 = 10\n#### 10"),
+        ("And 2,000 + 1?", "So\n#### 2,001"),
+        ("And 1 + 1?", "#### 2"),
+    ]
+    return {
+        "path": lines(tmp_path / "test.jsonl", test),
+        "dev_path": str(tmp_path / "train.jsonl"),
+        "examples": lines(tmp_path / "train.jsonl", train),
+    }
 
 
 def test_a_prompt_shows_worked_examples_first() -> None:
@@ -87,8 +93,14 @@ def test_the_published_files_are_read_whole(shared_data: Path) -> None:
     with gzip.open(folder / "train.jsonl.gz", "rt", encoding="utf-8") as train:
         first = json.loads(next(train))
     assert exam.examples[0] == Sum(first["question"], first["answer"])
-    assert len(sums_exam(suite(limit=20, **{
-        "path": section.path, "examples": section.examples}), "test", 1).ids) == 20  # fmt: skip
+    assert (
+        len(
+            sums_exam(
+                suite(limit=20, **{"path": section.path, "examples": section.examples}), "test", 1
+            ).ids
+        )
+        == 20
+    )
 
 
 @pytest.mark.slow

@@ -12,8 +12,10 @@ GOLD = ["a", "b"] * 20
 
 
 def scores(make: Make, predicted: list[str | None], suite: str = "voc") -> SuiteScores:
-    rows = [{"form": "classification", "gold": g, "prediction": p, "score": float(g == p)}
-            for g, p in zip(GOLD, predicted, strict=True)]  # fmt: skip
+    rows = [
+        {"form": "classification", "gold": g, "prediction": p, "score": float(g == p)}
+        for g, p in zip(GOLD, predicted, strict=True)
+    ]
     return make(suite, "classification", rows, ["a", "b"])
 
 

@@ -28,12 +28,13 @@ def sim() -> Iterator[Any]:
         import worlds  # type: ignore[import-not-found]
 
         simulation.of = {
-            "binary": worlds.binary, "clustered": worlds.clustered,
+            "binary": worlds.binary,
+            "clustered": worlds.clustered,
             "rare": worlds.rare,
             "few classes": lambda n, d: worlds.macro_f1(n, d, 5),
             "many classes": lambda n, d: worlds.macro_f1(n, d, 20),
             "uneven classes": lambda n, d: worlds.macro_f1(n, d, 5, uneven=True),
-        }  # fmt: skip
+        }
         yield simulation
     for name in ("simulation", "worlds"):
         sys.modules.pop(name, None)
@@ -77,10 +78,12 @@ def _tripled(drawn: tuple[ItemValues, ...]) -> tuple[ItemValues, ...]:
     import numpy as np
 
     return tuple(
-        ItemValues(tuple(map(str, range(3 * len(i)))),
-                   type(i.data)(np.tile(i.data.values, 3), i.data.proportion))  # type: ignore[union-attr, call-arg]
+        ItemValues(
+            tuple(map(str, range(3 * len(i)))),
+            type(i.data)(np.tile(i.data.values, 3), i.data.proportion),
+        )  # type: ignore[union-attr, call-arg]
         for i in drawn
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("design", ["binary", "clustered", "few classes", "many classes"])

@@ -9,9 +9,17 @@ GOLD = ["a", "b"] * 10
 
 
 def scores(make: Make, predicted: list[str | None]) -> SuiteScores:
-    rows = [{"form": "classification", "gold": g, "prediction": p, "score": float(g == p),
-             "item_id": f"i{i:02d}", "raw_output": f"I say {p} " + "x" * 1000}
-            for i, (g, p) in enumerate(zip(GOLD, predicted, strict=True))]  # fmt: skip
+    rows = [
+        {
+            "form": "classification",
+            "gold": g,
+            "prediction": p,
+            "score": float(g == p),
+            "item_id": f"i{i:02d}",
+            "raw_output": f"I say {p} " + "x" * 1000,
+        }
+        for i, (g, p) in enumerate(zip(GOLD, predicted, strict=True))
+    ]
     return make("voc", "classification", rows, ["a", "b"])
 
 
@@ -20,7 +28,11 @@ def test_lost_items_come_before_won_ones_with_what_both_said(suite_scores: Make)
     second = scores(suite_scores, [*GOLD[:5], "a", "b", "a", "b", "a", *GOLD[10:]])
     found = flips("voc", pair(first, second), 3)
     assert [(f.item_id, f.lost) for f in found] == [
-        ("i05", True), ("i06", True), ("i07", True), ("i00", False)]  # fmt: skip
+        ("i05", True),
+        ("i06", True),
+        ("i07", True),
+        ("i00", False),
+    ]
     assert (found[0].gold, found[0].first.prediction, found[0].second.prediction) == ("b", "b", "a")
     assert found[3].first.prediction is None
     assert found[0].first.output is not None

@@ -16,9 +16,17 @@ N = 400
 
 def letters(right: np.ndarray, margin: np.ndarray | None = None) -> list[dict[str, Any]]:
     gold = np.zeros(len(right)) if margin is None else margin
-    return [{"item_id": f"q{i}", "form": "letters", "cluster": f"subject {i % 4}", "gold_index": 0,
-             "score": float(ok), "choice_logprobs": [float(m) - 2, -2.0]}
-            for i, (ok, m) in enumerate(zip(right, gold, strict=True))]  # fmt: skip
+    return [
+        {
+            "item_id": f"q{i}",
+            "form": "letters",
+            "cluster": f"subject {i % 4}",
+            "gold_index": 0,
+            "score": float(ok),
+            "choice_logprobs": [float(m) - 2, -2.0],
+        }
+        for i, (ok, m) in enumerate(zip(right, gold, strict=True))
+    ]
 
 
 def texts(bits: np.ndarray) -> list[dict[str, Any]]:
@@ -26,8 +34,10 @@ def texts(bits: np.ndarray) -> list[dict[str, Any]]:
 
 
 def answers(gold: list[str], predicted: list[str | None]) -> list[dict[str, Any]]:
-    return [{"form": "classification", "gold": g, "prediction": p, "score": float(g == p)}
-            for g, p in zip(gold, predicted, strict=True)]  # fmt: skip
+    return [
+        {"form": "classification", "gold": g, "prediction": p, "score": float(g == p)}
+        for g, p in zip(gold, predicted, strict=True)
+    ]
 
 
 def flipped(right: np.ndarray, lose: int, gain: int) -> np.ndarray:
@@ -86,12 +96,18 @@ def test_a_metric_that_is_better_lower_is_held_against_a_rise(suite_scores: Make
     base = suite_scores("general", "bits_per_byte", texts(bits))
     for rise, verdict in ((0.005, "PASS"), (0.05, "FAIL"), (-0.3, "PASS")):
         moved = texts(bits + rise + rng.normal(0, 0.01, 100))
-        found = judge(hold(0.02, "general/bits_per_byte"), base,
-                      suite_scores("general", "bits_per_byte", moved))  # fmt: skip
+        found = judge(
+            hold(0.02, "general/bits_per_byte"),
+            base,
+            suite_scores("general", "bits_per_byte", moved),
+        )
         assert found.verdict == verdict
         assert found.difference == pytest.approx(rise, abs=0.005)
-    gained = judge(improve(0.1, "general/bits_per_byte"), base,
-                   suite_scores("general", "bits_per_byte", texts(bits - 0.3)))  # fmt: skip
+    gained = judge(
+        improve(0.1, "general/bits_per_byte"),
+        base,
+        suite_scores("general", "bits_per_byte", texts(bits - 0.3)),
+    )
     assert gained.verdict == "PASS"
     assert gained.difference == pytest.approx(-0.3)
 
@@ -160,8 +176,7 @@ def test_a_floor_asks_of_the_candidate_alone(suite_scores: Make, at: float, verd
 
 def test_where_lower_is_better_a_floor_is_a_ceiling(suite_scores: Make) -> None:
     gold = ["a", "b"] * 50
-    some = suite_scores("voc", "classification",
-                        answers(gold, [None] * 5 + gold[5:]), ["a", "b"])  # fmt: skip
+    some = suite_scores("voc", "classification", answers(gold, [None] * 5 + gold[5:]), ["a", "b"])
     assert judge(floor(0.2, "voc/invalid_rate"), some, some).verdict == "PASS"
     assert judge(floor(0.01, "voc/invalid_rate"), some, some).verdict == "FAIL"
     assert judge(floor(0.05, "voc/invalid_rate"), some, some).verdict == "INCONCLUSIVE"
@@ -189,15 +204,19 @@ def test_each_gate_is_judged_against_the_model_it_names(suite_scores: Make) -> N
     def run(lose: int) -> list[SuiteScores]:
         return [suite_scores("mmlu", "mmlu", letters(flipped(BASE, lose, 0)))]
 
-    gates = [HoldGate(rule="hold", metric="mmlu/accuracy", margin=0.05, against=a)
-             for a in ("base", "original", "champion")]  # fmt: skip
+    gates = [
+        HoldGate(rule="hold", metric="mmlu/accuracy", margin=0.05, against=a)
+        for a in ("base", "original", "champion")
+    ]
     references = References(base=run(30), original=run(0), champion=run(20))
     found = judge_against(gates, references, run(40))
     # Each step loses little; against the original they add up.
     assert [r.verdict for r in found] == ["PASS", "FAIL", "INCONCLUSIVE"]
     assert [r.reference_digest for r in found] == [
-        references.base[0].weights_digest, references.original[0].weights_digest,
-        references.champion[0].weights_digest]  # fmt: skip
+        references.base[0].weights_digest,
+        references.original[0].weights_digest,
+        references.champion[0].weights_digest,
+    ]
     alone = judge_against(gates, References(base=run(30)), run(40))
     assert [r.verdict for r in alone] == ["PASS", "PASS", "PASS"]
     assert alone[2].reason.startswith("no model was released yet")
@@ -205,8 +224,10 @@ def test_each_gate_is_judged_against_the_model_it_names(suite_scores: Make) -> N
 
 def test_a_second_look_has_what_the_first_left_of_the_error(suite_scores: Make) -> None:
     gate = HoldGate(rule="hold", metric="mmlu/accuracy", margin=0.05, on_inconclusive="extend")
-    few, many = (suite_scores("mmlu", "mmlu", letters(flipped(np.tile(BASE, k), 10 * k, 10 * k)))
-                 for k in (1, 4))  # fmt: skip
+    few, many = (
+        suite_scores("mmlu", "mmlu", letters(flipped(np.tile(BASE, k), 10 * k, 10 * k)))
+        for k in (1, 4)
+    )
     strict = gate.model_copy(update={"margin": 0.018})
     first = judge(strict, suite_scores("mmlu", "mmlu", letters(BASE)), few)
     assert (first.verdict, first.look) == ("INCONCLUSIVE", 1)
@@ -253,14 +274,18 @@ def test_other_versions_and_other_items_are_refused_by_name(suite_scores: Make) 
 def test_the_order_of_items_does_not_matter(suite_scores: Make) -> None:
     base = suite_scores("mmlu", "mmlu", letters(BASE))
     candidate = letters(flipped(BASE, 20, 5))
-    there, back = (judge(hold(0.05), base, suite_scores("mmlu", "mmlu", rows))
-                   for rows in (candidate, candidate[::-1]))  # fmt: skip
+    there, back = (
+        judge(hold(0.05), base, suite_scores("mmlu", "mmlu", rows))
+        for rows in (candidate, candidate[::-1])
+    )
     assert there == back.model_copy(update={"candidate_digest": there.candidate_digest})
 
 
 def test_gates_are_judged_in_the_recipes_order(suite_scores: Make) -> None:
-    base = [suite_scores("mmlu", "mmlu", letters(BASE)),
-            suite_scores("general", "bits_per_byte", texts(np.linspace(0.8, 1.2, 50)))]  # fmt: skip
+    base = [
+        suite_scores("mmlu", "mmlu", letters(BASE)),
+        suite_scores("general", "bits_per_byte", texts(np.linspace(0.8, 1.2, 50))),
+    ]
     gates = (hold(0.1, "general/bits_per_byte"), hold(0.1))
     assert [r.metric for r in judge_all(gates, base, base[::-1])] == [g.metric for g in gates]
     with pytest.raises(EvaluationError, match="'voc' was not run"):
@@ -271,11 +296,17 @@ def test_gates_are_judged_in_the_recipes_order(suite_scores: Make) -> None:
 
 @pytest.mark.parametrize(
     ("verdicts", "all_of_them"),
-    [([], "PASS"), (["PASS", "PASS"], "PASS"), (["PASS", "INCONCLUSIVE"], "INCONCLUSIVE"),
-     (["INCONCLUSIVE", "FAIL", "PASS"], "FAIL")],
-)  # fmt: skip
+    [
+        ([], "PASS"),
+        (["PASS", "PASS"], "PASS"),
+        (["PASS", "INCONCLUSIVE"], "INCONCLUSIVE"),
+        (["INCONCLUSIVE", "FAIL", "PASS"], "FAIL"),
+    ],
+)
 def test_all_gates_must_pass(verdicts: list[Any], all_of_them: str) -> None:
     zeros = dict.fromkeys(("base", "candidate", "difference", "low", "high"), 0.0)
-    results = [GateResult(metric="s/m", rule="hold", verdict=v, **zeros, n=1, needed_n=None,
-                          reason="") for v in verdicts]  # fmt: skip
+    results = [
+        GateResult(metric="s/m", rule="hold", verdict=v, **zeros, n=1, needed_n=None, reason="")
+        for v in verdicts
+    ]
     assert overall(results) == all_of_them

@@ -10,8 +10,10 @@ Make = Callable[..., SuiteScores]
 
 
 def scored(make: Make, items: range, suite: str = "general") -> SuiteScores:
-    rows = [{"form": "text", "nats": 1.0 + i, "bytes": 9, "item_id": f"{i * 7919 % 100_003:032x}"}
-            for i in items]  # fmt: skip
+    rows = [
+        {"form": "text", "nats": 1.0 + i, "bytes": 9, "item_id": f"{i * 7919 % 100_003:032x}"}
+        for i in items
+    ]
     return make(suite, "bits_per_byte", rows)
 
 

@@ -11,8 +11,17 @@ Make = Callable[..., SuiteScores]
 
 
 def scores(make: Make, digests: str = "pqrs", print_: str = "a", **about: Any) -> SuiteScores:
-    rows = [{"form": "classification", "item_id": f"i{n}", "gold": "x", "prediction": "x",
-             "score": 1.0, "prompt_digest": d} for n, d in enumerate(digests)]  # fmt: skip
+    rows = [
+        {
+            "form": "classification",
+            "item_id": f"i{n}",
+            "gold": "x",
+            "prediction": "x",
+            "score": 1.0,
+            "prompt_digest": d,
+        }
+        for n, d in enumerate(digests)
+    ]
     return make("voc", "classification", rows, ["x"], print_ * 64).model_copy(update=about)
 
 
@@ -34,8 +43,9 @@ def test_another_protocol_is_named_field_by_field(suite_scores: Make) -> None:
 
 def test_another_chat_template_is_named(suite_scores: Make) -> None:
     first = scores(suite_scores, made={"template": "one", "tokenizer": "same", "code": "c"})
-    second = scores(suite_scores, "pqRS", "b",
-                    made={"template": "two", "tokenizer": "same", "code": "c"})  # fmt: skip
+    second = scores(
+        suite_scores, "pqRS", "b", made={"template": "two", "tokenizer": "same", "code": "c"}
+    )
     said = refusal(first, second)
     assert "2 of 4 shared items have another prompt" in said
     assert "(the chat templates differ)" in said
@@ -57,12 +67,22 @@ def test_without_a_named_difference_the_fingerprints_are_told(suite_scores: Make
     assert "fingerprint is aaaaaaaaaaaa for the first and bbbbbbbbbbbb" in said
 
 
-def test_items_that_a_server_refuses_for_good_are_named_with_the_way_out(suite_scores: Make
-                                                                         ) -> None:  # fmt: skip
+def test_items_that_a_server_refuses_for_good_are_named_with_the_way_out(
+    suite_scores: Make,
+) -> None:
     reasons = ["HTTP 400: content filter", "HTTP 400: too long", "HTTP 503 (5 tries)", None]
-    rows = [{"form": "classification", "item_id": f"i{n}", "gold": "x", "prediction": "x",
-             "score": 1.0, "prompt_digest": "p", "error": why}
-            for n, why in enumerate(reasons)]  # fmt: skip
+    rows = [
+        {
+            "form": "classification",
+            "item_id": f"i{n}",
+            "gold": "x",
+            "prediction": "x",
+            "score": 1.0,
+            "prompt_digest": "p",
+            "error": why,
+        }
+        for n, why in enumerate(reasons)
+    ]
     made = [
         suite_scores("voc", "classification", some, ["x"]).model_copy(update={"errors": errors})
         for some, errors in ((rows, 3), (rows[:2] + rows[3:], 2))

@@ -41,11 +41,13 @@ def test_continuous_metrics_are_warned_of_not_refused() -> None:
 @pytest.mark.parametrize(
     ("gate", "note"),
     [
-        (ImproveGate(rule="improve", metric="mmlu/accuracy", by=0.1),
-         "1,000 items show a gain of 0.135 or more, with 20% of the answers changed"),
+        (
+            ImproveGate(rule="improve", metric="mmlu/accuracy", by=0.1),
+            "1,000 items show a gain of 0.135 or more, with 20% of the answers changed",
+        ),
         (FloorGate(rule="floor", metric="mmlu/accuracy", at=0.5), "1,000 items"),
     ],
-)  # fmt: skip
+)
 def test_other_gates_say_what_they_can_show_and_are_not_refused(gate: Gate, note: str) -> None:
     found = plan_gate(gate, ACCURACY, 1000)
     assert (found.refused, found.note) == ("", note)

@@ -40,8 +40,12 @@ def test_what_has_nothing_to_lose_cannot_be_held(
     if isinstance(metric, HarnessMetric):
         suite = HarnessSuite(kind="harness", name="h", task="mmlu", metrics={"acc": metric})
         metric = suite.metric_table()["acc"]
-    data = Numbers(np.array(values), metric.estimator == "proportion", metric.span,
-                   metric.estimator == "corrected")  # fmt: skip
+    data = Numbers(
+        np.array(values),
+        metric.estimator == "proportion",
+        metric.span,
+        metric.estimator == "corrected",
+    )
     items = ItemValues(tuple(str(i) for i in range(100)), data)
     found = refusal(HoldGate(rule="hold", metric="a/b", margin=0.05), metric, items)
     assert found is not None

@@ -15,22 +15,36 @@ RNG = np.random.default_rng(0)
 
 
 def letters(right: np.ndarray, margins: np.ndarray, subjects: int = 8) -> list[dict[str, Any]]:
-    return [{"item_id": f"q{i}", "form": "letters", "stratum": f"subject {i % subjects}",
-             "gold_index": 0, "score": float(ok), "choice_logprobs": [float(m) - 2, -2.0]}
-            for i, (ok, m) in enumerate(zip(right, margins, strict=True))]  # fmt: skip
+    return [
+        {
+            "item_id": f"q{i}",
+            "form": "letters",
+            "stratum": f"subject {i % subjects}",
+            "gold_index": 0,
+            "score": float(ok),
+            "choice_logprobs": [float(m) - 2, -2.0],
+        }
+        for i, (ok, m) in enumerate(zip(right, margins, strict=True))
+    ]
 
 
 def test_the_subject_that_broke_comes_first_and_alone_is_sure(suite_scores: Make) -> None:
     right, margins = (RNG.random(400) < 0.7).astype(float), RNG.normal(1, 1, 400)
     broken = np.arange(400) % 8 == 3
     after = np.where(broken & (right == 1) & (RNG.random(400) < 0.7), 0.0, right)
-    both = pair(suite_scores("mmlu", "mmlu", letters(right, margins)),
-                suite_scores("mmlu", "mmlu", letters(after, margins)[::-1]))  # fmt: skip
+    both = pair(
+        suite_scores("mmlu", "mmlu", letters(right, margins)),
+        suite_scores("mmlu", "mmlu", letters(after, margins)[::-1]),
+    )
     found = slices({"mmlu": both})
     assert len(found) == 8
     assert {s.metric for s in found} == {"mmlu/accuracy"}
     assert (found[0].name, found[0].part, found[0].n, found[0].worse) == (
-        "subject 3", "stratum", 50, True)  # fmt: skip
+        "subject 3",
+        "stratum",
+        50,
+        True,
+    )
     assert found[0].difference == pytest.approx(after[broken].mean() - right[broken].mean())
     assert found[0].adjusted < 0.001
     assert all(s.adjusted == 1 and s.difference == 0 and not s.worse for s in found[1:])
@@ -48,7 +62,8 @@ def test_a_gated_metric_has_its_slices_too_and_all_are_adjusted_together(
     for k in range(8):
         own = np.arange(160) % 8 == k
         assert by_name[f"subject {k}"].p == pytest.approx(
-            stats.ttest_rel(moved[own], margins[own]).pvalue)  # fmt: skip
+            stats.ttest_rel(moved[own], margins[own]).pvalue
+        )
     theirs = multipletests([s.p for s in found], method="fdr_bh")[1]
     assert [s.adjusted for s in found] == pytest.approx(list(theirs))
 
@@ -58,13 +73,23 @@ def test_classes_are_slices_and_thin_ones_are_left_out(suite_scores: Make) -> No
 
     def answers(wrong: int) -> SuiteScores:
         said = [None if g == "b" and i < 30 + wrong else g for i, g in enumerate(gold)]
-        rows = [{"form": "classification", "gold": g, "prediction": p, "score": float(g == p),
-                 "cluster": g} for g, p in zip(gold, said, strict=True)]  # fmt: skip
+        rows = [
+            {
+                "form": "classification",
+                "gold": g,
+                "prediction": p,
+                "score": float(g == p),
+                "cluster": g,
+            }
+            for g, p in zip(gold, said, strict=True)
+        ]
         return suite_scores("voc", "classification", rows, ["a", "b", "c"])
 
     found = slices({"voc": pair(answers(0), answers(9))}, ["voc/invalid_rate"])
     assert [(s.metric, s.name) for s in found if s.worse] == [
-        ("voc/accuracy", "b"), ("voc/invalid_rate", "b")]  # fmt: skip
+        ("voc/accuracy", "b"),
+        ("voc/invalid_rate", "b"),
+    ]
     assert {s.part for s in found} == {"class"}
     assert "c" not in {s.name for s in found}
     assert found[0].p == pytest.approx(2 * 0.5**9 - 0.5**9)
@@ -72,13 +97,24 @@ def test_classes_are_slices_and_thin_ones_are_left_out(suite_scores: Make) -> No
 
 def test_dependent_items_are_not_counted_as_many(suite_scores: Make) -> None:
     def turns(right: np.ndarray) -> SuiteScores:
-        rows = [{"form": "letters", "stratum": "chat", "cluster": f"dialogue {i // 5}",
-                 "gold_index": 0, "score": float(ok), "choice_logprobs": [-1.0, -2.0]}
-                for i, ok in enumerate(right)]  # fmt: skip
-        other = [r | {"stratum": "other", "cluster": f"o{i}", "score": 1.0}
-                 for i, r in enumerate(rows[:20])]  # fmt: skip
-        return suite_scores("mmlu", "mmlu", [r | {"item_id": f"q{i}"}
-                                             for i, r in enumerate(rows + other)])  # fmt: skip
+        rows = [
+            {
+                "form": "letters",
+                "stratum": "chat",
+                "cluster": f"dialogue {i // 5}",
+                "gold_index": 0,
+                "score": float(ok),
+                "choice_logprobs": [-1.0, -2.0],
+            }
+            for i, ok in enumerate(right)
+        ]
+        other = [
+            r | {"stratum": "other", "cluster": f"o{i}", "score": 1.0}
+            for i, r in enumerate(rows[:20])
+        ]
+        return suite_scores(
+            "mmlu", "mmlu", [r | {"item_id": f"q{i}"} for i, r in enumerate(rows + other)]
+        )
 
     whole = np.ones(60)
     lost = np.where(np.arange(60) // 5 % 4 == 0, 0.0, 1.0)

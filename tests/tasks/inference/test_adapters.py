@@ -23,8 +23,13 @@ def adapter(tiny_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) ->
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(1)
-    config = LoraConfig(r=2, lora_alpha=8, target_modules=["q_proj", "down_proj"],
-                        use_rslora=True, init_lora_weights=False)  # fmt: skip
+    config = LoraConfig(
+        r=2,
+        lora_alpha=8,
+        target_modules=["q_proj", "down_proj"],
+        use_rslora=True,
+        init_lora_weights=False,
+    )
     folder = tmp_path_factory.mktemp("adapter")
     get_peft_model(fresh(tiny_model), config).save_pretrained(folder)
     return folder

@@ -23,11 +23,19 @@ def made(kind: str, heads: int = 4, groups: int = 2, **fields: Any) -> Any:
     """Return a random model whose logits tell tokens apart."""
     torch.manual_seed(7)
     config = AutoConfig.for_model(
-        kind, vocab_size=96, hidden_size=heads * 16, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=heads, num_key_value_heads=heads // groups, head_dim=16,
-        max_position_embeddings=2048, initializer_range=0.2, pad_token_id=0,
+        kind,
+        vocab_size=96,
+        hidden_size=heads * 16,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=heads,
+        num_key_value_heads=heads // groups,
+        head_dim=16,
+        max_position_embeddings=2048,
+        initializer_range=0.2,
+        pad_token_id=0,
         **{"sliding_window": None, **fields},
-    )  # fmt: skip
+    )
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 
 

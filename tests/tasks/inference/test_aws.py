@@ -14,27 +14,42 @@ from tasks.inference.sagemaker_endpoint import InvokedModel
 from tasks.inference.seam import Decoding, Prompt
 
 ASKED: list[Any] = [
-    {"role": "system", "content": "be brief"}, {"role": "user", "content": "what time?"},
-]  # fmt: skip
+    {"role": "system", "content": "be brief"},
+    {"role": "user", "content": "what time?"},
+]
 TOOLS = '[{"name": "clock", "description": "d", "parameters": {"type": "object"}}]'
 REQUEST: dict[str, Any] = {
-    "modelId": "amazon.nova-micro-v1:0", "system": [{"text": "be brief"}],
+    "modelId": "amazon.nova-micro-v1:0",
+    "system": [{"text": "be brief"}],
     "messages": [{"role": "user", "content": [{"text": "what time?"}]}],
     "inferenceConfig": {"maxTokens": 9, "temperature": 0.0, "stopSequences": ["\n"]},
-    "toolConfig": {"tools": [{"toolSpec": {
-        "name": "clock", "description": "d", "inputSchema": {"json": {"type": "object"}}}}]},
-}  # fmt: skip
+    "toolConfig": {
+        "tools": [
+            {
+                "toolSpec": {
+                    "name": "clock",
+                    "description": "d",
+                    "inputSchema": {"json": {"type": "object"}},
+                }
+            }
+        ]
+    },
+}
 
 
 def answer(content: list[Any], reason: str = "end_turn") -> dict[str, Any]:
-    return {"output": {"message": {"role": "assistant", "content": content}}, "stopReason": reason,
-            "usage": {"inputTokens": 11, "outputTokens": 2, "totalTokens": 13},
-            "metrics": {"latencyMs": 5}}  # fmt: skip
+    return {
+        "output": {"message": {"role": "assistant", "content": content}},
+        "stopReason": reason,
+        "usage": {"inputTokens": 11, "outputTokens": 2, "totalTokens": 13},
+        "metrics": {"latencyMs": 5},
+    }
 
 
 def client(service: str) -> Any:
-    return boto3.client(service, region_name="eu-west-1", aws_access_key_id="x",
-                        aws_secret_access_key="y")  # fmt: skip
+    return boto3.client(
+        service, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y"
+    )
 
 
 @pytest.fixture
@@ -65,7 +80,9 @@ def test_a_tool_call_is_written_as_a_block(bedrock: tuple[ConverseModel, Stubber
     said, block = found.text.split("\n<tool_call>\n")
     assert said == "let me see"
     assert json.loads(block.removesuffix("\n</tool_call>")) == {
-        "name": "clock", "arguments": {"zone": "UTC"}}  # fmt: skip
+        "name": "clock",
+        "arguments": {"zone": "UTC"},
+    }
 
 
 def test_what_the_service_refuses_is_of_the_item_or_of_all(
@@ -88,11 +105,14 @@ def test_what_the_service_refuses_is_of_the_item_or_of_all(
 def test_turns_of_one_side_are_joined_and_tool_results_are_the_users() -> None:
     messages: list[Any] = [
         {"role": "user", "content": "a"},
-        {"role": "assistant", "content": "",
-         "tool_calls": '[{"id": "c1", "name": "clock", "arguments": {}}]'},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": '[{"id": "c1", "name": "clock", "arguments": {}}]',
+        },
         {"role": "tool", "content": "noon", "tool_call_id": "c1"},
         {"role": "user", "content": "and now?"},
-    ]  # fmt: skip
+    ]
     made = turns(messages)
     assert [t["role"] for t in made] == ["user", "assistant", "user"]
     assert made[1]["content"] == [{"toolUse": {"toolUseId": "c1", "name": "clock", "input": {}}}]
@@ -112,19 +132,28 @@ def test_a_text_without_turns_can_not_be_put_to_converse(
 
 def test_a_sagemaker_endpoint_takes_and_gives_chat_messages() -> None:
     made = client("sagemaker-runtime")
-    spec = SageMakerEndpoint(kind="sagemaker", endpoint="voc", component="adapter-1",
-                             concurrency=1, options={"top_k": 5})  # fmt: skip
+    spec = SageMakerEndpoint(
+        kind="sagemaker", endpoint="voc", component="adapter-1", concurrency=1, options={"top_k": 5}
+    )
     fields = {"messages": ASKED, "max_tokens": 9, "temperature": 0.0, "top_k": 5}
     body = json.dumps({"choices": [{"message": {"content": "noon"}, "finish_reason": "length"}]})
-    reply = {"Body": StreamingBody(io.BytesIO(body.encode()), len(body)),
-             "ContentType": "application/json"}  # fmt: skip
+    reply = {
+        "Body": StreamingBody(io.BytesIO(body.encode()), len(body)),
+        "ContentType": "application/json",
+    }
     stub = Stubber(made)
     stub.add_client_error("invoke_endpoint", "ModelError", http_status_code=424)
-    stub.add_response("invoke_endpoint", reply, {
-        "EndpointName": "voc", "InferenceComponentName": "adapter-1",
-        "ContentType": "application/json", "Accept": "application/json",
-        "Body": json.dumps(fields),
-    })  # fmt: skip
+    stub.add_response(
+        "invoke_endpoint",
+        reply,
+        {
+            "EndpointName": "voc",
+            "InferenceComponentName": "adapter-1",
+            "ContentType": "application/json",
+            "Accept": "application/json",
+            "Body": json.dumps(fields),
+        },
+    )
     model = InvokedModel(spec, wait=lambda _: None, made=made)
     with stub:
         (found,) = model.answers([Prompt(ASKED)], Decoding(9))

@@ -58,8 +58,13 @@ def test_what_was_answered_is_not_asked_again(temper_home: Path) -> None:
 
 def test_another_way_to_draw_is_another_answer(temper_home: Path) -> None:
     model = Scripted(shout)
-    ways = [Decoding(4), Decoding(8), Decoding(4, stop=("x",)), Decoding(4, temperature=1.0),
-            Decoding(4, temperature=1.0, seed=2)]  # fmt: skip
+    ways = [
+        Decoding(4),
+        Decoding(8),
+        Decoding(4, stop=("x",)),
+        Decoding(4, temperature=1.0),
+        Decoding(4, temperature=1.0, seed=2),
+    ]
     for decoding in ways:
         said(model, "a", decoding=decoding)
     assert model.asked == 5

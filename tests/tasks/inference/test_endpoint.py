@@ -55,10 +55,15 @@ def _cut() -> httpx.Response:
 
 
 FAILURES = [
-    lambda: reply({}, 500), lambda: reply({}, 429, **{"Retry-After": "3"}), _lost, _cut,
-    lambda: httpx.Response(200, content=b'{"choices": [{"mess'), lambda: reply({"choices": []}),
-    lambda: reply([1]), lambda: reply({"choices": [{"message": None}]}),
-]  # fmt: skip
+    lambda: reply({}, 500),
+    lambda: reply({}, 429, **{"Retry-After": "3"}),
+    _lost,
+    _cut,
+    lambda: httpx.Response(200, content=b'{"choices": [{"mess'),
+    lambda: reply({"choices": []}),
+    lambda: reply([1]),
+    lambda: reply({"choices": [{"message": None}]}),
+]
 
 
 def test_what_may_pass_is_tried_again_and_no_item_is_lost() -> None:
@@ -137,25 +142,40 @@ def test_the_request_says_what_is_asked_and_how(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MADE_KEY", "secret")
     messages: Any = [
         {"role": "user", "content": "what time?"},
-        {"role": "assistant", "content": "",
-         "tool_calls": '[{"id": "c1", "name": "clock", "arguments": {"zone": "UTC"}}]'},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": '[{"id": "c1", "name": "clock", "arguments": {"zone": "UTC"}}]',
+        },
         {"role": "tool", "content": "noon", "tool_call_id": "c1"},
-    ]  # fmt: skip
+    ]
     tools = '[{"name": "clock", "description": "d", "parameters": {"type": "object"}}]'
-    engine = model(handler, key_env="MADE_KEY", limit_field="max_completion_tokens",
-                   options={"reasoning_effort": "low"})  # fmt: skip
+    engine = model(
+        handler,
+        key_env="MADE_KEY",
+        limit_field="max_completion_tokens",
+        options={"reasoning_effort": "low"},
+    )
     engine.answers([Prompt(messages, tools)], Decoding(9, stop=("\n",)))
     fields = json.loads(seen[0].content)
     assert str(seen[0].url) == "http://made/v1/chat/completions"
     assert seen[0].headers["authorization"] == "Bearer secret"
     assert fields["messages"][1]["tool_calls"][0]["function"] == {
-        "name": "clock", "arguments": '{"zone": "UTC"}'}  # fmt: skip
+        "name": "clock",
+        "arguments": '{"zone": "UTC"}',
+    }
     assert fields["messages"][2]["tool_call_id"] == "c1"
     assert fields["tools"][0]["function"]["name"] == "clock"
-    assert {k: fields[k] for k in ("model", "temperature", "max_completion_tokens", "stop",
-                                   "reasoning_effort")} == {
-        "model": "m", "temperature": 0.0, "max_completion_tokens": 9, "stop": ["\n"],
-        "reasoning_effort": "low"}  # fmt: skip
+    assert {
+        k: fields[k]
+        for k in ("model", "temperature", "max_completion_tokens", "stop", "reasoning_effort")
+    } == {
+        "model": "m",
+        "temperature": 0.0,
+        "max_completion_tokens": 9,
+        "stop": ["\n"],
+        "reasoning_effort": "low",
+    }
     assert "secret" not in json.dumps(engine.about) + engine.digest
 
 
@@ -171,15 +191,19 @@ def test_plain_text_is_continued_by_completions() -> None:
 
 
 def test_tool_calls_in_fields_are_written_as_blocks() -> None:
-    calls = [{"function": {"name": "clock", "arguments": '{"zone": "UTC"}'}},
-             {"function": {"name": "clock", "arguments": "{broken"}}]  # fmt: skip
+    calls = [
+        {"function": {"name": "clock", "arguments": '{"zone": "UTC"}'}},
+        {"function": {"name": "clock", "arguments": "{broken"}},
+    ]
     fields = {"choices": [{"message": {"content": None, "tool_calls": calls}}]}
     (found,) = model(lambda _: reply(fields)).answers(prompts(1), Decoding(4))
     blocks = [
         json.loads(b) for b in found.text.replace("</tool_call>", "").split("<tool_call>")[1:]
     ]
-    assert blocks == [{"name": "clock", "arguments": {"zone": "UTC"}},
-                      {"name": "clock", "arguments": "{broken"}]  # fmt: skip
+    assert blocks == [
+        {"name": "clock", "arguments": {"zone": "UTC"}},
+        {"name": "clock", "arguments": "{broken"},
+    ]
 
 
 def test_a_key_that_is_not_set_is_told_and_one_in_the_url_is_refused() -> None:

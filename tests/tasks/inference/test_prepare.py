@@ -94,11 +94,19 @@ def gguf(tmp_path: Path) -> Path:
     out.add_pad_token_id(2)
     out.add_chat_template("{% for m in messages %}{{ m['content'] }}{% endfor %}")
     draw = np.random.default_rng(3)
-    shapes = {"token_embd": (size, width), "output_norm": (width,), "blk.0.attn_norm": (width,),
-              "blk.0.ffn_norm": (width,), "blk.0.attn_q": (width, width),
-              "blk.0.attn_k": (width // 2, width), "blk.0.attn_v": (width // 2, width),
-              "blk.0.attn_output": (width, width), "blk.0.ffn_gate": (inner, width),
-              "blk.0.ffn_up": (inner, width), "blk.0.ffn_down": (width, inner)}  # fmt: skip
+    shapes = {
+        "token_embd": (size, width),
+        "output_norm": (width,),
+        "blk.0.attn_norm": (width,),
+        "blk.0.ffn_norm": (width,),
+        "blk.0.attn_q": (width, width),
+        "blk.0.attn_k": (width // 2, width),
+        "blk.0.attn_v": (width // 2, width),
+        "blk.0.attn_output": (width, width),
+        "blk.0.ffn_gate": (inner, width),
+        "blk.0.ffn_up": (inner, width),
+        "blk.0.ffn_down": (width, inner),
+    }
     for name, shape in shapes.items():
         out.add_tensor(f"{name}.weight", draw.normal(size=shape).astype(np.float32))
     out.write_header_to_file()
@@ -124,8 +132,15 @@ def test_a_converted_gguf_file_holds_the_weights_the_library_reads(
         rounded = theirs[name].to(torch.bfloat16).float()
         assert torch.equal(parameter, rounded), name
     config = AutoModelForCausalLM.from_pretrained(found.path).config
-    for key in ("hidden_size", "num_key_value_heads", "rms_norm_eps", "eos_token_id",
-                "tie_word_embeddings", "max_position_embeddings", "vocab_size"):  # fmt: skip
+    for key in (
+        "hidden_size",
+        "num_key_value_heads",
+        "rms_norm_eps",
+        "eos_token_id",
+        "tie_word_embeddings",
+        "max_position_embeddings",
+        "vocab_size",
+    ):
         assert getattr(config, key) == getattr(expected.config, key)
     theirs_too = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tokenizer = AutoTokenizer.from_pretrained(found.path)
@@ -195,13 +210,22 @@ def hub(tiny_model_folder: Path) -> Any:
             files = sorted(f.name for f in tiny_model_folder.iterdir())
             name = self.path.rsplit("/", 1)[-1].split("?")[0]
             if "/tree/" in self.path:
-                entries = [{"type": "file", "path": f, "size": 1, "oid": f}
-                           for f in [*files, "pytorch_model.bin"]]  # fmt: skip
+                entries = [
+                    {"type": "file", "path": f, "size": 1, "oid": f}
+                    for f in [*files, "pytorch_model.bin"]
+                ]
                 content = json.dumps(entries).encode()
             elif self.path.startswith("/api/models/team/tiny"):
                 siblings = [{"rfilename": f} for f in [*files, "pytorch_model.bin"]]
-                content = json.dumps({"id": "team/tiny", "sha": COMMIT, "siblings": siblings,
-                                      "tags": [], "private": False}).encode()  # fmt: skip
+                content = json.dumps(
+                    {
+                        "id": "team/tiny",
+                        "sha": COMMIT,
+                        "siblings": siblings,
+                        "tags": [],
+                        "private": False,
+                    }
+                ).encode()
             elif f"/resolve/{COMMIT}/" in self.path and name in files:
                 content = (tiny_model_folder / name).read_bytes()
             else:
@@ -241,9 +265,15 @@ def test_a_hub_model_is_downloaded_once_without_its_pickles(
         "print(b.name, b.digest, end='')"
     )
     env = {k: v for k, v in os.environ.items() if k not in ("HF_HUB_OFFLINE", "HF_ENDPOINT")}
-    env |= {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1",
-            "TEMPER_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[3]),
-            "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # fmt: skip
+    env |= {
+        "HF_ENDPOINT": hub,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_DISABLE_XET": "1",
+        "TEMPER_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "NO_PROXY": "127.0.0.1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"tiny {file_digest(tiny_model_folder / 'model.safetensors')}"

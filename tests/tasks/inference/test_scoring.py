@@ -49,8 +49,7 @@ def _close(found: Sequence[Sequence[float]], expected: Sequence[Sequence[float]]
 def test_options_scored_together_equal_options_scored_one_by_one(
     model: Any, tokenizer: Any, head: str, budget: int
 ) -> None:
-    groups = [encode_options(tokenizer, f"{head}Question: {q} Answer:", OPTIONS)
-              for q in QUESTIONS]  # fmt: skip
+    groups = [encode_options(tokenizer, f"{head}Question: {q} Answer:", OPTIONS) for q in QUESTIONS]
     expected = [[naive(model, span) for span in group] for group in groups]
     _close(continuation_logprobs(model, groups, budget), expected)
 
@@ -119,9 +118,18 @@ def test_what_a_model_does_to_its_logits_is_done_here_too(
 ) -> None:
     import transformers
 
-    sizes = {"vocab_size": 97, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-             "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 256,
-             "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}  # fmt: skip
+    sizes = {
+        "vocab_size": 97,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 256,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
     torch.manual_seed(1)
     model = make(transformers, sizes).eval()
     head = [3 + i % 90 for i in range(80)]

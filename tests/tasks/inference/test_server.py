@@ -38,7 +38,8 @@ def test_answers_through_the_server_are_the_models_own(tiny_model: LocalModel) -
     with serving(model) as server:
         found = endpoint(server).answers(asked, decoding)
     assert [(a.text, a.truncated, a.prompt_tokens) for a in found] == [
-        (a.text, a.truncated, a.prompt_tokens) for a in direct]  # fmt: skip
+        (a.text, a.truncated, a.prompt_tokens) for a in direct
+    ]
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -67,10 +68,13 @@ def test_tools_and_calls_reach_the_model_as_they_were() -> None:
         return ""
 
     messages: Any = [
-        {"role": "assistant", "content": "see",
-         "tool_calls": '[{"id":"c","name":"clock","arguments":{"zone":"UTC"}}]'},
+        {
+            "role": "assistant",
+            "content": "see",
+            "tool_calls": '[{"id":"c","name":"clock","arguments":{"zone":"UTC"}}]',
+        },
         {"role": "tool", "content": "noon", "tool_call_id": "c"},
-    ]  # fmt: skip
+    ]
     tools = '[{"name":"clock","description":"d","parameters":{"type":"object"}}]'
     with serving(Scripted(answer)) as server:
         endpoint(server).answers([Prompt(messages, tools)], Decoding(4))

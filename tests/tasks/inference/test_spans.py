@@ -57,8 +57,10 @@ def test_a_tree_computes_the_common_tokens_once() -> None:
 
 
 def test_prompts_with_few_shot_examples_form_one_cluster_a_subject() -> None:
-    trees = [pack(i, [Span([s, *range(100, 180), s, i, i + 1, 7], [84])])
-             for i, s in enumerate([1, 2, 1, 2, 1])]  # fmt: skip
+    trees = [
+        pack(i, [Span([s, *range(100, 180), s, i, i + 1, 7], [84])])
+        for i, s in enumerate([1, 2, 1, 2, 1])
+    ]
     found = {c.prefix[0]: [t.index for t in c.trees] for c in clusters(trees) if c.prefix}
     assert found == {1: [0, 2, 4], 2: [1, 3]}
     for cluster in clusters(trees):
@@ -86,8 +88,10 @@ def test_batches_hold_every_tree_once_within_the_budget(lengths: list[int], budg
 
 
 def _pieces(tokenizer: Any, spans: Sequence[Span]) -> list[tuple[str, str]]:
-    return [(tokenizer.decode(s.ids[: s.at[0]]), tokenizer.decode([s.ids[i] for i in s.at]))
-            for s in spans]  # fmt: skip
+    return [
+        (tokenizer.decode(s.ids[: s.at[0]]), tokenizer.decode([s.ids[i] for i in s.at]))
+        for s in spans
+    ]
 
 
 def test_spaces_at_the_end_of_a_context_go_to_the_continuation(tokenizer: Any) -> None:

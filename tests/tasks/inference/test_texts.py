@@ -41,8 +41,9 @@ def test_options_after_a_conversation_begin_where_the_assistant_does(tokenizer: 
 
 def test_the_end_of_a_conversation_that_an_option_swallows_counts_with_it(tokenizer: Any) -> None:
     tokenizer.chat_template = "{{ messages[0]['content'] }} what is"
-    alone, whole = (tokenizer(f"3 what is{o}", add_special_tokens=False)["input_ids"]
-                    for o in ("", " 3"))  # fmt: skip
+    alone, whole = (
+        tokenizer(f"3 what is{o}", add_special_tokens=False)["input_ids"] for o in ("", " 3")
+    )
     (span,) = option_spans(tokenizer, Choice([{"role": "user", "content": "3"}], (" 3",)))
     assert span.ids == whole
     assert span.at[0] <= len(alone)

@@ -74,11 +74,14 @@ class StandIn:
                 reason, text = "stop", text[: min(cut)] if cut else text
                 break
         assert first is not None
-        own = [SimpleNamespace(logprob=float(first[len(prompt) - 1, t]))
-               for t in params.logprob_token_ids or []]  # fmt: skip
+        own = [
+            SimpleNamespace(logprob=float(first[len(prompt) - 1, t]))
+            for t in params.logprob_token_ids or []
+        ]
         named = dict(zip(params.logprob_token_ids or [], own, strict=True))
-        output = SimpleNamespace(text=text, token_ids=ids[len(prompt) :], finish_reason=reason,
-                                 logprobs=[named])  # fmt: skip
+        output = SimpleNamespace(
+            text=text, token_ids=ids[len(prompt) :], finish_reason=reason, logprobs=[named]
+        )
         return SimpleNamespace(outputs=[output], prompt_logprobs=_prompt(first, prompt))
 
 
@@ -100,8 +103,9 @@ def vllm(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(vllm_engine, "_asks_for_tokens", lambda: False)
     monkeypatch.setitem(sys.modules, "vllm", module)
     real = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version",
-                        lambda name: "0.11" if name == "vllm" else real(name))  # fmt: skip
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.11" if name == "vllm" else real(name)
+    )
     StandIn.made.clear()
 
 
@@ -116,11 +120,17 @@ def test_answers_options_and_texts_are_those_of_the_model(
     theirs, ours = engines(tiny_model)
     prompts = [Prompt([{"role": "user", "content": f"what is {i}?"}]) for i in range(3)]
     decoding = Decoding(12, stop=("8",))
-    said = [[(a.text, a.truncated, a.prompt_tokens, a.prompt_digest)
-             for a in engine.answers(prompts, decoding)] for engine in (theirs, ours)]  # fmt: skip
+    said = [
+        [
+            (a.text, a.truncated, a.prompt_tokens, a.prompt_digest)
+            for a in engine.answers(prompts, decoding)
+        ]
+        for engine in (theirs, ours)
+    ]
     assert said[0] == said[1]
-    letters = [Choice(f"{HEAD}Question: what is {i} plus 1? Answer:", (" A", " B", " C"))
-               for i in range(3)]  # fmt: skip
+    letters = [
+        Choice(f"{HEAD}Question: what is {i} plus 1? Answer:", (" A", " B", " C")) for i in range(3)
+    ]
     words = [Choice(HEAD, (" 35 plus 36", " what is"))]
     for asked in (letters, words):
         for one, other in zip(theirs.choices(asked), ours.choices(asked), strict=True):
@@ -165,9 +175,13 @@ def test_how_much_it_can_see_is_part_of_what_it_is(vllm: None, tiny_model: Local
 
 @pytest.mark.parametrize(
     ("config", "rank"),
-    [({"r": 16}, 16), ({"r": 48}, 64), ({"r": 8, "rank_pattern": {"q_proj": 33}}, 64),
-     ({"r": 600}, 600)],
-)  # fmt: skip
+    [
+        ({"r": 16}, 16),
+        ({"r": 48}, 64),
+        ({"r": 8, "rank_pattern": {"q_proj": 33}}, 64),
+        ({"r": 600}, 600),
+    ],
+)
 def test_vllm_is_told_of_the_adapters_rank(
     vllm: None, tiny_model: LocalModel, tmp_path: Path, config: dict[str, Any], rank: int
 ) -> None:

@@ -23,7 +23,7 @@ from malformed import (
     messages,
     parquet_of,
     zstd_of,
-)  # fmt: skip
+)
 
 
 def _cut() -> Iterator[Case]:
@@ -57,8 +57,13 @@ def _wrong_endings() -> Iterator[Case]:
     }
     contents = CONTAINERS | others
     endings = [*CONTAINERS, ".jsonl.gz", ".jsonl.zst", ".jsonl.bz2", ".txt"]
-    right = {(".jsonl", ".json"), (".csv", ".csv"), (".tsv", ".csv"), ("gzip", ".jsonl.gz"),
-             ("zstd", ".jsonl.zst")}  # fmt: skip
+    right = {
+        (".jsonl", ".json"),
+        (".csv", ".csv"),
+        (".tsv", ".csv"),
+        ("gzip", ".jsonl.gz"),
+        ("zstd", ".jsonl.zst"),
+    }
     for what, content in contents.items():
         for ending in endings:
             same = what == ending or (what, ending) in right
@@ -70,16 +75,20 @@ def _bombs() -> Iterator[Case]:
     bomb = b'{"text": "' + b"x" * 90_000 + b'"}\n'
     for ending, codec in CODECS.items():
         for kind, content in {
-            "jsonl": bomb * 3, "csv": b"text\n" + b"x\n" * 90_000, "json": b" " * 200_000 + b"[]",
-            "parquet": b"PAR1" + b"\0" * 200_000, "arrow": b"ARROW1" + b"\0" * 200_000,
-        }.items():  # fmt: skip
+            "jsonl": bomb * 3,
+            "csv": b"text\n" + b"x\n" * 90_000,
+            "json": b" " * 200_000 + b"[]",
+            "parquet": b"PAR1" + b"\0" * 200_000,
+            "arrow": b"ARROW1" + b"\0" * 200_000,
+        }.items():
             yield Case(
                 f"bomb: {kind}{ending}", {f"a.{kind}{ending}": codec(content)}, REFUSED, small
             )
         yield Case(f"no bomb: {ending}", {f"a.jsonl{ending}": codec(bomb)}, 1, small)
     zeros = gzip.compress(b"\0" * (70 << 20), compresslevel=1)
-    yield Case("bomb: by its ratio", {"a.jsonl.gz": zeros}, REFUSED,
-               {"limits": {"unpacked_ratio": 10}})  # fmt: skip
+    yield Case(
+        "bomb: by its ratio", {"a.jsonl.gz": zeros}, REFUSED, {"limits": {"unpacked_ratio": 10}}
+    )
     table = pa.table({"text": ["x" * 50_000 + str(i) for i in range(10)]})
     yield Case("bomb: within Parquet", {"a.parquet": parquet_of(table)}, REFUSED, small)
     yield Case("packed twice", {"a.jsonl.gz.gz": gzip.compress(gzip.compress(JSONL))}, REFUSED)
@@ -92,19 +101,24 @@ def _tables() -> Iterator[Case]:
     pairs = pa.array([[("k", 1)], [], None], pa.map_(pa.string(), pa.int8()))
     late = pa.array([0, 2**50, 1], pa.timestamp("s"))
     columns: dict[str, dict[str, Any]] = {
-        "not UTF-8": {"text": bad}, "a date beyond the calendar": {"text": text, "when": late},
+        "not UTF-8": {"text": bad},
+        "a date beyond the calendar": {"text": text, "when": late},
         "bytes": {"text": pa.array([b"a", b"\xff", None])},
         "numbers": {"text": pa.array([1, 2, 3])},
-        "nulls": {"text": pa.nulls(3, pa.string())}, "null type": {"text": text, "x": pa.nulls(3)},
+        "nulls": {"text": pa.nulls(3, pa.string())},
+        "null type": {"text": text, "x": pa.nulls(3)},
         "dictionary": {"text": text.dictionary_encode()},
         "large text": {"text": text.cast(pa.large_string())},
         "lists": {"text": pa.array([["a"], None, []])},
         "objects": {"text": pa.array([{"a": None}, None, {"a": {"b": 1}}])},
         "map": {"text": text, "m": pairs},
         "dates": {"text": pa.array([datetime.date(2026, 1, 1)] * 3)},
-        "nested nulls": {"messages": pa.array([
-            [{"role": "user", "content": "x"}, None], None, [{"role": None, "content": None}]])},
-    }  # fmt: skip
+        "nested nulls": {
+            "messages": pa.array(
+                [[{"role": "user", "content": "x"}, None], None, [{"role": None, "content": None}]]
+            )
+        },
+    }
     for name, table in columns.items():
         rows = REFUSED if name == "nested nulls" else 3
         yield Case(f"parquet: {name}", {"a.parquet": parquet_of(pa.table(table))}, rows)
@@ -122,8 +136,14 @@ def _folders() -> Iterator[Case]:
         "mixed formats", {"a.jsonl": JSONL, "b.jsonl": talk * 3, "c.csv": b"q\nx\n"}, GOOD + 4
     )
     yield Case("mixed columns", {"a.csv": csv_of(ROWS), "b.csv": b"completion\ny\n"}, GOOD + 1)
-    yield Case("mixed types", {"a.parquet": parquet_of(TABLE), "b.parquet": parquet_of(
-        pa.table({"prompt": [1, 2], "completion": [[1], [2]]}))}, GOOD + 2)  # fmt: skip
+    yield Case(
+        "mixed types",
+        {
+            "a.parquet": parquet_of(TABLE),
+            "b.parquet": parquet_of(pa.table({"prompt": [1, 2], "completion": [[1], [2]]})),
+        },
+        GOOD + 2,
+    )
     yield Case("an empty file among others", {"a.jsonl": b"", "b.jsonl": JSONL}, GOOD)
     yield Case("a damaged file among others", {"a.jsonl": JSONL, "b.parquet": b"PAR1"}, REFUSED)
     yield Case("odd names", {"a b'\"ü.jsonl": JSONL, "{x}%s.jsonl": JSONL}, 2 * GOOD)

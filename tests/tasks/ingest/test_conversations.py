@@ -7,36 +7,62 @@ from tasks.ingest.conversations import from_messages, from_sharegpt
 from tasks.ingest.converse import from_converse
 from tasks.ingest.problems import Unusable
 
-WEATHER = {"name": "weather", "description": "Today's weather.",
-           "parameters": {"type": "object", "properties": {"city": {}}}}  # fmt: skip
+WEATHER = {
+    "name": "weather",
+    "description": "Today's weather.",
+    "parameters": {"type": "object", "properties": {"city": {}}},
+}
 CALL = {"id": "c1", "name": "weather", "arguments": {"city": "Ulm"}}
 
 OPENAI: dict[str, Any] = {
     "tools": [{"type": "function", "function": WEATHER}],
     "messages": [
         {"role": "user", "content": "Weather in Ulm?"},
-        {"role": "assistant", "content": None, "reasoning_content": "I need to look.",
-         "tool_calls": [{"id": "c1", "type": "function", "function": {
-             "name": "weather", "arguments": '{"city": "Ulm"}'}}]},
+        {
+            "role": "assistant",
+            "content": None,
+            "reasoning_content": "I need to look.",
+            "tool_calls": [
+                {
+                    "id": "c1",
+                    "type": "function",
+                    "function": {"name": "weather", "arguments": '{"city": "Ulm"}'},
+                }
+            ],
+        },
         {"role": "tool", "tool_call_id": "c1", "content": "rain"},
         {"role": "assistant", "content": [{"type": "text", "text": "It rains."}]},
     ],
-}  # fmt: skip
+}
 CONVERSE: dict[str, Any] = {
     "schemaVersion": "bedrock-conversation-2024",
-    "toolConfig": {"tools": [{"toolSpec": {
-        "name": "weather", "description": "Today's weather.",
-        "inputSchema": {"json": WEATHER["parameters"]}}}]},
+    "toolConfig": {
+        "tools": [
+            {
+                "toolSpec": {
+                    "name": "weather",
+                    "description": "Today's weather.",
+                    "inputSchema": {"json": WEATHER["parameters"]},
+                }
+            }
+        ]
+    },
     "messages": [
         {"role": "user", "content": [{"text": "Weather in Ulm?"}]},
-        {"role": "assistant", "content": [
-            {"reasoningContent": {"reasoningText": {"text": "I need to look."}}},
-            {"toolUse": {"toolUseId": "c1", "name": "weather", "input": {"city": "Ulm"}}}]},
-        {"role": "user", "content": [
-            {"toolResult": {"toolUseId": "c1", "content": [{"text": "rain"}]}}]},
+        {
+            "role": "assistant",
+            "content": [
+                {"reasoningContent": {"reasoningText": {"text": "I need to look."}}},
+                {"toolUse": {"toolUseId": "c1", "name": "weather", "input": {"city": "Ulm"}}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [{"toolResult": {"toolUseId": "c1", "content": [{"text": "rain"}]}}],
+        },
         {"role": "assistant", "content": [{"text": "It rains."}]},
     ],
-}  # fmt: skip
+}
 SHAREGPT: dict[str, Any] = {
     "tools": json.dumps([WEATHER]),
     "conversations": [
@@ -68,24 +94,38 @@ def test_sharegpt_calls_get_ids_that_their_observations_share() -> None:
 
 
 def test_a_function_call_of_old_is_a_tool_call() -> None:
-    fields = from_messages({
-        "functions": [WEATHER],
-        "messages": [
-            {"role": "user", "content": "Weather?"},
-            {"role": "assistant", "content": None,
-             "function_call": {"name": "weather", "arguments": '{"city": "Ulm"}'}},
-            {"role": "function", "name": "weather", "content": "rain"},
-            {"role": "assistant", "content": "Rain."}]})  # fmt: skip
+    fields = from_messages(
+        {
+            "functions": [WEATHER],
+            "messages": [
+                {"role": "user", "content": "Weather?"},
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "function_call": {"name": "weather", "arguments": '{"city": "Ulm"}'},
+                },
+                {"role": "function", "name": "weather", "content": "rain"},
+                {"role": "assistant", "content": "Rain."},
+            ],
+        }
+    )
     assert json.loads(fields.messages[1]["tool_calls"] or "") == [{**CALL, "id": "call_1"}]
     assert fields.messages[2]["tool_call_id"] == "call_1"
 
 
 def test_results_without_ids_answer_the_calls_in_their_order() -> None:
     calls = [{"function": {"name": n, "arguments": {}}} for n in ("a", "b")]
-    fields = from_messages({"messages": [
-        {"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": calls},
-        {"role": "tool", "content": "of a"}, {"role": "tool", "content": "of b"},
-        {"role": "tool", "content": "of none"}]})  # fmt: skip
+    fields = from_messages(
+        {
+            "messages": [
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "content": "", "tool_calls": calls},
+                {"role": "tool", "content": "of a"},
+                {"role": "tool", "content": "of b"},
+                {"role": "tool", "content": "of none"},
+            ]
+        }
+    )
     assert [m["tool_call_id"] for m in fields.messages[2:]] == ["call_1", "call_2", None]
 
 
@@ -93,7 +133,9 @@ def test_results_beside_a_question_come_before_it() -> None:
     row = json.loads(json.dumps(CONVERSE))
     row["messages"][2]["content"].insert(0, {"text": "And in Bonn?"})
     assert [(m["role"], m["content"]) for m in from_converse(row).messages[2:4]] == [
-        ("tool", "rain"), ("user", "And in Bonn?")]  # fmt: skip
+        ("tool", "rain"),
+        ("user", "And in Bonn?"),
+    ]
 
 
 def test_a_result_may_be_json() -> None:
@@ -143,9 +185,13 @@ def test_a_call_that_cannot_be_made_is_refused(call: Any, reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("tools", "reason"),
-    [("{cut", "tools: not JSON"), ({"name": "f"}, "not a list"), ([1], "number 1 is not a tool"),
-     ([{"function": {"name": "f", "parameters": "x"}}], "the parameters of 'f'")],
-)  # fmt: skip
+    [
+        ("{cut", "tools: not JSON"),
+        ({"name": "f"}, "not a list"),
+        ([1], "number 1 is not a tool"),
+        ([{"function": {"name": "f", "parameters": "x"}}], "the parameters of 'f'"),
+    ],
+)
 def test_tools_that_are_none_are_refused(tools: Any, reason: str) -> None:
     with pytest.raises(Unusable, match=reason):
         from_messages({**OPENAI, "tools": tools})

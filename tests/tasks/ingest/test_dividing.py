@@ -14,10 +14,17 @@ from tasks.ingest.problems import Unusable
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(7, 7.0), (1.5, 1.5), ("1700000000", 1.7e9), ("1970-01-02", 86400.0),
-     ("1970-01-01T01:00:00+01:00", 0.0), ("1970-01-01 00:01", 60.0), (date(1970, 1, 2), 86400.0),
-     (datetime(1970, 1, 1, 0, 1, tzinfo=UTC), 60.0)],
-)  # fmt: skip
+    [
+        (7, 7.0),
+        (1.5, 1.5),
+        ("1700000000", 1.7e9),
+        ("1970-01-02", 86400.0),
+        ("1970-01-01T01:00:00+01:00", 0.0),
+        ("1970-01-01 00:01", 60.0),
+        (date(1970, 1, 2), 86400.0),
+        (datetime(1970, 1, 1, 0, 1, tzinfo=UTC), 60.0),
+    ],
+)
 def test_a_time_is_a_number_that_grows_with_it(value: Any, expected: float) -> None:
     assert seconds(value, "at") == expected
 
@@ -37,14 +44,17 @@ def test_a_row_without_the_column_is_refused(row: dict[str, Any]) -> None:
 
 
 def test_group_and_time_reach_the_snapshot(tmp_path: Path, temper_home: Path) -> None:
-    rows = [{"instruction": f"do {i}", "output": "done", "who": i % 2, "at": f"2024-01-0{i + 1}"}
-            for i in range(3)] + [{"instruction": "do", "output": "done", "who": 1}]  # fmt: skip
+    rows = [
+        {"instruction": f"do {i}", "output": "done", "who": i % 2, "at": f"2024-01-0{i + 1}"}
+        for i in range(3)
+    ] + [{"instruction": "do", "output": "done", "who": 1}]
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     fields = {"kind": "files", "name": "a", "role": "general", "path": str(path)}
     plain = ingest(FilesSource.model_validate(fields))
-    snapshot = ingest(FilesSource.model_validate(
-        fields | {"split": {"group_by": "who", "time": "at"}}))  # fmt: skip
+    snapshot = ingest(
+        FilesSource.model_validate(fields | {"split": {"group_by": "who", "time": "at"}})
+    )
     kept = pq.read_table(snapshot.path / "rows").to_pylist()
     assert [r["group"] for r in kept] == ["0", "1", "0"]
     assert [r["time"] - kept[0]["time"] for r in kept] == [0, 86400, 172800]

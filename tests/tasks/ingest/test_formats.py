@@ -33,21 +33,44 @@ def _openai(*contents: Any, **more: Any) -> dict[str, Any]:
 
 FORMATS = [
     ("messages", _openai("hi", "yo")),
-    ("messages", {"messages": [{"role": U, "content": [{"type": "text", "text": "hi"}]},
-                               {"role": A, "content": "yo"}]}),
-    ("converse", {"schemaVersion": "bedrock-conversation-2024",
-                  "messages": [{"role": U, "content": [{"text": "hi"}]},
-                               {"role": A, "content": [{"text": "yo"}]}]}),
-    ("converse", {"messages": [{"role": U, "content": [{"text": "hi", "image": None}]},
-                               {"role": A, "content": [{"text": "yo", "image": None}]}]}),
-    ("sharegpt", {"conversations": [{"from": "human", "value": "hi"},
-                                    {"from": "gpt", "value": "yo"}]}),
+    (
+        "messages",
+        {
+            "messages": [
+                {"role": U, "content": [{"type": "text", "text": "hi"}]},
+                {"role": A, "content": "yo"},
+            ]
+        },
+    ),
+    (
+        "converse",
+        {
+            "schemaVersion": "bedrock-conversation-2024",
+            "messages": [
+                {"role": U, "content": [{"text": "hi"}]},
+                {"role": A, "content": [{"text": "yo"}]},
+            ],
+        },
+    ),
+    (
+        "converse",
+        {
+            "messages": [
+                {"role": U, "content": [{"text": "hi", "image": None}]},
+                {"role": A, "content": [{"text": "yo", "image": None}]},
+            ]
+        },
+    ),
+    (
+        "sharegpt",
+        {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "yo"}]},
+    ),
     ("alpaca", {"instruction": "hi", "input": "", "output": "yo"}),
     ("completion", {"prompt": "hi", "completion": "yo"}),
     ("completion", {"prompt": "hi", "response": "yo"}),
     ("completion", {"instruction": "hi", "response": "yo"}),
     ("completion", {"question": "hi", "answer": "yo"}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "row"), FORMATS)
@@ -69,12 +92,18 @@ def test_an_input_or_context_follows_the_instruction() -> None:
 
 
 def test_system_texts_come_first() -> None:
-    converse = {"schemaVersion": "bedrock-conversation-2024", "system": [{"text": "Be kind."}],
-                "messages": [{"role": U, "content": [{"text": "hi"}]},
-                             {"role": A, "content": [{"text": "a"}, {"text": "b"}]}]}  # fmt: skip
+    converse = {
+        "schemaVersion": "bedrock-conversation-2024",
+        "system": [{"text": "Be kind."}],
+        "messages": [
+            {"role": U, "content": [{"text": "hi"}]},
+            {"role": A, "content": [{"text": "a"}, {"text": "b"}]},
+        ],
+    }
     assert _turns(_convert(converse)) == [(S, "Be kind."), (U, "hi"), (A, "a\nb")]
-    developer = {"messages": [{"role": "developer", "content": "Be kind."},
-                              {"role": U, "content": "hi"}]}  # fmt: skip
+    developer = {
+        "messages": [{"role": "developer", "content": "Be kind."}, {"role": U, "content": "hi"}]
+    }
     assert _turns(_convert(developer))[0] == (S, "Be kind.")
 
 
@@ -89,26 +118,48 @@ def test_system_texts_come_first() -> None:
         ({"messages": []}, "'messages' is empty"),
         ({"messages": ["x"]}, "not an object"),
         ({"schemaVersion": "other", "messages": [{}]}, "schemaVersion"),
-        ({"schemaVersion": "bedrock-conversation-2024", "messages": [
-            {"role": U, "content": [{"document": {"name": "x"}}]}]}, "'document'"),
-        ({"schemaVersion": "bedrock-conversation-2024", "messages": [
-            {"role": A, "content": [{"toolResult": {}}, {"text": "x"}]}]}, "'toolResult'"),
+        (
+            {
+                "schemaVersion": "bedrock-conversation-2024",
+                "messages": [{"role": U, "content": [{"document": {"name": "x"}}]}],
+            },
+            "'document'",
+        ),
+        (
+            {
+                "schemaVersion": "bedrock-conversation-2024",
+                "messages": [{"role": A, "content": [{"toolResult": {}}, {"text": "x"}]}],
+            },
+            "'toolResult'",
+        ),
         ({"conversations": [{"from": "ipython", "value": "x"}]}, "role 'ipython'"),
         ({"conversations": [{"from": "human"}]}, "no 'value'"),
         ({"instruction": "x", "output": ["y"]}, "'output' is a list"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_trained_on_is_refused_by_name(row: dict[str, Any], reason: str) -> None:
     with pytest.raises(Unusable, match=reason):
         _convert(row)
 
 
 def test_mapped_columns_fill_templates_and_follow_paths() -> None:
-    row = {"review": "Broke.", "stars": 1, "tags": [{"name": "quality"}], "who": "c7",
-           "role": "Be brief."}  # fmt: skip
-    fields = _convert(row, columns={
-        "prompt": "Classify ({stars} stars): {review}", "completion": "tags.0.name",
-        "system": "role", "label": "tags.0.name", "group": "who"})  # fmt: skip
+    row = {
+        "review": "Broke.",
+        "stars": 1,
+        "tags": [{"name": "quality"}],
+        "who": "c7",
+        "role": "Be brief.",
+    }
+    fields = _convert(
+        row,
+        columns={
+            "prompt": "Classify ({stars} stars): {review}",
+            "completion": "tags.0.name",
+            "system": "role",
+            "label": "tags.0.name",
+            "group": "who",
+        },
+    )
     assert _turns(fields) == [(S, "Be brief."), (U, "Classify (1 stars): Broke."), (A, "quality")]
     assert (fields.label, fields.group) == ("quality", "c7")
 
@@ -128,8 +179,10 @@ def test_a_label_that_a_row_lacks_is_none_and_a_prompt_that_it_lacks_refuses_it(
 
 def test_a_wrong_column_is_an_error_that_lists_columns_and_the_nearest() -> None:
     with pytest.raises(SourceError) as error:
-        _convert({"review": "x", "category": "y"},
-                 columns={"prompt": "Classify: {reviev}", "completion": "category"})  # fmt: skip
+        _convert(
+            {"review": "x", "category": "y"},
+            columns={"prompt": "Classify: {reviev}", "completion": "category"},
+        )
     assert "columns.prompt names 'reviev'" in error.value.message
     assert "'review', 'category'" in error.value.message
     assert error.value.fix == "did you mean 'review'?"
@@ -180,8 +233,10 @@ def test_fields_that_are_not_used_are_named() -> None:
     row["messages"][1]["score"] = 1
     assert _convert(row).extra == ("id", "messages.score")
     assert _convert({"prompt": "hi", "completion": "yo", "stars": 3}).extra == ("stars",)
-    assert _convert({"a": "hi", "b": "yo", "c": 1},
-                    columns={"prompt": "a", "completion": "b"}).extra == ()  # fmt: skip
+    assert (
+        _convert({"a": "hi", "b": "yo", "c": 1}, columns={"prompt": "a", "completion": "b"}).extra
+        == ()
+    )
 
 
 @pytest.mark.parametrize("columns", [1_000, 3])

@@ -13,8 +13,13 @@ from tasks.ingest.ingest import ingest
 
 
 def _source(path: Path | str, **fields: Any) -> HubSource:
-    base = {"name": "hubby", "role": "general", "kind": "hub", "path": str(path),
-            "revision": "0" * 40}  # fmt: skip
+    base = {
+        "name": "hubby",
+        "role": "general",
+        "kind": "hub",
+        "path": str(path),
+        "revision": "0" * 40,
+    }
     return TypeAdapter(HubSource).validate_python(base | fields)
 
 
@@ -24,9 +29,15 @@ def dataset(tmp_path: Path) -> Path:
     folder = tmp_path / "set"
     (folder / "data").mkdir(parents=True)
     for split, start in (("train-00000", 0), ("train-00001", 2), ("test-00000", 4)):
-        rows = [{"messages": [{"role": "user", "content": f"q{i}"},
-                              {"role": "assistant", "content": f"a{i}"}]}
-                for i in range(start, start + 2)]  # fmt: skip
+        rows = [
+            {
+                "messages": [
+                    {"role": "user", "content": f"q{i}"},
+                    {"role": "assistant", "content": f"a{i}"},
+                ]
+            }
+            for i in range(start, start + 2)
+        ]
         name = f"{split}-of-0000{2 if 'train' in split else 1}.parquet"
         pq.write_table(pa.Table.from_pylist(rows), folder / "data" / name)
     return folder

@@ -46,7 +46,10 @@ def test_a_row_is_kept_with_identity_label_and_origin(reviews: Path) -> None:
     messages = [{"role": "user", "content": "Classify: r1"}, {"role": "assistant", "content": "b"}]
     assert [given(m) for m in row.pop("messages")] == messages
     assert row == dict.fromkeys(ROW_SCHEMA.names[2:]) | {
-        "row_id": row_id(messages), "label": "b", "origin": "reviews.jsonl:2"}  # type: ignore[arg-type]  # fmt: skip
+        "row_id": row_id(messages),
+        "label": "b",
+        "origin": "reviews.jsonl:2",
+    }  # type: ignore[arg-type]
 
 
 def test_rows_that_cannot_be_used_are_kept_with_their_text_and_reason(reviews: Path) -> None:
@@ -64,8 +67,9 @@ def test_the_snapshot_has_the_chat_row_schema(reviews: Path) -> None:
     assert pq.read_schema(snapshot.path / "rows" / "part-00000.parquet").equals(ROW_SCHEMA)
 
 
-def test_the_answer_is_the_label_of_a_domain_row_and_of_no_other(tmp_path: Path, temper_home: Path
-                                                                 ) -> None:  # fmt: skip
+def test_the_answer_is_the_label_of_a_domain_row_and_of_no_other(
+    tmp_path: Path, temper_home: Path
+) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"prompt": "x", "completion": " yes "}\n{"prompt": "y", "completion": ""}')
     assert [r["label"] for r in _rows(ingest(_source(path)))] == ["yes", None]
@@ -82,7 +86,8 @@ def test_a_mapped_label_is_never_replaced_by_the_answer(tmp_path: Path, temper_h
 def test_given_split_files_mark_their_rows(tmp_path: Path, temper_home: Path) -> None:
     for name in ("train", "dev", "test"):
         (tmp_path / f"{name}.jsonl").write_text(
-            json.dumps({"prompt": name, "completion": "x"}) + "\n")  # fmt: skip
+            json.dumps({"prompt": name, "completion": "x"}) + "\n"
+        )
     snapshot = ingest(
         _source(
             tmp_path / "train.jsonl",
@@ -106,8 +111,9 @@ def test_a_snapshot_is_made_once_and_found_again(reviews: Path) -> None:
 def test_weights_limits_fractions_and_file_names_make_no_new_snapshot(reviews: Path) -> None:
     first = ingest(_source(reviews, columns=MAPPED))
     moved = reviews.rename(reviews.with_name("other.jsonl"))
-    again = ingest(_source(moved, columns=MAPPED, weight=3, limit=2, category="chat",
-                           split={"test": 0.3}))  # fmt: skip
+    again = ingest(
+        _source(moved, columns=MAPPED, weight=3, limit=2, category="chat", split={"test": 0.3})
+    )
     assert again.path == first.path
     assert (again.uri, again.category) == (str(moved), "chat")
 
@@ -129,8 +135,7 @@ def test_a_damaged_snapshot_is_made_anew(reviews: Path) -> None:
 def test_the_digest_is_of_rows_and_not_of_containers(reviews: Path, tmp_path: Path) -> None:
     rows = [{"review": f"r{i}", "category": "ab"[i % 2]} for i in (0, 1, 2, 4, 5)]
     (tmp_path / "same.json").write_text(json.dumps(rows))
-    jsonl, listed = (ingest(_source(p, columns=MAPPED))
-                     for p in (reviews, tmp_path / "same.json"))  # fmt: skip
+    jsonl, listed = (ingest(_source(p, columns=MAPPED)) for p in (reviews, tmp_path / "same.json"))
     assert jsonl.path != listed.path
     assert jsonl.digest == listed.digest
 
@@ -188,10 +193,17 @@ def test_wrong_columns_stop_before_the_rest_is_read(tmp_path: Path, temper_home:
 def test_real_instruction_data_is_read_whole(shared_data: Path, temper_home: Path) -> None:
     dolly = ingest(_source(shared_data / "dolly_partial", name="dolly", role="general"))
     assert (dolly.rows, dolly.rejected) == (6400, 0)
-    seeds = ingest(_source(
-        shared_data / "self_instruct" / "seed_tasks.jsonl.gz", name="seeds", role="general",
-        columns={"prompt": "{instruction}\n\n{instances.0.input}",
-                 "completion": "instances.0.output"}))  # fmt: skip
+    seeds = ingest(
+        _source(
+            shared_data / "self_instruct" / "seed_tasks.jsonl.gz",
+            name="seeds",
+            role="general",
+            columns={
+                "prompt": "{instruction}\n\n{instances.0.input}",
+                "completion": "instances.0.output",
+            },
+        )
+    )
     assert (seeds.rows, seeds.rejected) == (175, 0)
 
 
@@ -223,11 +235,14 @@ def test_pairs_and_questions_are_kept_with_what_makes_them_so(
 ) -> None:
     pairs, questions = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     pairs.write_text('{"prompt": "q", "chosen": "good", "rejected": "bad"}\n')
-    questions.write_text('{"messages": [{"role": "user", "content": "6*7?"}], '
-                         '"reference_answer": {"answer": 42}}\n')  # fmt: skip
+    questions.write_text(
+        '{"messages": [{"role": "user", "content": "6*7?"}], "reference_answer": {"answer": 42}}\n'
+    )
     (pair,) = _rows(ingest(_source(pairs)))
     assert (given(pair["rejected"]), pair["label"]) == (
-        {"role": "assistant", "content": "bad"}, None)  # fmt: skip
+        {"role": "assistant", "content": "bad"},
+        None,
+    )
     (question,) = _rows(ingest(_source(questions)))
     assert question["reference"] == '{"answer":42}'
     assert pair["row_id"] != question["row_id"]

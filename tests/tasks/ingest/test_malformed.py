@@ -109,22 +109,44 @@ def test_all_of_it_is_accounted_for_after_quality_too(tmp_path: Path, temper_hom
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            ["role", "content", "text", "type", "tool_calls", "function", "name", "arguments",
-             "toolUse", "toolResult", "reasoningContent", "from", "value", "id", "json"]
-        ),
-        inner, max_size=3,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "role",
+                    "content",
+                    "text",
+                    "type",
+                    "tool_calls",
+                    "function",
+                    "name",
+                    "arguments",
+                    "toolUse",
+                    "toolResult",
+                    "reasoningContent",
+                    "from",
+                    "value",
+                    "id",
+                    "json",
+                ]
+            ),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=12,
-)  # fmt: skip
+)
 FIELDS = {
-    "messages": ("messages", "tools"), "converse": ("messages", "system", "toolConfig"),
-    "sharegpt": ("conversations", "tools", "system"), "alpaca": ("instruction", "output"),
-    "completion": ("prompt", "completion"), "text": ("text",),
-    "dpo": ("prompt", "chosen", "rejected"), "rft": ("messages", "reference_answer", "metadata"),
-}  # fmt: skip
+    "messages": ("messages", "tools"),
+    "converse": ("messages", "system", "toolConfig"),
+    "sharegpt": ("conversations", "tools", "system"),
+    "alpaca": ("instruction", "output"),
+    "completion": ("prompt", "completion"),
+    "text": ("text",),
+    "dpo": ("prompt", "chosen", "rejected"),
+    "rft": ("messages", "reference_answer", "metadata"),
+}
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -140,7 +162,8 @@ def test_a_row_of_any_values_is_converted_or_refused_with_a_reason(name: str, da
         assert reason
         return
     assert fields.messages
-    assert all(isinstance(m["content"], str) and isinstance(m["role"], str)
-               for m in fields.messages)  # fmt: skip
+    assert all(
+        isinstance(m["content"], str) and isinstance(m["role"], str) for m in fields.messages
+    )
     for text in (fields.tools, fields.reference, *(m.get("tool_calls") for m in fields.messages)):
         assert text is None or json.loads(text) is not None or text == "null"

@@ -9,8 +9,16 @@ from tasks.ingest.paths import identity, resolve
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("b.jsonl", "a.jsonl.gz", "deep/c.csv", "deep/er/d.jsonl", "README.md",
-                 "_tmp/e.jsonl", ".hidden.jsonl", "deep/_f.jsonl"):  # fmt: skip
+    for name in (
+        "b.jsonl",
+        "a.jsonl.gz",
+        "deep/c.csv",
+        "deep/er/d.jsonl",
+        "README.md",
+        "_tmp/e.jsonl",
+        ".hidden.jsonl",
+        "deep/_f.jsonl",
+    ):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
@@ -110,7 +118,8 @@ def test_a_package_path_stays_inside_the_package(package: str) -> None:
 def test_identity_follows_content_and_kind_and_not_the_name(tmp_path: Path) -> None:
     for name, text in (("a.jsonl", "{}"), ("b.jsonl", "{}"), ("c.jsonl", "[]"), ("d.csv", "{}")):
         (tmp_path / name).write_text(text)
-    a, b, c, d = (identity(resolve(str(tmp_path / n))[0])
-                  for n in ("a.jsonl", "b.jsonl", "c.jsonl", "d.csv"))  # fmt: skip
+    a, b, c, d = (
+        identity(resolve(str(tmp_path / n))[0]) for n in ("a.jsonl", "b.jsonl", "c.jsonl", "d.csv")
+    )
     assert a == b
     assert len({a, c, d}) == 3

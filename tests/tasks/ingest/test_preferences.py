@@ -63,13 +63,15 @@ def test_a_pair_that_is_none_is_refused(row: dict[str, Any], reason: str) -> Non
     [
         ({"messages": [U], "reference_answer": "42"}, '"42"'),
         ({"messages": [U], "reference_answer": {"n": [1]}, "id": "x"}, '{"n":[1]}'),
-        ({"id": "x", "metadata": {"prompt": "q", "answer": "42", "task": "t"}},
-         '{"answer":"42","task":"t"}'),
+        (
+            {"id": "x", "metadata": {"prompt": "q", "answer": "42", "task": "t"}},
+            '{"answer":"42","task":"t"}',
+        ),
         ({"metadata": {"prompt": [U]}}, "null"),
         ({"prompt": "q"}, "null"),
         ({"messages": [U], "reference_answer": {"n": None}}, "null"),
     ],
-)  # fmt: skip
+)
 def test_a_question_carries_its_reference(row: dict[str, Any], reference: str) -> None:
     fields = from_rft(row)
     assert _said(fields) == [("user", "q")]

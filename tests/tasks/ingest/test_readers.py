@@ -58,8 +58,10 @@ CONTAINERS: dict[str, bytes] = {
     "a.feather": _buffer(pyarrow.feather.write_feather),
 }
 CODECS: dict[str, Callable[[bytes], bytes]] = {
-    "": bytes, ".gz": gzip.compress, ".bz2": bz2.compress,
-}  # fmt: skip
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+}
 
 
 def _zstd_stream(content: bytes) -> bytes:
@@ -90,8 +92,14 @@ def test_origins_name_the_file_and_the_line(tmp_path: Path) -> None:
 
 def test_a_broken_line_is_a_record_of_its_own_and_the_rest_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    lines = [b'\xef\xbb\xbf{"a": 1}', b'{"a": ', b"[1]", b'{"a": "\xff"}', b"[" * 100_000,
-             b'{"a": 2}']  # fmt: skip
+    lines = [
+        b'\xef\xbb\xbf{"a": 1}',
+        b'{"a": ',
+        b"[1]",
+        b'{"a": "\xff"}',
+        b"[" * 100_000,
+        b'{"a": 2}',
+    ]
     path.write_bytes(b"\n".join(lines))
     rows = _rows(path)
     assert rows[0] == {"a": 1}
@@ -99,7 +107,11 @@ def test_a_broken_line_is_a_record_of_its_own_and_the_rest_is_read(tmp_path: Pat
     bad = rows[1:-1]
     assert all(isinstance(b, BadLine) for b in bad)
     assert [b.reason.split(":")[0] for b in bad] == [
-        "not JSON", "not a JSON object", "not UTF-8", "not JSON that can be read"]  # fmt: skip
+        "not JSON",
+        "not a JSON object",
+        "not UTF-8",
+        "not JSON that can be read",
+    ]
     assert bad[0].raw == '{"a": '
     assert bad[2].raw == '{"a": "\\xff"}'
 
@@ -110,7 +122,9 @@ def test_a_csv_row_with_too_many_or_too_few_fields_is_a_bad_line(tmp_path: Path)
     rows = _rows(path)
     assert [rows[0], rows[3]] == [{"a": "1", "b": "2"}, {"a": "7", "b": "8"}]
     assert [r.reason for r in rows[1:3]] == [
-        "1 fields where the header has 2", "3 fields where the header has 2"]  # fmt: skip
+        "1 fields where the header has 2",
+        "3 fields where the header has 2",
+    ]
 
 
 def test_a_csv_byte_that_is_not_utf8_is_kept_as_the_replacement_mark(tmp_path: Path) -> None:

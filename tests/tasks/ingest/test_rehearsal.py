@@ -13,14 +13,23 @@ pytest.importorskip("torch")
 
 
 def source(**fields: Any) -> RehearsalSource:
-    base = {"kind": "rehearsal", "name": "replay", "category": "math", "max_new_tokens": 8,
-            "batch_size": 16, "temperature": 1.0}  # fmt: skip
+    base = {
+        "kind": "rehearsal",
+        "name": "replay",
+        "category": "math",
+        "max_new_tokens": 8,
+        "batch_size": 16,
+        "temperature": 1.0,
+    }
     return RehearsalSource.model_validate(base | fields)
 
 
 def rows(snapshot: Snapshot) -> list[dict[str, Any]]:
-    return [r for f in sorted((snapshot.path / "rows").glob("*.parquet"))
-            for r in pq.read_table(f).to_pylist()]  # fmt: skip
+    return [
+        r
+        for f in sorted((snapshot.path / "rows").glob("*.parquet"))
+        for r in pq.read_table(f).to_pylist()
+    ]
 
 
 def chunks(home: Path) -> dict[str, int]:

@@ -28,9 +28,13 @@ def endpoint() -> Iterator[str]:
 @pytest.fixture
 def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of a served bucket ``data`` that holds a few keys."""
-    for name, value in {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "test",
-                        "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-west-1",
-                        "AWS_EC2_METADATA_DISABLED": "true"}.items():  # fmt: skip
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
         monkeypatch.setenv(name, value)
     import boto3
 
@@ -38,8 +42,12 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     client.create_bucket(
         Bucket="data", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
-    for key, body in {"chat/a-1.jsonl": LINE % 1, "chat/a-2.jsonl.gz": gzip.compress(LINE % 2),
-                      "chat/_b.jsonl": LINE % 3, "chat/b/c.jsonl": LINE % 4}.items():  # fmt: skip
+    for key, body in {
+        "chat/a-1.jsonl": LINE % 1,
+        "chat/a-2.jsonl.gz": gzip.compress(LINE % 2),
+        "chat/_b.jsonl": LINE % 3,
+        "chat/b/c.jsonl": LINE % 4,
+    }.items():
         client.put_object(Bucket="data", Key=key, Body=body)
     yield client
     for item in client.list_objects_v2(Bucket="data")["Contents"]:

@@ -5,7 +5,9 @@ from tasks.ingest.strict_json import DEEPEST, loads
 
 def test_what_json_has_is_read_as_ever() -> None:
     assert loads('{"a": [1, 2.5, "ü", true, null], "b": {}}') == {
-        "a": [1, 2.5, "ü", True, None], "b": {}}  # fmt: skip
+        "a": [1, 2.5, "ü", True, None],
+        "b": {},
+    }
 
 
 def test_a_number_that_is_none_is_null() -> None:

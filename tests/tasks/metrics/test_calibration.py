@@ -43,8 +43,10 @@ def test_the_error_is_that_worked_out_by_hand() -> None:
     # Bins (0.2, 0.3]: accuracy 1/2 against 0.275; (0.8, 0.9]: 1 against 0.9; the last: 1, 0.95.
     assert found.value() == pytest.approx((2 * 0.225 + 0.1 + 0.05) / 4)
     assert [(b.low, b.high, b.items, b.accuracy) for b in found.bins()] == [
-        (0.2, pytest.approx(0.3), 2, 0.5), (0.8, 0.9, 1, 1.0), (0.9, 1.0, 1, 1.0),
-    ]  # fmt: skip
+        (0.2, pytest.approx(0.3), 2, 0.5),
+        (0.8, 0.9, 1, 1.0),
+        (0.9, 1.0, 1, 1.0),
+    ]
     assert sum(b.items for b in found.bins()) == 4
 
 

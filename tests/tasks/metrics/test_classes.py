@@ -16,22 +16,35 @@ def one(gold: str, said: str | None) -> dict[str, Any]:
 
 
 def test_every_class_has_its_figures_the_worst_first(table: Table) -> None:
-    rows = table([one("a", "a"), one("a", "b"), one("a", None), one("b", "b"), one("c", "b"),
-                  one("c", "odd")], ["a", "b", "c", "d"])  # fmt: skip
+    rows = table(
+        [
+            one("a", "a"),
+            one("a", "b"),
+            one("a", None),
+            one("b", "b"),
+            one("c", "b"),
+            one("c", "odd"),
+        ],
+        ["a", "b", "c", "d"],
+    )
     assert class_lines(rows) == [
         ClassLine("c", 2, 0, 0.0, 0.0, 0.0),
         ClassLine("a", 3, 1, 1.0, pytest.approx(1 / 3), pytest.approx(2 / 4)),
         ClassLine("b", 1, 3, pytest.approx(1 / 3), 1.0, pytest.approx(2 / 4)),
     ]
     assert confusions(rows) == [
-        Confusion("a", None, 1), Confusion("a", "b", 1), Confusion("c", "b", 1),
+        Confusion("a", None, 1),
+        Confusion("a", "b", 1),
+        Confusion("c", "b", 1),
         Confusion("c", "odd", 1),
-    ]  # fmt: skip
+    ]
 
 
 def test_labels_with_levels_are_shown_at_each(table: Table) -> None:
-    rows = table([one("A > x", "A > y"), one("A > y", "A > y"), one("B > z", "A > y")],
-                 ["A > x", "A > y", "B > z"])  # fmt: skip
+    rows = table(
+        [one("A > x", "A > y"), one("A > y", "A > y"), one("B > z", "A > y")],
+        ["A > x", "A > y", "B > z"],
+    )
     assert [(x.label, x.support, x.said) for x in class_lines(rows, 1)] == [
         ("B", 1, 0),
         ("A", 2, 3),
@@ -45,12 +58,17 @@ def test_lists_show_partners_and_what_has_none(table: Table) -> None:
         {"label": "x", "gold": 0, "right": 1, "whole": True},
         {"label": "z", "gold": None, "right": 0, "whole": False},
     ]
-    row = {"form": "extraction", "gold": json.dumps([{"label": "x"}, {"label": "y"}]),
-           "prediction": json.dumps(said)}  # fmt: skip
+    row = {
+        "form": "extraction",
+        "gold": json.dumps([{"label": "x"}, {"label": "y"}]),
+        "prediction": json.dumps(said),
+    }
     rows = table([row, row], ["x", "y", "z"])
     assert [(c.label, c.support, c.said, c.f1) for c in class_lines(rows)] == [
-        ("y", 2, 0, 0.0), ("x", 2, 2, 1.0), ("z", 0, 2, 0.0),
-    ]  # fmt: skip
+        ("y", 2, 0, 0.0),
+        ("x", 2, 2, 1.0),
+        ("z", 0, 2, 0.0),
+    ]
     assert confusions(rows) == [Confusion(None, "z", 2), Confusion("y", None, 2)]
 
 

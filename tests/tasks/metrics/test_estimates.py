@@ -14,8 +14,10 @@ Table = Callable[..., pa.Table]
 
 def test_a_suites_metrics_come_from_its_stored_items(tmp_path: Path, table: Table) -> None:
     answers = ["a", "a", "b", None, "a", "b"]
-    rows = [{"form": "classification", "gold": g, "prediction": p, "score": float(g == p)}
-            for g, p in zip("aabbab", answers, strict=True)]  # fmt: skip
+    rows = [
+        {"form": "classification", "gold": g, "prediction": p, "score": float(g == p)}
+        for g, p in zip("aabbab", answers, strict=True)
+    ]
     pq.write_table(table(rows, ["a", "b"]), tmp_path / "items.parquet")
     found = estimate_all(tmp_path / "items.parquet", classification.METRICS)
     assert list(found) == list(classification.METRICS)

@@ -27,8 +27,11 @@ def labelled(rows: list[tuple[int, int]], average: Average) -> Labelled:
 def by_sklearn(sample: Labelled, keep: np.ndarray, average: Average) -> float:
     whole = list(range(len(LABELS)))
     over = whole if average == "micro" else [k for k in whole if support(sample)[k]]
-    return float(f1_score(sample.gold[keep], sample.predicted[keep], labels=over,
-                          average=average, zero_division=0))  # fmt: skip
+    return float(
+        f1_score(
+            sample.gold[keep], sample.predicted[keep], labels=over, average=average, zero_division=0
+        )
+    )
 
 
 @pytest.mark.parametrize("average", AVERAGES)
@@ -45,8 +48,9 @@ def test_leaving_an_item_out_equals_computing_without_it(
     rows: list[tuple[int, int]], average: Average
 ) -> None:
     sample = labelled(rows, average)
-    slow = [by_sklearn(sample, np.delete(np.arange(len(rows)), i), average)
-            for i in range(len(rows))]  # fmt: skip
+    slow = [
+        by_sklearn(sample, np.delete(np.arange(len(rows)), i), average) for i in range(len(rows))
+    ]
     assert without_each_item(sample) == pytest.approx(slow)
 
 
@@ -61,8 +65,9 @@ def test_an_items_influence_is_what_a_little_more_of_it_does(rows: list[tuple[in
 
 
 def _repeated(sample: Labelled, often: int, more: list[int]) -> Labelled:
-    gold, predicted = (np.append(np.tile(x, often), x[more])
-                       for x in (sample.gold, sample.predicted))  # fmt: skip
+    gold, predicted = (
+        np.append(np.tile(x, often), x[more]) for x in (sample.gold, sample.predicted)
+    )
     return Labelled(gold, predicted, LABELS, "macro")
 
 
@@ -76,8 +81,7 @@ def test_leaving_a_group_out_equals_computing_without_it(
     if codes.max() == 0:
         return
     sample = labelled(rows, average)
-    slow = [by_sklearn(sample, np.flatnonzero(codes != g), average)
-            for g in range(codes.max() + 1)]  # fmt: skip
+    slow = [by_sklearn(sample, np.flatnonzero(codes != g), average) for g in range(codes.max() + 1)]
     assert without_each_group(sample, codes) == pytest.approx(slow)
 
 

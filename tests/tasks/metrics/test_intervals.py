@@ -49,10 +49,12 @@ def tango_by_quartic(gained: int, lost: int, n: int, level: float) -> tuple[floa
     z2, d, s = quantile(level) ** 2, gained - lost, gained + lost
     k = n / z2
     powers = [
-        n**2 * (k + 1) ** 2, -n * d * (k + 1) * (4 * k + 1),
+        n**2 * (k + 1) ** 2,
+        -n * d * (k + 1) * (4 * k + 1),
         2 * n * d**2 * (3 * k + 2) / z2 - n**2 * (s / z2 + 1),
-        n * d * (2 * s / z2 + 1) - d**3 * (4 * k + 1) / z2, d**2 * (d**2 / z2 - s) / z2,
-    ]  # fmt: skip
+        n * d * (2 * s / z2 + 1) - d**3 * (4 * k + 1) / z2,
+        d**2 * (d**2 / z2 - s) / z2,
+    ]
     real = [r.real for r in np.roots(powers) if abs(r.imag) < 1e-6]
     return min(real), max(real)
 
@@ -73,8 +75,9 @@ def test_tango_inverts_the_likelihood_score_test(gained: int, lost: int, n: int)
             return -sum(k * math.log(max(p, 1e-300)) for k, p in cells if k)
 
         lowest, highest = max(0.0, -end), (1 - end) / 2
-        q = optimize.minimize_scalar(loss, bounds=(lowest, highest), method="bounded",
-                                     options={"xatol": 1e-10}).x  # fmt: skip
+        q = optimize.minimize_scalar(
+            loss, bounds=(lowest, highest), method="bounded", options={"xatol": 1e-10}
+        ).x
         score = (gained - lost - n * end) / math.sqrt(n * (2 * q + end * (1 - end)))
         assert abs(score) == pytest.approx(quantile(0.95), abs=1e-3)
 
@@ -125,7 +128,8 @@ def test_the_clustered_error_is_that_of_least_squares_with_clustered_covariance(
     clusters = np.unique(rng.integers(0, 12, 80), return_inverse=True)[1]
     values = rng.normal(size=80) + rng.normal(size=12)[clusters]
     fit = sm.OLS(values, np.ones(80)).fit(
-        cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False})  # fmt: skip
+        cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False}
+    )
     g = clusters.max() + 1
     error = mean_error(values, None, clusters)
     assert error[:2] == pytest.approx((fit.bse[0] * math.sqrt(g / (g - 1)), g - 1))
@@ -147,9 +151,13 @@ def test_strata_leave_out_what_lies_between_them() -> None:
 
 @pytest.mark.parametrize(
     ("strata", "pooled"),
-    [([0, 0, 1, 2, 3, 3], [[0, 1], [2, 3], [4, 5]]), ([0, 0, 0, 1, 1, 2], [[0, 1, 2], [3, 4, 5]]),
-     ([0, 1, 2], [[0, 1, 2]]), ([7, 7], [[0, 1]])],
-)  # fmt: skip
+    [
+        ([0, 0, 1, 2, 3, 3], [[0, 1], [2, 3], [4, 5]]),
+        ([0, 0, 0, 1, 1, 2], [[0, 1, 2], [3, 4, 5]]),
+        ([0, 1, 2], [[0, 1, 2]]),
+        ([7, 7], [[0, 1]]),
+    ],
+)
 def test_strata_of_one_item_are_pooled(strata: list[int], pooled: list[list[int]]) -> None:
     part = pool_singletons(np.array(strata))
     groups = [np.flatnonzero(part == g).tolist() for g in range(part.max() + 1)]
@@ -194,9 +202,16 @@ def rejection_rate(n: int, difference: float, discordance: float) -> tuple[float
 
 @pytest.mark.parametrize(
     ("n", "difference", "discordance"),
-    [(100, 0.03, 0.04), (100, 0.1, 0.1), (100, 0.02, 0.04), (100, -0.1, 0.1), (100, -0.05, 0.2),
-     (100, 0.0, 0.2), (200, 0.015, 0.02)],
-)  # fmt: skip
+    [
+        (100, 0.03, 0.04),
+        (100, 0.1, 0.1),
+        (100, 0.02, 0.04),
+        (100, -0.1, 0.1),
+        (100, -0.05, 0.2),
+        (100, 0.0, 0.2),
+        (200, 0.015, 0.02),
+    ],
+)
 def test_the_judging_interval_keeps_its_level_where_tangos_does_not(
     n: int, difference: float, discordance: float
 ) -> None:

@@ -79,10 +79,12 @@ def test_a_label_outside_the_list_is_a_false_alarm_of_none() -> None:
 
 
 def rows(items: list[tuple[object, object]], labels: list[str] | None) -> pa.Table:
-    table = pa.table({
-        "gold": [json.dumps(gold) for gold, _ in items],
-        "prediction": [json.dumps(said) for _, said in items],
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "gold": [json.dumps(gold) for gold, _ in items],
+            "prediction": [json.dumps(said) for _, said in items],
+        }
+    )
     return table.replace_schema_metadata({b"labels": json.dumps(labels)} if labels else None)
 
 

@@ -11,13 +11,20 @@ from tasks.metrics.numbers_said import bare, flexible_number, same_number, stric
 @pytest.mark.parametrize(
     ("answer", "strict", "flexible"),
     [
-        ("3 + 4 = 7\n#### 7", "7", "7"), ("#### 1,234\n\nQuestion: 5", "1,234", "5"),
-        ("The answer is $18.", None, "$18."), ("#### -3", "-3", "-3"), ("####7", None, "7"),
-        ("#### $7", None, "$7"), ("none", None, None), ("", None, None),
+        ("3 + 4 = 7\n#### 7", "7", "7"),
+        ("#### 1,234\n\nQuestion: 5", "1,234", "5"),
+        ("The answer is $18.", None, "$18."),
+        ("#### -3", "-3", "-3"),
+        ("####7", None, "7"),
+        ("#### $7", None, "$7"),
+        ("none", None, None),
+        ("", None, None),
         ("4 and 5...", None, "5..."),
-        ("so 5. Then...", None, "..."), ("#### 12 #### 13", "12", "13"), ("6 - 2", None, "2"),
+        ("so 5. Then...", None, "..."),
+        ("#### 12 #### 13", "12", "13"),
+        ("6 - 2", None, "2"),
     ],
-)  # fmt: skip
+)
 def test_a_number_is_read_strictly_and_flexibly(
     answer: str, strict: str | None, flexible: str | None
 ) -> None:
@@ -74,8 +81,16 @@ def _answers(gold: str) -> list[str]:
     number = gold.split("#### ")[1]
     rng = random.Random(gold)
     noise = "".join(rng.choice("#$0123456789.,- \n") for _ in range(30))
-    return [gold, f"The answer is ${number}.", f"{number}... done", f"#### {number}.\n\n#### 3",
-            f"-{number}, x", "", f"#### {number}.00", noise]  # fmt: skip
+    return [
+        gold,
+        f"The answer is ${number}.",
+        f"{number}... done",
+        f"#### {number}.\n\n#### 3",
+        f"-{number}, x",
+        "",
+        f"#### {number}.00",
+        noise,
+    ]
 
 
 def _repeated(golds: list[str]) -> list[str]:

@@ -58,7 +58,8 @@ def test_a_difference_mirrors_when_the_two_swap_places(
 ) -> None:
     there, back = difference(*pair, level), difference(*pair[::-1], level)
     assert (back.value, back.low, back.high) == pytest.approx(
-        (-there.value, -there.high, -there.low), abs=1e-7)  # fmt: skip
+        (-there.value, -there.high, -there.low), abs=1e-7
+    )
     assert (back.gained, back.lost) == (there.lost, there.gained)
     assert there.low <= there.value <= there.high
 
@@ -78,8 +79,9 @@ def test_more_of_the_same_items_narrow_a_difference(pair: tuple[ItemValues, Item
 
 def tiled(items: ItemValues, times: int) -> ItemValues:
     data = items.data
-    fields = {k: np.tile(v, times) if isinstance(v, np.ndarray) else v
-              for k, v in vars(data).items()}  # fmt: skip
+    fields = {
+        k: np.tile(v, times) if isinstance(v, np.ndarray) else v for k, v in vars(data).items()
+    }
     return ItemValues(ids(len(items) * times), type(data)(**fields))
 
 
@@ -107,9 +109,11 @@ def test_dependent_items_widen_every_kind_of_interval() -> None:
     gold = rng.integers(0, 5, 200)
     nats = np.repeat(rng.uniform(1, 9, 20), 10)
     for data in (
-        Numbers(right.astype(float), True), Numbers(nats), Ratio(nats, np.full(200, 3.0)),
+        Numbers(right.astype(float), True),
+        Numbers(nats),
+        Ratio(nats, np.full(200, 3.0)),
         Labelled(gold, np.where(right == 1, gold, (gold + 1) % 5), LABELS, "macro"),
-    ):  # fmt: skip
+    ):
         plain = interval(ItemValues(ids(200), data))
         joined = interval(ItemValues(ids(200), data, clusters=clusters))
         assert joined.high - joined.low > 2 * (plain.high - plain.low)

@@ -16,12 +16,17 @@ from tasks.metrics.values import Numbers, aligned, item_values
 Table = Callable[..., pa.Table]
 
 LETTERS: dict[str, Any] = {
-    "form": "letters", "cluster": "law", "gold_index": 1, "score": 1.0,
+    "form": "letters",
+    "cluster": "law",
+    "gold_index": 1,
+    "score": 1.0,
     "choice_logprobs": [-2.0, -1.0, -4.0, -3.0],
-}  # fmt: skip
+}
 CLOZE: dict[str, Any] = LETTERS | {
-    "form": "cloze", "choice_logprobs": [-6.0, -8.0, -9.0, -20.0], "choice_bytes": [2, 4, 4, 4],
-}  # fmt: skip
+    "form": "cloze",
+    "choice_logprobs": [-6.0, -8.0, -9.0, -20.0],
+    "choice_bytes": [2, 4, 4, 4],
+}
 
 
 def test_every_metric_of_the_vocabulary_can_be_read(table: Table) -> None:
@@ -63,16 +68,25 @@ def test_questions_may_have_different_numbers_of_choices(table: Table) -> None:
 
 
 def test_bits_per_byte_weighs_texts_by_their_bytes(table: Table) -> None:
-    rows = table([{"form": "text", "nats": 8 * math.log(2), "bytes": 4},
-                  {"form": "text", "nats": math.log(2), "bytes": 5}])  # fmt: skip
+    rows = table(
+        [
+            {"form": "text", "nats": 8 * math.log(2), "bytes": 4},
+            {"form": "text", "nats": math.log(2), "bytes": 5},
+        ]
+    )
     assert point(item_values(rows, "bits_per_byte")) == pytest.approx(1.0)
 
 
 def test_a_prediction_that_is_no_label_is_a_miss_and_only_a_missing_one_is_invalid(
     table: Table,
 ) -> None:
-    rows = table([{"form": "classification", "gold": "a", "prediction": p, "score": float(p == "a")}
-                  for p in ("a", "b", "other", None)], ["a", "b"])  # fmt: skip
+    rows = table(
+        [
+            {"form": "classification", "gold": "a", "prediction": p, "score": float(p == "a")}
+            for p in ("a", "b", "other", None)
+        ],
+        ["a", "b"],
+    )
     data = item_values(rows, "macro_f1").data
     assert isinstance(data, Labelled)
     assert data.predicted.tolist() == [0, 1, -1, -1]
@@ -93,8 +107,10 @@ def test_subjects_are_strata_and_dialogues_are_clusters(table: Table) -> None:
 
 
 def test_a_class_is_no_cluster_of_dependent_items(table: Table) -> None:
-    rows = [{"form": "classification", "gold": g, "cluster": g, "prediction": "a", "score": 0.0}
-            for g in "abab"]  # fmt: skip
+    rows = [
+        {"form": "classification", "gold": g, "cluster": g, "prediction": "a", "score": 0.0}
+        for g in "abab"
+    ]
     values = item_values(table(rows), "macro_f1")
     assert values.clusters is None
     assert values.strata is not None
@@ -149,11 +165,13 @@ NAMED = {"kind_a": Metric("higher", "proportion"), "length": Metric("lower", "me
 
 
 def test_a_named_score_is_read_over_the_items_that_have_it(table: Table) -> None:
-    rows = table([
-        {"form": "made", "scores": [("kind_a", 1.0), ("length", 2.5)], "stratum": "one"},
-        {"form": "made", "scores": [("kind_a", 0.0)], "stratum": "two", "cluster": "talk"},
-        {"form": "made", "scores": [("length", 3.5)], "stratum": "two", "cluster": "talk"},
-    ])  # fmt: skip
+    rows = table(
+        [
+            {"form": "made", "scores": [("kind_a", 1.0), ("length", 2.5)], "stratum": "one"},
+            {"form": "made", "scores": [("kind_a", 0.0)], "stratum": "two", "cluster": "talk"},
+            {"form": "made", "scores": [("length", 3.5)], "stratum": "two", "cluster": "talk"},
+        ]
+    )
     length = item_values(rows, "length", NAMED["length"])
     assert length.ids == ("i0", "i2")
     assert isinstance(length.data, Numbers)
@@ -178,8 +196,12 @@ def test_a_proportion_takes_only_right_and_wrong(table: Table) -> None:
 
 
 def test_a_stratum_and_a_cluster_are_told_apart(table: Table) -> None:
-    rows = table([{"form": "letters", "stratum": s, "cluster": c, "score": 1.0, "gold": "A"}
-                  for s, c in (("law", "one"), ("law", "one"), ("sums", None))])  # fmt: skip
+    rows = table(
+        [
+            {"form": "letters", "stratum": s, "cluster": c, "score": 1.0, "gold": "A"}
+            for s, c in (("law", "one"), ("law", "one"), ("sums", None))
+        ]
+    )
     values = item_values(rows, "accuracy")
     assert values.strata is not None
     assert values.strata.tolist() == [0, 0, 1]

@@ -14,11 +14,15 @@ def test_case_punctuation_articles_and_space_dont_count() -> None:
 @pytest.mark.parametrize(
     ("said", "meant", "expected"),
     [
-        ("blue and red", "red", 2 * 1 / 4), ("red red", "red", 2 * 1 / 3), ("", "", 1.0),
-        ("", "red", 0.0), ("the", "a", 1.0), ("red, blue", "blue red", 1.0),
+        ("blue and red", "red", 2 * 1 / 4),
+        ("red red", "red", 2 * 1 / 3),
+        ("", "", 1.0),
+        ("", "red", 0.0),
+        ("the", "a", 1.0),
+        ("red, blue", "blue red", 1.0),
         ("in Paris, France", "Paris", 2 * 1 / 4),
     ],
-)  # fmt: skip
+)
 def test_token_f1_is_that_worked_out_by_hand(said: str, meant: str, expected: float) -> None:
     assert token_f1(said, meant) == pytest.approx(expected)
 

@@ -21,14 +21,16 @@ def _rows(start: int, stop: int) -> pa.Table:
     # Another order of names in every shard, as a dictionary may have.
     turned = NAMES[start % 3 :] + NAMES[: start % 3]
     sources = pa.array([turned.index(NAMES[p % 3]) for p in positions], pa.int32())
-    return pa.table({
-        "row_id": [f"{p:032x}" for p in positions],
-        "input_ids": pa.array(ids, tokens),
-        "labels": pa.array([[-100, *row[1:]] for row in ids], tokens),
-        "position": positions,
-        "source": pa.DictionaryArray.from_arrays(sources, pa.array(turned)),
-        "epoch": pa.array(positions % 2, pa.int32()),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "row_id": [f"{p:032x}" for p in positions],
+            "input_ids": pa.array(ids, tokens),
+            "labels": pa.array([[-100, *row[1:]] for row in ids], tokens),
+            "position": positions,
+            "source": pa.DictionaryArray.from_arrays(sources, pa.array(turned)),
+            "epoch": pa.array(positions % 2, pa.int32()),
+        }
+    )
 
 
 @pytest.fixture
@@ -47,8 +49,14 @@ def make_mixture(tmp_path: Path, temper_home: Path) -> Callable[..., MixtureRece
             shard = _rows(start, min(start + per_shard, rows))
             write_shard(shard, folder / names[-1], per_group)
         tokens = sum(p * 7919 % 23 + 1 for p in range(rows))
-        return MixtureReceipt(path=folder, digest=folder.name, rows=rows, tokens=tokens,
-                              supervised_tokens=tokens - rows, shards=tuple(names),
-                              sources=NAMES)  # fmt: skip
+        return MixtureReceipt(
+            path=folder,
+            digest=folder.name,
+            rows=rows,
+            tokens=tokens,
+            supervised_tokens=tokens - rows,
+            shards=tuple(names),
+            sources=NAMES,
+        )
 
     return make

@@ -29,10 +29,21 @@ def clean_source(folder, name, role, rows):
         records.append({"row_id": row_id(messages), "messages": messages})
     pq.write_table(pa.Table.from_pylist(records, schema=ROW_SCHEMA), folder / "train.parquet")
     return CleanSource(
-        path=folder, digest=f"{name}-{rows}", name=name, role=role, category=None, licence="CC0",
-        uri=f"{name}.jsonl", revision=None, verdict="pass", reason="", rows_in=rows,
-        rows_out=rows, findings={}, splits={"train": rows},
-    )  # fmt: skip
+        path=folder,
+        digest=f"{name}-{rows}",
+        name=name,
+        role=role,
+        category=None,
+        licence="CC0",
+        uri=f"{name}.jsonl",
+        revision=None,
+        verdict="pass",
+        reason="",
+        rows_in=rows,
+        rows_out=rows,
+        findings={},
+        splits={"train": rows},
+    )
 
 
 @pytest.fixture
@@ -67,8 +78,9 @@ def test_the_shards_hold_the_plan_in_order_with_rows_of_every_source(sources, ti
 
 
 def test_the_digest_is_of_rows_not_of_shards(sources, tiny_model):
-    small, large = (build(mixture(rows_per_shard=n), tiny_model, sources, WEIGHTS, 17)
-                    for n in (7, 1000))  # fmt: skip
+    small, large = (
+        build(mixture(rows_per_shard=n), tiny_model, sources, WEIGHTS, 17) for n in (7, 1000)
+    )
     assert small.digest == large.digest
     assert small.path != large.path
 
@@ -143,7 +155,11 @@ def test_a_killed_build_goes_on_with_the_shards_that_are_missing(sources, tiny_m
     made = close_build(again, tiny_model, {})
     assert made.digest == build(mixture(rows_per_shard=99), tiny_model, sources, WEIGHTS, 17).digest
     assert {p.name for p in made.path.iterdir()} == {
-        *made.shards, "manifest.json", "mixture.lock.json", "cursors.json"}  # fmt: skip
+        *made.shards,
+        "manifest.json",
+        "mixture.lock.json",
+        "cursors.json",
+    }
     assert all((made.path / n).stat().st_mtime_ns == t for n, t in written.items())
 
 
@@ -155,9 +171,11 @@ def test_a_finished_mixture_has_nothing_left_to_write(sources, tiny_model):
 
 @pytest.mark.parametrize(
     ("field", "value", "name"),
-    [("rejected", {"role": "assistant", "content": "no"}, "a pair"),
-     ("reference", "null", "a question")],
-)  # fmt: skip
+    [
+        ("rejected", {"role": "assistant", "content": "no"}, "a pair"),
+        ("reference", "null", "a question"),
+    ],
+)
 def test_a_pair_or_a_question_is_no_row_to_fine_tune_on(
     tmp_path, temper_home, tiny_model, field, value, name
 ):
@@ -181,8 +199,12 @@ def test_the_lock_holds_the_chain_of_filters_from_ingest_to_tokens(
     made = build(mixture(domain_share=1.0), tiny_model, [done], {"voc": 1.0}, 17)
     (line,) = json.loads(made.lock.read_text())["sources"]
     chain = [(f["name"], f["rows_in"], f["rows_out"]) for f in line["filters"]]
-    assert chain == [("quality", 35, 30), ("held_out", 30, 30), ("overlap:mmlu", 30, 29),
-                     ("overlap:voc", 29, 29)]  # fmt: skip
+    assert chain == [
+        ("quality", 35, 30),
+        ("held_out", 30, 30),
+        ("overlap:mmlu", 30, 29),
+        ("overlap:voc", 29, 29),
+    ]
     assert line["filters"][0]["settings"] == {"checks": ["empty"]}
     assert line["filters"][2]["settings"] == {"rules": RULES}
     assert line["rows_available"] == 29

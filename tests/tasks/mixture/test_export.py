@@ -18,8 +18,12 @@ from tasks.text.rows import ROW_SCHEMA, row_id
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 ASK, TELL = {"role": "user", "content": "Wo? | „hier“"}, {"role": "assistant", "content": "da\n"}
-SHAPES: list[list[Any]] = [[ASK, TELL], [SYSTEM, ASK, TELL], [ASK, TELL, ASK, TELL],
-                           [{"role": "text", "content": "plain"}]]  # fmt: skip
+SHAPES: list[list[Any]] = [
+    [ASK, TELL],
+    [SYSTEM, ASK, TELL],
+    [ASK, TELL, ASK, TELL],
+    [{"role": "text", "content": "plain"}],
+]
 
 
 def chat(i: int, shape: int) -> dict[str, Any]:
@@ -29,19 +33,45 @@ def chat(i: int, shape: int) -> dict[str, Any]:
 
 def source(name: str, role: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     folder = home("clean", f"{name}-1")
-    about = {"name": name, "role": role, "category": None, "licence": "CC-BY-4.0",
-             "uri": f"{name}.jsonl", "revision": None}  # fmt: skip
+    about = {
+        "name": name,
+        "role": role,
+        "category": None,
+        "licence": "CC-BY-4.0",
+        "uri": f"{name}.jsonl",
+        "revision": None,
+    }
     with building(folder) as aside:
         table = pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
         pq.write_table(table, aside / "train.parquet")
-        commit(aside, CleanSource(path=folder, digest=f"d-{name}", verdict="pass", reason="",
-                                  rows_in=len(rows), rows_out=len(rows), findings={"empty": 3},
-                                  splits={"train": len(rows)}, **about))  # fmt: skip
+        commit(
+            aside,
+            CleanSource(
+                path=folder,
+                digest=f"d-{name}",
+                verdict="pass",
+                reason="",
+                rows_in=len(rows),
+                rows_out=len(rows),
+                findings={"empty": 3},
+                splits={"train": len(rows)},
+                **about,
+            ),
+        )
     units = dict.fromkeys(("rows", "tokens", "supervised_tokens"), 4)
-    return {**about, **units, "clean_digest": f"d-{name}", "weight": 1.0, "share": 0.5,
-            "epochs": 1.0, "share_got": dict.fromkeys(units, 0.5), "rows_in": len(rows),
-            "findings": {"empty": 3}, "left_out": {"too_long": 2}, "rows_available": len(rows),
-            }  # fmt: skip
+    return {
+        **about,
+        **units,
+        "clean_digest": f"d-{name}",
+        "weight": 1.0,
+        "share": 0.5,
+        "epochs": 1.0,
+        "share_got": dict.fromkeys(units, 0.5),
+        "rows_in": len(rows),
+        "findings": {"empty": 3},
+        "left_out": {"too_long": 2},
+        "rows_available": len(rows),
+    }
 
 
 @pytest.fixture
@@ -49,8 +79,16 @@ def rows(temper_home: Path) -> list[tuple[str, dict[str, Any]]]:
     """Eight rows in plan order, of two sources and all shapes; the first comes twice."""
     voc = [chat(i, i % 2) for i in range(4)]
     general = [chat(i, 2 + i % 2) for i in range(4, 7)]
-    pairs = [("voc", voc[0]), ("chat", general[0]), ("voc", voc[1]), ("chat", general[1]),
-             ("voc", voc[0]), ("chat", general[2]), ("voc", voc[2]), ("voc", voc[3])]  # fmt: skip
+    pairs = [
+        ("voc", voc[0]),
+        ("chat", general[0]),
+        ("voc", voc[1]),
+        ("chat", general[1]),
+        ("voc", voc[0]),
+        ("chat", general[2]),
+        ("voc", voc[2]),
+        ("voc", voc[3]),
+    ]
     return pairs
 
 
@@ -58,21 +96,44 @@ def rows(temper_home: Path) -> list[tuple[str, dict[str, Any]]]:
 def mixture(rows: Any) -> MixtureReceipt:
     folder = home("mixtures", "m")
     named = {name: [r for n, r in rows if n == name] for name in ("voc", "chat")}
-    lock = {"version": 1, "mixture_digest": "a1" * 32, "plan_digest": "b", "code_digest": "c",
-            "tokenizer_digest": "t", "seed": 5, "unit": "tokens", "total": 8,
-            "mixture": {"exclude_overlap_with": ["mmlu"]},
-            "sources": [source("voc", "domain", named["voc"]),
-                        source("chat", "general", named["chat"])]}  # fmt: skip
-    table = pa.table({"position": range(8), "row_id": [r["row_id"] for _, r in rows],
-                      "source": pa.array([n for n, _ in rows]).dictionary_encode()})  # fmt: skip
+    lock = {
+        "version": 1,
+        "mixture_digest": "a1" * 32,
+        "plan_digest": "b",
+        "code_digest": "c",
+        "tokenizer_digest": "t",
+        "seed": 5,
+        "unit": "tokens",
+        "total": 8,
+        "mixture": {"exclude_overlap_with": ["mmlu"]},
+        "sources": [
+            source("voc", "domain", named["voc"]),
+            source("chat", "general", named["chat"]),
+        ],
+    }
+    table = pa.table(
+        {
+            "position": range(8),
+            "row_id": [r["row_id"] for _, r in rows],
+            "source": pa.array([n for n, _ in rows]).dictionary_encode(),
+        }
+    )
     with building(folder) as aside:
         pq.write_table(table.slice(0, 5), aside / "shard-00000.parquet")
         pq.write_table(table.slice(5), aside / "shard-00001.parquet")
         (aside / "mixture.lock.json").write_text(json.dumps(lock))
-        return commit(aside, MixtureReceipt(
-            path=folder, digest="a1" * 32, rows=8, tokens=8, supervised_tokens=8,
-            sources=("chat", "voc"), shards=("shard-00000.parquet", "shard-00001.parquet")
-        ))  # fmt: skip
+        return commit(
+            aside,
+            MixtureReceipt(
+                path=folder,
+                digest="a1" * 32,
+                rows=8,
+                tokens=8,
+                supervised_tokens=8,
+                sources=("chat", "voc"),
+                shards=("shard-00000.parquet", "shard-00001.parquet"),
+            ),
+        )
 
 
 def lines(path: Path) -> list[Any]:
@@ -89,8 +150,14 @@ def test_every_row_is_written_in_plan_order_or_named_with_its_reason(
         try:
             expected.append(CONVERTERS[made.format](row["messages"]))
         except NotHeld as reason:
-            left.append({"position": position, "source": name, "row_id": row["row_id"],
-                         "reason": str(reason)})  # fmt: skip
+            left.append(
+                {
+                    "position": position,
+                    "source": name,
+                    "row_id": row["row_id"],
+                    "reason": str(reason),
+                }
+            )
     assert lines(made.path / "train.jsonl") == expected
     assert lines(made.path / "left-out.jsonl") == left
     assert made.rows + sum(made.left_out.values()) == mixture.rows
@@ -101,23 +168,35 @@ def test_every_row_is_written_in_plan_order_or_named_with_its_reason(
 def test_each_format_has_its_shape() -> None:
     assert openai([SYSTEM, ASK, TELL]) == {"messages": [SYSTEM, ASK, TELL]}
     assert alpaca([SYSTEM, ASK, TELL]) == {
-        "instruction": ASK["content"], "input": "", "output": "da\n", "system": "Be brief."
-    }  # fmt: skip
+        "instruction": ASK["content"],
+        "input": "",
+        "output": "da\n",
+        "system": "Be brief.",
+    }
     assert "system" not in alpaca([ASK, TELL])
     assert converse([SYSTEM, ASK, TELL]) == {
-        "schemaVersion": "bedrock-conversation-2024", "system": [{"text": "Be brief."}],
-        "messages": [{"role": "user", "content": [{"text": ASK["content"]}]},
-                     {"role": "assistant", "content": [{"text": "da\n"}]}],
-    }  # fmt: skip
+        "schemaVersion": "bedrock-conversation-2024",
+        "system": [{"text": "Be brief."}],
+        "messages": [
+            {"role": "user", "content": [{"text": ASK["content"]}]},
+            {"role": "assistant", "content": [{"text": "da\n"}]},
+        ],
+    }
 
 
 @pytest.mark.parametrize(
     ("convert", "messages", "reason"),
-    [(alpaca, [ASK, TELL, ASK, TELL], "multi_turn"), (alpaca, [ASK], "turn_order"),
-     (alpaca, [SHAPES[3][0]], "plain_text"), (openai, SHAPES[3], "plain_text"),
-     (converse, SHAPES[3], "plain_text"), (converse, [ASK, TELL, ASK], "turn_order"),
-     (converse, [SYSTEM], "turn_order"), (converse, [TELL, ASK], "turn_order")],
-)  # fmt: skip
+    [
+        (alpaca, [ASK, TELL, ASK, TELL], "multi_turn"),
+        (alpaca, [ASK], "turn_order"),
+        (alpaca, [SHAPES[3][0]], "plain_text"),
+        (openai, SHAPES[3], "plain_text"),
+        (converse, SHAPES[3], "plain_text"),
+        (converse, [ASK, TELL, ASK], "turn_order"),
+        (converse, [SYSTEM], "turn_order"),
+        (converse, [TELL, ASK], "turn_order"),
+    ],
+)
 def test_what_a_format_has_no_place_for_is_refused_by_reason(
     convert: Any, messages: Any, reason: str
 ) -> None:
@@ -149,9 +228,17 @@ def test_clean_rows_that_are_gone_are_told(mixture: MixtureReceipt, tmp_path: Pa
 
 def test_the_card_says_sources_licences_shares_and_counts(mixture: MixtureReceipt) -> None:
     card = data_card(json.loads(mixture.lock.read_text()), "alpaca", 5, {"multi_turn": 3})
-    for said in ("`voc` to specialise it", "`chat` so that it keeps", "items of `mmlu`",
-                 "CC-BY-4.0", "voc.jsonl", "0.5000", "empty 3, too_long 2", "multi_turn 3",
-                 "a1" * 32):  # fmt: skip
+    for said in (
+        "`voc` to specialise it",
+        "`chat` so that it keeps",
+        "items of `mmlu`",
+        "CC-BY-4.0",
+        "voc.jsonl",
+        "0.5000",
+        "empty 3, too_long 2",
+        "multi_turn 3",
+        "a1" * 32,
+    ):
         assert said in card
     tables = [line for line in card.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in tables} == {8, 9, 5, 3}
@@ -177,9 +264,11 @@ def test_croissant_describes_the_rows_so_that_they_can_be_read(
     assert len(records) == made.rows
     field = "rows/output" if form == "alpaca" else "rows/content"
     last = lines(made.path / "train.jsonl")[-1]
-    text = {"openai": lambda: [m["content"] for m in last["messages"]],
-            "converse": lambda: [m["content"][0]["text"] for m in last["messages"]],
-            "alpaca": lambda: last["output"]}[form]()  # fmt: skip
+    text = {
+        "openai": lambda: [m["content"] for m in last["messages"]],
+        "converse": lambda: [m["content"][0]["text"] for m in last["messages"]],
+        "alpaca": lambda: last["output"],
+    }[form]()
     found = records[-1][field]
     assert ([t.decode() for t in found] if isinstance(found, list) else found.decode()) == text
 

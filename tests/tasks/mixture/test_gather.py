@@ -29,8 +29,12 @@ def test_rows_are_taken_from_any_batch_in_order(tmp_path):
 
 def test_a_run_of_the_plan_comes_in_the_plans_order(tmp_path):
     sources = [mapped(tmp_path, n, [table(10, n)]) for n in "ab"]
-    part = Part(7, np.array([1, 0, 0, 1], np.int16), np.array([3, 9, 0, 3]),
-                np.array([0, 0, 0, 1], np.int32))  # fmt: skip
+    part = Part(
+        7,
+        np.array([1, 0, 0, 1], np.int16),
+        np.array([3, 9, 0, 3]),
+        np.array([0, 0, 0, 1], np.int32),
+    )
     found = gather(part, ["one", "two"], sources, ["row_id", "input_ids"]).to_pylist()
     assert [r["row_id"] for r in found] == ["b3", "a9", "a0", "b3"]
     assert [r["source"] for r in found] == ["two", "one", "one", "two"]

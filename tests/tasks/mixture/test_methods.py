@@ -88,16 +88,29 @@ def test_a_long_row_is_dropped_cut_or_refused_as_the_policy_says():
 
 def texts(folder, words):
     folder.mkdir()
-    rows = [{"row_id": f"{i:032d}", "messages": [{"role": "text", "content": "plus " * n}]}
-            for i, n in enumerate(words)]  # fmt: skip
+    rows = [
+        {"row_id": f"{i:032d}", "messages": [{"role": "text", "content": "plus " * n}]}
+        for i, n in enumerate(words)
+    ]
     for split in ("train", "dev"):
         pq.write_table(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), folder / f"{split}.parquet")
     n = len(rows)
     return CleanSource(
-        path=folder, digest=f"{folder.name}-{n}", name="wiki", role="general", category=None,
-        licence=None, uri="w", revision=None, verdict="pass", reason="", rows_in=2 * n,
-        rows_out=2 * n, findings={}, splits={"train": n, "dev": n},
-    )  # fmt: skip
+        path=folder,
+        digest=f"{folder.name}-{n}",
+        name="wiki",
+        role="general",
+        category=None,
+        licence=None,
+        uri="w",
+        revision=None,
+        verdict="pass",
+        reason="",
+        rows_in=2 * n,
+        rows_out=2 * n,
+        findings={},
+        splits={"train": n, "dev": n},
+    )
 
 
 def test_tokens_that_long_rows_lose_are_reported(tmp_path, temper_home, tiny_model):

@@ -39,8 +39,9 @@ def test_what_is_dropped_is_reported_by_source_and_nothing_else_is_missing(
 ) -> None:
     mixture = make_mixture(100)
     packed = pack(mixture, CAPACITY)
-    long = [r for r in shards_of(mixture).read(0, 100).to_pylist()
-            if len(r["input_ids"]) > CAPACITY]  # fmt: skip
+    long = [
+        r for r in shards_of(mixture).read(0, 100).to_pylist() if len(r["input_ids"]) > CAPACITY
+    ]
     assert {r["source"] for r in long} == set(packed.lost)
     for name, lost in packed.lost.items():
         own = [len(r["input_ids"]) for r in long if r["source"] == name]

@@ -18,10 +18,14 @@ def table(lengths: list[int]) -> pa.Table:
     total = iter(range(sum(lengths)))
     tokens = [[next(total) for _ in range(n)] for n in lengths]
     lists = pa.array(tokens, pa.list_(pa.int32()))
-    return pa.table({"input_ids": lists, "labels": lists,
-                     "position": pa.array(range(100, 100 + len(lengths)), pa.int64()),
-                     "source_id": pa.array([i % 3 for i in range(len(lengths))], pa.int32())
-                     })  # fmt: skip
+    return pa.table(
+        {
+            "input_ids": lists,
+            "labels": lists,
+            "position": pa.array(range(100, 100 + len(lengths)), pa.int64()),
+            "source_id": pa.array([i % 3 for i in range(len(lengths))], pa.int32()),
+        }
+    )
 
 
 def documents(packs: pa.Table) -> list[tuple[int, int, list[int], list[int]]]:
@@ -57,8 +61,9 @@ def test_packs_keep_capacity_source_and_window(lengths: list[int], window: int) 
     packs = pack_table(table(lengths), CAPACITY, "split", window)
     assert all(len(ids) <= CAPACITY for ids in packs["input_ids"].to_pylist())
     assert all(source == (position - 100) % 3 for position, source, _, _ in documents(packs))
-    windows = [{(p - 100) // window for p in positions}
-               for positions in packs["positions"].to_pylist()]  # fmt: skip
+    windows = [
+        {(p - 100) // window for p in positions} for positions in packs["positions"].to_pylist()
+    ]
     assert all(len(one) == 1 for one in windows)
     assert [min(one) for one in windows] == sorted(min(one) for one in windows)
 

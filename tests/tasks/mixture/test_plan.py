@@ -48,8 +48,9 @@ def test_adding_a_source_does_not_reorder_the_rows_inside_another():
     two = make_plan([{"a": 200, "b": 100}], rows, 17, rows_exact=False)
     three = make_plan([{"c": 50, "b": 100, "a": 200}], rows, 17, rows_exact=False)
     for name in ("a", "b"):
-        orders = [whole(p).row[whole(p).source == p.names.index(name)].tolist()
-                  for p in (two, three)]  # fmt: skip
+        orders = [
+            whole(p).row[whole(p).source == p.names.index(name)].tolist() for p in (two, three)
+        ]
         assert orders[0] == orders[1]
 
 

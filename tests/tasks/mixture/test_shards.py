@@ -79,8 +79,14 @@ def test_the_copy_a_view_maps_is_made_once_and_is_a_dataset_too(
     pytest.importorskip("datasets")
     _, view, expected = opened
     made = arrow_copy(make_mixture(ROWS + 1))
-    assert arrow_copy(make_mixture(ROWS + 1, per_shard=17, per_group=3).model_copy(
-        update={"digest": f"mixture-{ROWS + 1}-16-5"})) == made  # fmt: skip
+    assert (
+        arrow_copy(
+            make_mixture(ROWS + 1, per_shard=17, per_group=3).model_copy(
+                update={"digest": f"mixture-{ROWS + 1}-16-5"}
+            )
+        )
+        == made
+    )
     assert view.dataset().to_list() == expected
 
 

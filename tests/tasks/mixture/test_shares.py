@@ -104,8 +104,10 @@ PERCENTS = st.lists(st.integers(1, 100), min_size=5, max_size=5)
 
 @given(ENDS, PERCENTS, st.integers(20_000, 10**6))
 def test_stages_sum_to_the_quota_of_each_source(ends, percents, units):
-    stages = [{"until": e / 100, "domain_share": p / 100}
-              for e, p in zip([*sorted(ends), 100], percents, strict=False)]  # fmt: skip
+    stages = [
+        {"until": e / 100, "domain_share": p / 100}
+        for e, p in zip([*sorted(ends), 100], percents, strict=False)
+    ]
     asked = mixture(schedule=stages, on_shortage="repeat", max_epochs=1000)
     stocks = [stock(units=units), stock("g", "general", 2.0, units=10**9)]
     got = quotas(asked, stocks)
@@ -120,13 +122,17 @@ def test_stages_that_overlap_or_end_early_are_refused():
             mixture(schedule=[{"until": e, "domain_share": 0.5} for e in ends])
 
 
-SECTIONS = st.fixed_dictionaries({
-    "domain_share": st.sampled_from([0.1, 0.25, 0.5, 0.9]),
-    "on_shortage": st.sampled_from(["error", "repeat"]),
-    "max_epochs": st.sampled_from([2, 4]),
-    "size": st.one_of(st.builds(lambda n: Size(budget=n), st.integers(40, 100_000)),
-                      st.builds(lambda n: Size(domain_epochs=n), st.sampled_from([0.5, 1, 2]))),
-})  # fmt: skip
+SECTIONS = st.fixed_dictionaries(
+    {
+        "domain_share": st.sampled_from([0.1, 0.25, 0.5, 0.9]),
+        "on_shortage": st.sampled_from(["error", "repeat"]),
+        "max_epochs": st.sampled_from([2, 4]),
+        "size": st.one_of(
+            st.builds(lambda n: Size(budget=n), st.integers(40, 100_000)),
+            st.builds(lambda n: Size(domain_epochs=n), st.sampled_from([0.5, 1, 2])),
+        ),
+    }
+)
 UNITS = st.lists(st.integers(1, 5_000), min_size=2, max_size=8)
 
 

@@ -36,8 +36,12 @@ def test_ranks_in_turn_give_the_plans_order_for_any_world(mixture: Any, world: i
     assert {len(s) for s in streams} == {ROWS // world}
 
 
-@given(st.integers(0, ROWS), st.sampled_from([1, 2, 3, 8]), st.sampled_from([1, 2, 3, 8]),
-       st.integers(0, 6))  # fmt: skip
+@given(
+    st.integers(0, ROWS),
+    st.sampled_from([1, 2, 3, 8]),
+    st.sampled_from([1, 2, 3, 8]),
+    st.integers(0, 6),
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 def test_a_run_goes_on_with_another_number_of_ranks_where_it_stopped(
     mixture: Any, start: int, before: int, after: int, steps: int
@@ -74,8 +78,9 @@ def test_a_loader_with_workers_gives_the_same_batches(mixture: Any, workers: int
     stream = MixtureStream(mixture, 1, 2, start, batch_rows=4)
     # Spawned, as where there is no fork: this process has threads, and may not be copied.
     context = "spawn" if workers else None
-    loader = torch_data.DataLoader(stream, batch_size=4, num_workers=workers, collate_fn=list,
-                                   multiprocessing_context=context)  # fmt: skip
+    loader = torch_data.DataLoader(
+        stream, batch_size=4, num_workers=workers, collate_fn=list, multiprocessing_context=context
+    )
     mine = list(range(start, ROWS))[1::2]
     assert [positions(batch) for batch in loader] == [
         mine[i : i + 4] for i in range(0, len(mine), 4)

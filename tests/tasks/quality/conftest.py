@@ -26,8 +26,14 @@ def row() -> Callable[..., dict[str, Any]]:
             {"role": "user", "content": prompt},
             {"role": "assistant", "content": answer},
         ]
-        return {"row_id": row_id(messages), "messages": messages, "label": None, "group": None,
-                "split": None, "origin": "a.jsonl:1"} | fields  # fmt: skip
+        return {
+            "row_id": row_id(messages),
+            "messages": messages,
+            "label": None,
+            "group": None,
+            "split": None,
+            "origin": "a.jsonl:1",
+        } | fields
 
     return make
 
@@ -43,11 +49,22 @@ def snapshot_of(tmp_path: Path, temper_home: Path) -> Callable[..., Snapshot]:
         table = pa.Table.from_pylist(list(rows), schema=ROW_SCHEMA)
         pq.write_table(table, folder / "rows" / "part-00000.parquet")
         fields = [pa.field(n, pa.string()) for n in ("origin", "raw", "reason")]
-        pq.write_table(pa.Table.from_pylist(list(rejected), schema=pa.schema(fields)),
-                       folder / "rejected.parquet")  # fmt: skip
-        return Snapshot(path=folder, digest=digest, name="voc", role=role, category=None,
-                        licence=None, uri="a.jsonl", revision=None, rows=len(rows),
-                        rejected=len(rejected))  # fmt: skip
+        pq.write_table(
+            pa.Table.from_pylist(list(rejected), schema=pa.schema(fields)),
+            folder / "rejected.parquet",
+        )
+        return Snapshot(
+            path=folder,
+            digest=digest,
+            name="voc",
+            role=role,
+            category=None,
+            licence=None,
+            uri="a.jsonl",
+            revision=None,
+            rows=len(rows),
+            rejected=len(rejected),
+        )
 
     return make
 
@@ -57,8 +74,13 @@ def source() -> Callable[..., FilesSource]:
     """Makes a source of files; its label column is mapped unless it is told otherwise."""
 
     def make(**fields: Any) -> FilesSource:
-        base = {"name": "voc", "role": "domain", "kind": "files", "path": "a.jsonl",
-                "columns": {"prompt": "q", "completion": "a", "label": "l"}}  # fmt: skip
+        base = {
+            "name": "voc",
+            "role": "domain",
+            "kind": "files",
+            "path": "a.jsonl",
+            "columns": {"prompt": "q", "completion": "a", "label": "l"},
+        }
         return TypeAdapter(FilesSource).validate_python(base | fields)
 
     return make

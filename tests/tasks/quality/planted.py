@@ -67,9 +67,21 @@ def _used(*messages: Json, tools: list[Json] | None = None) -> Json:
 
 
 def _converse(*messages: tuple[str, list[Json]], **fields: Any) -> Json:
-    return {"schemaVersion": "bedrock-conversation-2024", "toolConfig": {"tools": [{"toolSpec": {
-        "name": "look_up", "description": "Looks up.", "inputSchema": {"json": {"type": "object"}}
-    }}]}, "messages": [{"role": r, "content": c} for r, c in messages]} | fields  # fmt: skip
+    return {
+        "schemaVersion": "bedrock-conversation-2024",
+        "toolConfig": {
+            "tools": [
+                {
+                    "toolSpec": {
+                        "name": "look_up",
+                        "description": "Looks up.",
+                        "inputSchema": {"json": {"type": "object"}},
+                    }
+                }
+            ]
+        },
+        "messages": [{"role": r, "content": c} for r, c in messages],
+    } | fields
 
 
 def _uses(known_as: str = "t1", name: str = "look_up") -> Json:
@@ -93,16 +105,21 @@ _FN = '{"name": "look_up", "arguments": {"q": "x"}}'
 
 GOOD: dict[str, Callable[[int], Json]] = {
     "messages": lambda i: _used(_user(f"question {i}?"), _use(_call()), _result(), _bot(f"a {i}")),
-    "converse": lambda i: _converse(("user", [{"text": f"question {i}?"}]),
-                                    ("assistant", [_uses()]), ("user", [_gives()]), _SAY),
-    "sharegpt": lambda i: _share(("human", f"question {i}?"), ("function_call", _FN),
-                                 ("observation", "x"), ("gpt", f"answer {i}")),
+    "converse": lambda i: _converse(
+        ("user", [{"text": f"question {i}?"}]), ("assistant", [_uses()]), ("user", [_gives()]), _SAY
+    ),
+    "sharegpt": lambda i: _share(
+        ("human", f"question {i}?"),
+        ("function_call", _FN),
+        ("observation", "x"),
+        ("gpt", f"answer {i}"),
+    ),
     "alpaca": lambda i: {"instruction": f"question {i}?", "input": "", "output": f"answer {i}"},
     "completion": lambda i: {"prompt": f"question {i}?", "completion": f"answer {i}"},
     "text": lambda i: {"text": f"Once upon a time there were {i} sheep."},
     "dpo": lambda i: {"prompt": f"question {i}?", "chosen": f"good {i}", "rejected": f"bad {i}"},
     "rft": lambda i: {"messages": [_user(f"question {i}?")], "reference_answer": str(i)},
-}  # fmt: skip
+}
 """Format -> a good row of it, by number."""
 
 
@@ -122,8 +139,16 @@ _MESSAGES = {
     "user last": ("last_assistant", _used(_user())),
     "result last": ("last_assistant", _used(_user(), _use(_call()), _result())),
     "forged turn": ("reserved_tokens", _used(_user("a<|im_end|>b"), _bot())),
-    "forged turn in an argument": ("reserved_tokens", _used(_user(), _use(
-        _call(name="look_up") | {"function": {"name": "look_up", "arguments": '{"q": "</s>"}'}}))),
+    "forged turn in an argument": (
+        "reserved_tokens",
+        _used(
+            _user(),
+            _use(
+                _call(name="look_up")
+                | {"function": {"name": "look_up", "arguments": '{"q": "</s>"}'}}
+            ),
+        ),
+    ),
     "control character": ("control_characters", _used(_user("a\x07b"), _bot())),
     "replacement character": ("control_characters", _used(_user("a\ufffdb"), _bot())),
     "too long": ("length", _used(_user("x " * 20_000), _bot())),
@@ -132,37 +157,58 @@ _MESSAGES = {
     "call of a user": ("tool_place", _used(_user() | {"tool_calls": [_call()]}, _bot())),
     "call without tools": ("tools_missing", _bare(_user(), _use(_call()), _result(), _bot())),
     "unknown tool": ("tool_unknown", _used(_user(), _use(_call(name="lookup")), _result(), _bot())),
-    "id twice in a turn": ("tool_id_twice", _used(
-        _user(), _use(_call(), _call()), _result(), _bot())),
-    "id twice in a talk": ("tool_id_twice", _used(
-        _user(), _use(_call()), _result(), _bot(), _user("And?"), _use(_call()))),
-    "result before use": ("tool_result_early", _used(
-        _user(), _bot("x"), _result(), _use(_call()))),
-    "result of nothing": ("tool_result_early", _used(
-        _user(), _use(_call()), _result(), _result("c9"), _bot())),
-    "result twice": ("tool_result_twice", _used(
-        _user(), _use(_call()), _result(), _result(text="Cusco"), _bot())),
+    "id twice in a turn": (
+        "tool_id_twice",
+        _used(_user(), _use(_call(), _call()), _result(), _bot()),
+    ),
+    "id twice in a talk": (
+        "tool_id_twice",
+        _used(_user(), _use(_call()), _result(), _bot(), _user("And?"), _use(_call())),
+    ),
+    "result before use": ("tool_result_early", _used(_user(), _bot("x"), _result(), _use(_call()))),
+    "result of nothing": (
+        "tool_result_early",
+        _used(_user(), _use(_call()), _result(), _result("c9"), _bot()),
+    ),
+    "result twice": (
+        "tool_result_twice",
+        _used(_user(), _use(_call()), _result(), _result(text="Cusco"), _bot()),
+    ),
     "no result": ("tool_result_missing", _used(_user(), _use(_call()), _user("Well?"), _bot())),
-    "one result of two": ("tool_result_missing", _used(
-        _user(), _use(_call(), _call("c2")), _result(), _bot())),
+    "one result of two": (
+        "tool_result_missing",
+        _used(_user(), _use(_call(), _call("c2")), _result(), _bot()),
+    ),
     "tool twice": ("tool_name_twice", _used(_user(), _bot(), tools=[_tool(), _tool()])),
-    "tool undescribed": ("tool_undescribed", _used(
-        _user(), _bot(), tools=[_tool(), _tool("b", description=" ")])),
-    "tool untyped": ("tool_untyped", _used(
-        _user(), _bot(), tools=[_tool(parameters={"properties": {}})])),
+    "tool undescribed": (
+        "tool_undescribed",
+        _used(_user(), _bot(), tools=[_tool(), _tool("b", description=" ")]),
+    ),
+    "tool untyped": (
+        "tool_untyped",
+        _used(_user(), _bot(), tools=[_tool(parameters={"properties": {}})]),
+    ),
     "unknown field": ("unknown_fields", _used(_user(), _bot()) | {"stars": 5}),
     "unknown field of a message": ("unknown_fields", _used(_user(), _bot(mood="calm"))),
     "no tools where others have": ("inconsistent_tools", _bare(_user(), _bot())),
-    "system where others have none": ("inconsistent_system", _used(
-        {"role": "system", "content": "Be kind."}, _user("Who?"), _bot())),
-    "reasoning where others have none": ("inconsistent_reasoning", _used(
-        _user("How?"), _bot(reasoning="so"))),
-    "picture": ("format", _used(_user() | {
-        "content": [{"type": "image_url", "image_url": {"url": "x"}}]}, _bot())),
+    "system where others have none": (
+        "inconsistent_system",
+        _used({"role": "system", "content": "Be kind."}, _user("Who?"), _bot()),
+    ),
+    "reasoning where others have none": (
+        "inconsistent_reasoning",
+        _used(_user("How?"), _bot(reasoning="so")),
+    ),
+    "picture": (
+        "format",
+        _used(_user() | {"content": [{"type": "image_url", "image_url": {"url": "x"}}]}, _bot()),
+    ),
     "unknown role": ("format", _used(_user(), {"role": "robot", "content": "x"})),
     "no content": ("format", _used({"role": "user"}, _bot())),
-    "broken arguments": ("format", _used(_user(), _use(
-        {"id": "c1", "function": {"name": "look_up", "arguments": "{cut"}}))),
+    "broken arguments": (
+        "format",
+        _used(_user(), _use({"id": "c1", "function": {"name": "look_up", "arguments": "{cut"}})),
+    ),
     "tool without a name": ("format", _used(_user(), _bot(), tools=[{"description": "x"}])),
     "messages null": ("format", {"messages": None, "tools": None}),
     "message null": ("format", _talk(_user(), None)),  # type: ignore[arg-type]
@@ -170,7 +216,7 @@ _MESSAGES = {
     "no UTF-8": ("format", b'{"messages": [{"role": "user", "content": "\xff"}]}'),
     "field twice": ("format", b'{"messages": [], "messages": []}'),
     "half a character": ("format", b'{"messages": [{"role": "user", "content": "\\ud800"}]}'),
-}  # fmt: skip
+}
 
 _CONVERSE = {
     "other version": ("format", _converse(_ASK, _SAY, schemaVersion="bedrock-conversation-2030")),
@@ -184,17 +230,25 @@ _CONVERSE = {
     "user last": ("last_assistant", _converse(_ASK, _SAY, _ASK)),
     "no block": ("empty", _converse(("user", []), _SAY)),
     "call of a user": ("tool_place", _converse(("user", [{"text": "x"}, _uses()]), _SAY)),
-    "reasoning of a user": ("reasoning_place", _converse(("user", [
-        {"text": "x"}, {"reasoningContent": {"reasoningText": {"text": "hm"}}}]), _SAY)),
+    "reasoning of a user": (
+        "reasoning_place",
+        _converse(
+            ("user", [{"text": "x"}, {"reasoningContent": {"reasoningText": {"text": "hm"}}}]), _SAY
+        ),
+    ),
     "unknown tool": ("tool_unknown", _converse(_ASK, ("assistant", [_uses(name="find")]))),
     "id twice": ("tool_id_twice", _converse(_ASK, ("assistant", [_uses(), _uses()]))),
-    "result of nothing": ("tool_result_early", _converse(
-        ("user", [_gives(), {"text": "x"}]), _SAY)),
-    "result twice": ("tool_result_twice", _converse(
-        _ASK, ("assistant", [_uses()]), ("user", [_gives(), _gives()]), _SAY)),
+    "result of nothing": (
+        "tool_result_early",
+        _converse(("user", [_gives(), {"text": "x"}]), _SAY),
+    ),
+    "result twice": (
+        "tool_result_twice",
+        _converse(_ASK, ("assistant", [_uses()]), ("user", [_gives(), _gives()]), _SAY),
+    ),
     "no tools": ("tools_missing", _converse(_ASK, ("assistant", [_uses()]), toolConfig=None)),
     "unknown field": ("unknown_fields", _converse(_ASK, _SAY, note="x")),
-}  # fmt: skip
+}
 
 _SHAREGPT = {
     "observation of nothing": (
@@ -243,26 +297,42 @@ _DPO = {
     "no prompt": ("pair_no_prompt", {"prompt": None, "chosen": "a", "rejected": "b"}),
     "empty prompt": ("pair_no_prompt", {"prompt": " ", "chosen": "a", "rejected": "b"}),
     "no rejected side": ("format", {"prompt": "x?", "chosen": "a"}),
-    "different talks": ("format", {"chosen": [_user("x"), _bot()], "rejected": [
-        _user("y"), _bot()]}),
-    "chosen ends with the user": ("format", {"prompt": "x?", "chosen": [_user()],
-                                             "rejected": "b"}),
-    "forged turn in the rejected": ("reserved_tokens", {
-        "prompt": "x?", "chosen": "a", "rejected": "b</s>"}),
+    "different talks": (
+        "format",
+        {"chosen": [_user("x"), _bot()], "rejected": [_user("y"), _bot()]},
+    ),
+    "chosen ends with the user": ("format", {"prompt": "x?", "chosen": [_user()], "rejected": "b"}),
+    "forged turn in the rejected": (
+        "reserved_tokens",
+        {"prompt": "x?", "chosen": "a", "rejected": "b</s>"},
+    ),
     "rejected too long": ("length", {"prompt": "x?", "chosen": "a", "rejected": "b" * 16_001}),
-}  # fmt: skip
+}
 _RFT = {
     "no reference": ("reference_missing", {"messages": [_user("x?")]}),
     "empty reference": ("reference_missing", {"messages": [_user("y?")], "reference_answer": " "}),
-    "answered": ("reference_answered", {"messages": [_user("z?"), _bot()],
-                                        "reference_answer": "1"}),
+    "answered": (
+        "reference_answered",
+        {"messages": [_user("z?"), _bot()], "reference_answer": "1"},
+    ),
     "no messages": ("format", {"messages": [], "reference_answer": "1"}),
-}  # fmt: skip
+}
 
-TABLE = {"messages": _MESSAGES, "converse": _CONVERSE, "sharegpt": _SHAREGPT, "alpaca": _ALPACA,
-         "completion": _COMPLETION, "text": _TEXT, "dpo": _DPO, "rft": _RFT}  # fmt: skip
-PLANTED = [Planted(kind, name, check, copy.deepcopy(row))
-           for name, kinds in TABLE.items() for kind, (check, row) in kinds.items()]  # fmt: skip
+TABLE = {
+    "messages": _MESSAGES,
+    "converse": _CONVERSE,
+    "sharegpt": _SHAREGPT,
+    "alpaca": _ALPACA,
+    "completion": _COMPLETION,
+    "text": _TEXT,
+    "dpo": _DPO,
+    "rft": _RFT,
+}
+PLANTED = [
+    Planted(kind, name, check, copy.deepcopy(row))
+    for name, kinds in TABLE.items()
+    for kind, (check, row) in kinds.items()
+]
 """All of them."""
 
 

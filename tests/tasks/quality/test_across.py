@@ -17,9 +17,10 @@ NEAR = Quality(near_duplicates=NearDuplicates())
 
 @pytest.fixture
 def cleaned(
-    row: Callable[..., dict[str, Any]], snapshot_of: Callable[..., Snapshot],
+    row: Callable[..., dict[str, Any]],
+    snapshot_of: Callable[..., Snapshot],
     source: Callable[..., FilesSource],
-) -> Clean:  # fmt: skip
+) -> Clean:
     """Makes a clean source of prompts (those of split ``test`` first)."""
 
     known: dict[str, Snapshot] = {}
@@ -31,8 +32,12 @@ def cleaned(
         content = f"{role} {prompts} {test}"
         snapshot = known[content] = known.get(content) or snapshot_of(rows, role=role)
         snapshot = snapshot.model_copy(update={"name": name})
-        spec = source(name=name, role=role, split={"dev": 0, "test": 0},
-                      columns={"prompt": "q", "completion": "a"})  # fmt: skip
+        spec = source(
+            name=name,
+            role=role,
+            split={"dev": 0, "test": 0},
+            columns={"prompt": "q", "completion": "a"},
+        )
         return clean(snapshot, spec, Quality(), 17)
 
     return make
@@ -80,8 +85,10 @@ def test_a_test_item_of_the_domain_goes_from_anothers_training_rows(cleaned: Cle
 
 
 def test_no_row_is_lost_and_the_chain_adds_up(cleaned: Clean) -> None:
-    made = [cleaned(n, [f"{n} {i}" for i in range(5)] + [f"shared {i}" for i in range(4)])
-            for n in ("a", "b")]  # fmt: skip
+    made = [
+        cleaned(n, [f"{n} {i}" for i in range(5)] + [f"shared {i}" for i in range(4)])
+        for n in ("a", "b")
+    ]
     for before, after in zip(made, distinct(made, NEAR), strict=True):
         gone = before.rows_out - after.rows_out
         assert len(aside(after)) == gone
@@ -106,8 +113,9 @@ def test_near_duplicates_go_inside_and_across_sources_only_where_asked(cleaned: 
 
 
 def test_the_order_of_rows_decides_nothing(cleaned: Clean) -> None:
-    texts = [f"this is the long message number {i % 7} of the row {'x' * (i // 7)}"
-             for i in range(40)]  # fmt: skip
+    texts = [
+        f"this is the long message number {i % 7} of the row {'x' * (i // 7)}" for i in range(40)
+    ]
     one, other = cleaned("a", texts), cleaned("a", texts[::-1])
     (first,), (again,) = distinct([one], NEAR), distinct([other], NEAR)
     assert 0 < first.rows_out < 40

@@ -62,13 +62,19 @@ def test_each_check_finds_exactly_its_planted_rows(
     quality = Quality(max_chars=100, max_quarantine=0.9)
     done = clean(snapshot_of(rows, [BAD]), source(), quality, 17)
     assert done.findings == dict.fromkeys(planted, 1) | {
-        "format": 1, "label_conflict": 2, "overlaps_test": 0}  # fmt: skip
+        "format": 1,
+        "label_conflict": 2,
+        "overlaps_test": 0,
+    }
     assert done.verdict == "quarantine"
-    reasons = [([given_(m) for m in r["messages"]], r["reasons"])
-               for r in _quarantine(done) if r["raw"] is None]  # fmt: skip
-    assert reasons == [
-        (r["messages"], [name]) for name, r in planted.items()
-    ] + [(r["messages"], ["label_conflict"]) for r in conflict]  # fmt: skip
+    reasons = [
+        ([given_(m) for m in r["messages"]], r["reasons"])
+        for r in _quarantine(done)
+        if r["raw"] is None
+    ]
+    assert reasons == [(r["messages"], [name]) for name, r in planted.items()] + [
+        (r["messages"], ["label_conflict"]) for r in conflict
+    ]
 
 
 def test_a_rejected_row_is_quarantined_with_its_text_and_reason(
@@ -99,16 +105,31 @@ texts = st.sampled_from(["", "a", "A!", "b", "c", "<s>", "\x00", "long " * 9, "d
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    pairs=st.lists(st.tuples(texts, texts, st.sampled_from([None, "x", "y"]),
-                             st.sampled_from([None, None, "test", "dev"])), max_size=30),
-    rejected=st.integers(0, 3), limit=st.sampled_from([None, 1, 5]),
-)  # fmt: skip
+    pairs=st.lists(
+        st.tuples(
+            texts,
+            texts,
+            st.sampled_from([None, "x", "y"]),
+            st.sampled_from([None, None, "test", "dev"]),
+        ),
+        max_size=30,
+    ),
+    rejected=st.integers(0, 3),
+    limit=st.sampled_from([None, 1, 5]),
+)
 def test_no_row_is_lost(
-    row: Row, snapshot_of: Make, source: Source, tmp_path: Path,
-    pairs: list[tuple[str, str, str | None, str | None]], rejected: int, limit: int | None,
-) -> None:  # fmt: skip
-    rows = [row(p, a, label=label, split=split, origin=str(i))
-            for i, (p, a, label, split) in enumerate(pairs)]  # fmt: skip
+    row: Row,
+    snapshot_of: Make,
+    source: Source,
+    tmp_path: Path,
+    pairs: list[tuple[str, str, str | None, str | None]],
+    rejected: int,
+    limit: int | None,
+) -> None:
+    rows = [
+        row(p, a, label=label, split=split, origin=str(i))
+        for i, (p, a, label, split) in enumerate(pairs)
+    ]
     snapshot = _once(snapshot_of, rows, [BAD] * rejected)
     done = clean(snapshot, source(limit=limit), Quality(max_chars=40), 17)
     verdict = load_verdict(done)
@@ -143,8 +164,11 @@ def test_the_order_of_rows_changes_no_split(row: Row, snapshot_of: Make, source:
 def test_a_training_row_with_a_test_items_prompt_is_set_aside(
     row: Row, snapshot_of: Make, source: Source
 ) -> None:
-    rows = [*_good(row), row("Question 7?", "other", label="b", split="test"),
-            row("fresh", label="a", split="test")]  # fmt: skip
+    rows = [
+        *_good(row),
+        row("Question 7?", "other", label="b", split="test"),
+        row("fresh", label="a", split="test"),
+    ]
     done = clean(snapshot_of(rows), source(split={"test_path": "t", "dev": 0}), Quality(), 17)
     assert (done.findings["overlaps_test"], done.splits) == (1, {"train": 59, "dev": 0, "test": 2})
     (leaked,) = _quarantine(done)
@@ -201,11 +225,13 @@ def _suite(tmp_path: Path, severity: str, limit: int = 12) -> str:
     ("quality", "reason"),
     [
         (Quality(on_fail="block"), "on_fail is 'block', and the checks found rows: 1 empty."),
-        (Quality(max_quarantine=0.01),
-         "1.6% of the rows were set aside, and max_quarantine allows 1.0%: 1 empty."),
+        (
+            Quality(max_quarantine=0.01),
+            "1.6% of the rows were set aside, and max_quarantine allows 1.0%: 1 empty.",
+        ),
         (Quality(min_rows=52), "51 clean training rows are left, and min_rows asks for 52."),
     ],
-)  # fmt: skip
+)
 def test_a_source_blocks_with_its_reason_in_one_sentence(
     row: Row, snapshot_of: Make, source: Source, quality: Quality, reason: str
 ) -> None:
@@ -250,9 +276,11 @@ def test_a_verdict_is_made_once_and_anew_when_something_that_matters_changes(
     snapshot = snapshot_of(_good(row))
     first = clean(snapshot, source(), Quality(), 17)
     assert clean(snapshot, source(weight=9, category="chat"), Quality(), 17).path == first.path
-    others = [clean(snapshot, source(), Quality(), 18),
-              clean(snapshot, source(), Quality(max_chars=99), 17),
-              clean(snapshot, source(limit=5), Quality(), 17)]  # fmt: skip
+    others = [
+        clean(snapshot, source(), Quality(), 18),
+        clean(snapshot, source(), Quality(max_chars=99), 17),
+        clean(snapshot, source(limit=5), Quality(), 17),
+    ]
     assert len({o.path for o in (first, *others)}) == 4
     assert others[0].digest != first.digest
     assert others[1].digest == first.digest
@@ -288,8 +316,10 @@ def test_near_duplicate_prompts_are_on_one_side_where_that_is_asked_for(
     near = Quality(near_duplicates=NearDuplicates())
 
     def families(done: CleanSource) -> list[list[str]]:
-        return [sorted(r["messages"][0]["content"][0] for r in _split(done, n))
-                for n in ("train", "dev", "test")]  # fmt: skip
+        return [
+            sorted(r["messages"][0]["content"][0] for r in _split(done, n))
+            for n in ("train", "dev", "test")
+        ]
 
     train, dev, test = families(clean(snapshot, spec, near, 17))
     assert (len(train), len(dev), len(test)) == (12, 4, 6)

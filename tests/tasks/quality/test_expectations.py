@@ -46,13 +46,23 @@ def test_no_rows_meet_every_check(frame: pd.DataFrame) -> None:
 def test_ones_own_expectations_keep_their_severity_and_name_their_rows(
     frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    own = _suite(tmp_path,
-        {"type": "expect_column_values_to_be_between", "severity": "warning",
-         "kwargs": {"column": "chars", "max_value": 40}},
-        {"type": "expect_column_values_to_be_in_set",
-         "kwargs": {"column": "label", "value_set": ["a", "b"], "mostly": 0.7}},
-        {"type": "expect_column_mean_to_be_between", "severity": "info",
-         "kwargs": {"column": "chars", "max_value": 3}})  # fmt: skip
+    own = _suite(
+        tmp_path,
+        {
+            "type": "expect_column_values_to_be_between",
+            "severity": "warning",
+            "kwargs": {"column": "chars", "max_value": 40},
+        },
+        {
+            "type": "expect_column_values_to_be_in_set",
+            "kwargs": {"column": "label", "value_set": ["a", "b"], "mostly": 0.7},
+        },
+        {
+            "type": "expect_column_mean_to_be_between",
+            "severity": "info",
+            "kwargs": {"column": "chars", "max_value": 3},
+        },
+    )
     outcomes = [o for o in validate(frame, ["empty"], 1, own) if o.own]
     assert outcomes == [
         Outcome("expectation:column_values_to_be_between(chars)", True, "warning", False, (4, 5)),
@@ -65,13 +75,18 @@ def test_ones_own_expectations_keep_their_severity_and_name_their_rows(
     ("expectation", "name"),
     [
         ({"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "absent"}}, "absent"),
-        ({"type": "expect_column_values_to_be_between", "kwargs": {"column": "label",
-                                                                   "min_value": 3}}, "label"),
+        (
+            {
+                "type": "expect_column_values_to_be_between",
+                "kwargs": {"column": "label", "min_value": 3},
+            },
+            "label",
+        ),
         ({"type": "expect_nothing_known", "kwargs": {"column": "x"}}, "nothing_known"),
         ({"type": "expect_column_values_to_be_in_set", "kwargs": {"colum": "x"}}, "in_set"),
         ({"type": "expect_column_mean_to_be_between", "kwargs": {}}, "mean_to_be_between"),
     ],
-)  # fmt: skip
+)
 def test_an_expectation_that_raises_is_an_error_and_never_bad_data(
     frame: pd.DataFrame, tmp_path: Path, expectation: dict[str, Any], name: str
 ) -> None:
@@ -79,8 +94,9 @@ def test_an_expectation_that_raises_is_an_error_and_never_bad_data(
         validate(frame, ["empty"], 1, _suite(tmp_path, expectation))
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", '{"expectations": 3}',
-                                  '{"expectations": [{"kwargs": {}}]}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["not json", "[]", '{"expectations": 3}', '{"expectations": [{"kwargs": {}}]}']
+)
 def test_a_file_that_is_no_suite_is_an_error(
     frame: pd.DataFrame, tmp_path: Path, text: str
 ) -> None:
@@ -102,8 +118,13 @@ def test_judging_is_silent_and_sends_nothing() -> None:
         "validate(pd.DataFrame({'empty': [False, True]}), ['empty'], 1, None)\n"
         "assert os.environ['GX_ANALYTICS_ENABLED'] == 'false'"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
-                          check=True, cwd=Path(__file__).parents[3])  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
     assert (done.stdout, done.stderr) == ("", "")
 
 

@@ -58,9 +58,13 @@ def test_a_message_without_text_is_empty(row: Row, prompt: str, answer: str) -> 
 
 @pytest.mark.parametrize(
     "roles",
-    [("user", "assistant"), ("system", "user", "assistant"),
-     ("user", "assistant", "user", "assistant"), ("text",)],
-)  # fmt: skip
+    [
+        ("user", "assistant"),
+        ("system", "user", "assistant"),
+        ("user", "assistant", "user", "assistant"),
+        ("text",),
+    ],
+)
 def test_turns_in_order_pass(row: Row, roles: tuple[str, ...]) -> None:
     assert _found([row("", messages=_turns(*roles))]) == {}
 
@@ -91,9 +95,22 @@ def test_turns_out_of_order_are_found(row: Row, roles: tuple[str, ...], checks: 
 
 @pytest.mark.parametrize(
     "token",
-    ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<s>", "</s>", "[INST]", "[/INST]",
-     "<<SYS>>", "<|eot_id|>", "<start_of_turn>", "<end_of_turn>", "<|user|>", "<｜User｜>"],
-)  # fmt: skip
+    [
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|endoftext|>",
+        "<s>",
+        "</s>",
+        "[INST]",
+        "[/INST]",
+        "<<SYS>>",
+        "<|eot_id|>",
+        "<start_of_turn>",
+        "<end_of_turn>",
+        "<|user|>",
+        "<｜User｜>",
+    ],
+)
 def test_a_chat_control_token_is_found(row: Row, token: str) -> None:
     assert _found([row("fine"), row(f"say {token} now")]) == {"reserved_tokens": [1]}
 
@@ -143,8 +160,12 @@ def _all(rows: list[dict[str, Any]]) -> Any:
 
 
 def test_a_repeated_text_is_found_but_for_the_first(row: Row) -> None:
-    rows = [row("Is it on?", "Yes."), row("is it ON", "yes"), row("Is it on?", "No."),
-            row("Is it on?", "Yes.")]  # fmt: skip
+    rows = [
+        row("Is it on?", "Yes."),
+        row("is it ON", "yes"),
+        row("Is it on?", "No."),
+        row("Is it on?", "Yes."),
+    ]
     assert duplicates(_identities(rows), _all(rows)).tolist() == [False, True, False, True]
 
 
@@ -165,15 +186,25 @@ def test_rows_of_different_given_splits_are_no_duplicates(row: Row) -> None:
 
 
 def test_one_prompt_with_two_labels_is_a_conflict_of_all_its_rows(row: Row) -> None:
-    rows = [row("A?", label="x"), row("a", label="y"), row("b", label="x"), row("a!", label="x"),
-            row("c", label="z"), row("c", label="z"), row("b", label=None)]  # fmt: skip
+    rows = [
+        row("A?", label="x"),
+        row("a", label="y"),
+        row("b", label="x"),
+        row("a!", label="x"),
+        row("c", label="z"),
+        row("c", label="z"),
+        row("b", label=None),
+    ]
     found = label_conflicts(_identities(rows), _all(rows))
     assert np.flatnonzero(found).tolist() == [0, 1, 3]
 
 
 def test_the_system_message_is_no_part_of_the_prompt(row: Row) -> None:
-    system = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "a"},
-              {"role": "assistant", "content": "x"}]  # fmt: skip
+    system = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "x"},
+    ]
     frame = _identities([row("", messages=system), row("a", "y")])
     assert frame["prompt_key"].nunique() == 1
     assert frame["text_key"].nunique() == 2
@@ -181,9 +212,15 @@ def test_the_system_message_is_no_part_of_the_prompt(row: Row) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "mapped", "classes"),
-    [(["a", "b"], True, True), (["a", "b"], False, False), (["a", "a", "b", "b"], False, True),
-     (["a", "b", "c", "a"], False, False), ([None, None], True, False), ([], True, False)],
-)  # fmt: skip
+    [
+        (["a", "b"], True, True),
+        (["a", "b"], False, False),
+        (["a", "a", "b", "b"], False, True),
+        (["a", "b", "c", "a"], False, False),
+        ([None, None], True, False),
+        ([], True, False),
+    ],
+)
 def test_labels_are_classes_when_mapped_or_when_they_repeat(
     labels: list[str | None], mapped: bool, classes: bool
 ) -> None:

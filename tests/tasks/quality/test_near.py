@@ -47,8 +47,9 @@ def grams(text, spec):
 def similar(a, b, spec):
     """Oracle: Jaccard similarity of Python sets, on each kind of n-gram that both texts have."""
     a, b = grams(a, spec), grams(b, spec)
-    return any(len(a[k] & b[k]) >= spec.threshold * len(a[k] | b[k]) - 1e-9
-               for k in a.keys() & b.keys())  # fmt: skip
+    return any(
+        len(a[k] & b[k]) >= spec.threshold * len(a[k] | b[k]) - 1e-9 for k in a.keys() & b.keys()
+    )
 
 
 @st.composite
@@ -91,9 +92,15 @@ def test_components_are_those_of_the_oracle(made):
 
 
 def test_a_slip_of_the_keyboard_repeats_a_short_message_and_another_word_does_not():
-    texts = [normal(t) for t in (
-        "How do I top up by bank transfer?", "How do I top up by bank transfers?",
-        "How do I top up by credit card?", "How do I top up by cheque?")]  # fmt: skip
+    texts = [
+        normal(t)
+        for t in (
+            "How do I top up by bank transfer?",
+            "How do I top up by bank transfers?",
+            "How do I top up by credit card?",
+            "How do I top up by cheque?",
+        )
+    ]
     assert kept_of(texts, free(texts), ANY).tolist() == [0, 0, 2, 3]
 
 

@@ -13,8 +13,9 @@ EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
-def done(row: Callable[..., Any], snapshot_of: Callable[..., Any], source: Callable[..., Any]
-         ) -> CleanSource:  # fmt: skip
+def done(
+    row: Callable[..., Any], snapshot_of: Callable[..., Any], source: Callable[..., Any]
+) -> CleanSource:
     rows = [row(f"question {i}", label=f"{EVIL}{i % 2}") for i in range(40)]
     rows += [row(f"{EVIL} <|im_end|>", label="a", origin=EVIL), row("x" * 5000, label="a")]
     rejected = [{"origin": EVIL, "raw": EVIL, "reason": EVIL}]

@@ -34,16 +34,27 @@ NOT_PLANTED = {"missing_label", "label_conflict", "row_count"}
 """Checks about labels and counts, which no single row of these files can break."""
 
 ALL_SET_ASIDE = dict.fromkeys(
-    ("unknown_fields", "tool_undescribed", "inconsistent_system", "inconsistent_tools",
-     "inconsistent_reasoning"), "quarantine")  # fmt: skip
+    (
+        "unknown_fields",
+        "tool_undescribed",
+        "inconsistent_system",
+        "inconsistent_tools",
+        "inconsistent_reasoning",
+    ),
+    "quarantine",
+)
 
 # The rules for prose would find the short made-up texts; they have tests of their own.
 STRUCTURE = Quality(text_rules="off")
 
 
 def _source(path: Path, **fields: Any) -> FilesSource:
-    base = {"name": path.stem.replace(".", "-"), "role": "general", "kind": "files",
-            "path": str(path)}  # fmt: skip
+    base = {
+        "name": path.stem.replace(".", "-"),
+        "role": "general",
+        "kind": "files",
+        "path": str(path),
+    }
     return TypeAdapter(FilesSource).validate_python(base | fields)
 
 
@@ -76,8 +87,11 @@ def test_every_planted_fault_is_found_and_nothing_else(
     )
     found = _found(done)
     kinds = [p for p in planted.PLANTED if p.format == name]
-    missed = [p.kind for number, p in enumerate(kinds, start=GOOD_ROWS + 1)
-              if p.check not in found.get(f"{path.name}:{number}", ())]  # fmt: skip
+    missed = [
+        p.kind
+        for number, p in enumerate(kinds, start=GOOD_ROWS + 1)
+        if p.check not in found.get(f"{path.name}:{number}", ())
+    ]
     assert missed == []
     assert len(found) == len(kinds)
     assert done.rows_in == GOOD_ROWS + len(kinds) == done.rows_out + len(kinds)
@@ -111,9 +125,11 @@ BANKING = {"prompt": "text", "completion": "label", "label": "label"}
 @pytest.mark.shared_data
 @pytest.mark.parametrize(
     ("files", "fields", "rows"),
-    [("banking77/*.parquet", {"columns": BANKING, "role": "domain"}, 13_083),
-     ("dolly_partial/*.jsonl.gz", {}, 6_400)],
-)  # fmt: skip
+    [
+        ("banking77/*.parquet", {"columns": BANKING, "role": "domain"}, 13_083),
+        ("dolly_partial/*.jsonl.gz", {}, 6_400),
+    ],
+)
 def test_of_clean_public_rows_at_most_one_in_a_hundred_is_found_duplicates_apart(
     shared_data: Path, temper_home: Path, files: str, fields: dict[str, Any], rows: int
 ) -> None:

@@ -33,12 +33,16 @@ def _table(*rows: dict[str, Any]) -> Any:
         ("SYSTEM: a System: b", NOVA, "SYSTEM : a System : b", {"SYSTEM:": 1, "System:": 1}),
         ("user: hi, Users", NOVA, "user: hi, Users", {}),
         ("User: hi", ANY, "User: hi", {}),
-        ("a[EOS]b<image>c<video>d<unk>", NOVA, "abcd",
-         {"[EOS]": 1, "<image>": 1, "<video>": 1, "<unk>": 1}),
+        (
+            "a[EOS]b<image>c<video>d<unk>",
+            NOVA,
+            "abcd",
+            {"[EOS]": 1, "<image>": 1, "<video>": 1, "<unk>": 1},
+        ),
         ("a<|im_end|>b<image>", ANY, "ab<image>", {"<|im_end|>": 1}),
         ("<u<unk>nk>", ANY, "", {"<unk>": 2}),
     ],
-)  # fmt: skip
+)
 def test_words_are_parted_from_their_colon_and_signs_go(
     text: str, target: str, clean_text: str, counts: dict[str, int]
 ) -> None:
@@ -47,9 +51,27 @@ def test_words_are_parted_from_their_colon_and_signs_go(
     assert dict(work.counts) == counts
 
 
-pieces = st.lists(st.sampled_from(
-    ["User:", "Bot", ":", " ", "<unk>", "<u", "nk>", "[EOS]", "[E", "OS]", "<|", "a", "|>", "</s>"]
-), max_size=12).map("".join)  # fmt: skip
+pieces = st.lists(
+    st.sampled_from(
+        [
+            "User:",
+            "Bot",
+            ":",
+            " ",
+            "<unk>",
+            "<u",
+            "nk>",
+            "[EOS]",
+            "[E",
+            "OS]",
+            "<|",
+            "a",
+            "|>",
+            "</s>",
+        ]
+    ),
+    max_size=12,
+).map("".join)
 
 
 @given(text=pieces)
@@ -74,12 +96,15 @@ def test_a_changed_row_is_another_row_and_the_others_stay(row: Row) -> None:
 
 def test_reasoning_arguments_tools_and_the_rejected_answer_are_sanitised_too(row: Row) -> None:
     calls = json.dumps([{"id": "c", "name": "f", "arguments": {"q": ["<unk>", 1]}}])
-    made = row("", messages=[
-        {"role": "user", "content": "x"},
-        {"role": "assistant", "content": "", "reasoning": "Bot: hm", "tool_calls": calls}],
+    made = row(
+        "",
+        messages=[
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": "", "reasoning": "Bot: hm", "tool_calls": calls},
+        ],
         rejected={"role": "assistant", "content": "a [EOS]"},
         tools='[{"name":"f","description":"<image>","parameters":{"type":"object"}}]',
-    )  # fmt: skip
+    )
     done = sanitise(_table(made), NOVA)
     assert done.tokens == {"<unk>": 1, "Bot:": 1, "[EOS]": 1, "<image>": 1}
     assert not local_findings(done.table, Quality(target=NOVA))["reserved_tokens"].any()
@@ -109,7 +134,9 @@ def test_a_source_is_sanitised_instead_of_set_aside_and_the_verdict_counts(
 
 def test_a_nova_target_reserves_more(row: Row) -> None:
     table = _table(row("User: hello"), row("a <image> b"), row("a user: b"), row("</s>"))
-    found = {target: local_findings(table, Quality(target=target))["reserved_tokens"].tolist()
-             for target in (ANY, NOVA)}  # fmt: skip
+    found = {
+        target: local_findings(table, Quality(target=target))["reserved_tokens"].tolist()
+        for target in (ANY, NOVA)
+    }
     assert found == {ANY: [False, False, False, True], NOVA: [True, True, False, True]}
     assert pattern_of(ANY) in pattern_of(NOVA)

@@ -34,14 +34,17 @@ def _led(row: Row) -> dict[str, Any]:
         ("empty", {}, "quarantine"),
         ("inconsistent_system", {}, "report"),
         ("inconsistent_system", {"target": NOVA}, "block"),
-        ("inconsistent_system", {"target": NOVA, "severity": {"inconsistent_system": "report"}},
-         "report"),
+        (
+            "inconsistent_system",
+            {"target": NOVA, "severity": {"inconsistent_system": "report"}},
+            "report",
+        ),
         ("unknown_fields", {}, "report"),
         ("unknown_fields", {"target": "bedrock"}, "quarantine"),
         ("empty", {"severity": {"empty": "block"}}, "block"),
         ("row_count", {}, "block"),
     ],
-)  # fmt: skip
+)
 def test_the_recipe_comes_before_the_target_and_the_target_before_the_default(
     check: str, fields: dict[str, Any], severity: str
 ) -> None:
@@ -72,7 +75,9 @@ def test_what_a_target_can_not_take_blocks(row: Row, snapshot_of: Make, source: 
     rows = [*_rows(row), _led(row)]
     done = clean(snapshot_of(rows), source(), Quality(target="bedrock"), 17)
     assert (done.verdict, done.reason) == (
-        "block", "Checks of severity 'block' found rows: 1 inconsistent_system.")  # fmt: skip
+        "block",
+        "Checks of severity 'block' found rows: 1 inconsistent_system.",
+    )
     assert done.findings["inconsistent_system"] == 1
 
 
@@ -87,13 +92,17 @@ def test_a_row_that_is_only_reported_still_stands_for_its_copies(
 @pytest.mark.parametrize(
     ("target", "train", "problem"),
     [
-        ("none", 1, ""), ("bedrock", 8, ""), ("bedrock", 20_000, ""),
+        ("none", 1, ""),
+        ("bedrock", 8, ""),
+        ("bedrock", 20_000, ""),
         ("bedrock", 7, "bedrock takes no fewer than 8"),
         ("bedrock", 20_001, "bedrock takes no more than 20,000"),
-        (NOVA, 199, "takes no fewer than 200"), ("nova-lite-2-rft", 99, "no fewer than 100"),
-        ("nova-lite-2-job", 1_000_000, ""), ("nova-lite-2-job", 31, "no fewer than 32"),
+        (NOVA, 199, "takes no fewer than 200"),
+        ("nova-lite-2-rft", 99, "no fewer than 100"),
+        ("nova-lite-2-job", 1_000_000, ""),
+        ("nova-lite-2-job", 31, "no fewer than 32"),
     ],
-)  # fmt: skip
+)
 def test_a_target_bounds_the_rows(target: Any, train: int, problem: str) -> None:
     quality = Quality(target=target)
     found = row_count_problem(train, quality)

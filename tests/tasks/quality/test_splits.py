@@ -16,9 +16,12 @@ KEY = 17
 def _frame(labels: list[str | None], **columns: Any) -> pd.DataFrame:
     count = len(labels)
     base = {
-        "row_id": [f"row{i}" for i in range(count)], "prompt_key": [f"p{i}" for i in range(count)],
-        "label": labels, "group": [None] * count, "split": [None] * count,
-    }  # fmt: skip
+        "row_id": [f"row{i}" for i in range(count)],
+        "prompt_key": [f"p{i}" for i in range(count)],
+        "label": labels,
+        "group": [None] * count,
+        "split": [None] * count,
+    }
     return pd.DataFrame(base | columns, dtype=pd.StringDtype("pyarrow"))
 
 
@@ -37,8 +40,12 @@ def test_quotas_sum_to_what_is_asked_or_to_all_there_is(sizes: dict[str, int], c
     assert all(0 <= given_[s] <= room[s] for s in sizes)
 
 
-@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(5, 40), min_size=1,
-                       max_size=8), st.floats(0, 0.5))  # fmt: skip
+@given(
+    st.dictionaries(
+        st.text("abc", min_size=1, max_size=3), st.integers(5, 40), min_size=1, max_size=8
+    ),
+    st.floats(0, 0.5),
+)
 def test_every_quota_is_within_one_of_its_share(sizes: dict[str, int], fraction: float) -> None:
     count = int(fraction * sum(sizes.values()))
     quotas = apportion(sizes, count, sizes)
@@ -59,8 +66,11 @@ def test_every_label_gives_its_share() -> None:
     assert [got[label, "dev"] for label in "abc"] == [10, 4, 2]
 
 
-@given(st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=60),
-       st.floats(0, 0.5), st.floats(0, 0.5))  # fmt: skip
+@given(
+    st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=60),
+    st.floats(0, 0.5),
+    st.floats(0, 0.5),
+)
 def test_no_label_loses_its_last_training_row(labels: list[str], dev: float, test: float) -> None:
     names = assign(_frame(list(labels)), Split(dev=dev, test=test), KEY, by_label=True)
     trained = {label for label, name in zip(labels, names, strict=True) if name == "train"}
@@ -144,8 +154,10 @@ def test_later_rows_are_judged_on_and_rows_of_one_time_stay_together(
 ) -> None:
     frame = _frame([None] * len(times)).assign(time=np.array(times, dtype=float))
     names = assign(frame, Split(dev=dev, test=test, time="at"), KEY, by_label=False)
-    of = {n: [t for t, name in zip(times, names, strict=True) if name == n]
-          for n in ("train", "dev", "test")}  # fmt: skip
+    of = {
+        n: [t for t, name in zip(times, names, strict=True) if name == n]
+        for n in ("train", "dev", "test")
+    }
     assert of["train"]
     ordered = [sorted(set(of[n])) for n in ("train", "dev", "test")]
     assert sum(ordered, []) == sorted(set(times))
@@ -164,17 +176,21 @@ def test_a_group_goes_where_its_latest_row_goes() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 15), st.sampled_from([None, "a", "b", "c"]),
-                       st.integers(0, 8)), min_size=1, max_size=60),
+    st.lists(
+        st.tuples(st.integers(0, 15), st.sampled_from([None, "a", "b", "c"]), st.integers(0, 8)),
+        min_size=1,
+        max_size=60,
+    ),
     st.booleans(),
-)  # fmt: skip
+)
 def test_near_duplicates_and_groups_are_on_one_side(
     rows: list[tuple[int, str | None, int]], by_label: bool
 ) -> None:
     frame = _frame(
         ["x" if i % 3 else "y" for i in range(len(rows))],
-        group=[g for _, g, _ in rows], prompt_key=[f"p{p}" for p, _, _ in rows],
-    ).assign(near=[n for _, _, n in rows])  # fmt: skip
+        group=[g for _, g, _ in rows],
+        prompt_key=[f"p{p}" for p, _, _ in rows],
+    ).assign(near=[n for _, _, n in rows])
     names = pd.Series(assign(frame, Split(dev=0.3, test=0.3), KEY, by_label=by_label))
     assert names.groupby(frame["near"]).nunique().max() == 1
     own = frame["group"].where(frame["group"].notna(), frame["prompt_key"])

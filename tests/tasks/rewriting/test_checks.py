@@ -12,8 +12,16 @@ RULES = Rules(frozenset(), TEMPLATE, 0.3)
 
 
 def made(text, **more):
-    return Answer(**{"text": text, "truncated": False, "latency_s": 0.1, "prompt_digest": "d",
-                     "prompt_tokens": 9, **more})  # fmt: skip
+    return Answer(
+        **{
+            "text": text,
+            "truncated": False,
+            "latency_s": 0.1,
+            "prompt_digest": "d",
+            "prompt_tokens": 9,
+            **more,
+        }
+    )
 
 
 LONG = "The parcel was sent on 3 May from Leeds and should reach you within 10 working days."
@@ -24,19 +32,28 @@ LONG = "The parcel was sent on 3 May from Leeds and should reach you within 10 w
     [
         (LONG, "We sent your parcel from Leeds on 3 May; expect it within 10 working days.", None),
         (LONG, "  ", checks.EMPTY),
-        (LONG, "the parcel was sent on 3 may from leeds, and should reach you within 10 working "
-         "days!", checks.SAME),
-        (LONG, "We sent your parcel from Leeds in May; expect it within 10 working days.",
-         checks.NUMBERS),
+        (
+            LONG,
+            "the parcel was sent on 3 may from leeds, and should reach you within 10 working days!",
+            checks.SAME,
+        ),
+        (
+            LONG,
+            "We sent your parcel from Leeds in May; expect it within 10 working days.",
+            checks.NUMBERS,
+        ),
         (LONG, "I can't help: 3, 10.", checks.OVERLAP),
         ("forty-two", "The answer must be forty-two.", None),
         ("forty-two", "It is forty and two.", checks.ANSWER),
         ("Yes", "Yesterday", checks.ANSWER),
         ("5%", "It is 5 percent.", checks.ANSWER),
-        (LONG, f"Here is a correct answer to the message above, for you to go by: {LONG}",
-         checks.ECHO),
+        (
+            LONG,
+            f"Here is a correct answer to the message above, for you to go by: {LONG}",
+            checks.ECHO,
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_rewriting_says_what_its_target_said(target, text, found):
     assert fault(target, None, made(text), RULES) == found
 
@@ -49,19 +66,39 @@ def test_a_rewriting_that_was_cut_or_failed_is_not_used(more):
 @pytest.mark.parametrize(
     ("label", "target", "text", "found"),
     [
-        ("price", "You ask about the price of it, so: price.", "Price: you ask of the price.",
-         None),
-        ("price", "You ask about the price of it, so: price.", "You ask what it costs, that is it.",
-         checks.OTHER_LABEL),
-        ("price", "You ask about the price of it, so: price.",
-         "You ask about the price and delivery of it.", checks.OTHER_LABEL),
+        (
+            "price",
+            "You ask about the price of it, so: price.",
+            "Price: you ask of the price.",
+            None,
+        ),
+        (
+            "price",
+            "You ask about the price of it, so: price.",
+            "You ask what it costs, that is it.",
+            checks.OTHER_LABEL,
+        ),
+        (
+            "price",
+            "You ask about the price of it, so: price.",
+            "You ask about the price and delivery of it.",
+            checks.OTHER_LABEL,
+        ),
         # The target doesn't name its label: neither need the rewriting.
-        ("price", "They would like to know what they pay for it.",
-         "They would like to know what it costs, what they pay.", None),
-        ("price", "They would like to know what they pay for it.",
-         "They would like to know what they pay: delivery.", checks.OTHER_LABEL),
+        (
+            "price",
+            "They would like to know what they pay for it.",
+            "They would like to know what it costs, what they pay.",
+            None,
+        ),
+        (
+            "price",
+            "They would like to know what they pay for it.",
+            "They would like to know what they pay: delivery.",
+            checks.OTHER_LABEL,
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_rewriting_names_the_label_of_its_row_and_no_other(label, target, text, found):
     assert fault(target, label, made(text), Rules(CLASSES, TEMPLATE, 0.3)) == found
 

@@ -29,8 +29,9 @@ def chat(question: str, answer: str, label: str | None = None) -> dict[str, Any]
     return {"row_id": row_id(messages), "messages": messages, "label": label, "origin": "f:1"}  # type: ignore[arg-type]
 
 
-ROWS = [chat(f"When is parcel {i} due?", f"Your parcel number {i} is due on Monday.")
-        for i in range(10)]  # fmt: skip
+ROWS = [
+    chat(f"When is parcel {i} due?", f"Your parcel number {i} is due on Monday.") for i in range(10)
+]
 
 
 @pytest.fixture
@@ -39,16 +40,27 @@ def make_clean(temper_home: Path, tmp_path: Path) -> Any:
         folder = tmp_path / "clean"
         folder.mkdir(exist_ok=True)
         for split, some in (("train", rows), ("dev", rows[:2]), ("test", rows[:3])):
-            pq.write_table(pa.Table.from_pylist(some, schema=ROW_SCHEMA),
-                           folder / f"{split}.parquet")  # fmt: skip
+            pq.write_table(
+                pa.Table.from_pylist(some, schema=ROW_SCHEMA), folder / f"{split}.parquet"
+            )
         (folder / "verdict.json").write_text(json.dumps({"labels": labels or {}}))
         (folder / "manifest.json").write_text("{}")
         return CleanSource(
-            path=folder, digest=f"clean-{len(rows)}", name="own", role="domain", category=None,
-            licence="own", uri="own.jsonl", revision=None, verdict="pass", reason="",
-            rows_in=len(rows) + 5, rows_out=len(rows) + 5, findings={},
+            path=folder,
+            digest=f"clean-{len(rows)}",
+            name="own",
+            role="domain",
+            category=None,
+            licence="own",
+            uri="own.jsonl",
+            revision=None,
+            verdict="pass",
+            reason="",
+            rows_in=len(rows) + 5,
+            rows_out=len(rows) + 5,
+            findings={},
             splits={"train": len(rows), "dev": 2, "test": 3},
-        )  # fmt: skip
+        )
 
     return make
 
@@ -69,8 +81,11 @@ class Speaker:
 
     def answering(self, asked: Any, decoding: Any, skip: Any = NONE) -> Any:
         for start in range(0, len(asked), decoding.batch_size):
-            places = [i for i in range(start, min(start + decoding.batch_size, len(asked)))
-                      if i not in skip]  # fmt: skip
+            places = [
+                i
+                for i in range(start, min(start + decoding.batch_size, len(asked)))
+                if i not in skip
+            ]
             self.asked += [asked[i].payload for i in places]
             yield [(i, self.say(asked[i])) for i in places]
 
@@ -89,8 +104,9 @@ def speaker(monkeypatch: pytest.MonkeyPatch) -> Speaker:
 
 
 def texts(folder: Path, split: str = "train") -> list[str]:
-    return [r["messages"][-1]["content"] for r in pq.read_table(folder / f"{split}.parquet")
-            .to_pylist()]  # fmt: skip
+    return [
+        r["messages"][-1]["content"] for r in pq.read_table(folder / f"{split}.parquet").to_pylist()
+    ]
 
 
 def test_targets_are_in_other_words_and_what_fails_a_check_stays(
@@ -107,7 +123,8 @@ def test_targets_are_in_other_words_and_what_fails_a_check_stays(
     assert [r["row_id"] for r in rows] == [r["row_id"] for r in ROWS]
     assert [r["messages"][0] for r in rows] == [
         {**r["messages"][0], "reasoning": None, "tool_calls": None, "tool_call_id": None}
-        for r in ROWS]  # fmt: skip
+        for r in ROWS
+    ]
     kept = pq.read_table(done.path / FILE).to_pylist()
     assert len(kept) == 10
     assert kept[7]["target"] == ROWS[7]["messages"][1]["content"]
@@ -160,8 +177,10 @@ def test_a_run_that_was_stopped_goes_on_with_the_batches_that_are_missing(
 def test_labels_are_not_asked_for_and_that_is_said(
     make_clean: Any, tiny_model: LocalModel, speaker: Speaker
 ) -> None:
-    rows = [chat(f"Review {i}", "price" if i % 2 else "delivery",
-                 "price" if i % 2 else "delivery") for i in range(6)]  # fmt: skip
+    rows = [
+        chat(f"Review {i}", "price" if i % 2 else "delivery", "price" if i % 2 else "delivery")
+        for i in range(6)
+    ]
     clean = make_clean(rows, {"price": {"train": 3}, "delivery": {"train": 3}})
     done = rewritten(clean, SPEC, tiny_model, SETTINGS)
     assert speaker.asked == []
@@ -193,5 +212,6 @@ def test_the_base_model_itself_is_asked(make_clean: Any, tiny_model: LocalModel)
     kept = pq.read_table(done.path / FILE).to_pylist()
     assert all(k["rewriting"] for k in kept)
     assert all(k["rewritten"] == (k["reason"] is None) for k in kept)
-    assert texts(done.path) == [k["rewriting"].strip() if k["rewritten"] else k["target"]
-                                for k in kept]  # fmt: skip
+    assert texts(done.path) == [
+        k["rewriting"].strip() if k["rewritten"] else k["target"] for k in kept
+    ]

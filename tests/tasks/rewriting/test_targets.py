@@ -4,19 +4,34 @@ from tasks.rewriting.targets import LABEL, NO_QUESTION, NO_WORDS, TOOLS, Target,
 
 def row(*turns, label=None, **more):
     messages = [dict(zip(("role", "content"), turn, strict=True)) for turn in turns]
-    return {"row_id": "r", "messages": messages, "label": label, "group": None, "split": "train",
-            "origin": "o", **more}  # fmt: skip
+    return {
+        "row_id": "r",
+        "messages": messages,
+        "label": label,
+        "group": None,
+        "split": "train",
+        "origin": "o",
+        **more,
+    }
 
 
-TALK = row(("system", "Be brief."), ("user", "Hi {answer}"), ("assistant", "Hello."),
-           ("user", "What is due?"), ("assistant", "Ten pounds."))  # fmt: skip
+TALK = row(
+    ("system", "Be brief."),
+    ("user", "Hi {answer}"),
+    ("assistant", "Hello."),
+    ("user", "What is due?"),
+    ("assistant", "Ten pounds."),
+)
 
 
 def test_every_assistant_turn_is_a_target_of_its_own():
     found = targets_of([TALK, TALK], frozenset())
     assert [(t.row, t.turn, t.text) for t in found] == [
-        (0, 2, "Hello."), (0, 4, "Ten pounds."), (1, 2, "Hello."), (1, 4, "Ten pounds."),
-    ]  # fmt: skip
+        (0, 2, "Hello."),
+        (0, 4, "Ten pounds."),
+        (1, 2, "Hello."),
+        (1, 4, "Ten pounds."),
+    ]
     assert {t.kept for t in found} == {None}
 
 
@@ -46,9 +61,15 @@ def test_labels_tools_and_answers_to_nobody_are_not_asked_for():
     rows[5]["messages"][1]["reasoning"] = None
     found = targets_of(rows, frozenset({"price"}))
     assert [(t.row, t.label, t.kept) for t in found] == [
-        (0, "price", LABEL), (1, "price", None), (2, None, None), (3, None, TOOLS),
-        (4, None, NO_QUESTION), (5, None, None), (5, None, NO_QUESTION),
-        (7, None, NO_WORDS)]  # fmt: skip
+        (0, "price", LABEL),
+        (1, "price", None),
+        (2, None, None),
+        (3, None, TOOLS),
+        (4, None, NO_QUESTION),
+        (5, None, None),
+        (5, None, NO_QUESTION),
+        (7, None, NO_WORDS),
+    ]
     rows[5]["messages"][1]["reasoning"] = "hm"
     assert targets_of(rows[5:6], ())[0].kept == TOOLS
     assert isinstance(found[0], Target)

@@ -18,9 +18,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param == "folder":
         return open_place(str(tmp_path / "store"))
     for name, value in {
-        "AWS_ENDPOINT_URL": request.getfixturevalue("moto_address"), "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
-    }.items():  # fmt: skip
+        "AWS_ENDPOINT_URL": request.getfixturevalue("moto_address"),
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }.items():
         monkeypatch.setenv(name, value)
     found = open_place(f"s3://temper-{tmp_path.name.replace('_', '-')[:40]}/store")
     assert isinstance(found, S3Place)
@@ -46,7 +48,8 @@ def test_what_is_published_is_fetched_as_it_was(
     assert made.uri == place.uri(address_of("mixtures", "d" * 64, files)[0])
     fetch(made.uri, tmp_path / "there")
     assert {n: (tmp_path / "there" / n).read_bytes() for n in files} == {
-        n: f.read_bytes() for n, f in files.items()}  # fmt: skip
+        n: f.read_bytes() for n, f in files.items()
+    }
 
 
 def test_publishing_again_uploads_nothing(place: Place, files: dict[str, Path]) -> None:
@@ -128,9 +131,12 @@ def test_the_store_has_to_be_set_and_be_one_we_know(
 def test_a_bucket_that_is_not_there_is_told_with_the_fix(
     monkeypatch: pytest.MonkeyPatch, moto_address: str
 ) -> None:
-    for name, value in {"AWS_ENDPOINT_URL": moto_address, "AWS_REGION": "us-east-1",
-                        "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t",
-                        }.items():  # fmt: skip
+    for name, value in {
+        "AWS_ENDPOINT_URL": moto_address,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "t",
+        "AWS_SECRET_ACCESS_KEY": "t",
+    }.items():
         monkeypatch.setenv(name, value)
     place: Any = open_place("s3://temper-nowhere/x")
     with pytest.raises(SetupError, match=r"NoSuchBucket.*create the bucket"):

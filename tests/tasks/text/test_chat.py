@@ -63,11 +63,16 @@ def test_a_model_without_a_template_is_named(tiny_model):
 WEATHER = '[{"name":"weather","description":"x","parameters":{"type":"object","properties":{}}}]'
 USE = [
     {"role": "user", "content": "what is it?"},
-    {"role": "assistant", "content": "", "reasoning": None, "tool_call_id": None,
-     "tool_calls": '[{"id":"c1","name":"weather","arguments":{"a":1}}]'},
+    {
+        "role": "assistant",
+        "content": "",
+        "reasoning": None,
+        "tool_call_id": None,
+        "tool_calls": '[{"id":"c1","name":"weather","arguments":{"a":1}}]',
+    },
     {"role": "tool", "content": "rain", "tool_call_id": "c1"},
     {"role": "assistant", "content": "It is 3.", "reasoning": "so I answer"},
-]  # fmt: skip
+]
 TOOLS = (
     "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}"
     "{% for m in messages %}<|{{ m.role }}|>\n"
@@ -104,9 +109,12 @@ def test_a_prompt_offers_the_tools(able):
 
 @pytest.mark.parametrize(
     ("messages", "tools", "missing"),
-    [(USE[:1], WEATHER, "the tools"), (USE[:2], None, "tool calls"),
-     ([USE[0], USE[3]], None, "reasoning")],
-)  # fmt: skip
+    [
+        (USE[:1], WEATHER, "the tools"),
+        (USE[:2], None, "tool calls"),
+        ([USE[0], USE[3]], None, "reasoning"),
+    ],
+)
 def test_what_a_template_leaves_out_is_an_error_and_not_lost(tokenizer, messages, tools, missing):
     with pytest.raises(DataError, match=f"leaves out .*{missing}"):
         render(tokenizer, messages, tools)

@@ -35,9 +35,17 @@ def test_an_item_of_eight_to_twelve_words_is_found_as_a_run_and_only_as_a_whole(
 
 @pytest.mark.parametrize(
     "around",
-    ["{}", "{} Thanks.", "Tell me: {}", f"{BEFORE} {{}} {AFTER}", f"{BEFORE}\n{{}}\n{AFTER}",
-     'She asked "{}" twice.', "- {}\n- another", "**{}**"],
-)  # fmt: skip
+    [
+        "{}",
+        "{} Thanks.",
+        "Tell me: {}",
+        f"{BEFORE} {{}} {AFTER}",
+        f"{BEFORE}\n{{}}\n{AFTER}",
+        'She asked "{}" twice.',
+        "- {}\n- another",
+        "**{}**",
+    ],
+)
 def test_a_short_item_is_found_where_it_stands_by_itself(around: str):
     index = OverlapIndex(["Where is my card?"])
     assert index.hits(row(around.format("Where is my card?")))

@@ -11,8 +11,9 @@ CALLS = '[{"id":"c1","name":"f","arguments":{}}]'
 
 
 def test_a_plain_row_is_known_by_its_roles_and_texts_alone() -> None:
-    pairs = json.dumps([["user", "hü?"], ["assistant", "yes"]], ensure_ascii=False,
-                       separators=(",", ":"))  # fmt: skip
+    pairs = json.dumps(
+        [["user", "hü?"], ["assistant", "yes"]], ensure_ascii=False, separators=(",", ":")
+    )
     assert row_id(TALK) == hashlib.sha256(pairs.encode()).hexdigest()[:32]
     unset = [Message(**m, reasoning=None, tool_calls=None, tool_call_id=None) for m in TALK]
     assert row_id(unset, None, None, None) == row_id(TALK)
@@ -22,16 +23,28 @@ def test_everything_that_is_set_is_part_of_the_identity() -> None:
     other = Message(role="assistant", content="no")
     thought = [TALK[0], Message(role="assistant", content="yes", reasoning="hm")]
     used = [TALK[0], Message(role="assistant", content="yes", tool_calls=CALLS)]
-    made = {row_id(TALK), row_id(TALK, "[]"), row_id(TALK, None, other),
-            row_id(TALK, None, TALK[1]), row_id(TALK, None, None, "null"), row_id(thought),
-            row_id(used)}  # fmt: skip
+    made = {
+        row_id(TALK),
+        row_id(TALK, "[]"),
+        row_id(TALK, None, other),
+        row_id(TALK, None, TALK[1]),
+        row_id(TALK, None, None, "null"),
+        row_id(thought),
+        row_id(used),
+    }
     assert len(made) == 7
 
 
 def test_a_row_keeps_all_it_has_in_the_one_schema() -> None:
     messages = [*TALK, Message(role="tool", content="r", tool_call_id="c1")]
-    row = {"row_id": "x", "messages": messages, "rejected": TALK[1], "tools": "[]",
-           "reference": "null", "extra": ["id"]}  # fmt: skip
+    row = {
+        "row_id": "x",
+        "messages": messages,
+        "rejected": TALK[1],
+        "tools": "[]",
+        "reference": "null",
+        "extra": ["id"],
+    }
     (back,) = pa.Table.from_pylist([row], schema=ROW_SCHEMA).to_pylist()
     assert [given(m) for m in back["messages"]] == messages
     assert given(back["rejected"]) == TALK[1]

@@ -7,13 +7,16 @@ from tasks.text.thoughts import spoken, unclosed
     ("text", "said"),
     [
         ("<think>\n\n</think>\n\ncard_arrival", "card_arrival"),
-        (" <think>a</think> <think>b</think>\nc ", "c "), ("so it is tea</think>\n\ntea", "tea"),
-        ("<think>a <think> b</think>c", "c"), ("<think>\n\n</think>", ""),
-        (" as it is \n", " as it is \n"), ("", ""),
+        (" <think>a</think> <think>b</think>\nc ", "c "),
+        ("so it is tea</think>\n\ntea", "tea"),
+        ("<think>a <think> b</think>c", "c"),
+        ("<think>\n\n</think>", ""),
+        (" as it is \n", " as it is \n"),
+        ("", ""),
         ("tea <think>or milk</think>", "tea <think>or milk</think>"),
         ("<think></think>" * 5000 + "x", "x"),
     ],
-)  # fmt: skip
+)
 def test_thoughts_at_the_beginning_are_no_part_of_what_is_said(text: str, said: str) -> None:
     assert spoken(text) == said
     assert not unclosed(text)

@@ -33,9 +33,11 @@ def test_the_gates_choose_the_axes(recipe: Recipe) -> None:
     assert (drawn[0].metric, drawn[1].metric) == ("mmlu/gold_margin", "voc-intent/macro_f1")
     assert drawn[0].floor == pytest.approx(0.9)
     other = with_gates(
-        recipe, {"metric": "text/bits_per_byte", "rule": "hold", "margin": 0.02},
-        {"metric": "voc-intent/accuracy", "rule": "improve"}, more=(TEXT,),
-    )  # fmt: skip
+        recipe,
+        {"metric": "text/bits_per_byte", "rule": "hold", "margin": 0.02},
+        {"metric": "voc-intent/accuracy", "rule": "improve"},
+        more=(TEXT,),
+    )
     drawn = axes(other, base)
     assert drawn is not None
     assert (drawn[0].metric, drawn[1].metric) == ("text/bits_per_byte", "voc-intent/accuracy")

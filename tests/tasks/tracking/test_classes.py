@@ -17,9 +17,14 @@ def one(gold: str, said: str | None) -> dict[str, Any]:
 
 
 def letter(right: str, said: str) -> dict[str, Any]:
-    return {"form": "letters", "gold": right, "prediction": said, "gold_index": "AB".index(right),
-            "score": float(right == said),
-            "choice_logprobs": [-1.0, -2.0] if said == "A" else [-2.0, -1.0]}  # fmt: skip
+    return {
+        "form": "letters",
+        "gold": right,
+        "prediction": said,
+        "gold_index": "AB".index(right),
+        "score": float(right == said),
+        "choice_logprobs": [-1.0, -2.0] if said == "A" else [-2.0, -1.0],
+    }
 
 
 def test_worst_classes_stand_beside_the_base(suite_scores: Scores) -> None:

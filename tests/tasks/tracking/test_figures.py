@@ -14,8 +14,10 @@ X, Y = Axis("mmlu/gold_margin", True, 0.4), Axis("voc/macro_f1", True)
 
 def arm(name: str, x: float, y: float) -> Arm:
     ends = {"mmlu/gold_margin": x, "voc/macro_f1": y}
-    return Arm(name=name, metrics={m: Estimate(value=v, low=v - 0.05, high=v + 0.05, n=50)
-                                   for m, v in ends.items()})  # fmt: skip
+    return Arm(
+        name=name,
+        metrics={m: Estimate(value=v, low=v - 0.05, high=v + 0.05, n=50) for m, v in ends.items()},
+    )
 
 
 def spots(svg: ET.Element) -> list[tuple[float, float]]:
@@ -70,8 +72,15 @@ def test_everything_stays_on_the_picture(values: list[tuple[float, float]]) -> N
 
 def labels(svg: ET.Element) -> list[Box]:
     named = [e for e in svg.iter("text") if (e.text or "").startswith("run ")]
-    return [Box(float(e.get("x", 0)), float(e.get("y", 0)) - 11, float(e.get("x", 0)) + 35,
-                float(e.get("y", 0))) for e in named]  # fmt: skip
+    return [
+        Box(
+            float(e.get("x", 0)),
+            float(e.get("y", 0)) - 11,
+            float(e.get("x", 0)) + 35,
+            float(e.get("y", 0)),
+        )
+        for e in named
+    ]
 
 
 def test_names_of_close_points_do_not_cover_each_other() -> None:

@@ -17,16 +17,26 @@ def test_a_recipe_becomes_dotted_parameters_with_members_by_name(recipe: Recipe)
 
 
 def test_secrets_are_masked_by_key_and_in_addresses(recipe: Recipe) -> None:
-    flat = flatten({"hub": {"hf_token": "abc", "api-key": "k", "max_tokens": 9},
-                    "path": "https://me:pw@host/x?sig=zzz&page=2"})  # fmt: skip
-    assert flat == {"hub.hf_token": "***", "hub.api-key": "***", "hub.max_tokens": "9",
-                    "path": "https://***@host/x?sig=***&page=2"}  # fmt: skip
+    flat = flatten(
+        {
+            "hub": {"hf_token": "abc", "api-key": "k", "max_tokens": 9},
+            "path": "https://me:pw@host/x?sig=zzz&page=2",
+        }
+    )
+    assert flat == {
+        "hub.hf_token": "***",
+        "hub.api-key": "***",
+        "hub.max_tokens": "9",
+        "path": "https://***@host/x?sig=***&page=2",
+    }
     assert "pw" not in flatten(recipe.model_dump(mode="json"))["sources.voc.path"]
 
 
 def test_the_recipe_file_keeps_its_text_but_no_secrets() -> None:
-    text = ("name: x  # a comment\ntoken: abc\nmax_tokens: 5\n  - {password: hunter2, a: 1}\n"
-            "path: s3://key:secret@b/x\n")  # fmt: skip
+    text = (
+        "name: x  # a comment\ntoken: abc\nmax_tokens: 5\n  - {password: hunter2, a: 1}\n"
+        "path: s3://key:secret@b/x\n"
+    )
     masked = mask_text(text)
     assert "# a comment" in masked
     assert "max_tokens: 5" in masked

@@ -141,8 +141,11 @@ def test_a_step_is_never_divided_between_two_requests(
     assert list(where) == list(range(1, 10))
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.integers(0, 10),
-       st.sampled_from([1, 50, 1 << 16]))  # fmt: skip
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=8),
+    st.integers(0, 10),
+    st.sampled_from([1, 50, 1 << 16]),
+)
 def test_a_stream_with_steps_done_again_gives_each_once(
     ends: list[int], back: int, block: int
 ) -> None:

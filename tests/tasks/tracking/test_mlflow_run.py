@@ -54,7 +54,8 @@ def test_a_run_has_the_recipe_as_parameters_and_as_written(
     assert data.tags["recipe.digest"] == recipe_digest(recipe)
     assert data.tags["mlflow.runName"] == "voc-75"
     assert artifact(settings, run.run_id, "recipe.yaml").read_text() == (
-        "name: voc-75  # as written\nhf_token: ***\n")  # fmt: skip
+        "name: voc-75  # as written\nhf_token: ***\n"
+    )
     assert artifact(settings, run.run_id, "").is_relative_to(settings.root / "mlartifacts")
 
 
@@ -181,9 +182,11 @@ def test_a_run_whose_process_was_killed_is_ended_by_the_next(
     file.write_text(recipe.model_dump_json())
     env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED_RUN, str(file)], capture_output=True, text=True,
+        [sys.executable, "-c", KILLED_RUN, str(file)],
+        capture_output=True,
+        text=True,
         env=env | {"TEMPER_HOME": str(settings.root)},
-    )  # fmt: skip
+    )
     left = killed.stdout.strip()
     assert killed.returncode == -9, killed.stderr
     assert stored(settings, left).info.status == "RUNNING"
@@ -209,8 +212,9 @@ def test_a_deleted_experiment_is_refused_with_the_fix(settings: Settings, recipe
 
     from tasks.tracking.mlflow_run import open_run
 
-    gone = recipe.model_copy(update={"tracking": recipe.tracking.model_copy(
-        update={"experiment": "gone"})})  # fmt: skip
+    gone = recipe.model_copy(
+        update={"tracking": recipe.tracking.model_copy(update={"experiment": "gone"})}
+    )
     client = MlflowClient(settings.tracking_uri)
     client.delete_experiment(client.create_experiment("gone"))
     with pytest.raises(SetupError, match=r"'gone' was deleted.*Fix: restore"):
@@ -230,15 +234,20 @@ def test_an_address_that_mlflow_refuses_is_named(
 def test_the_scorecard_does_not_need_mlflow(card: Card, temper_home: Path) -> None:
     import subprocess
 
-    code = ("import sys, tasks.tracking.scorecard, tasks.tracking.card; "
-            "sys.exit('mlflow' in sys.modules)")  # fmt: skip
+    code = (
+        "import sys, tasks.tracking.scorecard, tasks.tracking.card; "
+        "sys.exit('mlflow' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_page_is_published_to_mlflow_and_prefect(
-    card: Card, settings: Settings, recipe: Recipe, tmp_path: Path,
+    card: Card,
+    settings: Settings,
+    recipe: Recipe,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     from prefect import flow
     from prefect.artifacts import Artifact
     from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings

@@ -10,8 +10,10 @@ Make = Callable[..., SuiteScores]
 
 
 def scores(make: Make, *errors: str | None, **about: Any) -> SuiteScores:
-    rows = [{"form": "classification", "gold": "x", "prediction": "x", "score": 1.0, "error": why}
-            for why in errors]  # fmt: skip
+    rows = [
+        {"form": "classification", "gold": "x", "prediction": "x", "score": 1.0, "error": why}
+        for why in errors
+    ]
     count = sum(why is not None for why in errors)
     return make("voc", "classification", rows, ["x"]).model_copy(update={"errors": count} | about)
 

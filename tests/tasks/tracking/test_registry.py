@@ -20,8 +20,15 @@ from tasks.tracking.registry import (
 def gate(**changes: Any) -> dict[str, Any]:
     seen = {"base": 0.25, "candidate": 0.75, "difference": 0.5, "low": 0.4, "high": 0.6, "n": 60}
     known = {"reference_digest": "b" * 64, "candidate_digest": "c" * 64, "reason": "0.4 better"}
-    fields = {**seen, **known, "metric": "voc/macro_f1", "rule": "improve", "verdict": "PASS",
-              "needed_n": None, **changes}  # fmt: skip
+    fields = {
+        **seen,
+        **known,
+        "metric": "voc/macro_f1",
+        "rule": "improve",
+        "verdict": "PASS",
+        "needed_n": None,
+        **changes,
+    }
     return GateResult(**fields).model_dump(mode="json")
 
 
@@ -73,8 +80,11 @@ def test_the_same_weights_are_one_version_and_others_another(run_id: str) -> Non
 def test_more_gates_than_a_tag_holds_are_kept_whole_in_the_run(run_id: str) -> None:
     client = MlflowClient(Settings().tracking_uri)
     for number in (12, 300):
-        many = record(run_id, gates=tuple(gate(metric=f"s/m{i}") for i in range(number)),
-                      candidate=f"{number:064d}")  # fmt: skip
+        many = record(
+            run_id,
+            gates=tuple(gate(metric=f"s/m{i}") for i in range(number)),
+            candidate=f"{number:064d}",
+        )
         release = put_forward("voc-2", many)
         tag = json.loads(client.get_model_version("voc-2", release.version).tags["gates"])
         assert len(tag) == 12 if number == 12 else tag["gates"] == 300

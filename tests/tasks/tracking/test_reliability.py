@@ -29,9 +29,18 @@ def test_the_picture_says_in_words_what_it_shows_and_escapes_names() -> None:
 
 
 def test_every_form_of_choices_has_its_picture(suite_scores: Callable[..., SuiteScores]) -> None:
-    rows = [{"item_id": f"i{i}", "form": form, "gold_index": 0, "score": 1.0,
-             "choice_logprobs": [-1.0, -2.0], "choice_bytes": [1, 1]}
-            for i in range(4) for form in ("letters", "cloze")]  # fmt: skip
+    rows = [
+        {
+            "item_id": f"i{i}",
+            "form": form,
+            "gold_index": 0,
+            "score": 1.0,
+            "choice_logprobs": [-1.0, -2.0],
+            "choice_bytes": [1, 1],
+        }
+        for i in range(4)
+        for form in ("letters", "cloze")
+    ]
     scores = suite_scores("arc", "mmlu", rows)
     metrics = scores.metrics | {"cloze_ece": scores.metrics["ece"]}
     scores = scores.model_copy(update={"metrics": metrics})

@@ -35,24 +35,48 @@ def read(html: str) -> tuple[list[str], str]:
 def test_the_page_shows_verdict_gates_suites_shares_and_losses(card: Card) -> None:
     tags, text = read(scorecard_html(card))
     for words in (
-        "Scorecard: voc-75", "INCONCLUSIVE", "voc-intent/macro_f1", "improve", "+0.4 to +0.6",
-        "needs 1,234", "gold_margin", "75.00%", "supervised tokens", "c" * 64,
-    ):  # fmt: skip
+        "Scorecard: voc-75",
+        "INCONCLUSIVE",
+        "voc-intent/macro_f1",
+        "improve",
+        "+0.4 to +0.6",
+        "needs 1,234",
+        "gold_margin",
+        "75.00%",
+        "supervised tokens",
+        "c" * 64,
+    ):
         assert words in text
     assert tags.count("svg") == 3
     assert text.index("INCONCLUSIVE") < text.index("Domain against general")
 
 
 def test_the_worst_slices_and_repeated_looks_are_shown(card: Card) -> None:
-    lost = {"metric": "mmlu/accuracy", "part": "stratum", "name": "</td><b>law", "n": 50,
-            "first": 0.5, "second": 0.3, "difference": -0.2, "p": 0.001, "adjusted": 0.0123,
-            "worse": True}  # fmt: skip
+    lost = {
+        "metric": "mmlu/accuracy",
+        "part": "stratum",
+        "name": "</td><b>law",
+        "n": 50,
+        "first": 0.5,
+        "second": 0.3,
+        "difference": -0.2,
+        "p": 0.001,
+        "adjusted": 0.0123,
+        "worse": True,
+    }
     won = lost | {"name": "virology", "worse": False}
     gate = card.gates[0].model_copy(update={"seen": 4, "against": "champion", "policy": "warn"})
-    tags, text = read(scorecard_html(card.model_copy(
-        update={"slices": (lost, won), "gates": (gate,)})))  # fmt: skip
-    for words in ("</td><b>law", "0.012", "of 2 subjects", "seen 4 times", "against the champion",
-                  "only warns"):  # fmt: skip
+    tags, text = read(
+        scorecard_html(card.model_copy(update={"slices": (lost, won), "gates": (gate,)}))
+    )
+    for words in (
+        "</td><b>law",
+        "0.012",
+        "of 2 subjects",
+        "seen 4 times",
+        "against the champion",
+        "only warns",
+    ):
         assert words in text
     assert "b" not in tags
     assert "virology" not in text
@@ -98,9 +122,15 @@ def test_every_verdict_is_said_in_a_sentence(card: Card, verdict: str) -> None:
 def test_a_run_without_gates_or_losses_or_picture_says_so(card: Card) -> None:
     (card.checkpoint.path / "losses.jsonl").unlink()
     recipe = card.recipe.model_copy(update={"gates": ()})
-    bare = card.model_copy(update={
-        "recipe": recipe, "gates": (), "verdict": "PASS", "base": card.base[:1],
-        "candidate": card.candidate[:1]})  # fmt: skip
+    bare = card.model_copy(
+        update={
+            "recipe": recipe,
+            "gates": (),
+            "verdict": "PASS",
+            "base": card.base[:1],
+            "candidate": card.candidate[:1],
+        }
+    )
     _, text = read(scorecard_html(bare))
     for words in ("declares no gates", "no loss by source", "There is no picture"):
         assert words in text
@@ -121,9 +151,22 @@ def test_a_real_browser_shows_the_page_and_runs_nothing(card: Card, tmp_path: Pa
     page, shot = tmp_path / "page.html", tmp_path / "page.png"
     page.write_text(scorecard_html(card))
     done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/b",
-         f"--screenshot={shot}", "--window-size=1100,2400", "--enable-logging=stderr",
-         page.as_uri()], capture_output=True, text=True, timeout=120, check=True)  # fmt: skip
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path}/b",
+            f"--screenshot={shot}",
+            "--window-size=1100,2400",
+            "--enable-logging=stderr",
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     assert shot.stat().st_size > 20_000
     assert "CONSOLE" not in done.stderr
 

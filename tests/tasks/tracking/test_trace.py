@@ -14,8 +14,13 @@ from tasks.tracking.rows import ById, ByText
 from tasks.tracking.trace import Trace, trace
 
 REJECTED = pa.schema([("origin", pa.string()), ("raw", pa.string()), ("reason", pa.string())])
-ABOUT: dict[str, Any] = {"role": "domain", "category": None, "licence": None, "uri": "a.jsonl",
-                         "revision": None}  # fmt: skip
+ABOUT: dict[str, Any] = {
+    "role": "domain",
+    "category": None,
+    "licence": None,
+    "uri": "a.jsonl",
+    "revision": None,
+}
 
 
 def chat(prompt: str, answer: str = "yes") -> dict[str, Any]:
@@ -50,26 +55,57 @@ def clean(mine_in: str) -> None:
         schema = ROW_SCHEMA.append(pa.field("raw", pa.string()))
         refused = {**dict.fromkeys(ROW_SCHEMA.names), "row_id": "", "raw": "my parcel"}
         write(aside / "quarantine.parquet", [MINE] * (mine_in == "quarantine") + [refused], schema)
-        commit(aside, CleanSource(path=folder, digest=mine_in, name="voc", verdict="pass",
-                                  reason="", rows_in=7, rows_out=6, findings={},
-                                  splits={"train": 6}, **ABOUT))  # fmt: skip
+        commit(
+            aside,
+            CleanSource(
+                path=folder,
+                digest=mine_in,
+                name="voc",
+                verdict="pass",
+                reason="",
+                rows_in=7,
+                rows_out=6,
+                findings={},
+                splits={"train": 6},
+                **ABOUT,
+            ),
+        )
 
 
 def mixture(digest: str, rows: list[dict[str, Any]]) -> MixtureReceipt:
     folder = home("mixtures", digest)
     with building(folder) as aside:
         write(aside / "shard-00000.parquet", rows, pa.schema([("row_id", pa.string())]))
-        return commit(aside, MixtureReceipt(
-            path=folder, digest=digest, rows=len(rows), tokens=1, supervised_tokens=1,
-            shards=("shard-00000.parquet",), sources=("voc",)))  # fmt: skip
+        return commit(
+            aside,
+            MixtureReceipt(
+                path=folder,
+                digest=digest,
+                rows=len(rows),
+                tokens=1,
+                supervised_tokens=1,
+                shards=("shard-00000.parquet",),
+                sources=("voc",),
+            ),
+        )
 
 
 def checkpoint(digest: str, mixture_digest: str, parent: str = "base") -> None:
     folder = home("checkpoints", digest)
     with building(folder) as aside:
         (aside / "job.json").write_text(json.dumps({"mixture": {"digest": mixture_digest}}))
-        commit(aside, Checkpoint(path=folder, digest=digest, name=digest, tokenizer_digest="t",
-                                 parent=parent, steps=1, adapter_digest="a"))  # fmt: skip
+        commit(
+            aside,
+            Checkpoint(
+                path=folder,
+                digest=digest,
+                name=digest,
+                tokenizer_digest="t",
+                parent=parent,
+                steps=1,
+                adapter_digest="a",
+            ),
+        )
 
 
 def places(found: Trace) -> list[tuple[str, str, int]]:
@@ -85,9 +121,21 @@ def test_a_row_said_in_other_words_is_found_by_the_id_it_keeps(
     folder = home("rewritten", "voc-1")
     with building(folder) as aside:
         write(aside / "train.parquet", [other, chat("Another?", "no")])
-        commit(aside, CleanSource(path=folder, digest="w", name="voc", verdict="pass", reason="",
-                                  rows_in=2, rows_out=2, findings={}, splits={"train": 2},
-                                  **ABOUT))  # fmt: skip
+        commit(
+            aside,
+            CleanSource(
+                path=folder,
+                digest="w",
+                name="voc",
+                verdict="pass",
+                reason="",
+                rows_in=2,
+                rows_out=2,
+                findings={},
+                splits={"train": 2},
+                **ABOUT,
+            ),
+        )
     found = [h for h in trace(what).holdings if h.stage == "rewritten"]
     assert [(h.place, MINE["row_id"] in h.row_ids) for h in found] == [("train", True)]
 
@@ -103,9 +151,12 @@ def test_the_split_or_quarantine_that_holds_a_row_is_named(
 
 @pytest.mark.parametrize(
     "text",
-    ["where is my parcel 12 elm street", "WHERE is my  parcel, 12 Elm-Street?!",
-     "Ｗhere is my parcel, 12 Elm Street? Yes."],  # fmt: skip
-)  # fmt: skip
+    [
+        "where is my parcel 12 elm street",
+        "WHERE is my  parcel, 12 Elm-Street?!",
+        "Ｗhere is my parcel, 12 Elm Street? Yes.",
+    ],
+)
 def test_a_text_is_found_after_normalisation_also_in_rows_that_could_not_be_read(
     snapshot: None, text: str
 ) -> None:
@@ -142,9 +193,11 @@ def test_a_row_is_followed_into_mixtures_and_checkpoints_and_theirs(snapshot: No
     checkpoint("c4", "m2")
     found = trace(ById(MINE["row_id"]))
     assert places(found)[1:] == [
-        ("mixture", "shards", 2), ("checkpoint", "m1", 2), ("checkpoint", "c1", 2),
+        ("mixture", "shards", 2),
+        ("checkpoint", "m1", 2),
+        ("checkpoint", "c1", 2),
         ("checkpoint", "c2", 2),
-    ]  # fmt: skip
+    ]
     assert held.path in {h.path for h in found.holdings}
     assert free.path not in {h.path for h in found.holdings}
 

@@ -54,10 +54,14 @@ def make_mixture(temper_home):
         pq.write_table(table, folder / "shard-00000.parquet")
         tokens = sum(len(ids_of(i)) for i in range(rows))
         return MixtureReceipt(
-            path=folder, digest=f"digest-{method}-{rows}", rows=rows, tokens=tokens,
-            supervised_tokens=tokens - 4 * rows, shards=("shard-00000.parquet",),
+            path=folder,
+            digest=f"digest-{method}-{rows}",
+            rows=rows,
+            tokens=tokens,
+            supervised_tokens=tokens - 4 * rows,
+            shards=("shard-00000.parquet",),
             sources=("a", "b"),
-        )  # fmt: skip
+        )
 
     return make
 

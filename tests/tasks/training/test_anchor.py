@@ -16,8 +16,14 @@ def model(tiny_model_folder):
 
 
 def divergence(model, anchor):
-    rows = [{"row_id": "r", "input_ids": list(range(7, 30)), "labels": list(range(7, 30)),
-             "source": "a"}]  # fmt: skip
+    rows = [
+        {
+            "row_id": "r",
+            "input_ids": list(range(7, 30)),
+            "labels": list(range(7, 30)),
+            "source": "a",
+        }
+    ]
     (micro,) = MicroBatches(Shape(0, 100), "a")(rows)["micro"]
     logits, at = supervised_logits(model, micro)
     return anchor.divergence(model, micro, logits, at)

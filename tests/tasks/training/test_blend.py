@@ -20,9 +20,14 @@ def trained(tiny_model, tmp_path, temper_home):
     more = {name: w + 1 for name, w in weights.items()}
     save_file(more, folder / "model.safetensors", metadata={"format": "pt"})
     return Checkpoint(
-        path=folder, name="t", digest=weights_digest(folder), parent=tiny_model.digest, steps=1,
-        tokenizer_digest=tiny_model.tokenizer_digest, adapter_digest="a",
-    )  # fmt: skip
+        path=folder,
+        name="t",
+        digest=weights_digest(folder),
+        parent=tiny_model.digest,
+        steps=1,
+        tokenizer_digest=tiny_model.tokenizer_digest,
+        adapter_digest="a",
+    )
 
 
 def test_a_blend_is_the_base_and_that_share_of_the_change(tiny_model, trained):

@@ -4,9 +4,18 @@ from tasks.training import live
 from tasks.training.job import JobStatus
 from tasks.training.live import Pace, Views, described, percent
 
-LATEST = {"step": 40, "loss": 1.25, "loss/a": 1.5, "validation/domain": 2.0, "memory": 3.2e9,
-          "supervised_tokens_per_second": 350.4, "learning_rate": 1e-4, "grad_norm": 0.5,
-          "time": 1.8e9, "tokens": 999}  # fmt: skip
+LATEST = {
+    "step": 40,
+    "loss": 1.25,
+    "loss/a": 1.5,
+    "validation/domain": 2.0,
+    "memory": 3.2e9,
+    "supervised_tokens_per_second": 350.4,
+    "learning_rate": 1e-4,
+    "grad_norm": 0.5,
+    "time": 1.8e9,
+    "tokens": 999,
+}
 
 
 def status(step=40, state="running", **more):
@@ -35,14 +44,24 @@ def test_a_view_that_fails_is_told_of_and_the_others_are_shown(monkeypatch):
         views(status(step))
     assert len(seen) == 4
     assert [text.partition(": ")[2] for text in said] == [
-        "ConnectionError: no server", "ConnectionError: no answer"]  # fmt: skip
+        "ConnectionError: no server",
+        "ConnectionError: no answer",
+    ]
 
 
 def test_a_look_says_where_the_job_stands():
     text = described(status(), left=150)
-    for part in ("**running**, step 40 of 120", "loss 1.25", "loss/a 1.5", "validation/domain 2",
-                 "supervised tokens per second 350.4", "learning rate 0.0001", "grad norm 0.5",
-                 "memory 3.2 GB", "about 2 min left"):  # fmt: skip
+    for part in (
+        "**running**, step 40 of 120",
+        "loss 1.25",
+        "loss/a 1.5",
+        "validation/domain 2",
+        "supervised tokens per second 350.4",
+        "learning rate 0.0001",
+        "grad norm 0.5",
+        "memory 3.2 GB",
+        "about 2 min left",
+    ):
         assert part in text
     assert "999" not in text
     assert "left" not in described(status(state="completed"), left=0)
@@ -51,9 +70,13 @@ def test_a_look_says_where_the_job_stands():
 
 @pytest.mark.parametrize(
     ("state", "step", "steps", "done"),
-    [("running", 30, 120, 25), ("running", 0, 0, 0), ("completed", 6, 12, 100),
-     ("failed", 6, 12, 50)],
-)  # fmt: skip
+    [
+        ("running", 30, 120, 25),
+        ("running", 0, 0, 0),
+        ("completed", 6, 12, 100),
+        ("failed", 6, 12, 50),
+    ],
+)
 def test_a_job_that_stopped_early_is_done(state, step, steps, done):
     assert percent(status(step, state, steps=steps)) == done
 

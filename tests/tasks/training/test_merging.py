@@ -15,8 +15,14 @@ from tasks.training.models import save_merged
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
-SIZES = {"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-         "num_attention_heads": 4, "num_key_value_heads": 2}  # fmt: skip
+SIZES = {
+    "vocab_size": 96,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
 PLAIN = Lora(rank=4, alpha=7, targets="all-linear")
 
 
@@ -78,12 +84,17 @@ def no_model(*_: Any) -> None:
 
 
 @pytest.mark.parametrize("rslora", [False, True])
-@pytest.mark.parametrize(("tied", "dtype"), [(True, "bfloat16"), (False, "float16"),
-                                             (False, "float32")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tied", "dtype"), [(True, "bfloat16"), (False, "float16"), (False, "float32")]
+)
 def test_the_merged_files_are_those_of_the_whole_model(
-    make_base: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rslora: bool, tied: bool,
+    make_base: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rslora: bool,
+    tied: bool,
     dtype: str,
-) -> None:  # fmt: skip
+) -> None:
     base, lora = make_base(tied, dtype), PLAIN.model_copy(update={"rslora": rslora})
     trained, ours, theirs = adapted(base, lora), tmp_path / "ours", tmp_path / "theirs"
     trained.save_pretrained(tmp_path / "adapter")

@@ -39,8 +39,10 @@ def test_a_document_in_a_pack_has_the_loss_it_has_alone(model):
     every = sorted(rows(), key=lambda r: -len(r["input_ids"]))
     (packed,) = MicroBatches(Shape(0, 1000, "packed"), "ab")(every)["micro"]
     assert packed["input_ids"].shape == (1, 48)
-    alone = [by_document(model, MicroBatches(Shape(0, 1000, "packed"), "ab")([r])["micro"][0])[0]
-             for r in every]  # fmt: skip
+    alone = [
+        by_document(model, MicroBatches(Shape(0, 1000, "packed"), "ab")([r])["micro"][0])[0]
+        for r in every
+    ]
     assert by_document(model, packed) == pytest.approx(alone, rel=1e-4)
 
 
@@ -86,8 +88,13 @@ def test_a_process_without_a_document_keeps_the_others_company():
 
 
 def test_a_pack_comes_apart_into_its_documents():
-    pack = {"input_ids": [1, 2, 3, 4, 5], "labels": [-100, 2, -100, 4, 5], "seq_lengths": [2, 3],
-            "source_ids": [1, 0], "positions": [7, 3]}  # fmt: skip
+    pack = {
+        "input_ids": [1, 2, 3, 4, 5],
+        "labels": [-100, 2, -100, 4, 5],
+        "seq_lengths": [2, 3],
+        "source_ids": [1, 0],
+        "positions": [7, 3],
+    }
     assert list(documents(pack, ("a", "b"))) == [
         {"row_id": "7", "input_ids": [1, 2], "labels": [-100, 2], "source": "b"},
         {"row_id": "3", "input_ids": [3, 4, 5], "labels": [-100, 4, 5], "source": "a"},

@@ -61,15 +61,33 @@ def test_what_two_processes_share_is_saved_as_one_would(
     alone, shared = tmp_path / "alone", tmp_path / "shared"
     save_merged(tiny_model, training, learnt(tiny_model, training), alone)
     told = tmp_path / "told.json"
-    told.write_text(json.dumps({"training": training.model_dump(mode="json"), "out": str(shared),
-                                "model": tiny_model.model_dump(mode="json")}))  # fmt: skip
+    told.write_text(
+        json.dumps(
+            {
+                "training": training.model_dump(mode="json"),
+                "out": str(shared),
+                "model": tiny_model.model_dump(mode="json"),
+            }
+        )
+    )
     root = Path(__file__).parents[3]
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
-         "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1",
-         __file__, str(told)],
-        capture_output=True, text=True, timeout=280, env=os.environ | {"PYTHONPATH": str(root)},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node=2",
+            "--rdzv-backend=c10d",
+            "--rdzv-endpoint=127.0.0.1:0",
+            "--local-addr=127.0.0.1",
+            __file__,
+            str(told),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert weights_digest(shared) == weights_digest(alone) != tiny_model.digest
     files = [sorted(str(f.relative_to(out)) for f in out.rglob("*")) for out in (alone, shared)]

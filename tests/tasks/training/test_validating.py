@@ -95,8 +95,13 @@ def test_the_weights_of_the_lowest_loss_are_kept_however_training_was_broken_off
 ):
     """Steps are the same whether or not there is validation, so those weights are known."""
     mixture = make_mixture("sft", 80)
-    fields = {"adapter": adapter, "learning_rate": 2e-2, "save_steps": 5, "schedule": "constant",
-              "warmup_ratio": 0.0}  # fmt: skip
+    fields = {
+        "adapter": adapter,
+        "learning_rate": 2e-2,
+        "save_steps": 5,
+        "schedule": "constant",
+        "warmup_ratio": 0.0,
+    }
     job = make_training_job(mixture, None, surprising, validation=STOPPING, **fields)
     job.write()
     result = train(job)

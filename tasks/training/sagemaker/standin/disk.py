@@ -31,22 +31,27 @@ def lay_out(request: Request, ml: Path, name: str, host: str) -> None:
         uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
         _download(uri, ml / "input" / "data" / channel["ChannelName"])
     kind, hosts = request["ResourceConfig"]["InstanceType"], hosts_of(request)
-    group = {"instance_group_name": "homogeneousCluster", "instance_type": kind,
-             "hosts": hosts}  # fmt: skip
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": kind, "hosts": hosts}
     config = {
         "hyperparameters": request.get("HyperParameters", {}),
         "inputdataconfig": {
-            c["ChannelName"]: {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated",
-                               "RecordWrapperType": "None"}
+            c["ChannelName"]: {
+                "TrainingInputMode": "File",
+                "S3DistributionType": "FullyReplicated",
+                "RecordWrapperType": "None",
+            }
             for c in channels
         },
         "resourceconfig": {
-            "current_host": host, "hosts": hosts, "current_instance_type": kind,
-            "current_group_name": "homogeneousCluster", "instance_groups": [group],
+            "current_host": host,
+            "hosts": hosts,
+            "current_instance_type": kind,
+            "current_group_name": "homogeneousCluster",
+            "instance_groups": [group],
             "network_interface_name": "lo",
         },
         "trainingjobconfig": {"TrainingJobName": name},
-    }  # fmt: skip
+    }
     for file, content in config.items():
         (ml / "input" / "config" / f"{file}.json").write_text(json.dumps(content))
 

@@ -30,8 +30,9 @@ class Log:
         for start in range(0, len(lines), BATCH):
             now = int(time.time() * 1000)
             events = [{"timestamp": now, "message": x} for x in lines[start : start + BATCH]]
-            self._client.put_log_events(logGroupName=GROUP, logStreamName=self._stream,
-                                        logEvents=events)  # fmt: skip
+            self._client.put_log_events(
+                logGroupName=GROUP, logStreamName=self._stream, logEvents=events
+            )
 
     def _make(self, call: str, **names: str) -> None:
         from botocore.exceptions import ClientError

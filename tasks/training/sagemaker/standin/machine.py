@@ -145,9 +145,15 @@ def _container(job: JobFolder, host: str) -> "subprocess.Popen[bytes]":
         env["TEMPER_OPT_ML"] = str(ml)
         command = [part.replace("/opt/ml", str(ml)) for part in entry]
     with job.log(host).open("ab") as stream:
-        return subprocess.Popen(command, env=env, cwd="/", stdin=subprocess.DEVNULL,
-                                stdout=stream, stderr=stream, start_new_session=True,
-                                )  # fmt: skip
+        return subprocess.Popen(
+            command,
+            env=env,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
 
 
 def _kill(group: int, how: int) -> None:
@@ -165,10 +171,13 @@ def _environment(job: JobFolder) -> dict[str, str]:
     """Return the container's whole environment: nothing of the caller's but where Python is."""
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-        "HOME": "/root", "LANG": "C.UTF-8", "TRAINING_JOB_NAME": job.name,
-        "AWS_REGION": "us-east-1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "TRAINING_JOB_NAME": job.name,
+        "AWS_REGION": "us-east-1",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
         **job.request.get("Environment", {}),
-    }  # fmt: skip
+    }
 
 
 def _end(job: JobFolder, failed: Failure | None) -> None:
@@ -183,8 +192,12 @@ def _end(job: JobFolder, failed: Failure | None) -> None:
         reason = f"AlgorithmError: {text}"[:1024]
         return job.move("Failed", "Failed", FailureReason=reason, TrainingEndTime=now)
     job.move("InProgress", "Uploading", "Uploading the model")
-    job.move("Completed", "Completed", TrainingEndTime=now,
-             ModelArtifacts={"S3ModelArtifacts": _upload(job)})  # fmt: skip
+    job.move(
+        "Completed",
+        "Completed",
+        TrainingEndTime=now,
+        ModelArtifacts={"S3ModelArtifacts": _upload(job)},
+    )
 
 
 def _upload(job: JobFolder) -> str:

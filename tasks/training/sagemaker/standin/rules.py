@@ -30,16 +30,26 @@ def problems(request: Request, operation: str = "CreateTrainingJob") -> list[str
 def _constraints(value: Any, shape: Any, where: str) -> list[str]:
     """Return violations of patterns, enums and upper bounds, which ParamValidator leaves out."""
     if shape.type_name == "structure" and isinstance(value, dict):
-        return [p for k, v in value.items() if k in shape.members
-                for p in _constraints(v, shape.members[k], f"{where}.{k}")]  # fmt: skip
+        return [
+            p
+            for k, v in value.items()
+            if k in shape.members
+            for p in _constraints(v, shape.members[k], f"{where}.{k}")
+        ]
     found = _bounds(value, shape, where)
     if shape.type_name == "list" and isinstance(value, list):
-        return found + [p for i, v in enumerate(value)
-                        for p in _constraints(v, shape.member, f"{where}.{i}")]  # fmt: skip
+        return found + [
+            p for i, v in enumerate(value) for p in _constraints(v, shape.member, f"{where}.{i}")
+        ]
     if shape.type_name == "map" and isinstance(value, dict):
-        return found + [p for k, v in value.items()
-                        for p in [*_constraints(k, shape.key, f"{where} key"),
-                                  *_constraints(v, shape.value, f"{where}.{k}")]]  # fmt: skip
+        return found + [
+            p
+            for k, v in value.items()
+            for p in [
+                *_constraints(k, shape.key, f"{where} key"),
+                *_constraints(v, shape.value, f"{where}.{k}"),
+            ]
+        ]
     return found
 
 

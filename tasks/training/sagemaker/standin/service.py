@@ -38,8 +38,10 @@ class StandIn:
         wrong = problems(request)
         several = request.get("ResourceConfig", {}).get("InstanceCount", 1) > 1
         if several and not Settings().sagemaker_standin_mounts:
-            wrong.append("several machines find each other by name, and the stand-in can only name "
-                         "them with TEMPER_SAGEMAKER_STANDIN_MOUNTS=true")  # fmt: skip
+            wrong.append(
+                "several machines find each other by name, and the stand-in can only name "
+                "them with TEMPER_SAGEMAKER_STANDIN_MOUNTS=true"
+            )
         if wrong:
             raise _error("ValidationException", "; ".join(wrong), "CreateTrainingJob")
         try:
@@ -70,11 +72,17 @@ class StandIn:
         """Return the jobs whose name contains that."""
         self._fault()
         names = sorted(p.parent.name for p in self.folder.glob("*/state.json"))
-        return {"TrainingJobSummaries": [
-            {"TrainingJobName": n, "TrainingJobArn": ARN + n,
-             "TrainingJobStatus": JobFolder(self.folder / n).state["TrainingJobStatus"]}
-            for n in names if NameContains in n
-        ]}  # fmt: skip
+        return {
+            "TrainingJobSummaries": [
+                {
+                    "TrainingJobName": n,
+                    "TrainingJobArn": ARN + n,
+                    "TrainingJobStatus": JobFolder(self.folder / n).state["TrainingJobStatus"],
+                }
+                for n in names
+                if NameContains in n
+            ]
+        }
 
     def stop_training_job(self, TrainingJobName: str) -> dict[str, Any]:  # noqa: N803
         """Ask the job to stop; one that has ended is refused."""
@@ -97,9 +105,12 @@ class StandIn:
         with (job.folder / "machine.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tasks.training.sagemaker.standin.machine", str(job.folder)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-            )  # fmt: skip
+            )
         while not job.machine_lives() and process.poll() is None:
             time.sleep(0.02)
 

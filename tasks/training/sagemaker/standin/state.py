@@ -49,10 +49,14 @@ class JobFolder:
         known = self.state if path.is_file() else {"SecondaryStatusTransitions": []}
         now = time.time()
         transition = {"Status": secondary, "StartTime": now, "StatusMessage": message}
-        state = {**known, "TrainingJobStatus": status, "SecondaryStatus": secondary,
-                 "LastModifiedTime": now, **more,
-                 "SecondaryStatusTransitions": [*known["SecondaryStatusTransitions"], transition],
-                 }  # fmt: skip
+        state = {
+            **known,
+            "TrainingJobStatus": status,
+            "SecondaryStatus": secondary,
+            "LastModifiedTime": now,
+            **more,
+            "SecondaryStatusTransitions": [*known["SecondaryStatusTransitions"], transition],
+        }
         write_text(path, json.dumps(state))
 
     def wants(self, wish: str) -> bool:

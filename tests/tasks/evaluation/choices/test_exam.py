@@ -15,16 +15,26 @@ from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 
 ARC = [
-    {"question": f"Which is {word}?", "answerKey": "BA1"[i % 3],
-     "choices": {"text": ["red thing", "a sky that is blue", "mud"][: 2 + i % 2],
-                 "label": list("AB1"[: 2 + i % 2]) if i % 3 < 2 else list("1AB"[: 2 + i % 2])}}
+    {
+        "question": f"Which is {word}?",
+        "answerKey": "BA1"[i % 3],
+        "choices": {
+            "text": ["red thing", "a sky that is blue", "mud"][: 2 + i % 2],
+            "label": list("AB1"[: 2 + i % 2]) if i % 3 < 2 else list("1AB"[: 2 + i % 2]),
+        },
+    }
     for i, word in enumerate(["blue", "red", "warm", "cold", "big", "small"])
-]  # fmt: skip
+]
 SWAG = [
-    {"activity_label": "Roof [header]", "ctx_a": "A man [step] sits.", "ctx_b": f"he {i}",
-     "endings": ["jumps.", "sings [title] Loud", "is on a roof.", "x"], "label": str(i % 4)}
+    {
+        "activity_label": "Roof [header]",
+        "ctx_a": "A man [step] sits.",
+        "ctx_b": f"he {i}",
+        "endings": ["jumps.", "sings [title] Loud", "is on a roof.", "x"],
+        "label": str(i % 4),
+    }
     for i in range(5)
-]  # fmt: skip
+]
 
 
 def lines(path: Path, rows: list[dict[str, Any]]) -> str:
@@ -33,12 +43,23 @@ def lines(path: Path, rows: list[dict[str, Any]]) -> str:
 
 
 def test_texts_are_chosen_in_all_and_by_character(tmp_path: Path) -> None:
-    rows = [{"question": f"q{i}", "choices": ["yes", "certainly not"], "answer": right,
-             "topic": "ab"[i % 2]} for i, right in enumerate([0, 0, 1, 1])]  # fmt: skip
+    rows = [
+        {
+            "question": f"q{i}",
+            "choices": ["yes", "certainly not"],
+            "answer": right,
+            "topic": "ab"[i % 2],
+        }
+        for i, right in enumerate([0, 0, 1, 1])
+    ]
     suite = MultipleChoiceSuite(
-        kind="multiple_choice", name="own", path=lines(tmp_path / "q.jsonl", rows), letters=True,
-        category="topic", chance=0.5,
-    )  # fmt: skip
+        kind="multiple_choice",
+        name="own",
+        path=lines(tmp_path / "q.jsonl", rows),
+        letters=True,
+        category="topic",
+        chance=0.5,
+    )
     exam = choices_exam(suite, "test", 1)
 
     def score(context: str, option: str) -> float:
@@ -52,9 +73,11 @@ def test_texts_are_chosen_in_all_and_by_character(tmp_path: Path) -> None:
     by_text = [r for r in found_rows if r.form == "cloze"]
     assert [r.prediction for r in by_text] == ["certainly not"] * 4
     assert [r.scores for r in by_text] == [
-        {"acc": 1.0, "acc_norm": 0.0}, {"acc": 1.0, "acc_norm": 0.0},
-        {"acc": 0.0, "acc_norm": 1.0}, {"acc": 0.0, "acc_norm": 1.0},
-    ]  # fmt: skip
+        {"acc": 1.0, "acc_norm": 0.0},
+        {"acc": 1.0, "acc_norm": 0.0},
+        {"acc": 0.0, "acc_norm": 1.0},
+        {"acc": 0.0, "acc_norm": 1.0},
+    ]
     assert [r.stratum for r in by_text] == ["a", "b", "a", "b"]
     assert suite.metric_table()["acc"].chance == 0.5
     # The letters' chances are e^-0.1 and e^-3, so 0.948 against 1/2 right.
@@ -105,8 +128,9 @@ def test_figures_equal_those_of_lm_evaluation_harness(
     assert len(theirs) == len(rows) == len(samples)
     for question, row in zip(exam.questions.asked, rows, strict=True):
         sample = theirs[question.context]
-        assert row.choice_logprobs == pytest.approx([float(r[0][0]) for r in sample["resps"]],
-                                                    abs=1e-4)  # fmt: skip
+        assert row.choice_logprobs == pytest.approx(
+            [float(r[0][0]) for r in sample["resps"]], abs=1e-4
+        )
         assert row.scores == {"acc": sample["acc"], "acc_norm": sample["acc_norm"]}
 
 
@@ -120,10 +144,15 @@ def _harness(model: Path, file: str, folder: Path, task: str) -> list[dict[str, 
     shipped = Path(lm_eval.__file__).parent / "tasks" / task.partition("_")[0]
     text = (shipped / f"{task}.yaml").read_text().replace("!function utils.process_docs", "null")
     settings = yaml.safe_load(text) | {
-        "task": "local", "tag": None, "dataset_path": "json", "dataset_name": None,
-        "test_split": "test", "validation_split": None, "training_split": None,
+        "task": "local",
+        "tag": None,
+        "dataset_path": "json",
+        "dataset_name": None,
+        "test_split": "test",
+        "validation_split": None,
+        "training_split": None,
         "dataset_kwargs": {"data_files": {"test": file}, "cache_dir": str(folder / "cache")},
-    }  # fmt: skip
+    }
     if task == "hellaswag":
         import importlib
 
@@ -133,8 +162,11 @@ def _harness(model: Path, file: str, folder: Path, task: str) -> list[dict[str, 
     settings = {k: v for k, v in settings.items() if v is not None}
     found = lm_eval.simple_evaluate(
         model=HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=4),
-        tasks=[settings], num_fewshot=0, log_samples=True, bootstrap_iters=0,
+        tasks=[settings],
+        num_fewshot=0,
+        log_samples=True,
+        bootstrap_iters=0,
         task_manager=TaskManager(include_defaults=False),
-    )  # fmt: skip
+    )
     samples: list[dict[str, Any]] = found["samples"]["local"]
     return samples

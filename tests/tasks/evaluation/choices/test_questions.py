@@ -37,14 +37,19 @@ def test_the_right_answer_is_said_by_place_letter_or_text(answer: object, place:
 @pytest.mark.parametrize(
     ("record", "what"),
     [
-        ({"answer": "D"}, "'D' is none of its answers"), ({"answer": 3}, "is none of its answers"),
-        ({"answer": -1}, "is none"), ({"answer": 1.5}, "is none"), ({"answer": True}, "is none"),
+        ({"answer": "D"}, "'D' is none of its answers"),
+        ({"answer": 3}, "is none of its answers"),
+        ({"answer": -1}, "is none"),
+        ({"answer": 1.5}, "is none"),
+        ({"answer": True}, "is none"),
         ({"choices": ["2", "1", "0"], "answer": "2"}, "could be several"),
         ({"choices": ["B", "A", "C"], "answer": "A"}, "could be several"),
-        ({"choices": ["sun"], "answer": 0}, "fewer than two"), ({"answer": None}, "no 'answer'"),
-        ({"choices": "sun, rain", "answer": 0}, "holds no list"), ({"question": None}, "no 'ques"),
+        ({"choices": ["sun"], "answer": 0}, "fewer than two"),
+        ({"answer": None}, "no 'answer'"),
+        ({"choices": "sun, rain", "answer": 0}, "holds no list"),
+        ({"question": None}, "no 'ques"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_question_is_named_with_its_place(record: dict[str, Any], what: str) -> None:
     with pytest.raises(EvaluationError, match=what) as error:
         own(ASKED | {"answer": 0} | record)
@@ -65,9 +70,14 @@ def test_answers_come_as_a_list_as_json_with_labels_or_in_columns() -> None:
 def test_a_prompt_of_ones_own_and_columns_are_used() -> None:
     record = {"q": "Why?", "c": ["sun", "rain"], "a": 1, "topic": "sky", "page": 7}
     found = own(
-        record, question="q", choices="c", answer="a", category="topic", group="page",
+        record,
+        question="q",
+        choices="c",
+        answer="a",
+        category="topic",
+        group="page",
         prompt="F: {question}\nA:",
-    )  # fmt: skip
+    )
     assert (found.context, found.category, found.group) == ("F: Why?\nA:", "sky", "7")
     assert texts(found).options == (" sun", " rain")
     assert letters(found) == ("Why?\nA. sun\nB. rain\nAnswer:", (" A", " B"))
@@ -82,8 +92,13 @@ def test_hellaswags_texts_are_cleaned() -> None:
 
 
 def test_hellaswag_without_its_answer_is_refused() -> None:
-    record = {"ctx_a": "A man sits.", "ctx_b": "he", "activity_label": "Roof",
-              "endings": ["a", "b", "c", "d"], "label": ""}  # fmt: skip
+    record = {
+        "ctx_a": "A man sits.",
+        "ctx_b": "he",
+        "activity_label": "Roof",
+        "endings": ["a", "b", "c", "d"],
+        "label": "",
+    }
     with pytest.raises(EvaluationError, match="no ending is marked"):
         hellaswag_question(Located(record, "test:1"))
     with pytest.raises(EvaluationError, match="lacks 'ctx_b'"):

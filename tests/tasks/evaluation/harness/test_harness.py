@@ -62,9 +62,14 @@ metadata: {{version: 1.0}}
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two tasks over six sums."""
     folder = tmp_path_factory.mktemp("tasks")
-    rows = [{"question": f"what is {i} plus {i + 1}?", "answer": i % 3,
-             "choices": [str(2 * i + 1 - i % 3 + k) for k in range(3)]}
-            for i in range(8)]  # fmt: skip
+    rows = [
+        {
+            "question": f"what is {i} plus {i + 1}?",
+            "answer": i % 3,
+            "choices": [str(2 * i + 1 - i % 3 + k) for k in range(3)],
+        }
+        for i in range(8)
+    ]
     for name, part in (("test", rows[:6]), ("dev", rows[6:])):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in part))
     (folder / "choice.yaml").write_text(CHOICE.format(folder=folder))
@@ -74,8 +79,9 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def suite(tasks: Path, task: str, *metrics: str, **fields: Any) -> HarnessSuite:
     named = {name: HarnessMetric() for name in metrics}
-    return HarnessSuite(kind="harness", name="h", task=task, include=str(tasks), metrics=named,
-                        **fields)  # fmt: skip
+    return HarnessSuite(
+        kind="harness", name="h", task=task, include=str(tasks), metrics=named, **fields
+    )
 
 
 def theirs(model: LocalModel, tasks: Path, task: str, folder: Path, **fields: Any) -> list[Any]:
@@ -87,9 +93,12 @@ def theirs(model: LocalModel, tasks: Path, task: str, folder: Path, **fields: An
 
     found = simple_evaluate(
         model=HFLM(pretrained=str(model.path), device="cpu", dtype="float32", batch_size=4),
-        tasks=[task], log_samples=True, bootstrap_iters=0,
-        task_manager=TaskManager(include_path=str(tasks), include_defaults=False), **fields,
-    )  # fmt: skip
+        tasks=[task],
+        log_samples=True,
+        bootstrap_iters=0,
+        task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
+        **fields,
+    )
     # Writing the log turns what it is given into text.
     samples: list[Any] = copy.deepcopy(found["samples"][task])
     tracker = EvaluationTracker(output_path=str(folder))
@@ -117,7 +126,8 @@ def test_options_are_scored_as_by_the_harness_and_its_log_is_read_to_the_same(
     assert logged.metrics == scores.metrics
     kept = ("item_id", "prompt_digest", "gold", "gold_index", "scores")
     assert [[r[k] for k in kept] for r in pq.read_table(logged.items).to_pylist()] == [
-        [r[k] for k in kept] for r in rows]  # fmt: skip
+        [r[k] for k in kept] for r in rows
+    ]
     assert pair(logged, scores).difference("acc", 0.95).value == 0
 
 
@@ -143,8 +153,9 @@ def test_a_conversation_reaches_the_model_as_messages(tasks: Path) -> None:
         seen.append(prompt.messages)
         return "1"
 
-    exam = harness_exam(suite(tasks, "made_written", "exact_match.whole", chat=True, limit=1),
-                        "test")  # fmt: skip
+    exam = harness_exam(
+        suite(tasks, "made_written", "exact_match.whole", chat=True, limit=1), "test"
+    )
     (row,) = exam.sit(Scripted(answer))
     assert seen == [[{"role": "user", "content": "what is 0 plus 1? Answer:"}]]
     assert row.raw_output == "1"
@@ -165,7 +176,8 @@ def test_items_are_known_before_any_model_is(tasks: Path) -> None:
 def test_what_can_not_be_done_is_told(tasks: Path) -> None:
     with pytest.raises(EvaluationError, match="gives no number 'f1'.*acc, acc_norm"):
         harness_exam(suite(tasks, "made_choice", "f1"), "test").sit(
-            Scripted(score=lambda context, option: -float(len(option))))  # fmt: skip
+            Scripted(score=lambda context, option: -float(len(option)))
+        )
     with pytest.raises(EvaluationError, match="not for choosing"):
         harness_exam(suite(tasks, "made_choice", "acc"), "dev")
     with pytest.raises(EvaluationError, match="no sample log"):
@@ -179,7 +191,16 @@ def test_items_that_a_model_did_not_answer_are_marked(tasks: Path) -> None:
 
 
 def test_copies_of_an_item_in_a_log_keep_their_own_rows(tasks: Path) -> None:
-    sample = {"doc_id": 0, "doc_hash": "d", "prompt_hash": "p", "target": "x", "filter": "none",
-              "resps": [["x"]], "filtered_resps": ["x"], "metrics": ["acc"], "acc": 1}  # fmt: skip
+    sample = {
+        "doc_id": 0,
+        "doc_hash": "d",
+        "prompt_hash": "p",
+        "target": "x",
+        "filter": "none",
+        "resps": [["x"]],
+        "filtered_resps": ["x"],
+        "metrics": ["acc"],
+        "acc": 1,
+    }
     rows = rows_of({"t": [sample, sample | {"doc_id": 1}]}, suite(tasks, "t", "acc"), {})
     assert len({row.item_id for row in rows}) == 2

@@ -13,12 +13,16 @@ from tasks.evaluation.items import write_items
 from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 
-COMMAS = {"prompt": "No commas please.", "instruction_id_list": ["punctuation:no_comma"],
-          "kwargs": [{}]}  # fmt: skip
+COMMAS = {
+    "prompt": "No commas please.",
+    "instruction_id_list": ["punctuation:no_comma"],
+    "kwargs": [{}],
+}
 BOTH = {
-    "prompt": "Two parts: quoted, no commas.", "kwargs": [{"num_words": None}, None],
+    "prompt": "Two parts: quoted, no commas.",
+    "kwargs": [{"num_words": None}, None],
     "instruction_id_list": ["startend:quotation", "punctuation:no_comma"],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -42,10 +46,11 @@ def test_prompts_and_instructions_are_counted_apart(
     write_items(tmp_path / "items.parquet", "if", rows, None)
     found = estimate_all(tmp_path / "items.parquet", made.suite.metric_table())
     assert {name: (e.value, e.n) for name, e in found.items()} == {
-        "prompt_strict": (0.0, 2), "prompt_loose": (0.5, 2),
+        "prompt_strict": (0.0, 2),
+        "prompt_loose": (0.5, 2),
         "instruction_strict": (pytest.approx(1 / 3), 3),
         "instruction_loose": (pytest.approx(2 / 3), 3),
-    }  # fmt: skip
+    }
     (prompt,) = [r for r in rows if r.form == "prompt" and r.raw_output == '*"a b"*']
     assert [r.cluster for r in rows if r.form == "instruction"].count(prompt.item_id) == 2
 

@@ -48,14 +48,32 @@ TONGUES = {
     "en": "Today I have to go to the market and buy fresh vegetables for the family.",
 }
 STUFF = (
-    "Dr. Smith paid $3.50 at 5 p.m. in the U.S. and left.", "Well... who knows?! I don't.",
-    'He said "No." Then he left.', "See www.example.com for more, e.g. the FAQ.",
-    "* one\n* two\n*\n- three", "**Bold** and *light* and ** ** and *** x ***",
-    "[name] lives at [street\n] in []", "<<Title>> and << >> and <<>>", "P.S. more\n\nP.P.S. again",
-    "p. p. s no", "Section 1\nfoo\nSECTION 2\nSection3 bar", "My answer is yes.", "It's 12,5 %.",
-    '{"a": [1, 2, {"b": null}]}', "NaN", "12 34 !!", "", " \n ", "—", "ÄÖÜ ÉCOLE", "naïve café",
-    "one\n\n\n\ntwo\n\n \n\nthree", "a ****** b", "a ****** a", "****** a ****** b ******",
-)  # fmt: skip
+    "Dr. Smith paid $3.50 at 5 p.m. in the U.S. and left.",
+    "Well... who knows?! I don't.",
+    'He said "No." Then he left.',
+    "See www.example.com for more, e.g. the FAQ.",
+    "* one\n* two\n*\n- three",
+    "**Bold** and *light* and ** ** and *** x ***",
+    "[name] lives at [street\n] in []",
+    "<<Title>> and << >> and <<>>",
+    "P.S. more\n\nP.P.S. again",
+    "p. p. s no",
+    "Section 1\nfoo\nSECTION 2\nSection3 bar",
+    "My answer is yes.",
+    "It's 12,5 %.",
+    '{"a": [1, 2, {"b": null}]}',
+    "NaN",
+    "12 34 !!",
+    "",
+    " \n ",
+    "—",
+    "ÄÖÜ ÉCOLE",
+    "naïve café",
+    "one\n\n\n\ntwo\n\n \n\nthree",
+    "a ****** b",
+    "a ****** a",
+    "****** a ****** b ******",
+)
 
 Make = Callable[[random.Random, str, dict[str, Any]], str]
 
@@ -120,9 +138,21 @@ def capitals(rng: random.Random, text: str, args: dict[str, Any]) -> str:
 
 
 def case(rng: random.Random, text: str, args: dict[str, Any]) -> str:
-    return rng.choice((text.upper(), text.lower(), TONGUES["de"].upper(), TONGUES["fi"].lower(),
-                       text.upper() + " é", text.lower() + " I", "12 34", "A", "b !",
-                       TONGUES["en"].upper(), TONGUES["en"].lower()))  # fmt: skip
+    return rng.choice(
+        (
+            text.upper(),
+            text.lower(),
+            TONGUES["de"].upper(),
+            TONGUES["fi"].lower(),
+            text.upper() + " é",
+            text.lower() + " I",
+            "12 34",
+            "A",
+            "b !",
+            TONGUES["en"].upper(),
+            TONGUES["en"].lower(),
+        )
+    )
 
 
 def repeated(rng: random.Random, text: str, args: dict[str, Any]) -> str:
@@ -150,10 +180,19 @@ def counted(key: str, *forms: str) -> Make:
 def headed(rng: random.Random, text: str, args: dict[str, Any]) -> str:
     head = args["section_spliter"]
     return "\n".join(
-        rng.choice((f"{head} {n}\n{text[:40]}", f"{head} {n}", f"{head}{n}", f"{head}  {n}",
-                    f"**{head} {n}**", f"{head.lower()} {n}", f"{head} X"))
+        rng.choice(
+            (
+                f"{head} {n}\n{text[:40]}",
+                f"{head} {n}",
+                f"{head}{n}",
+                f"{head}  {n}",
+                f"**{head} {n}**",
+                f"{head.lower()} {n}",
+                f"{head} X",
+            )
+        )
         for n in range(near(rng, args["num_sections"]))
-    )  # fmt: skip
+    )
 
 
 def one_of(*forms: str) -> Make:
@@ -167,43 +206,75 @@ def marked(rng: random.Random, text: str, args: dict[str, Any]) -> str:
 
 
 MAKERS: dict[str, Make] = {
-    "keywords:existence": keyword, "keywords:frequency": keyword,
-    "keywords:forbidden_words": keyword, "keywords:letter_frequency": letter,
-    "language:response_language": tongue, "length_constraints:number_sentences": sentences,
-    "length_constraints:number_paragraphs": paragraphs, "length_constraints:number_words": words,
+    "keywords:existence": keyword,
+    "keywords:frequency": keyword,
+    "keywords:forbidden_words": keyword,
+    "keywords:letter_frequency": letter,
+    "language:response_language": tongue,
+    "length_constraints:number_sentences": sentences,
+    "length_constraints:number_paragraphs": paragraphs,
+    "length_constraints:number_words": words,
     "length_constraints:nth_paragraph_first_word": paragraphs,
     "detectable_content:number_placeholders": counted(
-        "num_placeholders", "[a]", "[]", "[b\n]", "[[c]"),
+        "num_placeholders", "[a]", "[]", "[b\n]", "[[c]"
+    ),
     "detectable_content:postscript": marked,
     "detectable_format:number_bullet_lists": counted(
-        "num_bullets", "\n* a", "\n- b", "\n  * c", "\n*\n", "\n** d", "\n-", "\n\n - e"),
+        "num_bullets", "\n* a", "\n- b", "\n  * c", "\n*\n", "\n** d", "\n-", "\n\n - e"
+    ),
     "detectable_format:constrained_response": one_of(
-        "My answer is yes.", "my answer is no.", "TEXT My answer is maybe. TEXT",
-        "My answer is no"),
+        "My answer is yes.", "my answer is no.", "TEXT My answer is maybe. TEXT", "My answer is no"
+    ),
     "detectable_format:number_highlighted_sections": counted(
-        "num_highlights", "*a b*", "**c**", "* *", "** **", "*d\n*", "***e***"),
+        "num_highlights", "*a b*", "**c**", "* *", "** **", "*d\n*", "***e***"
+    ),
     "detectable_format:multiple_sections": headed,
     "detectable_format:json_format": one_of(
-        '{"a": 1}', '```json\n{"a": "TEXT"}\n```', "```\n[1, 2]\n```", '```JSON {"a": 1,} ```',
-        "```json```json\n1```", "null", "{'a': 1}", 'Here: {"a": 1}', '{"a": NaN}', '"TEXT"',
-        "[[[["),
+        '{"a": 1}',
+        '```json\n{"a": "TEXT"}\n```',
+        "```\n[1, 2]\n```",
+        '```JSON {"a": 1,} ```',
+        "```json```json\n1```",
+        "null",
+        "{'a': 1}",
+        'Here: {"a": 1}',
+        '{"a": NaN}',
+        '"TEXT"',
+        "[[[[",
+    ),
     "detectable_format:title": one_of(
-        "<<TEXT>>\nTEXT", "<<a b>> TEXT", "<< >>", "<<<>>>", "<<a\nb>>", "TEXT <<x>> <<y>>", "<a>"),
+        "<<TEXT>>\nTEXT", "<<a b>> TEXT", "<< >>", "<<<>>>", "<<a\nb>>", "TEXT <<x>> <<y>>", "<a>"
+    ),
     "combination:two_responses": one_of(
-        "TEXT ****** b", "TEXT ****** TEXT", "a****** b ****** c", "****** a ****** b",
-        "a ****** b ******", "a ****** ****** b", "a ******* b", "a ***** b"),
-    "combination:repeat_prompt": repeated, "startend:end_checker": ended,
-    "change_case:capital_word_frequency": capitals, "change_case:english_capital": case,
+        "TEXT ****** b",
+        "TEXT ****** TEXT",
+        "a****** b ****** c",
+        "****** a ****** b",
+        "a ****** b ******",
+        "a ****** ****** b",
+        "a ******* b",
+        "a ***** b",
+    ),
+    "combination:repeat_prompt": repeated,
+    "startend:end_checker": ended,
+    "change_case:capital_word_frequency": capitals,
+    "change_case:english_capital": case,
     "change_case:english_lowercase": case,
     "punctuation:no_comma": one_of("TEXT", "TEXT, no", "a b", "a、b", "1,5"),
     "startend:quotation": one_of('"TEXT"', ' "TEXT" ', '"TEXT', '"', '""', "“TEXT”", "'TEXT'"),
-}  # fmt: skip
+}
 AROUND: tuple[Callable[[str], str], ...] = (
-    lambda t: f"Sure, here it is:\n{t}", lambda t: f"{t}\nI hope this helps!",
-    lambda t: f"Sure!\n\n{t}\n\nBye.", lambda t: f'"{t}"', lambda t: f"**{t}**",
-    str.upper, str.lower, lambda t: f"```\n{t}\n```", lambda t: t.replace(",", ""),
+    lambda t: f"Sure, here it is:\n{t}",
+    lambda t: f"{t}\nI hope this helps!",
+    lambda t: f"Sure!\n\n{t}\n\nBye.",
+    lambda t: f'"{t}"',
+    lambda t: f"**{t}**",
+    str.upper,
+    str.lower,
+    lambda t: f"```\n{t}\n```",
+    lambda t: t.replace(",", ""),
     lambda t: f"\n\n{t}\n ",
-)  # fmt: skip
+)
 
 
 def made(rng: random.Random, record: dict[str, Any], pool: list[str], count: int) -> Iterator[str]:
@@ -227,8 +298,10 @@ def reference(folder: Path) -> ModuleType:
 
     model, place = punkt.load_model("english"), folder / "tokenizers/punkt_tab/english"
     place.mkdir(parents=True)
-    pairs = {k: [f"{a}\t{int(n)}" for a, n in v.items()] for k, v in {
-        "ortho_context.tab": model.ortho_context}.items()}  # fmt: skip
+    pairs = {
+        k: [f"{a}\t{int(n)}" for a, n in v.items()]
+        for k, v in {"ortho_context.tab": model.ortho_context}.items()
+    }
     lists = {
         "collocations.tab": ["\t".join(c) for c in model.collocations],
         "sent_starters.txt": model.sent_starters,

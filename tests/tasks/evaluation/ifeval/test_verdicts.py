@@ -20,22 +20,49 @@ def kept(name: str, answer: str, **args: Any) -> bool:
     ("name", "args", "keeps", "breaks"),
     [
         ("keywords:existence", {"keywords": ["tea", "Milk"]}, "TEAs and milk", "tea alone"),
-        ("keywords:frequency", {"keyword": "tea", "relation": "at least", "frequency": 2},
-         "tea, teapot", "tea"),
-        ("keywords:frequency", {"keyword": "c++", "relation": "less than", "frequency": 1},
-         "c, cc", "C++"),
+        (
+            "keywords:frequency",
+            {"keyword": "tea", "relation": "at least", "frequency": 2},
+            "tea, teapot",
+            "tea",
+        ),
+        (
+            "keywords:frequency",
+            {"keyword": "c++", "relation": "less than", "frequency": 1},
+            "c, cc",
+            "C++",
+        ),
         ("keywords:forbidden_words", {"forbidden_words": ["tea"]}, "teas, a_tea", "No Tea!"),
-        ("keywords:letter_frequency", {"letter": "#", "let_relation": "at least",
-         "let_frequency": 2}, "# and #", "#"),
-        ("keywords:letter_frequency", {"letter": "E", "let_relation": "less than",
-         "let_frequency": 2}, "eat", "Eel"),
-        ("length_constraints:number_words", {"relation": "less than", "num_words": 4},
-         "well-known fact", "it's a well"),
-        ("length_constraints:number_words", {"relation": "at least", "num_words": 2},
-         "मुझे आज", "मुझे"),
-        ("length_constraints:nth_paragraph_first_word",
-         {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Tea"},
-         "One.\n\n'\"Tea, and more", "One.\n\nTeas"),
+        (
+            "keywords:letter_frequency",
+            {"letter": "#", "let_relation": "at least", "let_frequency": 2},
+            "# and #",
+            "#",
+        ),
+        (
+            "keywords:letter_frequency",
+            {"letter": "E", "let_relation": "less than", "let_frequency": 2},
+            "eat",
+            "Eel",
+        ),
+        (
+            "length_constraints:number_words",
+            {"relation": "less than", "num_words": 4},
+            "well-known fact",
+            "it's a well",
+        ),
+        (
+            "length_constraints:number_words",
+            {"relation": "at least", "num_words": 2},
+            "मुझे आज",
+            "मुझे",
+        ),
+        (
+            "length_constraints:nth_paragraph_first_word",
+            {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Tea"},
+            "One.\n\n'\"Tea, and more",
+            "One.\n\nTeas",
+        ),
         ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "a\n***\nb\n***", "a b"),
         ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "a***b", "a*** ***b"),
         ("detectable_content:number_placeholders", {"num_placeholders": 2}, "[a] []", "[a\n] [b]"),
@@ -43,22 +70,34 @@ def kept(name: str, answer: str, **args: Any) -> bool:
         ("detectable_content:postscript", {"postscript_marker": "P.S."}, "x P. S. y", "PS y"),
         ("detectable_format:number_bullet_lists", {"num_bullets": 2}, " * a\n- b", "* a\n** b"),
         ("detectable_format:constrained_response", {}, "So: My answer is no.", "my answer is no."),
-        ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*a* **b**",
-         "*a* ** ** *b\n*"),
-        ("detectable_format:multiple_sections", {"section_spliter": "Part", "num_sections": 2},
-         "Part 1 a Part2", "Part 1 part 2"),
+        (
+            "detectable_format:number_highlighted_sections",
+            {"num_highlights": 2},
+            "*a* **b**",
+            "*a* ** ** *b\n*",
+        ),
+        (
+            "detectable_format:multiple_sections",
+            {"section_spliter": "Part", "num_sections": 2},
+            "Part 1 a Part2",
+            "Part 1 part 2",
+        ),
         ("detectable_format:json_format", {}, '```json\n{"a": 1}\n```', 'Here: {"a": 1}'),
         ("detectable_format:json_format", {}, "[1]", "[" * 100_000),
         ("detectable_format:title", {}, "<<a b>>\nx", "<< >> <<a\nb>>"),
         ("combination:two_responses", {}, "******a****** b", "a ****** a"),
         ("combination:two_responses", {}, "a******b", "a****** ******b"),
-        ("combination:repeat_prompt", {"prompt_to_repeat": "Say HI. "}, " say hi. hi",
-         "Hi: Say HI."),
+        (
+            "combination:repeat_prompt",
+            {"prompt_to_repeat": "Say HI. "},
+            " say hi. hi",
+            "Hi: Say HI.",
+        ),
         ("startend:end_checker", {"end_phrase": "The End."}, 'so "the end." ', "the end. ok"),
         ("startend:quotation", {}, ' "a" ', '"'),
         ("punctuation:no_comma", {}, "a; b", "a, b"),
     ],
-)  # fmt: skip
+)
 def test_a_rule_is_kept_by_one_answer_and_broken_by_another(
     name: str, args: dict[str, Any], keeps: str, breaks: str
 ) -> None:
@@ -70,17 +109,29 @@ def test_a_rule_is_kept_by_one_answer_and_broken_by_another(
 @pytest.mark.parametrize(
     ("name", "args", "keeps", "breaks"),
     [
-        ("language:response_language", {"language": "de"}, "Heute scheint überall die Sonne.",
-         "The sun is shining today."),
+        (
+            "language:response_language",
+            {"language": "de"},
+            "Heute scheint überall die Sonne.",
+            "The sun is shining today.",
+        ),
         ("language:response_language", {"language": "de"}, "12 %", "Hoy hace mucho sol aquí."),
-        ("length_constraints:number_sentences", {"relation": "at least", "num_sentences": 2},
-         "Dr. Hill left. He ran.", "Dr. Hill left at 5 p.m. today."),
-        ("change_case:capital_word_frequency", {"capital_relation": "less than",
-         "capital_frequency": 2}, "NO-GO", "NO GO"),
+        (
+            "length_constraints:number_sentences",
+            {"relation": "at least", "num_sentences": 2},
+            "Dr. Hill left. He ran.",
+            "Dr. Hill left at 5 p.m. today.",
+        ),
+        (
+            "change_case:capital_word_frequency",
+            {"capital_relation": "less than", "capital_frequency": 2},
+            "NO-GO",
+            "NO GO",
+        ),
         ("change_case:english_capital", {}, "THE SUN IS SHINING TODAY.", "The SUN IS SHINING."),
         ("change_case:english_lowercase", {}, "the sun is shining.", "la luna es muy bonita hoy"),
     ],
-)  # fmt: skip
+)
 def test_a_rule_that_reads_english_is_kept_and_broken(
     name: str, args: dict[str, Any], keeps: str, breaks: str
 ) -> None:

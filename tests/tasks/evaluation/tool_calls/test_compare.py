@@ -6,11 +6,17 @@ from tasks.evaluation.tool_calls.compare import compare, plain_schema, schema_pr
 from tasks.evaluation.tool_calls.said import Call
 
 TOOLS = [
-    {"name": "find", "description": "", "parameters": {
-        "type": "object", "required": ["city"],
-        "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}},
+    {
+        "name": "find",
+        "description": "",
+        "parameters": {
+            "type": "object",
+            "required": ["city"],
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+        },
+    },
     {"name": "now", "description": "", "parameters": {}},
-]  # fmt: skip
+]
 DUE = [Call("find", {"city": "Rome", "days": 2})]
 
 
@@ -33,8 +39,12 @@ def test_function_arguments_and_schema_are_judged_apart(
     made: list[tuple[str, dict[str, Any]]], function: int, arguments: int, valid: int
 ) -> None:
     found = compare([Call(*m) for m in made], DUE, TOOLS)
-    assert found == {"right_function": function, "right_arguments": arguments,
-                     "valid_arguments": valid, "accuracy_of_calls": arguments}  # fmt: skip
+    assert found == {
+        "right_function": function,
+        "right_arguments": arguments,
+        "valid_arguments": valid,
+        "accuracy_of_calls": arguments,
+    }
 
 
 def test_parallel_calls_may_come_in_any_order() -> None:
@@ -49,8 +59,10 @@ def test_no_call_is_right_where_none_is_due() -> None:
 
 
 def test_pythons_names_of_types_are_known() -> None:
-    schema = {"type": "dict", "properties": {"a": {"type": "float"}, "b": {"type": "any"},
-              "type": {"type": "String"}}}  # fmt: skip
+    schema = {
+        "type": "dict",
+        "properties": {"a": {"type": "float"}, "b": {"type": "any"}, "type": {"type": "String"}},
+    }
     assert plain_schema(schema) == {
         "type": "object",
         "properties": {"a": {"type": "number"}, "b": {}, "type": {"type": "string"}},

@@ -28,7 +28,7 @@ def row(city: str) -> dict[str, Any]:
             {"role": "assistant", "content": "It is sunny."},
         ],
         "tools": json.dumps(TOOLS),
-    }  # fmt: skip
+    }
 
 
 def suite(**fields: Any) -> ToolCallsSuite:
@@ -57,9 +57,12 @@ def test_calls_due_and_not_due_are_judged(
     write_items(tmp_path / "items.parquet", "t", rows_found, None)
     found = estimate_all(tmp_path / "items.parquet", section.metric_table())
     assert {k: (pytest.approx(e.value), e.n) for k, e in found.items()} == {
-        "right_function": (1.0, 3), "right_arguments": (1 / 3, 3), "valid_arguments": (1.0, 3),
-        "no_call": (2 / 3, 3), "accuracy_of_calls": (0.5, 6),
-    }  # fmt: skip
+        "right_function": (1.0, 3),
+        "right_arguments": (1 / 3, 3),
+        "valid_arguments": (1.0, 3),
+        "no_call": (2 / 3, 3),
+        "accuracy_of_calls": (0.5, 6),
+    }
     assert len({r.cluster for r in rows_found}) == 3
     assert all(json.loads(p.tools or "") == TOOLS for p in shown)
     after = next(p for p in shown if len(p.messages) == 3)
@@ -67,13 +70,18 @@ def test_calls_due_and_not_due_are_judged(
 
 
 def test_openais_shape_is_read_from_files(tmp_path: Path) -> None:
-    call = {"id": "x", "type": "function",
-            "function": {"name": "find", "arguments": '{"city": "Rome"}'}}  # fmt: skip
+    call = {
+        "id": "x",
+        "type": "function",
+        "function": {"name": "find", "arguments": '{"city": "Rome"}'},
+    }
     record = {
-        "messages": [{"role": "user", "content": "Rome?"},
-                     {"role": "assistant", "content": None, "tool_calls": [call]}],
+        "messages": [
+            {"role": "user", "content": "Rome?"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+        ],
         "tools": [{"type": "function", "function": TOOLS[0]}],
-    }  # fmt: skip
+    }
     other = {**record, "messages": [{"role": "user", "content": "Oslo?"}, record["messages"][1]]}
     (tmp_path / "rows.jsonl").write_text(f"{json.dumps(record)}\n{json.dumps(other)}")
     exam = tool_calls_exam(suite(path=str(tmp_path), due="calls"), None, "test", 17)

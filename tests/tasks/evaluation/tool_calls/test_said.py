@@ -20,11 +20,12 @@ ONE = [Call("find", {"city": "Rome", "days": 2})]
         'Sure.\n```json\n{"name": "find", "arguments": {"city": "Rome", "days": 2}}\n```',
         '{"tool_calls": [{"id": "1", "type": "function", "function": {"name": "find",'
         ' "arguments": "{\\"city\\": \\"Rome\\", \\"days\\": 2}"}}]}',
-        "find(city='Rome', days=2)", "[find(city='Rome', days=2)]",
+        "find(city='Rome', days=2)",
+        "[find(city='Rome', days=2)]",
         "```python\nfind(city='Rome', days=2)\n```",
         '<think>{"name": "other", "arguments": {}}</think>find(days=2, city="Rome")',
     ],
-)  # fmt: skip
+)
 def test_a_call_is_read_however_it_is_written(answer: str) -> None:
     assert calls_said(answer, {"find"}) == ONE
 
@@ -32,12 +33,20 @@ def test_a_call_is_read_however_it_is_written(answer: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        "", "It is sunny in Rome.", '{"name": "Bob", "age": 3}', '{"name": 3, "arguments": {}}',
-        '{"name": "find", "arguments": ', "find(Rome)", "print", "{" * 5000, "a(" * 500,
-        "I would call find(city='Rome') now.", '{"name": "find", "arguments": [1]}',
+        "",
+        "It is sunny in Rome.",
+        '{"name": "Bob", "age": 3}',
+        '{"name": 3, "arguments": {}}',
+        '{"name": "find", "arguments": ',
+        "find(Rome)",
+        "print",
+        "{" * 5000,
+        "a(" * 500,
+        "I would call find(city='Rome') now.",
+        '{"name": "find", "arguments": [1]}',
         "<think>find(city='Rome')",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_call_is_none(answer: str) -> None:
     assert calls_said(answer) == []
 

@@ -20,9 +20,12 @@ def _found(rows: list[dict[str, Any]], name: str) -> list[int]:
 
 @pytest.mark.parametrize(
     ("name", "with_it"),
-    [("system", {"messages": LED}), ("tools", {"messages": PLAIN, "tools": "[]"}),
-     ("reasoning", {"messages": THOUGHT})],
-)  # fmt: skip
+    [
+        ("system", {"messages": LED}),
+        ("tools", {"messages": PLAIN, "tools": "[]"}),
+        ("reasoning", {"messages": THOUGHT}),
+    ],
+)
 def test_the_fewer_are_found_and_on_a_tie_those_without(name: str, with_it: Any) -> None:
     without = {"messages": PLAIN}
     assert _found([without, with_it, without], name) == [1]

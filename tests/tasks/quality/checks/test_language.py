@@ -29,8 +29,19 @@ def test_the_compiled_model_says_what_the_library_says() -> None:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     known = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    texts = [ENGLISH, GERMAN, FRENCH, ENGLISH.upper(), "", "1 2 3", "Привет, дела?", "e\u0301té",
-             "你好，世界。今天天气很好。", "Dobar dan, kako ste danas?", "नमस्ते दुनिया"]  # fmt: skip
+    texts = [
+        ENGLISH,
+        GERMAN,
+        FRENCH,
+        ENGLISH.upper(),
+        "",
+        "1 2 3",
+        "Привет, дела?",
+        "e\u0301té",
+        "你好，世界。今天天气很好。",
+        "Dobar dan, kako ste danas?",
+        "नमस्ते दुनिया",
+    ]
     texts += [text[a : a + 30] for text in (ENGLISH, GERMAN, FRENCH) for a in range(0, 50, 3)]
     codes, confidence = classify(pa.array(texts))
     for text, code, sure in zip(texts, codes, confidence, strict=True):

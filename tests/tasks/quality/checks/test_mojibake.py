@@ -19,9 +19,19 @@ def test_no_text_that_is_bad_escapes_the_first_look(texts: list[str]) -> None:
 
 
 def test_wrongly_decoded_text_is_found_and_right_text_in_many_languages_is_not() -> None:
-    right = ["The café’s menu costs 5 € — “très bien”, naïve… ½ cup.", "Größe über Maß",
-             "Привет, как дела?", "你好，世界。", "Γειά σου Κόσμε", "نص عربي هنا", "😀 👍 ok",
-             "plain ASCII", "¿Qué tal, señor?", "Łódź, źdźbło", "Việt Nam đất nước"]  # fmt: skip
+    right = [
+        "The café’s menu costs 5 € — “très bien”, naïve… ½ cup.",
+        "Größe über Maß",
+        "Привет, как дела?",
+        "你好，世界。",
+        "Γειά σου Κόσμε",
+        "نص عربي هنا",
+        "😀 👍 ok",
+        "plain ASCII",
+        "¿Qué tal, señor?",
+        "Łódź, źdźbło",
+        "Việt Nam đất nước",
+    ]
     wrong = [text.encode().decode("latin-1") for text in ("Größe über Maß", "señor, café olé")]
     wrong += ["I donâ€™t know", "the â€œbestâ€\x9d cafÃ© in town"]
     found = mojibake(pa.array([*right, *wrong]), Mojibake())

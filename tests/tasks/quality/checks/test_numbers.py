@@ -42,19 +42,33 @@ def test_another_number_is_no_card(number: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "public"),
-    [("8.8.8.8", False), ("93.184.216.34", True), ("192.168.0.1", False), ("127.0.0.1", False),
-     ("1.2.3.4", False), ("203.0.113.9", False), ("2a00:1450:4001:80b::200e", True),
-     ("2001:db8:1:2::3", False), ("12:30:45", False)],
-)  # fmt: skip
+    [
+        ("8.8.8.8", False),
+        ("93.184.216.34", True),
+        ("192.168.0.1", False),
+        ("127.0.0.1", False),
+        ("1.2.3.4", False),
+        ("203.0.113.9", False),
+        ("2a00:1450:4001:80b::200e", True),
+        ("2001:db8:1:2::3", False),
+        ("12:30:45", False),
+    ],
+)
 def test_only_addresses_that_may_be_somebodys_are_public(text: str, public: bool) -> None:
     assert is_public_address(text) is public
 
 
 @pytest.mark.parametrize(
     ("text", "phone"),
-    [("+49 30 901820", True), ("(212) 736-5000", True), ("212-555-0143", False),
-     ("+1 212 736 5000", True), ("+111111111", False), ("+12 34", False)],
-)  # fmt: skip
+    [
+        ("+49 30 901820", True),
+        ("(212) 736-5000", True),
+        ("212-555-0143", False),
+        ("+1 212 736 5000", True),
+        ("+111111111", False),
+        ("+12 34", False),
+    ],
+)
 def test_telephone_numbers_have_enough_digits_and_belong_to_somebody(
     text: str, phone: bool
 ) -> None:

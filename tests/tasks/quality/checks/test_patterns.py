@@ -20,13 +20,21 @@ HELD = {
     "card": ["4111 1111 1111 1111", "5555555555554444"],
     "iban": ["DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432"],
     "ip": ["93.184.216.34", "2a00:1450:4001:80b::200e"],
-    "api_key": ["AKIA" + "J7QZ3LDP5WXN2RTB", "ghp_" + MIXED[:36], "sk-" + "proj-" + MIXED * 2,
-                "sk-ant-" + MIXED, "AIza" + MIXED[:35], "hf_" + MIXED[:34], "glpat-" + MIXED[:20],
-                "xoxb-" + "417590284613-" + MIXED, "sk_live_" + MIXED[:24],
-                "npm_" + MIXED[:36]],
+    "api_key": [
+        "AKIA" + "J7QZ3LDP5WXN2RTB",
+        "ghp_" + MIXED[:36],
+        "sk-" + "proj-" + MIXED * 2,
+        "sk-ant-" + MIXED,
+        "AIza" + MIXED[:35],
+        "hf_" + MIXED[:34],
+        "glpat-" + MIXED[:20],
+        "xoxb-" + "417590284613-" + MIXED,
+        "sk_live_" + MIXED[:24],
+        "npm_" + MIXED[:36],
+    ],
     "private_key": [PEM],
     "jwt": [TOKEN],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("kind", "held"), [(k, h) for k, all_ in HELD.items() for h in all_])
@@ -40,8 +48,9 @@ def test_a_hint_matches_wherever_its_pattern_does(kind: str, held: str) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = pc.match_substring_regex(pa.array([f"Before {held}, and after."]),
-                                     patterns()[kind].hint)  # fmt: skip
+    found = pc.match_substring_regex(
+        pa.array([f"Before {held}, and after."]), patterns()[kind].hint
+    )
     assert found[0].as_py()
 
 
@@ -72,8 +81,17 @@ def test_what_only_looks_alike_is_left(kind: str, text: str) -> None:
 
 
 def test_a_long_text_without_finds_takes_no_time_to_speak_of() -> None:
-    hard = ["a" * 50_000, "1 " * 50_000, "a@" * 30_000, "A1" * 30_000, "1:" * 30_000, "a." * 30_000,
-            "-----BEGIN " * 5_000, "eyJ" * 20_000, "http://a:" * 10_000]  # fmt: skip
+    hard = [
+        "a" * 50_000,
+        "1 " * 50_000,
+        "a@" * 30_000,
+        "A1" * 30_000,
+        "1:" * 30_000,
+        "a." * 30_000,
+        "-----BEGIN " * 5_000,
+        "eyJ" * 20_000,
+        "http://a:" * 10_000,
+    ]
     for text in hard:
         for pattern in patterns().values():
             spans(text, pattern)

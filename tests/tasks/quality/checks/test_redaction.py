@@ -108,12 +108,14 @@ def test_a_secret_is_found_wherever_a_row_says_it(
 def test_redaction_reaches_all_that_a_row_says_and_leaves_json_whole(
     row: Make, snapshot_of: Make, source: Make, place: str
 ) -> None:
-    quality = Quality(checks=("format",), pii=Personal(action="redact"),
-                      secrets=Secrets(action="redact"))  # fmt: skip
+    quality = Quality(
+        checks=("format",), pii=Personal(action="redact"), secrets=Secrets(action="redact")
+    )
     rows = [*_rows(row)[:-1], _with_secret(place, row)]
     done = clean(snapshot_of(rows), source(), quality, 17)
-    kept = [r for name in ("train", "dev", "test")
-            for r in pq.read_table(done.split(name)).to_pylist()]  # fmt: skip
+    kept = [
+        r for name in ("train", "dev", "test") for r in pq.read_table(done.split(name)).to_pylist()
+    ]
     text = json.dumps(kept)
     assert len(kept) == 41
     assert KEY not in text

@@ -7,14 +7,19 @@ from tasks.quality.checks.tools import row_faults
 
 
 def _tools(*names: str) -> str:
-    return json.dumps([{"name": n, "description": "x", "parameters": {"type": "object"}}
-                       for n in names])  # fmt: skip
+    return json.dumps(
+        [{"name": n, "description": "x", "parameters": {"type": "object"}} for n in names]
+    )
 
 
 def _message(role: str, *calls: tuple[str, str], answers: str | None = None) -> dict[str, Any]:
     made = [{"id": i, "name": n, "arguments": {}} for i, n in calls]
-    return {"role": role, "content": "x", "tool_call_id": answers,
-            "tool_calls": json.dumps(made) if made else None}  # fmt: skip
+    return {
+        "role": role,
+        "content": "x",
+        "tool_call_id": answers,
+        "tool_calls": json.dumps(made) if made else None,
+    }
 
 
 ASK, SAY = _message("user"), _message("assistant")
@@ -24,9 +29,14 @@ BOTH = _message("assistant", ("a", "f"), ("b", "f"))
 
 @pytest.mark.parametrize(
     "messages",
-    [[ASK, USE, GIVE, SAY], [ASK, USE], [ASK, BOTH, _message("tool", answers="b"), GIVE, SAY],
-     [ASK, USE, GIVE, ASK, SAY], [ASK, SAY]],
-)  # fmt: skip
+    [
+        [ASK, USE, GIVE, SAY],
+        [ASK, USE],
+        [ASK, BOTH, _message("tool", answers="b"), GIVE, SAY],
+        [ASK, USE, GIVE, ASK, SAY],
+        [ASK, SAY],
+    ],
+)
 def test_sound_use_has_no_fault(messages: list[dict[str, Any]]) -> None:
     assert row_faults(messages, _tools("f")) == set()
 
@@ -50,8 +60,10 @@ def test_each_fault_of_use_is_told_from_the_others(
 
 
 def test_faults_of_definitions() -> None:
-    tools = json.loads(_tools("f", "f")) + [
-        {"name": "g", "description": " ", "parameters": {}}]  # fmt: skip
+    tools = json.loads(_tools("f", "f")) + [{"name": "g", "description": " ", "parameters": {}}]
     assert row_faults([ASK, SAY], json.dumps(tools)) == {
-        "tool_name_twice", "tool_undescribed", "tool_untyped"}  # fmt: skip
+        "tool_name_twice",
+        "tool_undescribed",
+        "tool_untyped",
+    }
     assert row_faults([ASK, USE, GIVE, SAY], None) == {"tools_missing"}

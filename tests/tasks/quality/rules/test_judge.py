@@ -65,7 +65,7 @@ PLANTED = {
     "fineweb_list": "\n".join(f"{w}{'a' * 12} {w}{'b' * 12}." for w in _varied(40).split()),
     "many_addresses": "See https://example.org/a/very/long/address/indeed?q=1 here.",
     "few_letters": "=== ... --- !!! ### a b ***",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("rule", "text"), PLANTED.items())
@@ -115,9 +115,33 @@ def test_what_a_text_is_found_by_does_not_depend_on_its_neighbours(judge: Judge)
 
 def _generated(rng: random.Random) -> str:
     sentences = [s for s in PROSE.strip().split(". ") if s] + [_varied(n) for n in (4, 9, 15)]
-    extra = ["[1]", "[edit]", "[citation needed]", "{", "lorem ipsum", "JavaScript", "use cookies",
-             "...", "…", "#", "•", "- x", "\t", "  ", "\n", "\n\n", "\r\n", "\u2028", "\xa0", "é",
-             "e.g.", "Mr. X", '?"', "!)", " [12] [3]."]  # fmt: skip
+    extra = [
+        "[1]",
+        "[edit]",
+        "[citation needed]",
+        "{",
+        "lorem ipsum",
+        "JavaScript",
+        "use cookies",
+        "...",
+        "…",
+        "#",
+        "•",
+        "- x",
+        "\t",
+        "  ",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\u2028",
+        "\xa0",
+        "é",
+        "e.g.",
+        "Mr. X",
+        '?"',
+        "!)",
+        " [12] [3].",
+    ]
     parts = rng.choices(sentences, k=rng.randint(1, 14))
     text = rng.choice((". ", ".\n", "\n\n", " ")).join(parts) + rng.choice((".", "", "\n", '."'))
     for _ in range(rng.choice((0, 0, 1, 2, 6))):
@@ -160,16 +184,32 @@ def _same_words() -> Any:
 
 
 REASONS = {
-    "gopher": ["gopher_short_doc", "gopher_long_doc", "gopher_below_avg_threshold",
-               "gopher_above_avg_threshold", "gopher_too_many_hashes", "gopher_too_many_ellipsis",
-               "gopher_too_many_bullets", "gopher_too_many_end_ellipsis",
-               "gopher_below_alpha_threshold", "gopher_enough_stop_words"],
-    "repetition": ["dup_para_frac", "dup_para_char_frac", "dup_line_frac", "dup_line_char_frac",
-                   "top_2_gram", "top_3_gram", "top_4_gram",
-                   *(f"duplicated_{n}_n_grams" for n in range(5, 11)), "empty"],
+    "gopher": [
+        "gopher_short_doc",
+        "gopher_long_doc",
+        "gopher_below_avg_threshold",
+        "gopher_above_avg_threshold",
+        "gopher_too_many_hashes",
+        "gopher_too_many_ellipsis",
+        "gopher_too_many_bullets",
+        "gopher_too_many_end_ellipsis",
+        "gopher_below_alpha_threshold",
+        "gopher_enough_stop_words",
+    ],
+    "repetition": [
+        "dup_para_frac",
+        "dup_para_char_frac",
+        "dup_line_frac",
+        "dup_line_char_frac",
+        "top_2_gram",
+        "top_3_gram",
+        "top_4_gram",
+        *(f"duplicated_{n}_n_grams" for n in range(5, 11)),
+        "empty",
+    ],
     "c4": ["lorem_ipsum", "curly_bracket", "too_few_sentences"],
     "fineweb": ["empty", "line_punct_ratio", "short_line_ratio", "char_dup_ratio", "list_ratio"],
-}  # fmt: skip
+}
 
 
 def _agree(texts: list[str], language: Any) -> None:
@@ -177,8 +217,12 @@ def _agree(texts: list[str], language: Any) -> None:
     from datatrove.pipeline import filters
 
     codes = Judge(TextRules()).codes(pa.array(texts))
-    made = (filters.GopherQualityFilter, filters.GopherRepetitionFilter, filters.C4QualityFilter,
-            filters.FineWebQualityFilter)  # fmt: skip
+    made = (
+        filters.GopherQualityFilter,
+        filters.GopherRepetitionFilter,
+        filters.C4QualityFilter,
+        filters.FineWebQualityFilter,
+    )
     for column, (family, kind) in enumerate(zip(REASONS, made, strict=True)):
         peer = kind(language=language) if language else kind()
         for row, text in enumerate(texts):
@@ -190,8 +234,10 @@ def _agree(texts: list[str], language: Any) -> None:
 def test_generated_texts_are_dropped_for_datatroves_reasons() -> None:
     pytest.importorskip("datatrove", reason="compares with datatrove, which the extra 'dev' has")
     rng = random.Random(11)
-    _agree([*(_generated(rng) for _ in range(300)), *PLANTED.values(), " ", "\n", "a\n\n\nb"],
-           _same_words())  # fmt: skip
+    _agree(
+        [*(_generated(rng) for _ in range(300)), *PLANTED.values(), " ", "\n", "a\n\n\nb"],
+        _same_words(),
+    )
 
 
 @pytest.mark.shared_data

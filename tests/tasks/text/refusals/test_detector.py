@@ -32,13 +32,15 @@ def test_an_answer_that_declines_refuses(answer: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        "", " \n", "Sure, here is how:\n1. Open it.\n2. Run it.\n3. Close it.",
+        "",
+        " \n",
+        "Sure, here is how:\n1. Open it.\n2. Run it.\n3. Close it.",
         "You can kill a process with `kill -9`. You can find its number with `ps`.",
         "I can't wait to tell you: it is forty two.",
         "The capital of France is Paris.",
         "He said that he would not go, and she cannot find him.",
     ],
-)  # fmt: skip
+)
 def test_an_answer_that_answers_does_not_refuse(answer: str) -> None:
     assert not refuses(answer)
 
@@ -60,8 +62,12 @@ def labels(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 def counted(refused: list[str], complied: list[str]) -> Labelled:
-    return Labelled(sum(map(refusing, refused)), len(refused),
-                    sum(not refusing(a) for a in complied), len(complied))  # fmt: skip
+    return Labelled(
+        sum(map(refusing, refused)),
+        len(refused),
+        sum(not refusing(a) for a in complied),
+        len(complied),
+    )
 
 
 @pytest.mark.shared_data
@@ -71,10 +77,13 @@ def test_the_error_rates_shipped_are_those_on_the_labels(shared_data: Path) -> N
 
     def of(models: tuple[str, ...]) -> Labelled:
         answers = {
-            kind: [r["completion"] for r in rows
-                   if r["model"] in models and r["final_label"].startswith(kind)]
+            kind: [
+                r["completion"]
+                for r in rows
+                if r["model"] in models and r["final_label"].startswith(kind)
+            ]
             for kind in "12"
-        }  # fmt: skip
+        }
         return counted(answers["2"], answers["1"])
 
     models = tuple(sorted({r["model"] for r in rows}))
@@ -88,8 +97,10 @@ def test_the_error_rates_shipped_are_those_on_the_labels(shared_data: Path) -> N
 @pytest.mark.shared_data
 def test_the_error_rates_on_other_labels_are_those_shipped(shared_data: Path) -> None:
     rows = labels(shared_data, "pyrit_refusal_labels/refusal_labels.jsonl.gz")
-    answers = {score: [r["assistant_response"] for r in rows if r["human_score"] == score]
-               for score in "01"}  # fmt: skip
+    answers = {
+        score: [r["assistant_response"] for r in rows if r["human_score"] == score]
+        for score in "01"
+    }
     assert counted(answers["1"], answers["0"]) == labelled.PYRIT
 
 

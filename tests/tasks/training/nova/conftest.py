@@ -30,11 +30,15 @@ def nova_recipe() -> Callable[..., Recipe]:
             sources.append({"kind": "nova", "name": f"n{i}", "weight": weight, **named})
         training = fields.pop("training", {})
         backend = {"kind": "nova", "accept_eula": True, "model_package_group": GROUP, **fields}
-        return load_recipe({
-            "name": "nova", "model": {"path": "m"}, "sources": sources,
-            "mixture": {"unit": "rows", "domain_share": domain},
-            "training": {**training, "backend": backend},
-            "evaluation": {"suites": [{"kind": "mmlu", "name": "mmlu"}]},
-        })  # fmt: skip
+        return load_recipe(
+            {
+                "name": "nova",
+                "model": {"path": "m"},
+                "sources": sources,
+                "mixture": {"unit": "rows", "domain_share": domain},
+                "training": {**training, "backend": backend},
+                "evaluation": {"suites": [{"kind": "mmlu", "name": "mmlu"}]},
+            }
+        )
 
     return made

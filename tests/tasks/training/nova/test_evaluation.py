@@ -33,12 +33,20 @@ Make = Callable[..., Recipe]
 def asked(nova_recipe: Make) -> Callable[..., NovaAsked]:
     """A function from a task, and fields of evaluation and backend, to an evaluation."""
 
-    def made(task: str, model: str | None = PACKAGE, subtask: str | None = None,
-             **backend: Any) -> NovaAsked:  # fmt: skip
+    def made(
+        task: str, model: str | None = PACKAGE, subtask: str | None = None, **backend: Any
+    ) -> NovaAsked:
         spec: Any = nova_recipe({}, **backend).training.backend
         data = OwnFile(digest="d" * 64, path=Path("gen_qa.jsonl"), items=2) if task == OWN else None
-        return NovaAsked(name="suite", model=model, backend=spec, task=task, max_new_tokens=8196,
-                         subtask=subtask, data=data)  # fmt: skip
+        return NovaAsked(
+            name="suite",
+            model=model,
+            backend=spec,
+            task=task,
+            max_new_tokens=8196,
+            subtask=subtask,
+            data=data,
+        )
 
     return made
 
@@ -48,8 +56,12 @@ def asked(nova_recipe: Make) -> Callable[..., NovaAsked]:
 def test_every_request_is_one_that_the_service_takes(
     asked: Callable[..., NovaAsked], task: str, model: str | None
 ) -> None:
-    more = {"kms_key": "k", "mlflow_arn": MLFLOW, "tags": {"team": "a"},
-            "vpc": {"subnets": ["subnet-1"], "security_groups": ["sg-1"]}}  # fmt: skip
+    more = {
+        "kms_key": "k",
+        "mlflow_arn": MLFLOW,
+        "tags": {"team": "a"},
+        "vpc": {"subnets": ["subnet-1"], "security_groups": ["sg-1"]},
+    }
     for fields in ({}, more):
         one = asked(task, model, **fields)
         request = evaluation_request(one, PLACED, 1)
@@ -65,11 +77,20 @@ def test_a_benchmark_is_asked_of_the_trained_model_in_the_sdk_s_form(
     assert found["ServerlessJobConfig"] == {
         "BaseModelArn": "arn:aws:sagemaker:us-east-1:aws:hub-content/SageMakerPublicHub/Model/"
         "nova-textgeneration-lite-v2",
-        "AcceptEula": True, "JobType": "Evaluation", "EvaluationType": "BenchmarkEvaluation",
-    }  # fmt: skip
+        "AcceptEula": True,
+        "JobType": "Evaluation",
+        "EvaluationType": "BenchmarkEvaluation",
+    }
     assert found["HyperParameters"] == {
-        "task": "mmlu", "strategy": "zs_cot", "metric": "accuracy", "subtask": "anatomy",
-        "max_new_tokens": "8196", "temperature": "0", "top_p": "1.0", "top_k": "-1"}  # fmt: skip
+        "task": "mmlu",
+        "strategy": "zs_cot",
+        "metric": "accuracy",
+        "subtask": "anatomy",
+        "max_new_tokens": "8196",
+        "temperature": "0",
+        "top_p": "1.0",
+        "top_k": "-1",
+    }
     assert found["ModelPackageConfig"]["SourceModelPackageArn"] == PACKAGE
     assert found["OutputDataConfig"] == {
         "S3OutputPath": "s3://b/outputs",
@@ -100,8 +121,12 @@ def test_the_recipe_for_a_cluster_has_the_documented_form(asked: Any, task: str)
     found = evaluation_recipe(one, placed, 1)
     strategy, metric = BENCHMARKS.get(task, ("gen_qa", "all"))
     assert found["evaluation"] == {"task": task, "strategy": strategy, "metric": metric}
-    assert found["inference"] == {"max_new_tokens": 8196, "temperature": 0.0, "top_p": 1.0,
-                                  "top_k": -1}  # fmt: skip
+    assert found["inference"] == {
+        "max_new_tokens": 8196,
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "top_k": -1,
+    }
     assert found["run"]["model_name_or_path"] == "s3://escrow/checkpoint"
     assert found["run"]["data_s3_path"] == (PLACED.data if task == OWN else "")
     base = asked(task, None, hyperpod={"cluster": "c"}, model_package_group=None)
@@ -111,8 +136,12 @@ def test_the_recipe_for_a_cluster_has_the_documented_form(asked: Any, task: str)
 def test_what_changes_an_answer_changes_the_key_and_where_it_runs_does_not(asked: Any) -> None:
     key = asked("mmlu").key
     assert asked("mmlu", kms_key="k", max_runtime_hours=3, tags={"a": "b"}).key == key
-    others = [asked("mmlu", None), asked("bbh"), asked("mmlu", subtask="anatomy"),
-              asked("mmlu", model_version="1.0.0")]  # fmt: skip
+    others = [
+        asked("mmlu", None),
+        asked("bbh"),
+        asked("mmlu", subtask="anatomy"),
+        asked("mmlu", model_version="1.0.0"),
+    ]
     assert len({key, *(o.key for o in others)}) == 5
 
 
@@ -120,4 +149,5 @@ def test_own_items_are_one_line_each() -> None:
     text = own_items([OwnItem("q\n1", "a", None, "m1"), OwnItem("q2", "b", "be brief", "m2")])
     assert [json.loads(line) for line in text.splitlines()] == [
         {"query": "q\n1", "response": "a", "metadata": "m1"},
-        {"query": "q2", "response": "b", "metadata": "m2", "system": "be brief"}]  # fmt: skip
+        {"query": "q2", "response": "b", "metadata": "m2", "system": "be brief"},
+    ]

@@ -60,8 +60,14 @@ def ready(nova_recipe: Make, tmp_path: Path) -> Callable[..., tuple[NovaEvaluati
         file.write_text('{"query": "q", "response": "-", "metadata": "m"}\n')
         data = OwnFile(digest=digest_of(file.read_text()), path=file, items=1)
         spec: Any = nova_recipe({}, **backend).training.backend
-        asked = NovaAsked(name="suite", model=PACKAGE, backend=spec, task=task, max_new_tokens=64,
-                          data=data if task == OWN else None)  # fmt: skip
+        asked = NovaAsked(
+            name="suite",
+            model=PACKAGE,
+            backend=spec,
+            task=task,
+            max_new_tokens=64,
+            data=data if task == OWN else None,
+        )
         service = Service()
         return NovaEvaluation(asked, Calls(lambda: service, 60), poll_seconds=0.0), service
 

@@ -22,7 +22,9 @@ def test_other_work_is_not_an_attempt() -> None:
 
 def test_a_remembered_name_needs_no_likeness() -> None:
     assert numbers(["the-job", f"{STEM}1-a"], STEM, {"2": "the-job"}) == {
-        "the-job": 2, f"{STEM}1-a": 1}  # fmt: skip
+        "the-job": 2,
+        f"{STEM}1-a": 1,
+    }
 
 
 def test_what_is_done_counts_first_then_the_newest_that_runs() -> None:

@@ -83,7 +83,10 @@ def test_three_equal_categories_pass_the_strict_sum(nova_recipe: Make) -> None:
     assert mix is not None
     assert mix.nova is not None
     assert sorted(mix.nova.values())[-3:] == [
-        Decimal("33.3333"), Decimal("33.3333"), Decimal("33.3334")]  # fmt: skip
+        Decimal("33.3333"),
+        Decimal("33.3333"),
+        Decimal("33.3334"),
+    ]
 
 
 def test_the_default_mix_names_no_category_or_all(nova_recipe: Make) -> None:
@@ -103,22 +106,23 @@ def test_without_nova_sources_nothing_is_mixed_in(nova_recipe: Make) -> None:
 def test_a_budget_is_of_the_whole(nova_recipe: Make) -> None:
     recipe = nova_recipe({"code": 1}, 0.5, None)
     size = recipe.mixture.size.model_copy(update={"domain_epochs": None, "budget": 1000})
-    recipe = recipe.model_copy(update={"mixture": recipe.mixture.model_copy(
-        update={"size": size})})  # fmt: skip
+    recipe = recipe.model_copy(update={"mixture": recipe.mixture.model_copy(update={"size": size})})
     assert own_part(recipe).mixture.size.budget == 500
 
 
 @pytest.mark.parametrize(
     ("customer", "nova", "said"),
     [
-        (101, None, "outside 0 to 100"), (-1, None, "outside 0 to 100"),
-        (50, {"code": 101}, "outside 0 to 100"), (50, {"code": 50}, "sum to 50, not 100"),
+        (101, None, "outside 0 to 100"),
+        (-1, None, "outside 0 to 100"),
+        (50, {"code": 101}, "outside 0 to 100"),
+        (50, {"code": 50}, "sum to 50, not 100"),
         (50, {"chat": 33.33, "code": 33.33, "math": 33.33}, "sum to 99.99, not 100"),
         (100, {"code": 50}, "although no such data is used"),
         (50, {"art": 100}, "no such category"),
         (100, {"code": 100}, "although no such data is used"),
     ],
-)  # fmt: skip
+)
 def test_percentages_are_refused(customer: float, nova: dict[str, float] | None, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         check_mix(customer, nova, NOVA_2_TEXT)
@@ -126,9 +130,16 @@ def test_percentages_are_refused(customer: float, nova: dict[str, float] | None,
 
 @pytest.mark.parametrize(
     ("customer", "nova"),
-    [(0, None), (100, None), (100, {}), (100, {"code": 0}), (0, {"code": 100}), (75, NOVA_2_TEXT),
-     (50, {"chat": 33.4, "code": 33.3, "math": 33.3})],
-)  # fmt: skip
+    [
+        (0, None),
+        (100, None),
+        (100, {}),
+        (100, {"code": 0}),
+        (0, {"code": 100}),
+        (75, NOVA_2_TEXT),
+        (50, {"chat": 33.4, "code": 33.3, "math": 33.3}),
+    ],
+)
 def test_percentages_are_accepted(customer: float, nova: Any) -> None:
     check_mix(customer, nova, NOVA_2_TEXT)
 

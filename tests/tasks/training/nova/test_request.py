@@ -34,8 +34,9 @@ def _job(recipe: Recipe, rows: int = 1000) -> NovaJob:
 
 
 def test_the_serverless_request_has_the_documented_form(nova_recipe: Make) -> None:
-    job = _job(nova_recipe({"instruction-following": 1}, 0.75, None, max_steps=100,
-                           mlflow_arn=MLFLOW))  # fmt: skip
+    job = _job(
+        nova_recipe({"instruction-following": 1}, 0.75, None, max_steps=100, mlflow_arn=MLFLOW)
+    )
     found = serverless_request(job, PLACED, 1)
     assert problems(found) == []
     assert "ResourceConfig" not in found
@@ -43,11 +44,23 @@ def test_the_serverless_request_has_the_documented_form(nova_recipe: Make) -> No
     assert found["ServerlessJobConfig"] == {
         "BaseModelArn": "arn:aws:sagemaker:us-east-1:aws:hub-content/SageMakerPublicHub/Model/"
         "nova-textgeneration-lite-v2",
-        "AcceptEula": True, "JobType": "FineTuning", "CustomizationTechnique": "SFT",
-        "Peft": "LORA"}  # fmt: skip
-    assert found["InputDataConfig"] == [{"ChannelName": "train", "DataSource": {"S3DataSource": {
-        "S3DataType": "Converse", "S3Uri": "s3://b/rows/train.jsonl",
-        "S3DataDistributionType": "FullyReplicated"}}}]  # fmt: skip
+        "AcceptEula": True,
+        "JobType": "FineTuning",
+        "CustomizationTechnique": "SFT",
+        "Peft": "LORA",
+    }
+    assert found["InputDataConfig"] == [
+        {
+            "ChannelName": "train",
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "Converse",
+                    "S3Uri": "s3://b/rows/train.jsonl",
+                    "S3DataDistributionType": "FullyReplicated",
+                }
+            },
+        }
+    ]
     assert found["HyperParameters"]["customer_data_percent"] == "75"
     assert found["HyperParameters"]["nova_instruction-following_percent"] == "100"
     assert sum(k.startswith("nova_") for k in found["HyperParameters"]) == 23
@@ -63,17 +76,31 @@ def test_all_parameters_are_trained_by_leaving_peft_out(nova_recipe: Make) -> No
     assert not any("percent" in k for k in found["HyperParameters"])
 
 
-SPACE = list(product(
-    ("lora", "full"), (8192, 65536), (32, 128), (None, 1e-5), ({}, {"kms_key": "k"}),
-    ({"code": 1.0}, {None: 1.0}),
-))  # fmt: skip
+SPACE = list(
+    product(
+        ("lora", "full"),
+        (8192, 65536),
+        (32, 128),
+        (None, 1e-5),
+        ({}, {"kms_key": "k"}),
+        ({"code": 1.0}, {None: 1.0}),
+    )
+)
 
 
 @pytest.mark.parametrize("options", SPACE, ids=str)
 def test_each_request_is_one_that_the_service_takes(nova_recipe: Make, options: Any) -> None:
     peft, length, batch, rate, more, weights = options
-    recipe = nova_recipe(weights, 0.6, None, peft=peft, max_length=length, learning_rate=rate,
-                         global_batch_size=batch, **more)  # fmt: skip
+    recipe = nova_recipe(
+        weights,
+        0.6,
+        None,
+        peft=peft,
+        max_length=length,
+        learning_rate=rate,
+        global_batch_size=batch,
+        **more,
+    )
     assert problems(serverless_request(_job(recipe), PLACED, 1)) == []
 
 
@@ -82,8 +109,14 @@ def test_the_space_has_over_forty_requests() -> None:
 
 
 def test_the_hyperpod_recipe_has_the_documented_form(nova_recipe: Make) -> None:
-    recipe = nova_recipe({"code": 3, "math": 1}, 0.5, None, hyperpod={"cluster": "c"},
-                         model_package_group=None, max_steps=50)  # fmt: skip
+    recipe = nova_recipe(
+        {"code": 3, "math": 1},
+        0.5,
+        None,
+        hyperpod={"cluster": "c"},
+        model_package_group=None,
+        max_steps=50,
+    )
     job = _job(recipe)
     found = yaml.safe_load(yaml.safe_dump(hyperpod_recipe(job, PLACED, 1)))
     assert found["data_mixing"]["sources"]["customer_data"] == {"percent": 50.0}
@@ -92,27 +125,48 @@ def test_the_hyperpod_recipe_has_the_documented_form(nova_recipe: Make) -> None:
     assert "dataset_catalog" not in found["data_mixing"]
     config = found["training_config"]
     assert config["max_steps"] == 50 >= config["save_steps"]
-    assert config["optim_config"] == {"lr": 1e-5, "weight_decay": 0.0, "adam_beta1": 0.9,
-                                      "adam_beta2": 0.95}  # fmt: skip
+    assert config["optim_config"] == {
+        "lr": 1e-5,
+        "weight_decay": 0.0,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.95,
+    }
     assert config["peft"]["peft_scheme"] == "lora"
     assert config["lr_scheduler"] == {"warmup_steps": 15, "min_lr": 1e-6}
     assert found["run"]["replicas"] == 4
     assert hyperpod_commands(job, "r.yaml") == [
         ["hyperpod", "connect-cluster", "--cluster-name", "c", "--namespace", "kubeflow"],
-        ["hyperpod", "start-job", "--namespace", "kubeflow", "--recipe", "r.yaml",
-         "--override-parameters", '{"instance_type": "ml.p5.48xlarge"}']]  # fmt: skip
+        [
+            "hyperpod",
+            "start-job",
+            "--namespace",
+            "kubeflow",
+            "--recipe",
+            "r.yaml",
+            "--override-parameters",
+            '{"instance_type": "ml.p5.48xlarge"}',
+        ],
+    ]
 
 
 def test_continued_pre_training_has_categories_of_its_own(nova_recipe: Make) -> None:
-    recipe = nova_recipe({"longform-text": 1}, 0.9, None, method="cpt", training={"method": "cpt"},
-                         hyperpod={"cluster": "c"}, model_package_group=None)  # fmt: skip
+    recipe = nova_recipe(
+        {"longform-text": 1},
+        0.9,
+        None,
+        method="cpt",
+        training={"method": "cpt"},
+        hyperpod={"cluster": "c"},
+        model_package_group=None,
+    )
     found = hyperpod_recipe(_job(recipe), PLACED, 1)
     assert len(found["data_mixing"]["sources"]["nova_data"]) == 16
     assert "peft" not in found["training_config"]
 
 
-@pytest.mark.parametrize(("rows", "fits"), [(199, False), (200, True), (20_000, True),
-                                            (20_001, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "fits"), [(199, False), (200, True), (20_000, True), (20_001, False)]
+)
 def test_serverless_jobs_take_so_many_rows(nova_recipe: Make, rows: int, fits: bool) -> None:
     backend: Any = nova_recipe({}).training.backend
     if fits:
@@ -136,11 +190,16 @@ def test_placement_is_not_part_of_the_key(nova_recipe: Make) -> None:
 
 @pytest.mark.parametrize(
     ("runtime", "changes", "same"),
-    [({}, {"warmup_steps": 200}, True), ({}, {"lora_alpha": 192}, True),
-     ({}, {"model_version": "1.0.0"}, False), ({}, {"learning_rate": 2e-5}, False),
-     ("pod", {"warmup_steps": 200}, False), ("pod", {"lora_alpha": 192}, False),
-     ("pod", {"model_version": "1.0.0"}, True)],
-)  # fmt: skip
+    [
+        ({}, {"warmup_steps": 200}, True),
+        ({}, {"lora_alpha": 192}, True),
+        ({}, {"model_version": "1.0.0"}, False),
+        ({}, {"learning_rate": 2e-5}, False),
+        ("pod", {"warmup_steps": 200}, False),
+        ("pod", {"lora_alpha": 192}, False),
+        ("pod", {"model_version": "1.0.0"}, True),
+    ],
+)
 def test_the_key_is_of_what_is_sent_and_of_nothing_else(
     nova_recipe: Make, runtime: Any, changes: dict[str, Any], same: bool
 ) -> None:
@@ -416,8 +475,9 @@ def test_a_cluster_that_gives_no_list_is_not_submitted_to(on_cluster: Any) -> No
     assert not any("start-job" in c for c in commands)
 
 
-@pytest.mark.parametrize(("condition", "removed"), [("Running", True), ("Succeeded", False),
-                                                    ("Failed", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("condition", "removed"), [("Running", True), ("Succeeded", False), ("Failed", False)]
+)
 def test_only_what_still_runs_is_removed_from_a_cluster(
     on_cluster: Any, condition: str, removed: bool
 ) -> None:

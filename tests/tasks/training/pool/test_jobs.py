@@ -60,9 +60,14 @@ def pool(tmp_path: Path, temper_home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def make(tiny_model: Any, mixture: Any) -> Callable[..., TrainingJob]:
     def made(**backend: Any) -> TrainingJob:
-        section = Training.model_validate({
-            "batch_rows": 16, "dtype": "float32", "adapter": {"rank": 4},
-            "backend": {"kind": "work_pool", "threads": 1, **backend}})  # fmt: skip
+        section = Training.model_validate(
+            {
+                "batch_rows": 16,
+                "dtype": "float32",
+                "adapter": {"rank": 4},
+                "backend": {"kind": "work_pool", "threads": 1, **backend},
+            }
+        )
         return make_job(tiny_model, mixture, section, seed=7)
 
     return made

@@ -59,12 +59,14 @@ TRUST = {"Statement": [{"Principal": {"Service": "sagemaker.amazonaws.com"}}]}
 GOOD: dict[str, Any] = {
     "get_caller_identity": {"Arn": "arn:aws:iam::123456789012:user/me"},
     "get_role": {"Role": {"AssumeRolePolicyDocument": TRUST}},
-    "simulate_principal_policy": {"EvaluationResults": [
-        {"EvalActionName": "s3:GetObject", "EvalDecision": "allowed"}]},
+    "simulate_principal_policy": {
+        "EvaluationResults": [{"EvalActionName": "s3:GetObject", "EvalDecision": "allowed"}]
+    },
     "head_bucket": {"BucketRegion": "eu-west-1"},
-    "list_service_quotas": {"Quotas": [
-        {"QuotaName": "ml.g5.2xlarge for training job usage", "Value": 2.0}]},
-}  # fmt: skip
+    "list_service_quotas": {
+        "Quotas": [{"QuotaName": "ml.g5.2xlarge for training job usage", "Value": 2.0}]
+    },
+}
 QUOTA = ("ml.g5.2xlarge for training job usage", 1)
 
 
@@ -84,10 +86,18 @@ def test_an_account_in_order_is_let_through_by_reads_alone() -> None:
     account = Account()
     found = looks("eu-west-1", account, QUOTA)
     assert [(look.name, look.state) for look in found] == [
-        ("credentials", "ok"), ("role", "ok"), ("bucket", "ok"), ("quota", "ok")]  # fmt: skip
+        ("credentials", "ok"),
+        ("role", "ok"),
+        ("bucket", "ok"),
+        ("quota", "ok"),
+    ]
     assert set(account.calls) == {
-        "sts:get_caller_identity", "iam:get_role", "iam:simulate_principal_policy",
-        "s3:head_bucket", "service-quotas:list_service_quotas"}  # fmt: skip
+        "sts:get_caller_identity",
+        "iam:get_role",
+        "iam:simulate_principal_policy",
+        "s3:head_bucket",
+        "service-quotas:list_service_quotas",
+    }
 
 
 @pytest.mark.parametrize(
@@ -97,23 +107,38 @@ def test_a_look_can_t_call_what_changes_anything(call: tuple[str, str]) -> None:
     service, name = call
     with pytest.raises(AttributeError, match="doesn't call"):
         getattr(Reader(service, object()), name)
-    assert all(c.startswith(("get", "list", "describe", "head", "simulate"))
-               for calls in READS.values() for c in calls)  # fmt: skip
+    assert all(
+        c.startswith(("get", "list", "describe", "head", "simulate"))
+        for calls in READS.values()
+        for c in calls
+    )
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "no credentials": ({"get_caller_identity": NoCredentialsError()}, "credentials", "log in"),
-    "expired credentials": ({"get_caller_identity": _said("ExpiredToken")}, "credentials",
-                            "log in"),
+    "expired credentials": (
+        {"get_caller_identity": _said("ExpiredToken")},
+        "credentials",
+        "log in",
+    ),
     "no such role": ({"get_role": _said("NoSuchEntity")}, "role", "create it"),
     "a role SageMaker may not assume": (
-        {"get_role": {"Role": {"AssumeRolePolicyDocument": {}}}}, "role", "assume it"),
+        {"get_role": {"Role": {"AssumeRolePolicyDocument": {}}}},
+        "role",
+        "assume it",
+    ),
     "no such bucket": ({"head_bucket": _said("404")}, "bucket", "create it"),
-    "a bucket elsewhere": ({"head_bucket": {"BucketRegion": "us-east-1"}}, "bucket",
-                           "region: us-east-1"),
-    "no quota": ({"list_service_quotas": {"Quotas": [
-        {"QuotaName": QUOTA[0], "Value": 0.0}]}}, "quota", "Service Quotas"),
-}  # fmt: skip
+    "a bucket elsewhere": (
+        {"head_bucket": {"BucketRegion": "us-east-1"}},
+        "bucket",
+        "region: us-east-1",
+    ),
+    "no quota": (
+        {"list_service_quotas": {"Quotas": [{"QuotaName": QUOTA[0], "Value": 0.0}]}},
+        "quota",
+        "Service Quotas",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -136,8 +161,9 @@ def test_a_look_that_isn_t_allowed_stops_nothing() -> None:
 
 
 def test_a_permission_that_may_lack_is_a_warning() -> None:
-    lacking = {"EvaluationResults": [
-        {"EvalActionName": "s3:PutObject", "EvalDecision": "implicitDeny"}]}  # fmt: skip
+    lacking = {
+        "EvaluationResults": [{"EvalActionName": "s3:PutObject", "EvalDecision": "implicitDeny"}]
+    }
     found = looks("eu-west-1", Account(simulate_principal_policy=lacking), QUOTA)
     assert found[1].state == "warn"
     assert "s3:PutObject" in found[1].says

@@ -38,8 +38,14 @@ def make(tiny_model: LocalModel, mixture: MixtureReceipt) -> Callable[..., Train
 
     def made(training: dict[str, Any] | None = None, **backend: Any) -> TrainingJob:
         spec = {"kind": "sagemaker", "instance_type": "ml.m5.xlarge", "install": False, **backend}
-        fields = {"batch_rows": 4, "save_steps": 2, "learning_rate": 1e-3, "dtype": "float32",
-                  "adapter": Lora(rank=4), **(training or {})}  # fmt: skip
+        fields = {
+            "batch_rows": 4,
+            "save_steps": 2,
+            "learning_rate": 1e-3,
+            "dtype": "float32",
+            "adapter": Lora(rank=4),
+            **(training or {}),
+        }
         section = Training(**fields, backend=SagemakerBackend(**spec))
         return make_job(tiny_model, mixture, section, seed=7)
 

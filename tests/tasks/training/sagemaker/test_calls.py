@@ -133,9 +133,12 @@ def test_renewed_credentials_are_read_by_a_new_client(
     ],
 )
 def test_giving_up_says_that_the_job_goes_on_and_does_not_stop_it(
-    running: tuple[StandIn, JobHandle], make: Callable[..., TrainingJob],
-    monkeypatch: pytest.MonkeyPatch, fault: Exception, said: str,
-) -> None:  # fmt: skip
+    running: tuple[StandIn, JobHandle],
+    make: Callable[..., TrainingJob],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    said: str,
+) -> None:
     from tasks.training import wait as waiting
 
     client, handle = running
@@ -166,17 +169,23 @@ def test_a_job_that_is_gone_is_lost_and_one_whose_machine_died_has_failed(
     assert jobs.poll(gone).state == "lost"
     found = client.describe_training_job(TrainingJobName=handle.name)
     assert (found["TrainingJobStatus"], found["FailureReason"][:19]) == (
-        "Failed", "InternalServerError")  # fmt: skip
+        "Failed",
+        "InternalServerError",
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (_said("TooManyRequestsException"), "throttled"), (_said("ExpiredToken"), "expired"),
-        (LOST, "unreachable"), (TimeoutError(), "unreachable"), (_said("500"), "unreachable"),
-        (_said("ValidationException"), "refused"), (NoCredentialsError(), "refused"),
+        (_said("TooManyRequestsException"), "throttled"),
+        (_said("ExpiredToken"), "expired"),
+        (LOST, "unreachable"),
+        (TimeoutError(), "unreachable"),
+        (_said("500"), "unreachable"),
+        (_said("ValidationException"), "refused"),
+        (NoCredentialsError(), "refused"),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_trouble_is_told_apart(error: Exception, kind: str) -> None:
     assert trouble(error) == kind
 

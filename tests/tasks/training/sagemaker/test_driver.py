@@ -24,14 +24,37 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Container:
     found = Container(tmp_path / "ml")
     there = Path("/opt/ml/input/data")
     job = TrainingJob(
-        key="k" * 64, folder=there, seed=1, steps=4, training=Training(packing="on"),
+        key="k" * 64,
+        folder=there,
+        seed=1,
+        steps=4,
+        training=Training(packing="on"),
         model=LocalModel(path=there, digest="a" * 64, name="m", tokenizer_digest="t" * 64),
-        mixture=MixtureReceipt(path=there, digest="b" * 64, rows=8, tokens=80,
-                               supervised_tokens=8, shards=("s",), sources=("a",)),
-        packs=PackedMixture(path=there, digest="c" * 64, mixture_digest="b" * 64, capacity=16,
-                            window=8, overflow="drop", packs=4, rows=8, tokens=80,
-                            supervised_tokens=8, shards=("s",), sources=("a",), lost={}),
-    )  # fmt: skip
+        mixture=MixtureReceipt(
+            path=there,
+            digest="b" * 64,
+            rows=8,
+            tokens=80,
+            supervised_tokens=8,
+            shards=("s",),
+            sources=("a",),
+        ),
+        packs=PackedMixture(
+            path=there,
+            digest="c" * 64,
+            mixture_digest="b" * 64,
+            capacity=16,
+            window=8,
+            overflow="drop",
+            packs=4,
+            rows=8,
+            tokens=80,
+            supervised_tokens=8,
+            shards=("s",),
+            sources=("a",),
+            lost={},
+        ),
+    )
     folder = found.channel("job")
     folder.mkdir(parents=True)
     (folder / "job.json").write_text(job.model_dump_json())
@@ -100,8 +123,14 @@ def test_one_process_is_started_plainly_and_more_by_torchrun(
     monkeypatch.setattr(driver, "gpus", lambda: 8)
     _hosts(container, "algo-10", "algo-1", "algo-10", "algo-2")
     found = driver.command(container, job)
-    assert found[1:7] == ["-m", "torch.distributed.run", "--nproc-per-node=8", "--nnodes=3",
-                          "--node-rank=2", "--master-addr=algo-1"]  # fmt: skip
+    assert found[1:7] == [
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=8",
+        "--nnodes=3",
+        "--node-rank=2",
+        "--master-addr=algo-1",
+    ]
 
 
 def test_the_users_own_rewards_can_be_imported_by_the_trainer(
@@ -165,8 +194,13 @@ def test_a_completed_job_leaves_its_model_and_streams(container: Container) -> N
     (container.work / "result.json").write_text('{"status": "completed"}')
     assert driver.leave(container, 0) == 0
     left = {str(p.relative_to(container.model)) for p in container.model.rglob("*") if p.is_file()}
-    assert left == {"out/model.safetensors", "losses.jsonl", "rows.jsonl", "job.json",
-                    "result.json"}  # fmt: skip
+    assert left == {
+        "out/model.safetensors",
+        "losses.jsonl",
+        "rows.jsonl",
+        "job.json",
+        "result.json",
+    }
     assert not container.failure.exists()
 
 

@@ -58,7 +58,12 @@ def test_a_job_trains_from_what_was_uploaded_and_its_checkpoint_comes_home(
     assert [j["TrainingJobName"] for j in _list(temper_home)] == [handle.name]
     checkpoint = wait(job, handle)
     assert _transitions(temper_home, handle.name) == [
-        "Starting", "Downloading", "Training", "Uploading", "Completed"]  # fmt: skip
+        "Starting",
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Completed",
+    ]
     assert checkpoint.steps == 12
     assert checkpoint.digest != checkpoint.parent == job.model.digest
     steps = [json.loads(x)["step"] for x in (checkpoint.path / "losses.jsonl").open()]
@@ -84,8 +89,15 @@ def test_a_spot_job_whose_machine_is_taken_away_ends_with_the_weights_of_an_undi
     StandIn(temper_home / "standin").interrupt(handle.name)
     checkpoint = wait(job, handle)
     assert _transitions(temper_home, handle.name) == [
-        "Starting", "Downloading", "Training", "Interrupted", "Downloading", "Training",
-        "Uploading", "Completed"]  # fmt: skip
+        "Starting",
+        "Downloading",
+        "Training",
+        "Interrupted",
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Completed",
+    ]
     from tasks.training.local import LocalProcess
 
     alone = job.model_copy(update={"folder": temper_home / "alone", "key": "f" * 64})
@@ -115,8 +127,10 @@ def test_two_machines_end_with_the_weights_of_one(make: Make, aws: Any, temper_h
     handle = jobs.submit(job)
     checkpoint = wait(job, handle)
     folder = temper_home / "standin" / handle.name
-    configs = [json.loads((folder / host / "ml/input/config/resourceconfig.json").read_text())
-               for host in ("algo-1", "algo-2")]  # fmt: skip
+    configs = [
+        json.loads((folder / host / "ml/input/config/resourceconfig.json").read_text())
+        for host in ("algo-1", "algo-2")
+    ]
     assert [c["current_host"] for c in configs] == ["algo-1", "algo-2"]
     assert [c["hosts"] for c in configs] == [["algo-1", "algo-2"]] * 2
     result = json.loads((checkpoint.path / "result.json").read_text())

@@ -22,28 +22,43 @@ from tasks.training.sagemaker.standin.rules import problems
 
 KEY = "0123456789abcdef" * 4
 CHANNELS = {n: f"s3://bucket/store/{n}" for n in ("code", "job", "model", "mixture")}
-PLACED = Placed("arn:aws:iam::123456789012:role/temper-job", "eu-west-1", CHANNELS,
-                "s3://bucket/store/outputs", "s3://bucket/store/checkpoints/k")  # fmt: skip
+PLACED = Placed(
+    "arn:aws:iam::123456789012:role/temper-job",
+    "eu-west-1",
+    CHANNELS,
+    "s3://bucket/store/outputs",
+    "s3://bucket/store/checkpoints/k",
+)
 Fields = dict[str, Any]
 
 INSTANCES: tuple[Fields, ...] = (
-    {"instance_type": "ml.m5.xlarge"}, {"instance_type": "ml.g5.2xlarge"},
+    {"instance_type": "ml.m5.xlarge"},
+    {"instance_type": "ml.g5.2xlarge"},
     {"instance_type": "ml.g5.48xlarge", "instance_count": 2},
     {"instance_type": "ml.p4d.24xlarge", "instance_count": 4},
     {"instance_type": "ml.p5.48xlarge", "volume_gb": 2000},
-)  # fmt: skip
+)
 TIMES: tuple[Fields, ...] = (
-    {}, {"spot": True}, {"spot": True, "max_runtime_hours": 2, "max_wait_hours": 2},
+    {},
+    {"spot": True},
+    {"spot": True, "max_runtime_hours": 2, "max_wait_hours": 2},
     {"keep_alive_minutes": 60, "max_runtime_hours": 0.5},
-)  # fmt: skip
+)
 REST: tuple[Fields, ...] = (
-    {"tags": {"team": "nlp", "cost:centre": "42"},
-     "metrics": [{"name": "eta", "regex": "eta (.+)"}]},
-    {"kms_key": "arn:aws:kms:eu-west-1:123456789012:key/abc", "retries": 3,
-     "vpc": {"subnets": ["subnet-1", "subnet-2"], "security_groups": ["sg-1"]},
-     "encrypt_traffic": True, "network_isolation": True, "install": False,
-     "environment": {"NCCL_DEBUG": "INFO"}},
-)  # fmt: skip
+    {
+        "tags": {"team": "nlp", "cost:centre": "42"},
+        "metrics": [{"name": "eta", "regex": "eta (.+)"}],
+    },
+    {
+        "kms_key": "arn:aws:kms:eu-west-1:123456789012:key/abc",
+        "retries": 3,
+        "vpc": {"subnets": ["subnet-1", "subnet-2"], "security_groups": ["sg-1"]},
+        "encrypt_traffic": True,
+        "network_isolation": True,
+        "install": False,
+        "environment": {"NCCL_DEBUG": "INFO"},
+    },
+)
 FORTY = [{**a, **b, **c} for a, b, c in product(INSTANCES, TIMES, REST)]
 
 
@@ -51,11 +66,24 @@ def _job(sources: tuple[str, ...] = ("a", "b")) -> TrainingJob:
     from pathlib import Path
 
     model = LocalModel(path=Path("/m"), digest="a" * 64, name="tiny", tokenizer_digest="t" * 64)
-    mixture = MixtureReceipt(path=Path("/x"), digest="b" * 64, rows=40, tokens=400,
-                             supervised_tokens=80, shards=("s.parquet",), sources=sources,
-                             )  # fmt: skip
-    return TrainingJob(key=KEY, folder=Path("/j"), model=model, mixture=mixture,
-                       training=Training(), seed=1, steps=10)  # fmt: skip
+    mixture = MixtureReceipt(
+        path=Path("/x"),
+        digest="b" * 64,
+        rows=40,
+        tokens=400,
+        supervised_tokens=80,
+        shards=("s.parquet",),
+        sources=sources,
+    )
+    return TrainingJob(
+        key=KEY,
+        folder=Path("/j"),
+        model=model,
+        mixture=mixture,
+        training=Training(),
+        seed=1,
+        steps=10,
+    )
 
 
 def _request(attempt: int = 1, **fields: Any) -> Fields:
@@ -74,9 +102,11 @@ def test_each_request_is_one_that_the_service_takes(fields: Fields) -> None:
 def test_what_the_recipe_says_is_in_the_request() -> None:
     found = _request(**{**INSTANCES[2], **TIMES[2], **REST[1]})
     assert found["ResourceConfig"] == {
-        "InstanceType": "ml.g5.48xlarge", "InstanceCount": 2, "VolumeSizeInGB": 100}  # fmt: skip
-    assert found["StoppingCondition"] == {
-        "MaxRuntimeInSeconds": 7200, "MaxWaitTimeInSeconds": 7200}  # fmt: skip
+        "InstanceType": "ml.g5.48xlarge",
+        "InstanceCount": 2,
+        "VolumeSizeInGB": 100,
+    }
+    assert found["StoppingCondition"] == {"MaxRuntimeInSeconds": 7200, "MaxWaitTimeInSeconds": 7200}
     assert found["EnableManagedSpotTraining"] is True
     assert found["RetryStrategy"] == {"MaximumRetryAttempts": 3}
     assert found["VpcConfig"]["SecurityGroupIds"] == ["sg-1"]
@@ -97,15 +127,23 @@ def test_an_mlflow_server_is_named_to_the_job_unless_it_reaches_nothing() -> Non
     assert "MLFLOW_TRACKING_URI" not in build_request(_job(), shut, placed, 1)["Environment"]
 
 
-@given(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", fullmatch=True), unique=True,
-                min_size=1, max_size=60))  # fmt: skip
+@given(
+    st.lists(
+        st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", fullmatch=True),
+        unique=True,
+        min_size=1,
+        max_size=60,
+    )
+)
 def test_losses_by_source_are_read_from_the_log_for_any_names(sources: list[str]) -> None:
     backend = SagemakerBackend(kind="sagemaker", instance_type="ml.g5.xlarge")
     request = build_request(_job(tuple(sources)), backend, PLACED, 1)
     assert problems(request) == []
     line = f'temper {{"step": 3, "loss": 1.5, "loss/{sources[0]}": 2.25e-1}}'
-    found = {m["Name"]: re.search(m["Regex"], line)
-             for m in request["AlgorithmSpecification"]["MetricDefinitions"]}  # fmt: skip
+    found = {
+        m["Name"]: re.search(m["Regex"], line)
+        for m in request["AlgorithmSpecification"]["MetricDefinitions"]
+    }
     assert found["train:loss"][1] == "1.5"  # type: ignore[index]
     assert found[f"train:loss/{sources[0]}"][1] == "2.25e-1"  # type: ignore[index]
 
@@ -119,11 +157,17 @@ REFUSED: dict[str, tuple[Fields, str]] = {
     "a wait without spot": ({"max_wait_hours": 5}, "max_wait_hours"),
     "spot and a warm pool": ({"spot": True, "keep_alive_minutes": 5}, "keep_alive_minutes"),
     "a wait shorter than the run": (
-        {"spot": True, "max_runtime_hours": 5, "max_wait_hours": 4}, "max_wait_hours"),
+        {"spot": True, "max_runtime_hours": 5, "max_wait_hours": 4},
+        "max_wait_hours",
+    ),
     "a key for a disk of the machine's own": (
-        {"instance_type": "ml.g5.xlarge", "volume_kms_key": "k"}, "volume_kms_key"),
+        {"instance_type": "ml.g5.xlarge", "volume_kms_key": "k"},
+        "volume_kms_key",
+    ),
     "several machines without a GPU": (
-        {"instance_type": "ml.m5.xlarge", "instance_count": 2}, "instance_count"),
+        {"instance_type": "ml.m5.xlarge", "instance_count": 2},
+        "instance_count",
+    ),
     "installing without a network": ({"network_isolation": True}, "network_isolation"),
     "a variable of the service's": ({"environment": {"SM_HPS": "{}"}}, "environment"),
     "a variable that can't be one": ({"environment": {"A-B": "1"}}, "environment"),
@@ -135,7 +179,7 @@ REFUSED: dict[str, tuple[Fields, str]] = {
     "a regex that is none": ({"metrics": [{"name": "m", "regex": "("}]}, "metrics"),
     "over 28 days": ({"max_runtime_hours": 28 * 24 + 1}, "max_runtime_hours"),
     "an instance that is none": ({"instance_type": "g5.xlarge"}, "instance_type"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -150,13 +194,15 @@ def test_a_refusal_names_its_place_in_the_recipe() -> None:
     from configs.loading import load_recipe
 
     fields = {
-        "name": "r", "model": {"path": "m"},
+        "name": "r",
+        "model": {"path": "m"},
         "sources": [{"kind": "files", "name": "s", "role": "domain", "path": "p"}],
         "mixture": {"domain_share": 1.0},
         "evaluation": {"suites": [{"kind": "mmlu", "name": "mmlu"}]},
-        "training": {"backend": {"kind": "sagemaker", "instance_type": "ml.g5.xlarge",
-                                 "max_wait_hours": 5}},
-    }  # fmt: skip
+        "training": {
+            "backend": {"kind": "sagemaker", "instance_type": "ml.g5.xlarge", "max_wait_hours": 5}
+        },
+    }
     with pytest.raises(RecipeError, match=r"training\.backend\.max_wait_hours: only spot"):
         load_recipe(fields)
     wrong = {"kind": "sagemaker", "instance_type": "ml.g5.xlarge", "instance_cout": 2}
@@ -195,8 +241,13 @@ def test_images_are_those_that_the_sdk_resolves() -> None:
         kind = ("ml.m5.xlarge", "ml.g5.xlarge")[i % 2]
         backend = SagemakerBackend(kind="sagemaker", instance_type=kind, pytorch=version)
         theirs = image_uris.retrieve(
-            "pytorch", region, version=VERSIONS[version][0], instance_type=kind,
-            py_version=VERSIONS[version][1], image_scope="training")  # fmt: skip
+            "pytorch",
+            region,
+            version=VERSIONS[version][0],
+            instance_type=kind,
+            py_version=VERSIONS[version][1],
+            image_scope="training",
+        )
         assert image_of(backend, region) == theirs
 
 
