@@ -78,3 +78,14 @@ __all__ = [
     "TrainingError",
     "Unreachable",
 ]
+
+
+# Failures that only ingest knows.
+
+
+class SourceUnreachable(SourceError):
+    """A store or the hub didn't answer; the same request may work a little later."""
+
+
+class Unusable(ValueError):
+    """One row can't be converted; the text is the reason kept beside it."""

@@ -23,3 +23,16 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+# How slow work tells how far it is.
+
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is to do, in items."""
+
+
+def shifted(progress: Progress | None, done: int, total: int) -> Progress | None:
+    """Return what a part of the work calls, when ``done`` of ``total`` items came before it."""
+    if progress is None:
+        return None
+    return lambda now, _: progress(done + now, total)

@@ -11,11 +11,11 @@ from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.origins import Located, of_files, path_for
 from tasks.evaluation.own_items import fail, located, prompt_of, some, text_of, user
-from tasks.inference.progress import Progress, shifted
 from tasks.inference.seam import Answer, Choice, Model, Prompt
 from tasks.metrics.auroc import auroc_shares
+from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
-from tasks.text.abstaining import VERSION, abstains
+from tasks.text.abstaining import ABSTENTION_VERSION, abstains
 
 
 class Case(NamedTuple):
@@ -37,7 +37,7 @@ class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
     @property
     def content(self) -> str:
         """Digest of the questions and the rules' version."""
-        return digest_of([VERSION, self.ids])
+        return digest_of([ABSTENTION_VERSION, self.ids])
 
     def prompt(self, case: Case) -> Prompt:
         """Return the question alone."""

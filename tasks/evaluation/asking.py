@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from tasks.evaluation.items import ItemRow
-from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.text.rows import prompt_text

@@ -11,8 +11,8 @@ from tasks.evaluation.asking import CaseExam
 from tasks.evaluation.items import ItemRow, item_ids
 from tasks.evaluation.origins import path_for
 from tasks.evaluation.records import find_files, read_records
-from tasks.inference.progress import Progress
 from tasks.inference.seam import Model, Text
+from tasks.progress import Progress
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.overlap import Item
 from tasks.text.rows import TEXT_ROLE, Message, full_text, is_plain

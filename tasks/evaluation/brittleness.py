@@ -16,8 +16,8 @@ from tasks.evaluation.labels import label_index, label_of
 from tasks.evaluation.origins import of_files, path_for
 from tasks.evaluation.own_items import some
 from tasks.evaluation.wordings import CLASSIFICATION, MULTIPLE_CHOICE, Listed
-from tasks.inference.progress import Progress, shifted
 from tasks.inference.seam import Choice, Decoding, Model, Prompt
+from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.text.rows import Message, prompt_text

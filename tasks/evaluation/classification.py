@@ -13,9 +13,9 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.labels import label_index, label_of, path_said, tidy
 from tasks.evaluation.paths import path_index
-from tasks.inference.progress import Progress
 from tasks.inference.seam import Decoding, Model, Prompt
 from tasks.metrics.matching import JOINT
+from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.overlap import Item

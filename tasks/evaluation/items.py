@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from configs.evaluation import Suite
 from configs.metrics import Metric
-from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Model
+from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.text.thoughts import unclosed

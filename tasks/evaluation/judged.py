@@ -17,8 +17,8 @@ from tasks.evaluation.verdicts import (
     rubric_prompt,
     rubric_scores,
 )
-from tasks.inference.progress import Progress, shifted
 from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.progress import Progress, shifted
 from tasks.text.overlap import Item
 from tasks.text.rows import prompt_text
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from tasks.evaluation.paths import canonical, normal, path_of, shown
-from tasks.metrics.matching import Path
+from tasks.metrics.matching import LabelPath
 
 
 def label_index(labels: Iterable[str]) -> dict[str, str]:
@@ -22,7 +22,7 @@ def tidy(label: str, hierarchy: str | None) -> str:
     return label if hierarchy is None else shown(path_of(label, hierarchy))
 
 
-def path_said(answer: str, known: Mapping[Path, Path], hierarchy: str) -> str | None:
+def path_said(answer: str, known: Mapping[LabelPath, LabelPath], hierarchy: str) -> str | None:
     """Return the path that an answer's first line is, or None where its first level is unknown.
 
     Where only its first levels are known, they still count at theirs.

@@ -10,9 +10,9 @@ from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.paths import canonical, normal, path_index, path_of, shown
 from tasks.evaluation.read_list import State
 from tasks.evaluation.spans_said import Marking, mark, marks, stored_gold, stored_said
-from tasks.inference.progress import Progress
 from tasks.inference.seam import Decoding, Model, Prompt
-from tasks.metrics.matching import JOINT, Labelled, Path
+from tasks.metrics.matching import JOINT, Labelled, LabelPath
+from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.text.rows import Message, prompt_text
@@ -188,7 +188,7 @@ def _labels(task: Task, golds: Sequence[Sequence[Labelled]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(shown(canonical(path_of(x, divider), known)) for x in seen))
 
 
-def _index(task: Task, labels: Sequence[str]) -> dict[Path, Path]:
+def _index(task: Task, labels: Sequence[str]) -> dict[LabelPath, LabelPath]:
     return path_index(labels, _stored(task))
 
 

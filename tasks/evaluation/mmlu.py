@@ -8,8 +8,8 @@ from configs.evaluation import MmluSuite
 from configs.suites.mmlu_subjects import GROUP_OF, GROUPS
 from tasks.evaluation.items import ItemRow
 from tasks.evaluation.mmlu_data import LETTERS, Question, Questions
-from tasks.inference.progress import Progress, shifted
 from tasks.inference.seam import Choice, Chosen, Model
+from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.text.rows import Message

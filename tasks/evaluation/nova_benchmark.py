@@ -8,8 +8,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.asking import CaseExam
 from tasks.evaluation.items import ItemRow, fingerprint, items_digest, write_items
 from tasks.evaluation.nova_results import Number
-from tasks.inference.progress import Progress
 from tasks.inference.seam import Model
+from tasks.progress import Progress
 from tasks.storage import building, commit, digest_of, find, home
 from tasks.text.overlap import Item
 

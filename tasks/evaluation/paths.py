@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.metrics.matching import JOINT, Path, plain
+from tasks.metrics.matching import JOINT, LabelPath, plain
 
 
-def path_of(label: str, divider: str | None) -> Path:
+def path_of(label: str, divider: str | None) -> LabelPath:
     """Return a label's levels; empty ones are left out. Without a divider it has one."""
     parts = [label] if divider is None else label.split(divider)
     return tuple(clean for part in parts if (clean := " ".join(part.split())))
@@ -16,14 +16,14 @@ def shown(path: Sequence[str]) -> str:
     return JOINT.join(path)
 
 
-def normal(path: Path) -> Path:
+def normal(path: LabelPath) -> LabelPath:
     """Return a path's normal form: case and runs of space don't count."""
     return tuple(plain(part) for part in path)
 
 
-def path_index(labels: Iterable[str], divider: str | None) -> dict[Path, Path]:
+def path_index(labels: Iterable[str], divider: str | None) -> dict[LabelPath, LabelPath]:
     """Return every path of the list, and every beginning of one, by its normal form."""
-    found: dict[Path, Path] = {}
+    found: dict[LabelPath, LabelPath] = {}
     for label in labels:
         path = path_of(label, divider)
         for depth in range(1, len(path) + 1):
@@ -31,7 +31,7 @@ def path_index(labels: Iterable[str], divider: str | None) -> dict[Path, Path]:
     return found
 
 
-def canonical(path: Path, index: Mapping[Path, Path]) -> Path:
+def canonical(path: LabelPath, index: Mapping[LabelPath, LabelPath]) -> LabelPath:
     """Return a path in the list's spelling as far as the list goes, the rest in normal form."""
     known = normal(path)
     for depth in range(len(known), 0, -1):

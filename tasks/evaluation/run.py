@@ -23,8 +23,8 @@ from tasks.evaluation.opening import open_exam
 from tasks.inference.cache import Cached
 from tasks.inference.engine import Engine, no_room
 from tasks.inference.opening import Evaluated, open_model, title
-from tasks.inference.progress import Progress
 from tasks.metrics.estimates import estimate_all
+from tasks.progress import Progress
 from tasks.storage import building, commit, find, home, source_digest, stage_key
 
 CODE = (

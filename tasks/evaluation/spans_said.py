@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tasks.evaluation.paths import canonical, normal, path_of, shown
 from tasks.evaluation.read_list import State, read_list
-from tasks.metrics.matching import Labelled, Pair, Path, pair
+from tasks.metrics.matching import Labelled, LabelPath, Pair, pair
 
 
 class Shape(NamedTuple):
@@ -34,7 +34,7 @@ class Marking:
         overlap: Token F1 from which on two spans match.
     """
 
-    known: Mapping[Path, Path]
+    known: Mapping[LabelPath, LabelPath]
     levels: int
     overlap: float = 1.0
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.inference.engine import Batch, Encoded, Engine, gathered
-from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Choice, Chosen, Decoding, Measured, Prompt, Text
+from tasks.progress import Progress
 from tasks.storage import digest_of, disk_errors, home
 
 R = TypeVar("R", Answer, Chosen, Measured)

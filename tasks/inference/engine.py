@@ -6,8 +6,8 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from tasks.errors import EvaluationError
-from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Choice, Chosen, Decoding, Measured, Prompt, Text
+from tasks.progress import Progress
 from tasks.storage import digest_of
 
 Asked = Prompt | Choice | Text

@@ -10,8 +10,8 @@ from tasks.inference.attention import added, attending, can_attend
 from tasks.inference.head import Token, token_logprobs
 from tasks.inference.loading import TorchModel
 from tasks.inference.prefix import KeysAndValues, for_rows, keys_and_values
-from tasks.inference.progress import Progress
 from tasks.inference.spans import Span, Tree, batches, clusters, pack
+from tasks.progress import Progress
 
 
 def next_token_logprobs(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from tasks.inference.progress import Progress
+from tasks.progress import Progress
 from tasks.text.rows import Message
 from tasks.text.thoughts import spoken
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.errors import Unusable
 from tasks.ingest.fields import Fields, unused, unused_in
-from tasks.ingest.problems import Unusable
 from tasks.ingest.strict_json import loads
 from tasks.ingest.tool_use import Calls, as_json, call_of, tools_of
 from tasks.ingest.turns import content_of, objects, system_first

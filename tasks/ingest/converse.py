@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tasks.errors import Unusable
 from tasks.ingest.conversations import role_of
 from tasks.ingest.fields import Fields, unused, unused_in
-from tasks.ingest.problems import Unusable
 from tasks.ingest.tool_use import as_json, call_of, tools_of
 from tasks.ingest.turns import content_of, objects, refuse_block, system_first
 from tasks.ingest.values import Row, as_text

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from configs.sources import Split
-from tasks.ingest.problems import Unusable
+from tasks.errors import Unusable
 from tasks.text.rows import ChatRow
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from configs.sources import HubSource
-from tasks.errors import SourceError
-from tasks.ingest.problems import SourceUnreachable
+from tasks.errors import SourceError, SourceUnreachable
 from tasks.ingest.readers import Record
 
 

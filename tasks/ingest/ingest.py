@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 
 from configs.sources import HubSource, StoredSource
 from tasks.artifacts import Snapshot
-from tasks.errors import SourceError
+from tasks.errors import SourceError, Unusable
 from tasks.ingest.detect import choose
 from tasks.ingest.dividing import divided_by
 from tasks.ingest.formats import Converter, Fields, converter_for
 from tasks.ingest.hub import hub_rows
 from tasks.ingest.paths import DataFile, identity, resolve
-from tasks.ingest.problems import Unusable
 from tasks.ingest.readers import BadLine, Record, read
 from tasks.ingest.snapshot import SnapshotWriter
 from tasks.storage import building, commit, find, home, stage_key

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.errors import Unusable
 from tasks.ingest.conversations import from_messages
 from tasks.ingest.fields import Fields, unused
-from tasks.ingest.problems import Unusable
 from tasks.ingest.tool_use import as_json, tools_of
 from tasks.ingest.turns import content_of, system_first
 from tasks.ingest.values import Row, as_text, look_up

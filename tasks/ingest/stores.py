@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from pyarrow import fs
 
-from tasks.errors import SourceError
-from tasks.ingest.problems import SourceUnreachable
+from tasks.errors import SourceError, SourceUnreachable
 
 _LASTING = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "RESOURCE_NOT_FOUND", "INVALID_ACCESS_KEY_ID")
 

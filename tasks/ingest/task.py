@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from configs.sources import RehearsalSource, StoredSource
 from configs.stages import Model
 from tasks.artifacts import LocalModel, Snapshot
-from tasks.ingest.problems import SourceUnreachable
+from tasks.errors import SourceUnreachable
 from tasks.progress import report
 
 Unit = Literal["supervised_tokens", "tokens", "rows"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.ingest.problems import Unusable
+from tasks.errors import Unusable
 from tasks.ingest.strict_json import loads
 from tasks.text.rows import compact
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.ingest.problems import Unusable
+from tasks.errors import Unusable
 from tasks.ingest.values import Row, as_text
 from tasks.text.rows import Message
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks.ingest.problems import Unusable
+from tasks.errors import Unusable
 
 Row = Mapping[str, Any]
 _HOLE = re.compile(r"\{\{|\}\}|\{([^{}\n]+)\}")

@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from tasks.metrics.arrays import Floats
 from tasks.metrics.words import token_f1
 
-Path = tuple[str, ...]
+LabelPath = tuple[str, ...]
 JOINT = " > "
 """Between the levels of a label as it is stored and shown."""
 
@@ -28,7 +28,7 @@ JOINT = " > "
 class Labelled(NamedTuple):
     """A label, level by level, with the text it is about where the task has one."""
 
-    path: Path
+    path: LabelPath
     span: str | None = None
 
 
@@ -76,7 +76,7 @@ def pair(
     ]
 
 
-def levels_alike(one: Path, other: Path, levels: int) -> int:
+def levels_alike(one: LabelPath, other: LabelPath, levels: int) -> int:
     """Return how many leading levels of two paths are the same; all, where both end early alike."""
     width = max(levels, len(one), len(other))
     for level, (a, b) in enumerate(zip(_filled(one, width), _filled(other, width), strict=True)):
@@ -85,7 +85,7 @@ def levels_alike(one: Path, other: Path, levels: int) -> int:
     return levels
 
 
-def _filled(path: Path, width: int) -> tuple[str | None, ...]:
+def _filled(path: LabelPath, width: int) -> tuple[str | None, ...]:
     return (*path, *(None for _ in range(width - len(path))))
 
 

@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import MixtureReceipt
+from tasks.artifacts import Lost, MixtureReceipt, PackedMixture
 from tasks.mixture.packing import PACK_SCHEMA, WINDOW, Overflow, pack_table
 from tasks.mixture.shards import shards_of, write_shard
-from tasks.packs import Lost, PackedMixture
 from tasks.progress import report
 from tasks.storage import building, commit, find, home, stage_key
 from tasks.text.chat import IGNORED

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.artifacts import MixtureReceipt
+from tasks.artifacts import MixtureReceipt, PackedMixture
 from tasks.errors import StorageError
-from tasks.packs import PackedMixture
 
 Row = dict[str, Any]
 """A row by column; lists of integers are int64 arrays."""

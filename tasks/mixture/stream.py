@@ -5,9 +5,8 @@ from typing import Literal
 
 from torch.utils.data import IterableDataset, get_worker_info
 
-from tasks.artifacts import MixtureReceipt
+from tasks.artifacts import MixtureReceipt, PackedMixture
 from tasks.mixture.shards import Row, shards_of
-from tasks.packs import PackedMixture
 from tasks.text.chat import IGNORED
 
 Tail = Literal["drop", "pad"]

@@ -9,10 +9,16 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
 from configs.stages import Mixture
-from tasks.artifacts import CleanSource, HeldOut, LocalModel, MixtureReceipt, TokenizedSource
+from tasks.artifacts import (
+    CleanSource,
+    HeldOut,
+    LocalModel,
+    MixtureReceipt,
+    PackedMixture,
+    TokenizedSource,
+)
 from tasks.mixture.build import Block, Build
 from tasks.mixture.methods import SFT, How
-from tasks.packs import PackedMixture
 from tasks.text.overlap import Item
 
 

@@ -20,8 +20,8 @@ from tasks.artifacts import CleanSource, Filter, LocalModel
 from tasks.inference.cache import Cached
 from tasks.inference.engine import Engine
 from tasks.inference.opening import open_model
-from tasks.inference.progress import Progress
 from tasks.inference.seam import Answer, Decoding
+from tasks.progress import Progress
 from tasks.rewriting.checks import Rules, fault
 from tasks.rewriting.targets import Target, asked, targets_of
 from tasks.storage import building, commit, find, home, stage_key

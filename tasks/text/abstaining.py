@@ -9,9 +9,9 @@ import re
 
 from tasks.text.refusals.detector import LONGEST, normal, read
 
-VERSION = 1
+ABSTENTION_VERSION = 1
 """Of the rules: raised with every change that can alter a verdict."""
-OPENING = 400
+ABSTENTION_OPENING = 400
 """Characters in which the rules look: an answer that first answers has not abstained."""
 
 _CANT = r"(?:can ?not|can't|could not|couldn't|not possible to|impossible to|unable to|hard to)"
@@ -54,4 +54,4 @@ _RULES = re.compile(
 def abstains(answer: str) -> bool:
     """Return whether an answer abstains or refuses; one of white space alone does."""
     text = normal(answer[:LONGEST])
-    return not text or _RULES.search(text[:OPENING]) is not None or read(answer).refuses
+    return not text or _RULES.search(text[:ABSTENTION_OPENING]) is not None or read(answer).refuses

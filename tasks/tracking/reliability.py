@@ -47,7 +47,7 @@ def reliability_figure(title: str, arms: Mapping[str, Sequence[Bin]]) -> Markup:
 
     The area of a point is the share of items in its bin.
     """
-    svg = drawing.picture(title, "; ".join(_said(name, bins) for name, bins in arms.items()))
+    svg = drawing.picture(title, "; ".join(_bin_text(name, bins) for name, bins in arms.items()))
     across = Scale(0.0, 1.0, LEFT, WIDTH - RIGHT)
     up = Scale(0.0, 1.0, HEIGHT - BOTTOM, TOP)
     drawing.axes(svg, across, up, ("confidence in the answer given", "share of right answers"))
@@ -108,6 +108,6 @@ def _points(svg: ET.Element, i: int, spots: Sequence[Spot], bins: Sequence[Bin])
         )
 
 
-def _said(name: str, bins: Sequence[Bin]) -> str:
+def _bin_text(name: str, bins: Sequence[Bin]) -> str:
     parts = ", ".join(f"{b.accuracy:.2f} at {b.confidence:.2f} ({b.items})" for b in bins)
     return f"{name}: right {parts}"

@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.artifacts import MixtureReceipt
+from tasks.artifacts import MixtureReceipt, PackedMixture
 from tasks.errors import TrainingError
-from tasks.packs import PackedMixture
 from tasks.text.chat import IGNORED
 from tasks.training.job import TrainingJob
 

@@ -6,8 +6,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from configs.training import Training
-from tasks.artifacts import HeldOut, LocalModel, MixtureReceipt
-from tasks.packs import PackedMixture
+from tasks.artifacts import HeldOut, LocalModel, MixtureReceipt, PackedMixture
 from tasks.storage import file_digest, home, stage_key, write_text
 from tasks.training.rewards import own_modules
 

@@ -69,7 +69,7 @@ class Dimensions(NamedTuple):
         return self.layers * block + embeddings + self.hidden
 
 
-class Estimate(NamedTuple):
+class MemoryEstimate(NamedTuple):
     """Bytes at the peak, by what they are for."""
 
     runtime: int
@@ -116,13 +116,13 @@ def adapter_parameters(sizes: Dimensions, lora: Lora) -> int:
     return sizes.layers * lora.rank * sum(widths[a] + widths[b] for a, b in pairs)
 
 
-def estimate(
+def estimate_memory(
     sizes: Dimensions,
     training: Training,
     dtype: str,
     longest: int,
     place: Place = Place(),  # noqa: B008
-) -> Estimate:
+) -> MemoryEstimate:
     """Return the peak of a process, for methods sft and cpt; measured on a CPU alone.
 
     Weights; gradients and Adam's two moments in float32 for what learns; what the backward pass
@@ -145,7 +145,7 @@ def estimate(
     moments = {"adamw": 8, "adafactor": 1, "sgd": 0}[training.optimiser]
     kept = _block(sizes, training, wide, 0 if place.gpu else longest)
     split = place.shared_by
-    return Estimate(
+    return MemoryEstimate(
         RUNTIME,
         weights // split,
         (4 + moments) * learning // split,

@@ -70,7 +70,7 @@ def one(case: Case) -> dict[str, Any]:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from configs.training import Training
-    from tasks.training.memory import dimensions_of, estimate
+    from tasks.training.memory import dimensions_of, estimate_memory
     from tasks.training.watching import peak_memory
 
     folder = Path(tempfile.mkdtemp())
@@ -102,7 +102,7 @@ def one(case: Case) -> dict[str, Any]:
         {"row_id": str(i), "input_ids": row, "labels": row, "source": "a"}
         for i, row in enumerate(ids)
     ]
-    found = estimate(dimensions_of(config), spec, case.dtype, case.longest)
+    found = estimate_memory(dimensions_of(config), spec, case.dtype, case.longest)
     bench.ours(folder, data, spec, steps=2).train()
     return {"estimate": found.total, "peak": peak_memory(), "parts": str(found)}
 

@@ -7,8 +7,8 @@ from typing import Literal
 from tasks.evaluation.choices.load import ChoicesSuite, Questions, load_questions
 from tasks.evaluation.choices.questions import LETTERS, Question
 from tasks.evaluation.items import ItemRow
-from tasks.inference.progress import Progress, shifted
 from tasks.inference.seam import Choice, Chosen, Model
+from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
 

@@ -87,7 +87,7 @@ def _quoted(text: str, _: Args) -> bool:
     return len(text) > 1 and text[0] == text[-1] == '"'
 
 
-RULES: dict[str, Rule] = {
+LAYOUT_RULES: dict[str, Rule] = {
     "length_constraints:number_paragraphs": Rule(_paragraphs, {"num_paragraphs": is_count}),
     "detectable_content:number_placeholders": Rule(_placeholders, {"num_placeholders": is_count}),
     "detectable_content:postscript": Rule(_postscript, {"postscript_marker": is_text}),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from tasks.evaluation.ifeval import layout, wording
 from tasks.evaluation.ifeval.arguments import SAID, Args, Rule
 
-RULES: dict[str, Rule] = {**wording.RULES, **layout.RULES}
+RULES: dict[str, Rule] = {**wording.RULES, **layout.LAYOUT_RULES}
 """The 25 rules by their published names."""
 
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import Unusable
 from tasks.ingest.conversations import from_messages, from_sharegpt
 from tasks.ingest.converse import from_converse
-from tasks.ingest.problems import Unusable
 
 WEATHER = {
     "name": "weather",

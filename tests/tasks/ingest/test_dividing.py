@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.sources import FilesSource, Split
+from tasks.errors import Unusable
 from tasks.ingest.dividing import divided_by, seconds
 from tasks.ingest.ingest import ingest
-from tasks.ingest.problems import Unusable
 
 
 @pytest.mark.parametrize(

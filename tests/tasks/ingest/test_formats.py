@@ -4,10 +4,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from configs.sources import Source, StoredSource
-from tasks.errors import SourceError
+from tasks.errors import SourceError, Unusable
 from tasks.ingest.detect import choose
 from tasks.ingest.formats import Fields, converter_for
-from tasks.ingest.problems import Unusable
 
 U, A, S = "user", "assistant", "system"
 

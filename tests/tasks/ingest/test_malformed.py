@@ -16,11 +16,10 @@ from pydantic import TypeAdapter
 from configs.sources import FilesSource
 from configs.stages import Quality
 from tasks.artifacts import Snapshot
-from tasks.errors import TemperError
+from tasks.errors import TemperError, Unusable
 from tasks.ingest.formats import converter_for
 from tasks.ingest.ingest import ingest
 from tasks.ingest.paths import resolve
-from tasks.ingest.problems import Unusable
 from tasks.ingest.readers import read
 from tasks.quality.clean import clean
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import Unusable
 from tasks.ingest.fields import Fields
 from tasks.ingest.preferences import from_dpo, from_rft
-from tasks.ingest.problems import Unusable
 
 U = {"role": "user", "content": "q"}
 GOOD, BAD = ({"role": "assistant", "content": c} for c in ("good", "bad"))

@@ -7,10 +7,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from configs.sources import FilesSource
-from tasks.errors import SourceError
+from tasks.errors import SourceError, SourceUnreachable
 from tasks.ingest.ingest import ingest
 from tasks.ingest.paths import identity, resolve
-from tasks.ingest.problems import SourceUnreachable
 
 pytestmark = pytest.mark.slow
 LINE = b'{"prompt": "hi %d", "completion": "yo"}\n'

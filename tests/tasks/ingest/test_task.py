@@ -6,8 +6,7 @@ from prefect.states import Failed
 from pydantic import TypeAdapter
 
 from configs.sources import FilesSource
-from tasks.errors import SourceError
-from tasks.ingest.problems import SourceUnreachable
+from tasks.errors import SourceError, SourceUnreachable
 from tasks.ingest.task import ingest_source
 
 

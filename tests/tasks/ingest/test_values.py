@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.ingest.problems import Unusable
+from tasks.errors import Unusable
 from tasks.ingest.values import as_text, fill, has, holes, look_up
 
 ROW = {"a": "x", "n": 3, "deep": [{"output": "y"}], "dotted.name": "z", "none": None, "{w}": "v"}

@@ -4,18 +4,20 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.metrics.matching import Labelled, Path, levels_alike, pair
+from tasks.metrics.matching import Labelled, LabelPath, levels_alike, pair
 
 paths = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map(tuple)
 bags = st.lists(paths, max_size=5)
 
 
-def full(path: Path) -> tuple[str | None, ...]:
+def full(path: LabelPath) -> tuple[str | None, ...]:
     return (*path, *(None for _ in range(3 - len(path))))
 
 
 @given(bags, bags)
-def test_every_level_is_matched_as_well_as_it_can_be(said: list[Path], meant: list[Path]) -> None:
+def test_every_level_is_matched_as_well_as_it_can_be(
+    said: list[LabelPath], meant: list[LabelPath]
+) -> None:
     found = pair([Labelled(p) for p in said], [Labelled(p) for p in meant], 3)
     for level in (1, 2, 3):
         most = Counter(full(p)[:level] for p in said) & Counter(full(p)[:level] for p in meant)
@@ -44,7 +46,7 @@ def test_no_other_pairing_is_better(said: list[Labelled], meant: list[Labelled])
 
 
 @given(bags, bags)
-def test_order_never_counts(said: list[Path], meant: list[Path]) -> None:
+def test_order_never_counts(said: list[LabelPath], meant: list[LabelPath]) -> None:
     one = pair([Labelled(p) for p in said], [Labelled(p) for p in meant], 3)
     other = pair([Labelled(p) for p in said[::-1]], [Labelled(p) for p in meant[::-1]], 3)
     assert sorted(p.right for p in one) == sorted(p.right for p in other)

@@ -2,7 +2,7 @@ import pytest
 
 pytest.importorskip("torch")
 from configs.training import Lora, Training  # noqa: E402
-from tasks.training.memory import adapter_parameters, dimensions, estimate  # noqa: E402
+from tasks.training.memory import adapter_parameters, dimensions, estimate_memory  # noqa: E402
 
 
 def test_weights_are_counted_as_the_libraries_count_them(tiny_model_folder):
@@ -22,12 +22,15 @@ def test_weights_are_counted_as_the_libraries_count_them(tiny_model_folder):
 
 def test_the_estimate_grows_with_what_costs_memory(tiny_model_folder):
     sizes = dimensions(tiny_model_folder)
-    plain = estimate(sizes, Training(), "float32", 128)
-    assert estimate(sizes, Training(micro_batch_tokens=8192), "float32", 128).total > plain.total
-    assert estimate(sizes, Training(), "float32", 4096).total > plain.total
-    assert estimate(sizes, Training(), "bfloat16", 128).total < plain.total
-    full = estimate(sizes, Training(adapter=None), "float32", 128)
+    plain = estimate_memory(sizes, Training(), "float32", 128)
+    assert (
+        estimate_memory(sizes, Training(micro_batch_tokens=8192), "float32", 128).total
+        > plain.total
+    )
+    assert estimate_memory(sizes, Training(), "float32", 4096).total > plain.total
+    assert estimate_memory(sizes, Training(), "bfloat16", 128).total < plain.total
+    full = estimate_memory(sizes, Training(adapter=None), "float32", 128)
     assert full.learning == 12 * sizes.parameters > plain.learning
-    less = estimate(sizes, Training(gradient_checkpointing=True), "float32", 128)
+    less = estimate_memory(sizes, Training(gradient_checkpointing=True), "float32", 128)
     assert less.activations < plain.activations
     assert plain.total == sum(plain)

@@ -9,8 +9,7 @@ import pytest
 
 from configs.local_backend import LocalBackend
 from configs.stages import Training
-from tasks.artifacts import LocalModel, MixtureReceipt
-from tasks.packs import PackedMixture
+from tasks.artifacts import LocalModel, MixtureReceipt, PackedMixture
 from tasks.training.job import TrainingJob
 from tasks.training.sagemaker import driver
 from tasks.training.sagemaker.container import Container
