@@ -19,7 +19,7 @@ class Gsm8kSuite(SuiteSection):
 
     As lm-evaluation-harness 0.4.13 ``gsm8k``: "Question: ...", "Answer:" on the next line, an empty
     line between examples, stopped at the next "Question:". ``strict`` reads the number after
-    "#### ", ``flexible`` the last number of the answer; see ``tasks/metrics/numbers_said.py``.
+    "#### ", ``flexible`` the last number of the answer; see ``tasks/metrics/text_scores.py``.
     The examples are the first of the training file; the harness draws others for each question.
     """
 

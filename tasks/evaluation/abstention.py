@@ -12,7 +12,7 @@ from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.origins import Located, of_files, path_for
 from tasks.evaluation.own_items import fail, located, prompt_of, some, text_of, user
 from tasks.inference.seam import Answer, Choice, Model, Prompt
-from tasks.metrics.auroc import auroc_shares
+from tasks.metrics.calibration import auroc_shares
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.abstaining import ABSTENTION_VERSION, abstains

@@ -14,7 +14,7 @@ from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.origins import Located
 from tasks.evaluation.own_items import CATEGORIES, fail, located, some, text_of
 from tasks.inference.seam import Answer, Decoding, Model, Prompt
-from tasks.metrics.words import token_f1
+from tasks.metrics.text_scores import token_f1
 from tasks.progress import Progress, shifted
 from tasks.text.overlap import Item
 from tasks.text.rows import Message

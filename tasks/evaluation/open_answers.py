@@ -11,7 +11,7 @@ from tasks.evaluation.asked import Asked, questions_of
 from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered
 from tasks.inference.seam import Answer, Prompt
-from tasks.metrics.words import exact, quasi_exact, token_f1
+from tasks.metrics.text_scores import exact, quasi_exact, token_f1
 
 
 class OpenExam(AnswersExam[OpenAnswersSuite, Asked]):
@@ -46,7 +46,7 @@ def scored(said: str, meant: Sequence[str], suite: OpenAnswersSuite) -> dict[str
         if name in wanted
     }
     if "bleu" in wanted:
-        from tasks.metrics.bleu import sentence_counts
+        from tasks.metrics.text_scores import sentence_counts
 
         scores |= sentence_counts(said, meant, suite.bleu_words)
     return scores

@@ -12,7 +12,7 @@ from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.origins import Located, Published, of_files, of_published, own_or_published
 from tasks.inference.seam import Answer, Decoding, Prompt
-from tasks.metrics.numbers_said import bare, flexible_number, same_number, strict_number
+from tasks.metrics.text_scores import bare, flexible_number, same_number, strict_number
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.overlap import Item

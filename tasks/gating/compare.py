@@ -10,7 +10,7 @@ from tasks.gating.flipped import Flip, flips
 from tasks.gating.pairing import Pair, pairs, unmatched
 from tasks.gating.slices import Slice, slices
 from tasks.metrics.intervals import mcnemar
-from tasks.metrics.samples import point
+from tasks.metrics.paired import point
 from tasks.metrics.values import Numbers
 
 Scores = Sequence[SuiteScores]

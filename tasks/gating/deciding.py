@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from configs.gates import FloorGate, Gate, HoldGate
 from tasks.gating.power import needed_items
-from tasks.metrics.samples import Difference
+from tasks.metrics.paired import Difference
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 

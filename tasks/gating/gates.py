@@ -14,7 +14,7 @@ from tasks.gating.deciding import Found, Outcome, Verdict, decide
 from tasks.gating.pairing import pair
 from tasks.gating.refusals import refusal, unpaired
 from tasks.gating.spending import first_level, second_level
-from tasks.metrics.samples import above, difference, point
+from tasks.metrics.paired import above, difference, point
 
 Scores = Sequence[SuiteScores]
 

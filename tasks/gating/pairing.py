@@ -10,7 +10,7 @@ from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
 from tasks.inference.refused import WAY_OUT, named, unanswered
 from tasks.metrics.estimates import metric_of, read_items
-from tasks.metrics.samples import Difference, difference
+from tasks.metrics.paired import Difference, difference
 from tasks.metrics.values import ItemValues, item_values
 
 Prompts = dict[tuple[str, str], tuple[object, ...]]

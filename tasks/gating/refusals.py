@@ -6,7 +6,7 @@ from tasks.artifacts import GateResult, SuiteScores
 from tasks.gating.deciding import Outcome
 from tasks.metrics.estimates import estimate
 from tasks.metrics.f1 import Labelled, support
-from tasks.metrics.labelsets import LabelSets
+from tasks.metrics.label_sets import LabelSets
 from tasks.metrics.values import ItemValues
 
 

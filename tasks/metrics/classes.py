@@ -11,9 +11,9 @@ from tasks.errors import EvaluationError
 from tasks.metrics import f1
 from tasks.metrics.arrays import Floats
 from tasks.metrics.f1 import Labelled
-from tasks.metrics.labelled_items import cut, label_sets, unpaired, wrong_pairs
+from tasks.metrics.label_sets import cut, label_sets, unpaired, wrong_pairs
 from tasks.metrics.pooled import divided
-from tasks.metrics.readers import LISTS, one_label
+from tasks.metrics.values import LISTS, one_label
 
 FORMS = ("classification", *LISTS)
 """Forms of items that have classes."""

@@ -10,7 +10,7 @@ from configs.evaluation import metrics_by_kind
 from configs.metrics import Metric
 from tasks.artifacts import Estimate, SuiteScores
 from tasks.errors import EvaluationError
-from tasks.metrics.samples import interval, point
+from tasks.metrics.paired import interval, point
 from tasks.metrics.values import ItemValues, item_values
 
 COLUMNS = (

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from tasks.metrics.arrays import Floats
-from tasks.metrics.words import token_f1
+from tasks.metrics.text_scores import token_f1
 
 LabelPath = tuple[str, ...]
 JOINT = " > "

@@ -8,7 +8,7 @@ from worlds import Drawn, Rng, World, ids
 from configs.gates import Gate, HoldGate, ImproveGate
 from tasks.gating.deciding import Found, Outcome, decide
 from tasks.gating.spending import first_level, second_level
-from tasks.metrics.samples import difference
+from tasks.metrics.paired import difference
 from tasks.metrics.values import ItemValues
 
 METRIC = "simulated/metric"

@@ -10,7 +10,7 @@ from configs.metrics import Metric
 from configs.suites import bits_per_byte, classification, mmlu
 from tasks.errors import EvaluationError
 from tasks.metrics.f1 import Labelled
-from tasks.metrics.samples import point
+from tasks.metrics.paired import point
 from tasks.metrics.values import Numbers, aligned, item_values
 
 Table = Callable[..., pa.Table]

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from tasks.errors import EvaluationError
+from tasks.metrics.bounded import by_unit, effective, unseen
 from tasks.metrics.correction import power, power_range, share
 from tasks.metrics.intervals import no_flips, paired_score
-from tasks.metrics.rare import by_unit, effective, unseen
-from tasks.metrics.samples import above, difference, interval, point
+from tasks.metrics.paired import above, difference, interval, point
 from tasks.metrics.values import ItemValues, Numbers
 
 ENDS = (0.0, 1.0)

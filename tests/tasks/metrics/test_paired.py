@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import EvaluationError
 from tasks.metrics.f1 import Average, Labelled
-from tasks.metrics.samples import Difference, difference, interval, point
+from tasks.metrics.paired import Difference, difference, interval, point
 from tasks.metrics.values import ItemValues, Numbers, Ratio
 
 LABELS = tuple("abcde")

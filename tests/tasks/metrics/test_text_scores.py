@@ -3,9 +3,57 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tasks.metrics.numbers_said import bare, flexible_number, same_number, strict_number
+from tasks.metrics.text_scores import (
+    COUNTS,
+    bare,
+    bleu,
+    exact,
+    flexible_number,
+    normalised,
+    quasi_exact,
+    same_number,
+    sentence_counts,
+    strict_number,
+    token_f1,
+)
+
+
+def test_case_punctuation_articles_and_space_dont_count() -> None:
+    assert normalised("  The quick-brown fox, (an animal)\n") == "quickbrown fox animal"
+    assert normalised("Anthem theatre") == "anthem theatre"
+    assert quasi_exact("The Eiffel Tower.", "eiffel tower") == 1.0
+    assert exact("The Eiffel Tower.", "eiffel tower") == 0.0
+    assert exact(" Paris\n", "Paris") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("said", "meant", "expected"),
+    [
+        ("blue and red", "red", 2 * 1 / 4),
+        ("red red", "red", 2 * 1 / 3),
+        ("", "", 1.0),
+        ("", "red", 0.0),
+        ("the", "a", 1.0),
+        ("red, blue", "blue red", 1.0),
+        ("in Paris, France", "Paris", 2 * 1 / 4),
+    ],
+)
+def test_token_f1_is_that_worked_out_by_hand(said: str, meant: str, expected: float) -> None:
+    assert token_f1(said, meant) == pytest.approx(expected)
+
+
+def test_words_are_compared_as_squad_compares_them() -> None:
+    squad = pytest.importorskip("lm_eval.tasks.qasper.metrics")
+    texts = ["The cat", "a  cat sat!", "cat", "An x-ray; the theory", "sat CAT sat", "étude"]
+    for said in texts:
+        assert normalised(said) == squad.normalize_answer(said)
+        for meant in texts:
+            assert token_f1(said, meant) == pytest.approx(squad.f1_abstractive([said], [meant]))
 
 
 @pytest.mark.parametrize(
@@ -95,3 +143,36 @@ def _answers(gold: str) -> list[str]:
 
 def _repeated(golds: list[str]) -> list[str]:
     return [gold for gold in golds for _ in range(8)]
+
+
+sacrebleu = pytest.importorskip("sacrebleu")
+
+words = st.lists(st.sampled_from(["the", "cat", "sat", "on", "a", "mat", "."]), max_size=9)
+texts = st.lists(st.tuples(words.map(" ".join), words.map(" ".join)), min_size=2, max_size=6)
+
+
+def theirs(pairs: list[tuple[str, str]]) -> float:
+    found = sacrebleu.corpus_bleu([p[0] for p in pairs], [[p[1] for p in pairs]])
+    return float(found.score) / 100
+
+
+@given(texts)
+def test_bleu_is_that_of_sacrebleu(pairs: list[tuple[str, str]]) -> None:
+    counts = [sentence_counts(said, [meant]) for said, meant in pairs]
+    assert bleu(counts).value() == pytest.approx(theirs(pairs), abs=1e-9)
+    expected = [theirs(pairs[:i] + pairs[i + 1 :]) for i in range(len(pairs))]
+    assert bleu(counts).without_each() == pytest.approx(expected, abs=1e-9)
+
+
+def test_bleu_is_that_worked_out_by_hand() -> None:
+    counts = sentence_counts("the cat sat on the mat", ["the cat sat on a mat"])
+    assert [counts[n] for n in COUNTS] == [5, 3, 2, 1, 6, 5, 4, 3, 6, 6]
+    expected = (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25
+    assert bleu([counts]).value() == pytest.approx(expected)
+
+
+def test_items_are_left_out_by_group() -> None:
+    pairs = [("the cat sat on it", "the cat sat on it"), ("a b c d", "x"), ("a b c d e", "a b c d")]
+    whole = bleu([sentence_counts(said, [meant]) for said, meant in pairs])
+    units = np.array([0, 1, 1])
+    assert whole.without_each(units)[0] == pytest.approx(theirs(pairs[1:]), abs=1e-9)

@@ -8,8 +8,16 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from tasks.errors import EvaluationError
-from tasks.metrics.labelled_items import label_sets, wrong_pairs
-from tasks.metrics.labelsets import ALARM, HIT, MISS, NOTHING, LabelSets, padded
+from tasks.metrics.label_sets import (
+    ALARM,
+    HIT,
+    MISS,
+    NOTHING,
+    LabelSets,
+    label_sets,
+    padded,
+    wrong_pairs,
+)
 
 LABELS = ("a", "b", "c", "d")
 subsets = st.sets(st.integers(0, 3))
