@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.report import RunReport, find_report
-from tasks.deploying.release import Release
+from tasks.deploying.card import Release
 from tasks.errors import DataError
 
 

@@ -4,8 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from tasks.deploying.card import model_card
-from tasks.deploying.release import Release, model_files, verify
+from tasks.deploying.card import Release, model_card, model_files, verify
 from tasks.errors import DataError, StorageError
 from tasks.inference.identity import weights_digest
 from tasks.storage import building, write_text

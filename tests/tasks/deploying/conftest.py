@@ -11,7 +11,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from tasks.artifacts import Checkpoint, Estimate, GateResult, LocalModel
-from tasks.deploying.release import Release
+from tasks.deploying.card import Release
 from tasks.inference.identity import tokenizer_digest, weights_digest
 from tasks.training.sagemaker.standin.rules import problems
 

@@ -10,9 +10,15 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tasks.deploying import endpoint as module
-from tasks.deploying.endpoint import Endpoint, deploy_endpoint, name_of, requests
-from tasks.deploying.release import Release
-from tasks.deploying.smoke import TRIES, DeployError
+from tasks.deploying.card import Release
+from tasks.deploying.endpoint import (
+    TRIES,
+    DeployError,
+    Endpoint,
+    deploy_endpoint,
+    name_of,
+    requests,
+)
 from tasks.errors import SetupError
 from tasks.inference.identity import weights_digest
 from tasks.training.sagemaker.standin.rules import problems

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.deploying.card import Release
 from tasks.deploying.folder import deploy_folder
-from tasks.deploying.release import Release
 from tasks.errors import DataError, StorageError
 from tasks.inference.identity import tokenizer_digest, weights_digest
 
