@@ -175,7 +175,7 @@ def exclusions(recipe: Recipe, data: Data) -> dict[str, list[str | Item]]:
     """Return the items of the suites that training rows may not overlap with."""
     if not recipe.mixture.exclude_overlap_with:
         return {}
-    from tasks.evaluation.opening import overlap_texts
+    from tasks.evaluation.registry import overlap_texts
 
     context = evaluation_context(recipe, data)
     return {
@@ -186,7 +186,7 @@ def exclusions(recipe: Recipe, data: Data) -> dict[str, list[str | Item]]:
 
 def evaluation_context(recipe: Recipe, data: Data) -> Any:
     """Return what a suite needs to know beside the model."""
-    from tasks.evaluation.context import EvalContext
+    from tasks.evaluation.items import EvalContext
 
     spec = recipe.evaluation
     return EvalContext(split=spec.split, seed=recipe.seed, dtype=spec.dtype, sources=data.by_name())

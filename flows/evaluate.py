@@ -11,7 +11,7 @@ from configs.stages import Model
 from flows.calling import once
 from flows.data import Data, check_sources, evaluation_context, refuse_blocked
 from tasks.artifacts import SuiteScores
-from tasks.evaluation.context import EvalContext
+from tasks.evaluation.items import EvalContext
 from tasks.evaluation.task import evaluate_suite
 from tasks.inference.opening import Evaluated
 

@@ -114,7 +114,7 @@ def _suite_of(recipe: Recipe, gate: Gate) -> Suite:
 def _items(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str], int]:
     """Return what tells, of an opened suite, how many items each metric is over."""
     from tasks.evaluation.items import items_of
-    from tasks.evaluation.opening import open_exam
+    from tasks.evaluation.registry import open_exam
 
     return partial(items_of, open_exam(suite, evaluation_context(recipe, data)))
 

@@ -11,8 +11,7 @@ from flows.data import Data, evaluation_context
 from flows.nova_stopping import Running, stopped_on_break
 from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError, RecipeError
-from tasks.evaluation.context import EvalContext
-from tasks.evaluation.items import Exam
+from tasks.evaluation.items import EvalContext, Exam
 from tasks.inference.seam import Prompt
 from tasks.storage import digest_of, home, write_text
 from tasks.training.nova.evaluation import OWN, OWN_FILE, NovaAsked, OwnFile, OwnItem, own_items
@@ -35,7 +34,7 @@ def asking(recipe: Recipe, data: Data) -> Asking:
     Raises:
         EvaluationError: A suite has no usable items, or its prompts can't be put there.
     """
-    from tasks.evaluation.opening import open_exam
+    from tasks.evaluation.registry import open_exam
 
     context = evaluation_context(recipe, data)
     opened = tuple((suite, open_exam(suite, context)) for suite in recipe.evaluation.suites)
@@ -173,7 +172,7 @@ def _item(digest: str, prompt: Prompt, where: str) -> OwnItem:
 def _scores(one: Opened, asked: NovaAsked, found: NovaFound, context: EvalContext) -> SuiteScores:
     from tasks.evaluation.nova_benchmark import benchmark_scores
     from tasks.evaluation.nova_results import read_outputs, read_results
-    from tasks.evaluation.run import evaluate_exam
+    from tasks.evaluation.stage import evaluate_exam
     from tasks.inference.replayed import Replayed
 
     weights = identity(asked.backend, asked.model)

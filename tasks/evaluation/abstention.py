@@ -7,10 +7,19 @@ import numpy as np
 
 from configs.suites.abstention import AbstentionSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.asking import AnswersExam
+from tasks.evaluation.datasets import (
+    Located,
+    fail,
+    located,
+    of_files,
+    path_for,
+    prompt_of,
+    some,
+    text_of,
+    user,
+)
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.origins import Located, of_files, path_for
-from tasks.evaluation.own_items import fail, located, prompt_of, some, text_of, user
+from tasks.evaluation.runner import AnswersExam
 from tasks.inference.seam import Answer, Choice, Model, Prompt
 from tasks.metrics.calibration import auroc_shares
 from tasks.progress import Progress, shifted

@@ -3,13 +3,12 @@
 from typing import Any, NamedTuple
 
 from configs.suites.adherence import AdherenceSuite
-from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.checks import Checks, kept, read_checks
+from tasks.evaluation.datasets import Located, fail, located, some, text_of, user
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.verdicts import RULES
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.origins import Located
-from tasks.evaluation.own_items import fail, located, some, text_of, user
+from tasks.evaluation.runner import AnswersExam
 from tasks.inference.seam import Answer, Prompt
 from tasks.text.rows import Message
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 from configs.suites.open_answers import Questions
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.held_out import held_out
+from tasks.evaluation.datasets import Located, held_out, of_files, path_for
 from tasks.evaluation.items import item_ids
-from tasks.evaluation.origins import Located, of_files, path_for
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.rows import Message
 

@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 from configs.evaluation import BitsPerByteSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.asking import CaseExam
+from tasks.evaluation.datasets import path_for
 from tasks.evaluation.items import ItemRow, item_ids
-from tasks.evaluation.origins import path_for
 from tasks.evaluation.records import find_files, read_records
+from tasks.evaluation.runner import CaseExam
 from tasks.inference.seam import Model, Text
 from tasks.progress import Progress
 from tasks.text.keyed import key_of, keyed_sample

@@ -10,11 +10,9 @@ from configs.suites.choices import MultipleChoiceSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.choices.questions import own_question
-from tasks.evaluation.held_out import held_out
+from tasks.evaluation.datasets import held_out, of_files, path_for, some
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.labels import label_index, label_of
-from tasks.evaluation.origins import of_files, path_for
-from tasks.evaluation.own_items import some
 from tasks.evaluation.wordings import CLASSIFICATION, MULTIPLE_CHOICE, Listed
 from tasks.inference.seam import Choice, Decoding, Model, Prompt
 from tasks.progress import Progress, shifted

@@ -5,11 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from tasks.evaluation.datasets import Located, fail
 from tasks.evaluation.ifeval.arguments import are_texts, is_count
 from tasks.evaluation.ifeval.exam import instructions_of
 from tasks.evaluation.ifeval.verdicts import Instruction, judge
-from tasks.evaluation.origins import Located
-from tasks.evaluation.own_items import fail
 
 _QUOTED = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|«([^»\n]+)»|„([^“\n]+)“')
 _FENCED = re.compile(r"```\w*\n?(.*?)```", re.DOTALL)

@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 from configs.suites.dialogues import DialoguesSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.asking import CaseExam
 from tasks.evaluation.checks import Checks, kept, read_checks
+from tasks.evaluation.datasets import CATEGORIES, Located, fail, located, some, text_of
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.verdicts import RULES
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.origins import Located
-from tasks.evaluation.own_items import CATEGORIES, fail, located, some, text_of
+from tasks.evaluation.runner import CaseExam
 from tasks.inference.seam import Answer, Decoding, Model, Prompt
 from tasks.metrics.text_scores import token_f1
 from tasks.progress import Progress, shifted

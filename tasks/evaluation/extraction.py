@@ -2,7 +2,7 @@
 
 from configs.suites.extraction import ExtractionSuite
 from tasks.artifacts import CleanSource, SplitName
-from tasks.evaluation.held_out import held_out
+from tasks.evaluation.datasets import held_out
 from tasks.evaluation.lists import ListExam, Task, case_ids, list_cases, marking_of
 from tasks.evaluation.read_list import State
 from tasks.evaluation.spans_said import Shape, claims

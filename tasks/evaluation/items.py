@@ -1,7 +1,8 @@
 """The per-item table: one row an item and form, from which every metric is computed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 
 from configs.evaluation import Suite
 from configs.metrics import Metric
+from tasks.artifacts import CleanSource, SplitName
 from tasks.inference.seam import Answer, Model
 from tasks.progress import Progress
 from tasks.storage import digest_of
@@ -203,3 +205,23 @@ def fingerprint(protocol: object, rows: Sequence[ItemRow]) -> str:
     """Return what two models' scores must share to be compared: protocol, items and prompts."""
     asked = sorted([r.form, r.item_id, r.prompt_digest] for r in rows)
     return digest_of({"protocol": protocol, "asked": asked})
+
+
+# What the suites of a run share.
+
+
+@dataclass(frozen=True)
+class EvalContext:
+    """Which rows, which choice of them, which dtype.
+
+    Attributes:
+        split: ``test`` to judge, ``dev`` to choose.
+        seed: The recipe's.
+        dtype: ``auto``, ``bfloat16`` or ``float32``.
+        sources: The sources that suites name, after quality.
+    """
+
+    split: SplitName = "test"
+    seed: int = 17
+    dtype: str = "auto"
+    sources: Mapping[str, CleanSource] = field(default_factory=dict)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from configs.suites.judge import JudgeSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.evaluation.asked import Asked, questions_of
-from tasks.evaluation.asking import CaseExam
 from tasks.evaluation.items import ItemRow, answered
+from tasks.evaluation.runner import CaseExam
 from tasks.evaluation.verdicts import (
     pair_prompt,
     pair_scores,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from tasks.errors import EvaluationError
-from tasks.evaluation.held_out import HeldOut
+from tasks.evaluation.datasets import HeldOut
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.paths import canonical, normal, path_index, path_of, shown
 from tasks.evaluation.read_list import State

@@ -4,7 +4,7 @@ import re
 
 from configs.suites.classification import ClassificationSuite
 from tasks.artifacts import CleanSource, SplitName
-from tasks.evaluation.held_out import held_out
+from tasks.evaluation.datasets import held_out
 from tasks.evaluation.lists import ListExam, Task, case_ids, list_cases, marking_of
 from tasks.evaluation.paths import path_of
 from tasks.evaluation.read_list import State

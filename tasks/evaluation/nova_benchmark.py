@@ -5,9 +5,9 @@ from typing import Any
 from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from tasks.artifacts import Estimate, SuiteScores
 from tasks.errors import EvaluationError
-from tasks.evaluation.asking import CaseExam
 from tasks.evaluation.items import ItemRow, fingerprint, items_digest, write_items
 from tasks.evaluation.nova_results import Number
+from tasks.evaluation.runner import CaseExam
 from tasks.inference.seam import Model
 from tasks.progress import Progress
 from tasks.storage import building, commit, digest_of, find, home

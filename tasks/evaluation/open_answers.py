@@ -8,8 +8,8 @@ from configs.suites.open_answers import OpenAnswersSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import SetupError
 from tasks.evaluation.asked import Asked, questions_of
-from tasks.evaluation.asking import AnswersExam
 from tasks.evaluation.items import ItemRow, answered
+from tasks.evaluation.runner import AnswersExam
 from tasks.inference.seam import Answer, Prompt
 from tasks.metrics.text_scores import exact, quasi_exact, token_f1
 

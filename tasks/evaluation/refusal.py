@@ -5,11 +5,19 @@ from typing import Literal, NamedTuple
 
 from configs.suites.refusal import RefusalSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.asking import AnswersExam
+from tasks.evaluation.datasets import (
+    CATEGORIES,
+    Located,
+    fail,
+    located,
+    prompt_of,
+    some,
+    text_of,
+    user,
+)
 from tasks.evaluation.disguises import disguised
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.origins import Located
-from tasks.evaluation.own_items import CATEGORIES, fail, located, prompt_of, some, text_of, user
+from tasks.evaluation.runner import AnswersExam
 from tasks.inference.seam import Answer, Prompt
 from tasks.metrics.correction import share
 from tasks.storage import digest_of

@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.evaluation import Suite
 from tasks.artifacts import SuiteScores
-from tasks.evaluation.context import EvalContext
+from tasks.evaluation.items import EvalContext
 from tasks.inference.opening import Evaluated, title
 from tasks.progress import report
 
@@ -15,7 +15,7 @@ from tasks.progress import report
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="evaluate {suite.name}")
 def evaluate_suite(suite: Suite, model: Evaluated, context: EvalContext) -> SuiteScores:
     """Put one suite's items to a model and store every answer."""
-    from tasks.evaluation.run import evaluate
+    from tasks.evaluation.stage import evaluate
 
     doing = f"{suite.name} on {title(model)}"
     return evaluate(suite, model, context, partial(report, doing))

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from configs.suites.gsm8k import Gsm8kSuite
 from tasks.artifacts import SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.asking import AnswersExam
+from tasks.evaluation.datasets import Located, Published, of_files, of_published, own_or_published
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.origins import Located, Published, of_files, of_published, own_or_published
+from tasks.evaluation.runner import AnswersExam
 from tasks.inference.seam import Answer, Decoding, Prompt
 from tasks.metrics.text_scores import bare, flexible_number, same_number, strict_number
 from tasks.storage import digest_of

@@ -21,8 +21,8 @@ from configs.stages import Model
 from configs.suites.gsm8k import Gsm8kSuite
 from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import LocalModel
-from tasks.evaluation.context import EvalContext
-from tasks.evaluation.run import evaluate
+from tasks.evaluation.items import EvalContext
+from tasks.evaluation.stage import evaluate
 from tasks.inference.prepare import prepare_model
 
 SIZES = (1, 8, 32)

@@ -12,8 +12,8 @@ from tasks.evaluation.choices.questions import (
     hellaswag_question,
     own_question,
 )
+from tasks.evaluation.datasets import Published, own_or_published
 from tasks.evaluation.items import item_ids
-from tasks.evaluation.origins import Published, own_or_published
 from tasks.text.keyed import key_of, keyed_sample
 
 ChoicesSuite = ArcSuite | HellaswagSuite | MultipleChoiceSuite

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from configs.suites.choices import MultipleChoiceSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.origins import Located
+from tasks.evaluation.datasets import Located
 
 LETTERS = string.ascii_uppercase
 

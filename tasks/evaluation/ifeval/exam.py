@@ -3,12 +3,11 @@
 from typing import Any, NamedTuple
 
 from configs.suites.ifeval import IfevalSuite
-from tasks.evaluation.asking import AnswersExam
+from tasks.evaluation.datasets import Located, fail, located, prompt_of, some, user
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.verdicts import RULES, Instruction, judge, problem
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.origins import Located
-from tasks.evaluation.own_items import fail, located, prompt_of, some, user
+from tasks.evaluation.runner import AnswersExam
 from tasks.inference.seam import Answer, Prompt
 
 

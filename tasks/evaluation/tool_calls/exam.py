@@ -6,10 +6,9 @@ from typing import NamedTuple
 from configs.suites.tool_calls import ALL, CALLS, ToolCallsSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.asking import AnswersExam
+from tasks.evaluation.datasets import path_for, some
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.origins import path_for
-from tasks.evaluation.own_items import some
+from tasks.evaluation.runner import AnswersExam
 from tasks.evaluation.tool_calls.compare import compare
 from tasks.evaluation.tool_calls.rows import Row, of_file, of_source
 from tasks.evaluation.tool_calls.said import Call, calls_said

@@ -8,8 +8,7 @@ import pyarrow.parquet as pq
 
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.origins import Located, of_files
-from tasks.evaluation.own_items import fail
+from tasks.evaluation.datasets import Located, fail, of_files
 from tasks.evaluation.tool_calls.compare import schema_problem
 from tasks.evaluation.tool_calls.said import Call, as_call
 from tasks.storage import digest_of

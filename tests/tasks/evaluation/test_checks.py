@@ -4,7 +4,7 @@ import pytest
 
 from tasks.errors import EvaluationError
 from tasks.evaluation.checks import Checks, holds, kept, quotations, read_checks
-from tasks.evaluation.origins import Located
+from tasks.evaluation.datasets import Located
 
 PASSAGE = "Refunds are paid within 14 days. The buyer pays for the way back."
 HERE = Located({}, "own.jsonl:4")

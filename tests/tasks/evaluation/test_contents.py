@@ -10,10 +10,9 @@ from pydantic import TypeAdapter
 
 from configs.evaluation import Suite
 from tasks.artifacts import CleanSource
-from tasks.evaluation import opening
-from tasks.evaluation.context import EvalContext
-from tasks.evaluation.items import Exam, items_digest
-from tasks.evaluation.opening import open_exam
+from tasks.evaluation import registry
+from tasks.evaluation.items import EvalContext, Exam, items_digest
+from tasks.evaluation.registry import open_exam
 from tasks.inference.scripted import Scripted
 from tasks.inference.seam import Prompt
 from tasks.storage import digest_of
@@ -121,7 +120,7 @@ def opened(
 ) -> Callable[[str], Exam]:
     """A function from a name of ``PINNED`` to its exam."""
     judge = Scripted(lambda prompt: "Verdict: first")
-    monkeypatch.setattr(opening, "_judge", lambda suite: judge)
+    monkeypatch.setattr(registry, "_judge", lambda suite: judge)
 
     def make(name: str) -> Exam:
         golds = [[{"label": x, "text": "late"}] for x in "xyxy"]

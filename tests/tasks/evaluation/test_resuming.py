@@ -18,8 +18,8 @@ from configs.served import Endpoint
 from tasks.artifacts import CleanSource, LocalModel, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.evaluation import classification
-from tasks.evaluation.context import EvalContext
-from tasks.evaluation.run import evaluate
+from tasks.evaluation.items import EvalContext
+from tasks.evaluation.stage import evaluate
 from tasks.inference.engine import Engine
 
 pytest.importorskip("torch")
@@ -33,8 +33,8 @@ PROGRAM = """
 import sys
 from configs.evaluation import MmluSuite
 from tasks.artifacts import LocalModel
-from tasks.evaluation.context import EvalContext
-from tasks.evaluation.run import evaluate
+from tasks.evaluation.items import EvalContext
+from tasks.evaluation.stage import evaluate
 from tasks.inference import cache, scoring
 
 cache.EVERY_S = 0.0
@@ -139,7 +139,7 @@ def test_a_changed_scorer_costs_no_inference(
     assert asked == ["answering"] * 3
     real = classification.label_of
     monkeypatch.setattr(classification, "label_of", lambda *x: real(*x) or "x")
-    monkeypatch.setattr("tasks.evaluation.run.CODE", ("tasks.evaluation", "tasks.text"))
+    monkeypatch.setattr("tasks.evaluation.stage.CODE", ("tasks.evaluation", "tasks.text"))
     second = evaluate(spec, tiny_model, voc)
     assert asked == ["answering"] * 3
     assert second.path != first.path

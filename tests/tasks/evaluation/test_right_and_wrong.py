@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 from configs.evaluation import Suite
 from configs.suites.harness import HarnessMetric, HarnessSuite
 from tasks.artifacts import SuiteScores
-from tasks.evaluation.context import EvalContext
 from tasks.evaluation.harness.samples import rows_of
-from tasks.evaluation.opening import open_exam
-from tasks.evaluation.run import evaluate_exam
+from tasks.evaluation.items import EvalContext
+from tasks.evaluation.registry import open_exam
+from tasks.evaluation.stage import evaluate_exam
 from tasks.gating.flipped import Flip, flips
 from tasks.gating.pairing import pair
 from tasks.inference.scripted import Scripted

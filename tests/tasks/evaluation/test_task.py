@@ -4,7 +4,7 @@ import pytest
 
 from configs.evaluation import MmluSuite
 from tasks.artifacts import LocalModel
-from tasks.evaluation.context import EvalContext
+from tasks.evaluation.items import EvalContext
 from tasks.evaluation.task import evaluate_suite
 
 

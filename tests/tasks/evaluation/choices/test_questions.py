@@ -14,7 +14,7 @@ from tasks.evaluation.choices.questions import (
     hellaswag_question,
     own_question,
 )
-from tasks.evaluation.origins import Located
+from tasks.evaluation.datasets import Located
 
 
 def own(record: dict[str, Any], **fields: Any) -> Any:

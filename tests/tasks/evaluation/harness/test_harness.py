@@ -11,8 +11,8 @@ import pytest
 from configs.suites.harness import HarnessMetric, HarnessSuite
 from tasks.artifacts import LocalModel
 from tasks.errors import EvaluationError
-from tasks.evaluation.context import EvalContext
 from tasks.evaluation.harness.samples import import_samples, rows_of
+from tasks.evaluation.items import EvalContext
 from tasks.gating.pairing import pair
 from tasks.inference.scripted import Scripted
 from tasks.text.overlap import Item
@@ -21,7 +21,7 @@ pytest.importorskip("lm_eval")
 pytest.importorskip("torch")
 
 from tasks.evaluation.harness.exam import harness_exam  # noqa: E402
-from tasks.evaluation.run import evaluate  # noqa: E402
+from tasks.evaluation.stage import evaluate  # noqa: E402
 from tasks.inference.opening import open_model  # noqa: E402
 
 CHOICE = """

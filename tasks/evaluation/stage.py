@@ -8,8 +8,8 @@ from configs.metrics import Metric
 from configs.suites.base import PLACES
 from tasks.artifacts import LocalModel, SuiteScores
 from tasks.errors import EvaluationError
-from tasks.evaluation.context import EvalContext
 from tasks.evaluation.items import (
+    EvalContext,
     Exam,
     ItemRow,
     Telling,
@@ -19,7 +19,7 @@ from tasks.evaluation.items import (
     protocol_of,
     write_items,
 )
-from tasks.evaluation.opening import open_exam
+from tasks.evaluation.registry import open_exam
 from tasks.inference.cache import Cached
 from tasks.inference.engine import Engine, no_room
 from tasks.inference.opening import Evaluated, open_model, title

@@ -11,10 +11,9 @@ from pydantic import TypeAdapter
 from configs.evaluation import Suite
 from tasks.artifacts import CleanSource, LocalModel, SuiteScores
 from tasks.errors import EvaluationError
-from tasks.evaluation.context import EvalContext
-from tasks.evaluation.items import ITEM_SCHEMA
-from tasks.evaluation.opening import overlap_texts
-from tasks.evaluation.run import evaluate
+from tasks.evaluation.items import ITEM_SCHEMA, EvalContext
+from tasks.evaluation.registry import overlap_texts
+from tasks.evaluation.stage import evaluate
 from tasks.text.overlap import Item
 
 pytest.importorskip("torch")
@@ -166,8 +165,8 @@ def test_a_plan_without_torch_can_name_the_items(mmlu_folder: Path) -> None:
 
     program = (
         "import sys; from configs.evaluation import MmluSuite\n"
-        "from tasks.evaluation.context import EvalContext\n"
-        "from tasks.evaluation.opening import overlap_texts\n"
+        "from tasks.evaluation.items import EvalContext\n"
+        "from tasks.evaluation.registry import overlap_texts\n"
         f"s = MmluSuite(kind='mmlu', name='m', path={str(mmlu_folder)!r})\n"
         "print(len(overlap_texts(s, EvalContext())), 'torch' in sys.modules)"
     )

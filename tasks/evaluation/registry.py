@@ -1,6 +1,7 @@
 """A recipe's suite with its items, from its section."""
 
 from functools import partial
+from typing import assert_never
 
 from configs.evaluation import (
     ArcSuite,
@@ -17,21 +18,34 @@ from configs.evaluation import (
     OpenAnswersSuite,
     Suite,
 )
+from configs.suites.abstention import AbstentionSuite
+from configs.suites.adherence import AdherenceSuite
+from configs.suites.behaviour import Behaviour
+from configs.suites.brittleness import BrittlenessSuite
+from configs.suites.dialogues import DialoguesSuite
+from configs.suites.ifeval import IfevalSuite
+from configs.suites.refusal import RefusalSuite
+from configs.suites.tool_calls import ToolCallsSuite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
-from tasks.evaluation.behaviour import open_behaviour
+from tasks.evaluation.abstention import abstention_exam
+from tasks.evaluation.adherence import adherence_exam
 from tasks.evaluation.bits_per_byte import text_exam
+from tasks.evaluation.brittleness import brittleness_exam
 from tasks.evaluation.choices.exam import choices_exam
 from tasks.evaluation.classification import classification_exam
-from tasks.evaluation.context import EvalContext
+from tasks.evaluation.dialogues import dialogues_exam
 from tasks.evaluation.extraction import extraction_exam
-from tasks.evaluation.items import Exam
+from tasks.evaluation.ifeval.exam import ifeval_exam
+from tasks.evaluation.items import EvalContext, Exam
 from tasks.evaluation.judged import judge_exam
 from tasks.evaluation.mmlu import MmluExam
 from tasks.evaluation.mmlu_data import load_questions
 from tasks.evaluation.multilabel import several_exam
 from tasks.evaluation.nova_benchmark import NovaExam
 from tasks.evaluation.open_answers import open_exam_of
+from tasks.evaluation.refusal import refusal_exam
+from tasks.evaluation.tool_calls.exam import tool_calls_exam
 from tasks.evaluation.worked_sums import sums_exam
 from tasks.inference.cache import Cached
 from tasks.inference.opening import open_model
@@ -106,3 +120,38 @@ def source_of(suite: Suite, context: EvalContext) -> CleanSource | None:
             fix=f"name one that was: {known}.",
         )
     return context.sources[name]
+
+
+# A suite of behaviour with its items, from its section.
+
+
+def open_behaviour(suite: Behaviour, source: CleanSource | None, context: EvalContext) -> Exam:
+    """Return the suite with its items.
+
+    Args:
+        suite: The section.
+        source: The source it names, or None where it reads a path.
+        context: Split, seed and dtype.
+
+    Raises:
+        EvaluationError: It has no usable items.
+        SetupError: They, or what judges them, aren't on this machine.
+    """
+    split, seed = context.split, context.seed
+    match suite:
+        case IfevalSuite():
+            return ifeval_exam(suite, split, seed)
+        case RefusalSuite():
+            return refusal_exam(suite, split, seed)
+        case AbstentionSuite():
+            return abstention_exam(suite, split, seed)
+        case DialoguesSuite():
+            return dialogues_exam(suite, split, seed)
+        case AdherenceSuite():
+            return adherence_exam(suite, split, seed)
+        case BrittlenessSuite():
+            return brittleness_exam(suite, source, split, seed)
+        case ToolCallsSuite():
+            return tool_calls_exam(suite, source, split, seed)
+        case _:
+            assert_never(suite)

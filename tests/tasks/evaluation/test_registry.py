@@ -8,11 +8,11 @@ from pydantic import TypeAdapter
 from configs.evaluation import Suite
 from tasks.artifacts import LocalModel, SuiteScores
 from tasks.errors import DataError
-from tasks.evaluation.context import EvalContext
+from tasks.evaluation.items import EvalContext
 
 pytest.importorskip("torch")
 
-from tasks.evaluation.run import evaluate  # noqa: E402
+from tasks.evaluation.stage import evaluate  # noqa: E402
 
 RECORDS: dict[str, list[dict[str, Any]]] = {
     "refusal": [
