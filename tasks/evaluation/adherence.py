@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from configs.suites.adherence import AdherenceSuite
 from tasks.evaluation.checks import Checks, kept, read_checks
 from tasks.evaluation.datasets import Located, fail, located, some, text_of, user
+from tasks.evaluation.ifeval.exam import RULES
 from tasks.evaluation.ifeval.language import require
-from tasks.evaluation.ifeval.verdicts import RULES
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import AnswersExam
 from tasks.inference.seam import Answer, Prompt

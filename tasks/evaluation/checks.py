@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tasks.evaluation.datasets import Located, fail
-from tasks.evaluation.ifeval.arguments import are_texts, is_count
-from tasks.evaluation.ifeval.exam import instructions_of
-from tasks.evaluation.ifeval.verdicts import Instruction, judge
+from tasks.evaluation.ifeval.exam import Instruction, instructions_of, judge
+from tasks.evaluation.ifeval.wording import are_texts, is_count
 
 _QUOTED = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|«([^»\n]+)»|„([^“\n]+)“')
 _FENCED = re.compile(r"```\w*\n?(.*?)```", re.DOTALL)

@@ -8,8 +8,8 @@ from configs.suites.dialogues import DialoguesSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.checks import Checks, kept, read_checks
 from tasks.evaluation.datasets import CATEGORIES, Located, fail, located, some, text_of
+from tasks.evaluation.ifeval.exam import RULES
 from tasks.evaluation.ifeval.language import require
-from tasks.evaluation.ifeval.verdicts import RULES
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import CaseExam
 from tasks.inference.seam import Answer, Decoding, Model, Prompt
