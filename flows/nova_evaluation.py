@@ -140,7 +140,7 @@ def _asked(recipe: Recipe, one: Opened, model: str | None) -> NovaAsked:
 
 def _file_of(one: Opened) -> tuple[OwnFile | None, int]:
     """Return a suite's prompts as the evaluator reads them, and an answer's tokens at the most."""
-    from tasks.evaluation.noting import asked_by
+    from tasks.evaluation.suites.nova_benchmark import asked_by
 
     suite, exam = one
     if isinstance(suite, NovaBenchmarkSuite):
@@ -170,9 +170,8 @@ def _item(digest: str, prompt: Prompt, where: str) -> OwnItem:
 
 
 def _scores(one: Opened, asked: NovaAsked, found: NovaFound, context: EvalContext) -> SuiteScores:
-    from tasks.evaluation.nova_benchmark import benchmark_scores
-    from tasks.evaluation.nova_results import read_outputs, read_results
     from tasks.evaluation.stage import evaluate_exam
+    from tasks.evaluation.suites.nova_benchmark import benchmark_scores, read_outputs, read_results
     from tasks.inference.replayed import Replayed
 
     weights = identity(asked.backend, asked.model)

@@ -28,25 +28,23 @@ from configs.suites.refusal import RefusalSuite
 from configs.suites.tool_calls import ToolCallsSuite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
-from tasks.evaluation.abstention import abstention_exam
-from tasks.evaluation.adherence import adherence_exam
-from tasks.evaluation.bits_per_byte import text_exam
-from tasks.evaluation.brittleness import brittleness_exam
-from tasks.evaluation.choices.exam import choices_exam
-from tasks.evaluation.classification import classification_exam
-from tasks.evaluation.dialogues import dialogues_exam
-from tasks.evaluation.extraction import extraction_exam
 from tasks.evaluation.ifeval.exam import ifeval_exam
 from tasks.evaluation.items import EvalContext, Exam
-from tasks.evaluation.judged import judge_exam
-from tasks.evaluation.mmlu import MmluExam
-from tasks.evaluation.mmlu_data import load_questions
-from tasks.evaluation.multilabel import several_exam
-from tasks.evaluation.nova_benchmark import NovaExam
-from tasks.evaluation.open_answers import open_exam_of
-from tasks.evaluation.refusal import refusal_exam
+from tasks.evaluation.suites.abstention import abstention_exam
+from tasks.evaluation.suites.adherence import adherence_exam
+from tasks.evaluation.suites.bits_per_byte import text_exam
+from tasks.evaluation.suites.brittleness import brittleness_exam
+from tasks.evaluation.suites.choices import choices_exam
+from tasks.evaluation.suites.classification import classification_exam
+from tasks.evaluation.suites.dialogues import dialogues_exam
+from tasks.evaluation.suites.gsm8k import sums_exam
+from tasks.evaluation.suites.judge import judge_exam
+from tasks.evaluation.suites.label_lists import extraction_exam, several_exam
+from tasks.evaluation.suites.mmlu import MmluExam, load_questions
+from tasks.evaluation.suites.nova_benchmark import NovaExam
+from tasks.evaluation.suites.open_answers import open_exam_of
+from tasks.evaluation.suites.refusal import refusal_exam
 from tasks.evaluation.tool_calls.exam import tool_calls_exam
-from tasks.evaluation.worked_sums import sums_exam
 from tasks.inference.cache import Cached
 from tasks.inference.opening import open_model
 from tasks.inference.seam import Model

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from configs.suites.mmlu import MmluSuite
-from tasks.evaluation.mmlu_data import Question, Questions, load_questions
+from tasks.evaluation.suites.mmlu import Question, Questions, load_questions
 
 BATCHES = (1, 4, 8, 16, 32)
 """Batch sizes tried for the harness; the quickest on a part of the items is used."""

@@ -19,9 +19,8 @@ from pair import Benchmark
 
 from configs.stages import Model
 from configs.suites.mmlu import MmluSuite
-from tasks.evaluation.mmlu import MmluExam, letters_prompt
-from tasks.evaluation.mmlu_data import Questions, load_questions
 from tasks.evaluation.records import find_files, read_records
+from tasks.evaluation.suites.mmlu import MmluExam, Questions, letters_prompt, load_questions
 from tasks.inference.loading import resolve_dtype
 from tasks.inference.opening import open_model
 from tasks.inference.prepare import prepare_model

@@ -20,7 +20,7 @@ ITEMS, SHOTS, BATCH = 50, 5, 1
 
 def answers(model: Any, subject: str) -> list[list[float]]:
     """Return the log-probabilities of the four letters for each question of a subject."""
-    from tasks.evaluation.mmlu import letters_prompt
+    from tasks.evaluation.suites.mmlu import letters_prompt
 
     found = harness.questions(ITEMS, [subject])
     with tempfile.TemporaryDirectory() as name:

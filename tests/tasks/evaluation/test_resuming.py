@@ -17,9 +17,9 @@ from configs.evaluation import Suite
 from configs.served import Endpoint
 from tasks.artifacts import CleanSource, LocalModel, SuiteScores
 from tasks.errors import EvaluationError
-from tasks.evaluation import classification
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.stage import evaluate
+from tasks.evaluation.suites import classification
 from tasks.inference.engine import Engine
 
 pytest.importorskip("torch")

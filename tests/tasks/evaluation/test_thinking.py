@@ -8,10 +8,10 @@ from typing import Any
 from configs.evaluation import ClassificationSuite
 from configs.suites.adherence import AdherenceSuite
 from tasks.artifacts import CleanSource
-from tasks.evaluation.adherence import adherence_exam
-from tasks.evaluation.classification import classification_exam
 from tasks.evaluation.items import EvalContext, Exam, cut
 from tasks.evaluation.stage import evaluate_exam
+from tasks.evaluation.suites.adherence import adherence_exam
+from tasks.evaluation.suites.classification import classification_exam
 from tasks.inference.scripted import Scripted
 
 THOUGHTS = {"a": "<think>\n\n</think>\n\nx", "b": "<think>it may be x\nor y", "c": "x"}

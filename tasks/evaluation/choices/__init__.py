@@ -1,1 +1,0 @@
-"""Multiple choice: ARC, HellaSwag, and files of your own."""

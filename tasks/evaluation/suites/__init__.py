@@ -1,0 +1,1 @@
+"""One file a kind of suite: its items, its prompts, its marks."""
