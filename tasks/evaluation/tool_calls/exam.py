@@ -9,9 +9,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import path_for, some
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import AnswersExam
-from tasks.evaluation.tool_calls.compare import compare
+from tasks.evaluation.tool_calls.compare import Call, calls_said, compare
 from tasks.evaluation.tool_calls.rows import Row, of_file, of_source
-from tasks.evaluation.tool_calls.said import Call, calls_said
 from tasks.inference.seam import Answer, Prompt
 from tasks.text.rows import Message, compact
 

@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Located, fail, of_files
-from tasks.evaluation.tool_calls.compare import schema_problem
-from tasks.evaluation.tool_calls.said import Call, as_call
+from tasks.evaluation.tool_calls.compare import Call, as_call, schema_problem
 from tasks.storage import digest_of
 from tasks.text.rows import Message, compact, given
 
