@@ -231,7 +231,7 @@ def _metric(named: str) -> tuple[str, Any]:
 def compare(a: str, b: str) -> Answer:
     """Compare the candidates of two runs."""
     from flows.report import find_report
-    from tasks.gating.compare import comparison
+    from tasks.gates.compare import comparison
 
     first, second = find_report(a), find_report(b)
     found = comparison(first.candidate_scores, second.candidate_scores)

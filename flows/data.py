@@ -12,7 +12,7 @@ from configs.stages import Quality
 from flows.calling import each, once
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
 from tasks.errors import QualityBlocked
-from tasks.gating.planning import GatePlan
+from tasks.gates.planning import GatePlan
 from tasks.text.overlap import Item
 
 

@@ -18,7 +18,7 @@ from flows.gates import judged, references, sliced
 from flows.report import RunReport, metric_map
 from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, GateResult, HeldOut, MixtureReceipt, SuiteScores
-from tasks.gating.task import count_looks
+from tasks.gates.task import count_looks
 from tasks.tracking import task as track
 from tasks.training.job import TrainingJob
 from tasks.training.task import blend_weights, submit_training, wait_for_training
@@ -142,7 +142,7 @@ def conclude(recipe: Recipe, found: Evidence) -> RunReport:
 
 def published(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunReport:
     """Publish the scorecard of what was judged and keep the report."""
-    from tasks.gating.gates import overall
+    from tasks.gates.judge import overall
     from tasks.tracking.card import Card
 
     if recipe.evaluation.split == "test":

@@ -21,7 +21,7 @@ def planned_gates(recipe: Recipe, data: Data) -> tuple[Any, ...]:
     Raises:
         RecipeError: A margin can't be shown by so many items.
     """
-    from tasks.gating.planning import plan_gate, refuse_unresolved
+    from tasks.gates.planning import plan_gate, refuse_unresolved
 
     suites = [_suite_of(recipe, gate) for gate in recipe.gates]
     # Several gates may rest on one suite, and opening it reads its data.
@@ -40,7 +40,7 @@ def planned_gates(recipe: Recipe, data: Data) -> tuple[Any, ...]:
 
 def references(recipe: Recipe, data: Data, base: list[SuiteScores], scored: Scored) -> Any:
     """Return the scores of every model that a gate names; those that none names aren't asked."""
-    from tasks.gating.gates import References
+    from tasks.gates.judge import References
 
     named = {g.against for g in recipe.gates if not isinstance(g, FloorGate)}
     original = _original(recipe) if "original" in named else None
@@ -64,7 +64,7 @@ def judged(
         scores: References and the candidate's scores, from the recipe's own suites.
         scored: What puts a recipe's suites to a model.
     """
-    from tasks.gating.task import judge_gates
+    from tasks.gates.task import judge_gates
 
     known, candidate = scores
     results: list[GateResult] = once(judge_gates, recipe.gates, known, candidate)
@@ -87,8 +87,8 @@ def sliced(
     recipe: Recipe, base: list[SuiteScores], candidate: list[SuiteScores]
 ) -> tuple[dict[str, Any], ...]:
     """Return the slices of every suite, for the scorecard."""
-    from tasks.gating.pairing import pairs
-    from tasks.gating.slices import slices
+    from tasks.gates.pairing import pairs
+    from tasks.gates.slices import slices
 
     both = pairs([s for s in base if not s.aggregate], candidate)
     found = slices(both, [g.metric for g in recipe.gates])

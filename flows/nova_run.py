@@ -15,7 +15,7 @@ from flows.nova_evaluation import asking, evaluated_by_nova, identity, refuse_ga
 from flows.report import RunReport, champion_report
 from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, SuiteScores
-from tasks.gating.task import judge_gates
+from tasks.gates.task import judge_gates
 from tasks.tracking import task as track
 from tasks.training.nova.job import NovaJob, NovaModelReceipt, nova_job
 from tasks.training.nova.mixing import own_part
@@ -68,7 +68,7 @@ def _references(recipe: Recipe, base: list[SuiteScores]) -> Any:
 
     The original is the base, which is Nova's own model.
     """
-    from tasks.gating.gates import References
+    from tasks.gates.judge import References
 
     named = {g.against for g in recipe.gates if not isinstance(g, FloorGate)}
     champion = champion_report(recipe.registered_name) if "champion" in named else None

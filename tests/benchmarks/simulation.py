@@ -6,8 +6,8 @@ import numpy as np
 from worlds import Drawn, Rng, World, ids
 
 from configs.gates import Gate, HoldGate, ImproveGate
-from tasks.gating.deciding import Found, Outcome, decide
-from tasks.gating.spending import first_level, second_level
+from tasks.gates.decision import Found, Outcome, decide
+from tasks.gates.power import first_level, second_level
 from tasks.metrics.paired import difference
 from tasks.metrics.values import ItemValues
 

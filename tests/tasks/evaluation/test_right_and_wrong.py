@@ -13,8 +13,8 @@ from tasks.evaluation.harness.samples import rows_of
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.registry import open_exam
 from tasks.evaluation.stage import evaluate_exam
-from tasks.gating.flipped import Flip, flips
-from tasks.gating.pairing import pair
+from tasks.gates.compare import Flip, flips
+from tasks.gates.pairing import pair
 from tasks.inference.scripted import Scripted
 
 RECORDS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from tasks.artifacts import LocalModel
 from tasks.errors import EvaluationError
 from tasks.evaluation.harness.samples import import_samples, rows_of
 from tasks.evaluation.items import EvalContext
-from tasks.gating.pairing import pair
+from tasks.gates.pairing import pair
 from tasks.inference.scripted import Scripted
 from tasks.text.overlap import Item
 

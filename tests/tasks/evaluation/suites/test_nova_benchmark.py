@@ -18,8 +18,8 @@ from tasks.evaluation.suites.nova_benchmark import (
     read_outputs,
     read_results,
 )
-from tasks.gating.compare import comparison
-from tasks.gating.gates import judge
+from tasks.gates.compare import comparison
+from tasks.gates.judge import judge
 from tasks.inference.scripted import Scripted
 
 

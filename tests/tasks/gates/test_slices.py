@@ -7,8 +7,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from tasks.artifacts import SuiteScores
-from tasks.gating.pairing import pair
-from tasks.gating.slices import slices
+from tasks.gates.pairing import pair
+from tasks.gates.slices import slices
 
 Make = Callable[..., SuiteScores]
 RNG = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from scipy import stats
 from configs.evaluation import FloorGate, Gate, HoldGate, ImproveGate
 from tasks.artifacts import GateResult, SuiteScores
 from tasks.errors import EvaluationError
-from tasks.gating.gates import References, judge, judge_against, judge_all, overall
+from tasks.gates.judge import References, judge, judge_against, judge_all, overall
 
 Make = Callable[..., SuiteScores]
 N = 400

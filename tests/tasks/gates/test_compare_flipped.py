@@ -1,8 +1,8 @@
 from collections.abc import Callable
 
 from tasks.artifacts import SuiteScores
-from tasks.gating.flipped import SHOWN, flips
-from tasks.gating.pairing import pair
+from tasks.gates.compare import SHOWN, flips
+from tasks.gates.pairing import pair
 
 Make = Callable[..., SuiteScores]
 GOLD = ["a", "b"] * 10

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts import SuiteScores
-from tasks.gating.ledger import look
+from tasks.gates.test_set_usage import look
 
 Make = Callable[..., SuiteScores]
 

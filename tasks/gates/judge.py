@@ -10,10 +10,9 @@ from typing import NamedTuple
 from configs.gates import FloorGate, Gate
 from tasks.artifacts import GateResult, SuiteScores
 from tasks.errors import EvaluationError
-from tasks.gating.deciding import Found, Outcome, Verdict, decide
-from tasks.gating.pairing import pair
-from tasks.gating.refusals import refusal, unpaired
-from tasks.gating.spending import first_level, second_level
+from tasks.gates.decision import Found, Outcome, Verdict, decide, refusal, unpaired
+from tasks.gates.pairing import pair
+from tasks.gates.power import first_level, second_level
 from tasks.metrics.paired import above, difference, point
 
 Scores = Sequence[SuiteScores]

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
-from tasks.gating.pairing import pair
+from tasks.gates.pairing import pair
 
 Make = Callable[..., SuiteScores]
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy import special, stats
 
 from configs.metrics import Metric
-from tasks.gating.pairing import Pair
+from tasks.gates.pairing import Pair
 from tasks.metrics.arrays import Bools, Floats, Ints
 from tasks.metrics.intervals import mcnemar, mean_error
 from tasks.metrics.values import Numbers, item_values

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from configs.gates import FloorGate, Gate, HoldGate
 from configs.metrics import Metric
 from tasks.errors import RecipeError
-from tasks.gating.power import bearable_spread, needed_items, resolvable
+from tasks.gates.power import bearable_spread, needed_items, resolvable
 
 COUNTED = ("proportion", "f1")
 """Estimators of metrics that move by items' right and wrong, whose variance a discordance gives."""

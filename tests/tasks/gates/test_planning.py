@@ -3,7 +3,7 @@ import pytest
 from configs.evaluation import FloorGate, Gate, HoldGate, ImproveGate
 from configs.metrics import Metric
 from tasks.errors import RecipeError
-from tasks.gating.planning import plan_gate, refuse_unresolved
+from tasks.gates.planning import plan_gate, refuse_unresolved
 
 ACCURACY = Metric("higher", "proportion", 0.25)
 MARGIN = Metric("higher", "mean")

@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.evaluation import Gate
 from tasks.artifacts import GateResult, SuiteScores
-from tasks.gating.gates import References
+from tasks.gates.judge import References
 
 
 @task(task_run_name="judge gates", persist_result=True, cache_policy=NO_CACHE)
@@ -19,7 +19,7 @@ def judge_gates(
 
     With ``first_looks``, one a gate, these are the second looks at the same gates.
     """
-    from tasks.gating.gates import judge_against
+    from tasks.gates.judge import judge_against
 
     return judge_against(gates, references, candidate, dict(enumerate(first_looks)))
 
@@ -29,7 +29,7 @@ def count_looks(
     family: str, run_id: str, candidate: list[SuiteScores], results: list[GateResult]
 ) -> list[GateResult]:
     """Return the outcomes with how many candidates were judged on each gate's test items."""
-    from tasks.gating.ledger import look
+    from tasks.gates.test_set_usage import look
 
     judged = {r.metric.partition("/")[0] for r in results}
     seen = {s.suite: look(family, s, run_id) for s in candidate if s.suite in judged}

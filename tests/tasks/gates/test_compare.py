@@ -4,8 +4,8 @@ import pytest
 
 from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
-from tasks.gating.compare import compare
-from tasks.gating.pairing import unmatched
+from tasks.gates.compare import compare
+from tasks.gates.pairing import unmatched
 
 Make = Callable[..., SuiteScores]
 GOLD = ["a", "b"] * 20

@@ -7,7 +7,7 @@ from configs.suites.harness import HarnessMetric, HarnessSuite
 from configs.suites.judge import PAIRWISE
 from configs.suites.mmlu import LETTERS
 from configs.suites.refusal import SAFE, UNSAFE
-from tasks.gating.refusals import refusal
+from tasks.gates.decision import refusal
 from tasks.metrics.correction import share
 from tasks.metrics.label_sets import HIT, LabelSets
 from tasks.metrics.values import ItemValues, Numbers

@@ -1,0 +1,1 @@
+"""Whether a candidate may ship: paired, bounded, three verdicts."""

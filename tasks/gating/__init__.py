@@ -1,1 +1,0 @@
-"""Gates: what the candidate must hold or improve, judged on paired items with three verdicts."""
