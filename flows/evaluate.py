@@ -13,7 +13,7 @@ from flows.data import Data, check_sources, evaluation_context, refuse_blocked
 from tasks.artifacts import SuiteScores
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.task import evaluate_suite
-from tasks.inference.opening import Evaluated
+from tasks.models.factory import Evaluated
 
 
 @flow(name="evaluate", persist_result=True)
@@ -45,8 +45,8 @@ def named(model: str) -> Model | Served:
 
 def prepared(spec: Model | Served) -> Evaluated:
     """Return a model that can be evaluated: its folder on this machine, or where it is served."""
-    from tasks.inference.adapters import adapted, on_vllm
     from tasks.ingest.task import fetch_model
+    from tasks.models.adapters import adapted, on_vllm
 
     match spec:
         case Model():

@@ -12,7 +12,7 @@ from flows.nova_stopping import Running, stopped_on_break
 from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError, RecipeError
 from tasks.evaluation.items import EvalContext, Exam
-from tasks.inference.seam import Prompt
+from tasks.models.api import Prompt
 from tasks.storage import digest_of, home, write_text
 from tasks.training.nova.evaluation import OWN, OWN_FILE, NovaAsked, OwnFile, OwnItem, own_items
 from tasks.training.nova.evaluations import NovaEvaluation, NovaFound

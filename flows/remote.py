@@ -43,7 +43,7 @@ def looked(recipe: Recipe) -> Preflight:
 
 def _base(recipe: Recipe) -> LocalModel:
     """Return the base model; without its weights where Nova's are trained."""
-    from tasks.inference.prepare import prepare_model
+    from tasks.models.prepare import prepare_model
 
     return prepare_model(recipe.model, weights=recipe.training.backend.kind != "nova")
 

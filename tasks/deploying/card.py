@@ -7,7 +7,7 @@ import yaml
 
 from tasks.artifacts import Checkpoint, Estimate, GateResult
 from tasks.errors import StorageError
-from tasks.inference.identity import tokenizer_digest, weight_files, weights_digest
+from tasks.models.identity import tokenizer_digest, weight_files, weights_digest
 from tasks.pages.markdown import listed, table
 
 # What is deployed, and the proof that it is what was evaluated.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.deploying.card import Release, model_card, model_files, verify
 from tasks.errors import DataError, StorageError
-from tasks.inference.identity import weights_digest
+from tasks.models.identity import weights_digest
 from tasks.storage import building, write_text
 
 CARD, EVIDENCE = "README.md", "temper.json"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from configs.evaluation import Suite
 from configs.metrics import Metric
 from tasks.artifacts import CleanSource, SplitName
-from tasks.inference.seam import Answer, Model
+from tasks.models.api import Answer, Model
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.overlap import Item

@@ -45,9 +45,9 @@ from tasks.evaluation.suites.nova_benchmark import NovaExam
 from tasks.evaluation.suites.open_answers import open_exam_of
 from tasks.evaluation.suites.refusal import refusal_exam
 from tasks.evaluation.tool_calls.exam import tool_calls_exam
-from tasks.inference.cache import Cached
-from tasks.inference.opening import open_model
-from tasks.inference.seam import Model
+from tasks.models.api import Model
+from tasks.models.cache import Cached
+from tasks.models.factory import open_model
 from tasks.text.overlap import Item
 
 

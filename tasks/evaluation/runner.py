@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from tasks.evaluation.items import ItemRow
-from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.models.api import Answer, Decoding, Model, Prompt
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.overlap import Item

@@ -20,10 +20,10 @@ from tasks.evaluation.items import (
     write_items,
 )
 from tasks.evaluation.registry import open_exam
-from tasks.inference.cache import Cached
-from tasks.inference.engine import Engine, no_room
-from tasks.inference.opening import Evaluated, open_model, title
 from tasks.metrics.estimates import estimate_all
+from tasks.models.api import Engine, no_room
+from tasks.models.cache import Cached
+from tasks.models.factory import Evaluated, open_model, title
 from tasks.progress import Progress
 from tasks.storage import building, commit, find, home, source_digest, stage_key
 

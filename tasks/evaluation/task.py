@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from configs.evaluation import Suite
 from tasks.artifacts import SuiteScores
 from tasks.evaluation.items import EvalContext
-from tasks.inference.opening import Evaluated, title
+from tasks.models.factory import Evaluated, title
 from tasks.progress import report
 
 

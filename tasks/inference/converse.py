@@ -8,7 +8,7 @@ from configs.served import BedrockModel
 from tasks.inference.aws_client import AmazonModel, failures
 from tasks.inference.openai_format import is_text
 from tasks.inference.remote import Reply, TryAgain, Unanswerable
-from tasks.inference.seam import Decoding, Prompt
+from tasks.models.api import Decoding, Prompt
 from tasks.text.rows import TOOL_ROLE, Message
 
 Fields = dict[str, Any]

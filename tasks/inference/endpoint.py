@@ -11,7 +11,7 @@ from configs.served import Endpoint
 from tasks.errors import SetupError
 from tasks.inference.openai_format import asked_fields, drawn_fields, is_text, read_reply
 from tasks.inference.remote import RemoteModel, Reply, TryAgain, Unanswerable, Wait
-from tasks.inference.seam import Decoding, Prompt
+from tasks.models.api import Decoding, Prompt
 
 _PASSING = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which the same request may be answered."""

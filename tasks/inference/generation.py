@@ -10,8 +10,8 @@ from transformers import GenerationConfig
 from tasks.inference.loading import TorchModel
 from tasks.inference.prefix import for_rows, keys_and_values, shared_prefix
 from tasks.inference.sampling import KeyedSampler, draw_keys
-from tasks.inference.seam import Decoding as Decoding
 from tasks.inference.stopping import StopAtText, first_stop
+from tasks.models.api import Decoding
 from tasks.progress import Progress
 from tasks.text.chat import Tokenizer
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
-from tasks.inference.variants import Adapted
+from tasks.models.adapters import Adapted
 
 TorchModel = Any
 """A causal language model of transformers; the library ships no usable type for it."""
@@ -118,7 +118,7 @@ def _load(path: str, digest: str, dtype: Dtype, adapter: tuple[Path, float] | No
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if adapter is not None:
-        from tasks.inference.adapters import applied
+        from tasks.models.adapters import applied
 
         model = applied(model, *adapter)
     return model.to(device()).eval()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.inference.remote import Reply, TryAgain
-from tasks.inference.seam import Decoding, Prompt
+from tasks.models.api import Decoding, Prompt
 from tasks.text.rows import TEXT_ROLE, Message
 from tasks.text.turns import as_offered, as_turns
 

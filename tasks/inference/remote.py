@@ -11,8 +11,17 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from configs.served import Remote
 from tasks.errors import EvaluationError
-from tasks.inference.engine import NONE, Asked, Batch, Encoded, Engine, by_messages
-from tasks.inference.seam import Answer, Decoding, Prompt
+from tasks.models.api import (
+    NONE,
+    Answer,
+    Asked,
+    Batch,
+    Decoding,
+    Encoded,
+    Engine,
+    Prompt,
+    by_messages,
+)
 from tasks.storage import digest_of
 
 Wait = Callable[[float], object]

@@ -8,8 +8,18 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tasks.errors import EvaluationError
-from tasks.inference.engine import NONE, Asked, Batch, Encoded, Engine, by_messages
-from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.models.api import (
+    NONE,
+    Answer,
+    Asked,
+    Batch,
+    Decoding,
+    Encoded,
+    Engine,
+    Model,
+    Prompt,
+    by_messages,
+)
 from tasks.storage import digest_of
 
 

@@ -6,7 +6,7 @@ from configs.served import SageMakerEndpoint
 from tasks.inference.aws_client import AmazonModel, failures
 from tasks.inference.openai_format import asked_fields, drawn_fields, read_reply
 from tasks.inference.remote import Reply
-from tasks.inference.seam import Decoding, Prompt
+from tasks.models.api import Decoding, Prompt
 
 
 class InvokedModel(AmazonModel[SageMakerEndpoint]):

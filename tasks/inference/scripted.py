@@ -2,8 +2,21 @@
 
 from collections.abc import Callable, Container, Iterator, Sequence
 
-from tasks.inference.engine import NONE, Asked, Batch, Encoded, Engine, no_log_probs
-from tasks.inference.seam import Answer, Choice, Chosen, Decoding, Measured, Prompt, Text
+from tasks.models.api import (
+    NONE,
+    Answer,
+    Asked,
+    Batch,
+    Choice,
+    Chosen,
+    Decoding,
+    Encoded,
+    Engine,
+    Measured,
+    Prompt,
+    Text,
+    no_log_probs,
+)
 from tasks.storage import digest_of
 
 Score = Callable[[str, str], float]

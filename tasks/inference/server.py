@@ -18,8 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.inference.engine import Engine
-from tasks.inference.seam import Answer, Decoding, Prompt
+from tasks.models.api import Answer, Decoding, Engine, Prompt
 from tasks.text.rows import TEXT_ROLE, Message, compact
 
 Fault = Literal["error", "busy", "broken", "cut", "late"]
@@ -211,8 +210,8 @@ def serving(model: Engine, name: str = "local", faults: Faults | None = None) ->
 def main() -> None:
     """Serve a model folder until interrupted."""
     from configs.stages import Model
-    from tasks.inference.opening import open_model
-    from tasks.inference.prepare import prepare_model
+    from tasks.models.factory import open_model
+    from tasks.models.prepare import prepare_model
 
     parser = argparse.ArgumentParser(description="Serve a model folder on this machine.")
     parser.add_argument("model", type=Path)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.inference.seam import Choice, Prompt
 from tasks.inference.spans import Span, common, encode, encode_options
+from tasks.models.api import Choice, Prompt
 from tasks.text.chat import IGNORED, Tokenizer, prompt_ids, render, rendered_prompt
 from tasks.text.rows import TEXT_ROLE, Message
 

@@ -3,10 +3,19 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tasks.inference.engine import Asked, Encoded, Engine, ids_digest, no_room
-from tasks.inference.seam import Choice, Chosen, Measured, Prompt
 from tasks.inference.spans import Span, fit
 from tasks.inference.texts import Wanted, answer_ids, option_spans, wanted
+from tasks.models.api import (
+    Asked,
+    Choice,
+    Chosen,
+    Encoded,
+    Engine,
+    Measured,
+    Prompt,
+    ids_digest,
+    no_room,
+)
 from tasks.text.chat import Tokenizer
 
 

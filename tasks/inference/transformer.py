@@ -5,12 +5,11 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from tasks.inference.engine import NONE, Batch, Encoded
 from tasks.inference.loading import TorchModel, most_positions
-from tasks.inference.seam import Answer, Chosen, Decoding, Measured
 from tasks.inference.spans import Span
 from tasks.inference.texts import Wanted
 from tasks.inference.tokenized import Tokenized, chosen, measured
+from tasks.models.api import NONE, Answer, Batch, Chosen, Decoding, Encoded, Measured
 from tasks.text.chat import Tokenizer
 
 

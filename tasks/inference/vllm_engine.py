@@ -8,14 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from tasks.errors import SetupError
-from tasks.inference.adapters import adapter_rank
-from tasks.inference.engine import NONE, Batch, Encoded
-from tasks.inference.identity import config_digest, stopping
 from tasks.inference.loading import positions_of, resolve_dtype
-from tasks.inference.seam import Answer, Chosen, Decoding, Measured
 from tasks.inference.spans import Span
 from tasks.inference.tokenized import Options, Tokenized, chosen, measured
-from tasks.inference.variants import VllmFolder
+from tasks.models.adapters import VllmFolder, adapter_rank
+from tasks.models.api import NONE, Answer, Batch, Chosen, Decoding, Encoded, Measured
+from tasks.models.identity import config_digest, stopping
 from tasks.storage import digest_of, source_digest
 from tasks.text.chat import load_tokenizer
 

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from configs.sources import RehearsalSource
 from tasks.artifacts import LocalModel, Snapshot
 from tasks.errors import SourceError
-from tasks.inference.identity import stopping
 from tasks.inference.loading import load_model, resolve_dtype
 from tasks.ingest.rehearsal_answers import complete_part, refusal
 from tasks.ingest.snapshot import SnapshotWriter
+from tasks.models.identity import stopping
 from tasks.progress import Progress
 from tasks.storage import building, commit, digest_of, find, home, stage_key
 from tasks.text.chat import Tokenizer, load_tokenizer, prompt_ids, render

@@ -44,7 +44,7 @@ def ingest_source(source: StoredSource) -> Snapshot:
 )
 def fetch_model(model: Model, weights: bool) -> LocalModel:
     """Bring the base model to this machine; a GGUF file is converted once."""
-    from tasks.inference.prepare import prepare_model
+    from tasks.models.prepare import prepare_model
 
     return prepare_model(model, weights=weights)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-from tasks.inference.seam import Answer
+from tasks.models.api import Answer
 from tasks.text.normal import normal, words
 
 SHORT = 5

@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 
 from configs.rewriting import Rewrite
 from tasks.artifacts import CleanSource, Filter, LocalModel
-from tasks.inference.cache import Cached
-from tasks.inference.engine import Engine
-from tasks.inference.opening import open_model
-from tasks.inference.seam import Answer, Decoding
+from tasks.models.api import Answer, Decoding, Engine
+from tasks.models.cache import Cached
+from tasks.models.factory import open_model
 from tasks.progress import Progress
 from tasks.rewriting.checks import Rules, fault
 from tasks.rewriting.targets import Target, asked, targets_of

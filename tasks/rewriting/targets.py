@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from tasks.inference.seam import Prompt
+from tasks.models.api import Prompt
 from tasks.text.normal import normal
 from tasks.text.rows import ChatRow, Message, given
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.artifacts import Checkpoint, LocalModel
 from tasks.errors import TrainingError
-from tasks.inference.identity import weight_files, weights_digest
+from tasks.models.identity import weight_files, weights_digest
 from tasks.storage import building, commit, find, home, stage_key
 
 

@@ -5,7 +5,7 @@ import shutil
 
 from tasks.artifacts import Checkpoint
 from tasks.errors import TrainingError
-from tasks.inference.identity import weights_digest
+from tasks.models.identity import weights_digest
 from tasks.storage import building, commit, find, home
 from tasks.training.job import TrainingJob
 

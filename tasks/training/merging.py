@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.inference.identity import INDEX, weight_files
+from tasks.models.identity import INDEX, weight_files
 from tasks.storage import write_text
 
 SHARD_BYTES = 2 << 30

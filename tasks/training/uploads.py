@@ -5,7 +5,7 @@ from pathlib import Path
 from configs.local_backend import LocalBackend
 from tasks.artifacts import LocalModel, MixtureReceipt, Receipt
 from tasks.errors import SetupError
-from tasks.inference.identity import weight_files
+from tasks.models.identity import weight_files
 from tasks.storage import digest_of, file_digest, home, write_text
 from tasks.store.places import Place
 from tasks.store.publish import address_of, files_below, publish

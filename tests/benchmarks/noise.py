@@ -23,7 +23,7 @@ from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import LocalModel
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.stage import evaluate
-from tasks.inference.prepare import prepare_model
+from tasks.models.prepare import prepare_model
 
 SIZES = (1, 8, 32)
 TIMED = ("latency_s",)

@@ -34,7 +34,7 @@ def main() -> int:
     import pyarrow.parquet as pq
     import torch
 
-    from tasks.inference.identity import weights_digest
+    from tasks.models.identity import weights_digest
 
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])
     parts = out.with_suffix(".parts")

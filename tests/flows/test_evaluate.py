@@ -7,7 +7,7 @@ from configs.stages import Model
 from flows.commands import import_samples
 from flows.evaluate import named, prepared
 from tasks.artifacts import LocalModel
-from tasks.inference.variants import Adapted
+from tasks.models.adapters import Adapted
 
 
 def test_a_served_model_is_asked_where_it_is_and_a_folder_is_prepared(

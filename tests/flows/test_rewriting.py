@@ -9,7 +9,7 @@ import pytest
 
 from configs.loading import load_recipe
 from configs.recipe import Recipe
-from tasks.inference.seam import Answer
+from tasks.models.api import Answer
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ class Echo:
     digest, log_probs = "echo", False
 
     def encode(self, prompts: Any) -> Any:
-        from tasks.inference.engine import Encoded, ids_digest
+        from tasks.models.api import Encoded, ids_digest
 
         texts = [p.messages[-1]["content"] for p in prompts]
         return [Encoded(ids_digest([*t.encode()]), t) for t in texts]

@@ -9,7 +9,7 @@ from lm_eval.api.model import LM
 
 from configs.suites.harness import HarnessSuite
 from tasks.errors import EvaluationError
-from tasks.inference.seam import Answer, Choice, Chosen, Decoding, Model, Prompt, Text
+from tasks.models.api import Answer, Choice, Chosen, Decoding, Model, Prompt, Text
 from tasks.progress import Progress
 from tasks.text.rows import TEXT_ROLE, Message
 

@@ -12,7 +12,7 @@ from configs.suites.harness import HarnessSuite
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.harness.samples import rows_of
 from tasks.evaluation.items import ItemRow
-from tasks.inference.seam import Model
+from tasks.models.api import Model
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.overlap import Item

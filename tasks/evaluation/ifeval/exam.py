@@ -10,7 +10,7 @@ from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.wording import SAID, Args, Rule
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import AnswersExam
-from tasks.inference.seam import Answer, Prompt
+from tasks.models.api import Answer, Prompt
 
 # Whether an answer keeps its instructions: strictly, and with some leeway.
 

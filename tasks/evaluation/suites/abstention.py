@@ -20,8 +20,8 @@ from tasks.evaluation.datasets import (
 )
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import AnswersExam
-from tasks.inference.seam import Answer, Choice, Model, Prompt
 from tasks.metrics.calibration import auroc_shares
+from tasks.models.api import Answer, Choice, Model, Prompt
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.abstaining import ABSTENTION_VERSION, abstains

@@ -9,7 +9,7 @@ from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import AnswersExam
 from tasks.evaluation.suites.rule_checks import Checks, kept, read_checks
-from tasks.inference.seam import Answer, Prompt
+from tasks.models.api import Answer, Prompt
 from tasks.text.rows import Message
 
 _ROLES = ("system", "user", "assistant")

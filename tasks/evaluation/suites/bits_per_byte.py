@@ -11,7 +11,7 @@ from tasks.evaluation.datasets import path_for
 from tasks.evaluation.items import ItemRow, item_ids
 from tasks.evaluation.records import find_files, read_records
 from tasks.evaluation.runner import CaseExam
-from tasks.inference.seam import Model, Text
+from tasks.models.api import Model, Text
 from tasks.progress import Progress
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.overlap import Item

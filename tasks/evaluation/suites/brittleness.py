@@ -14,7 +14,7 @@ from tasks.evaluation.datasets import held_out, of_files, path_for, some
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.suites.choices import own_question
 from tasks.evaluation.suites.classification import label_index, label_of
-from tasks.inference.seam import Choice, Decoding, Model, Prompt
+from tasks.models.api import Choice, Decoding, Model, Prompt
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.overlap import Item

@@ -12,7 +12,7 @@ from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Located, Published, own_or_published
 from tasks.evaluation.items import ItemRow, item_ids
-from tasks.inference.seam import Choice, Chosen, Model
+from tasks.models.api import Choice, Chosen, Model
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample

@@ -11,8 +11,8 @@ from configs.evaluation import ClassificationSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.inference.seam import Decoding, Model, Prompt
 from tasks.metrics.matching import JOINT, LabelPath, plain
+from tasks.models.api import Decoding, Model, Prompt
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample

@@ -12,8 +12,8 @@ from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import CaseExam
 from tasks.evaluation.suites.rule_checks import Checks, kept, read_checks
-from tasks.inference.seam import Answer, Decoding, Model, Prompt
 from tasks.metrics.text_scores import token_f1
+from tasks.models.api import Answer, Decoding, Model, Prompt
 from tasks.progress import Progress, shifted
 from tasks.text.overlap import Item
 from tasks.text.rows import Message

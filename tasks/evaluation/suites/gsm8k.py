@@ -11,8 +11,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Located, Published, of_files, of_published, own_or_published
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import AnswersExam
-from tasks.inference.seam import Answer, Decoding, Prompt
 from tasks.metrics.text_scores import bare, flexible_number, same_number, strict_number
+from tasks.models.api import Answer, Decoding, Prompt
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.overlap import Item

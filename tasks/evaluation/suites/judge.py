@@ -12,7 +12,7 @@ from tasks.artifacts import CleanSource, SplitName
 from tasks.evaluation.items import ItemRow, answered
 from tasks.evaluation.runner import CaseExam
 from tasks.evaluation.suites.open_answers import Asked, questions_of
-from tasks.inference.seam import Answer, Decoding, Model, Prompt
+from tasks.models.api import Answer, Decoding, Model, Prompt
 from tasks.progress import Progress, shifted
 from tasks.text.overlap import Item
 from tasks.text.rows import Message, prompt_text

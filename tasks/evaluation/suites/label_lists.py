@@ -16,8 +16,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import HeldOut, held_out
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.suites.classification import canonical, normal, path_index, path_of, shown
-from tasks.inference.seam import Decoding, Model, Prompt
 from tasks.metrics.matching import JOINT, Labelled, LabelPath, Pair, pair
+from tasks.models.api import Decoding, Model, Prompt
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample

@@ -11,7 +11,7 @@ from configs.suites.mmlu_subjects import GROUP_OF, GROUPS
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.items import ItemRow, item_ids
 from tasks.evaluation.records import package_folder, read_records
-from tasks.inference.seam import Choice, Chosen, Model
+from tasks.models.api import Choice, Chosen, Model
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample

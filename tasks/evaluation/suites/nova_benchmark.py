@@ -16,7 +16,7 @@ from tasks.evaluation.items import Exam, ItemRow, fingerprint, items_digest, wri
 from tasks.evaluation.runner import CaseExam
 from tasks.evaluation.suites.judge import JudgeExam
 from tasks.inference.replayed import Noted, Noting, prompts_of
-from tasks.inference.seam import Model
+from tasks.models.api import Model
 from tasks.progress import Progress
 from tasks.storage import building, commit, digest_of, find, home
 from tasks.text.overlap import Item

@@ -13,8 +13,8 @@ from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.datasets import Located, held_out, of_files, path_for
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import AnswersExam
-from tasks.inference.seam import Answer, Prompt
 from tasks.metrics.text_scores import exact, quasi_exact, token_f1
+from tasks.models.api import Answer, Prompt
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.rows import Message
 

@@ -17,8 +17,8 @@ from tasks.evaluation.datasets import (
 )
 from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import AnswersExam
-from tasks.inference.seam import Answer, Prompt
 from tasks.metrics.correction import share
+from tasks.models.api import Answer, Prompt
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.text.refusals.detector import VERSION, refuses

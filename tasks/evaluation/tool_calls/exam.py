@@ -11,7 +11,7 @@ from tasks.evaluation.items import ItemRow, answered, item_ids
 from tasks.evaluation.runner import AnswersExam
 from tasks.evaluation.tool_calls.compare import Call, calls_said, compare
 from tasks.evaluation.tool_calls.rows import Row, of_file, of_source
-from tasks.inference.seam import Answer, Prompt
+from tasks.models.api import Answer, Prompt
 from tasks.text.rows import Message, compact
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.errors import SetupError
-from tasks.inference.identity import weight_files
+from tasks.models.identity import weight_files
 
 
 class ModelSize(NamedTuple):

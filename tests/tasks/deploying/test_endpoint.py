@@ -20,7 +20,7 @@ from tasks.deploying.endpoint import (
     requests,
 )
 from tasks.errors import SetupError
-from tasks.inference.identity import weights_digest
+from tasks.models.identity import weights_digest
 from tasks.training.sagemaker.standin.rules import problems
 
 ROLE = "arn:aws:iam::123456789012:role/temper-job"

@@ -11,7 +11,7 @@ import yaml
 from tasks.deploying.card import Release
 from tasks.deploying.folder import deploy_folder
 from tasks.errors import DataError, StorageError
-from tasks.inference.identity import tokenizer_digest, weights_digest
+from tasks.models.identity import tokenizer_digest, weights_digest
 
 torch = pytest.importorskip("torch")
 

@@ -14,7 +14,7 @@ from tasks.evaluation import registry
 from tasks.evaluation.items import EvalContext, Exam, items_digest
 from tasks.evaluation.registry import open_exam
 from tasks.inference.scripted import Scripted
-from tasks.inference.seam import Prompt
+from tasks.models.api import Prompt
 from tasks.storage import digest_of
 
 pytest.importorskip("rouge_score")

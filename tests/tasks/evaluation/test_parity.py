@@ -24,8 +24,8 @@ TIE = 1e-4
 )
 def test_the_letters_are_those_of_the_harness(temper_home: Path) -> None:
     pytest.importorskip("torch")
-    from tasks.inference.opening import open_model
-    from tasks.inference.prepare import prepare_model
+    from tasks.models.factory import open_model
+    from tasks.models.prepare import prepare_model
 
     stored = {
         pq.read_schema(f).metadata[b"weights"].decode(): f

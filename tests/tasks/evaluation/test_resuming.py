@@ -20,12 +20,13 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.stage import evaluate
 from tasks.evaluation.suites import classification
-from tasks.inference.engine import Engine
+from tasks.models.api import Engine
 
 pytest.importorskip("torch")
 
-from tasks.inference import opening, remote, scoring  # noqa: E402
+from tasks.inference import remote, scoring
 from tasks.inference.server import Faults, serving  # noqa: E402
+from tasks.models import factory  # noqa: E402
 
 Make = Callable[..., CleanSource]
 FLOAT32 = EvalContext(dtype="float32")
@@ -70,14 +71,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The name of each piece of work that a model did."""
     done: list[str] = []
     for name in ("answering", "choosing", "measuring"):
-        real = getattr(opening.Transformer, name)
+        real = getattr(factory.Transformer, name)
 
         def counted(self: Any, *given: Any, real: Any = real, name: str = name) -> Any:
             for batch in real(self, *given):
                 done.append(name)
                 yield batch
 
-        monkeypatch.setattr(opening.Transformer, name, counted)
+        monkeypatch.setattr(factory.Transformer, name, counted)
     return done
 
 
@@ -190,7 +191,7 @@ def test_the_size_of_batches_changes_no_answer(
 
 @pytest.fixture
 def served(tiny_model: LocalModel) -> Engine:
-    return opening.open_model(tiny_model, "float32")
+    return factory.open_model(tiny_model, "float32")
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2])

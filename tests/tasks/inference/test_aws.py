@@ -11,7 +11,7 @@ from configs.served import BedrockModel, SageMakerEndpoint
 from tasks.errors import SetupError
 from tasks.inference.converse import ConverseModel, turns
 from tasks.inference.sagemaker_endpoint import InvokedModel
-from tasks.inference.seam import Decoding, Prompt
+from tasks.models.api import Decoding, Prompt
 
 ASKED: list[Any] = [
     {"role": "system", "content": "be brief"},

@@ -11,7 +11,7 @@ import pytest
 from configs.served import Endpoint
 from tasks.errors import EvaluationError, SetupError
 from tasks.inference.endpoint import EndpointModel, retry_after
-from tasks.inference.seam import Choice, Decoding, Prompt
+from tasks.models.api import Choice, Decoding, Prompt
 
 Handler = Callable[[httpx.Request], httpx.Response]
 OK: dict[str, Any] = {

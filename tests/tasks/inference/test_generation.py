@@ -148,8 +148,8 @@ def test_a_stop_string_spread_over_many_tokens_is_seen(model: Any, tokenizer: An
 def test_a_prompt_that_leaves_no_room_is_cut_on_the_left_and_marked(
     model: Any, tokenizer: Any
 ) -> None:
-    from tasks.inference.seam import Prompt
     from tasks.inference.transformer import Transformer
+    from tasks.models.api import Prompt
 
     text = "Question: what is 1 plus 2? " * 6
     ids = tokenizer(text)["input_ids"]

@@ -8,8 +8,8 @@ from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
 from tasks.inference.endpoint import EndpointModel
 from tasks.inference.scripted import Scripted
-from tasks.inference.seam import Decoding, Prompt
 from tasks.inference.server import FAULTS, Faults, Server, serving
+from tasks.models.api import Decoding, Prompt
 
 TIMEOUT_S, LATE_S = 2.0, 2.5
 
@@ -29,7 +29,7 @@ def shout(prompt: Prompt) -> str:
 
 def test_answers_through_the_server_are_the_models_own(tiny_model: LocalModel) -> None:
     pytest.importorskip("torch")
-    from tasks.inference.opening import open_model
+    from tasks.models.factory import open_model
 
     model = open_model(tiny_model, "float32")
     asked = [*prompts(4), Prompt([{"role": "text", "content": "what is 4 plus"}])]

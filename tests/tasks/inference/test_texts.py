@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from tasks.artifacts import LocalModel
-from tasks.inference.seam import Choice, Prompt
 from tasks.inference.texts import answer_ids, option_spans, wanted
+from tasks.models.api import Choice, Prompt
 from tasks.text.chat import load_tokenizer, prompt_ids
 
 LONG = "Question: what is 11 plus 12? " * 9

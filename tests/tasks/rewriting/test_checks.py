@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.rewriting import TEMPLATE
-from tasks.inference.seam import Answer
+from tasks.models.api import Answer
 from tasks.rewriting import checks
 from tasks.rewriting.checks import Rules, fault
 

@@ -10,8 +10,7 @@ import pytest
 
 from configs.rewriting import Rewrite
 from tasks.artifacts import CleanSource, LocalModel
-from tasks.inference.engine import NONE
-from tasks.inference.seam import Answer
+from tasks.models.api import NONE, Answer
 from tasks.rewriting import rewrite
 from tasks.rewriting.checks import NUMBERS
 from tasks.rewriting.rewrite import FILE, TOO_LONG, rewritten
@@ -74,7 +73,7 @@ class Speaker:
         self.asked: list[str] = []
 
     def encode(self, prompts: Any) -> Any:
-        from tasks.inference.engine import Encoded, ids_digest
+        from tasks.models.api import Encoded, ids_digest
 
         texts = [p.messages[-1]["content"] for p in prompts]
         return [Encoded(ids_digest([*t.encode()]), t) for t in texts]

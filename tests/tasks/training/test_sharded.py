@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from configs.local_backend import LocalBackend  # noqa: E402
 from configs.training import Training  # noqa: E402
 from tasks.artifacts import LocalModel  # noqa: E402
-from tasks.inference.identity import weights_digest  # noqa: E402
+from tasks.models.identity import weights_digest  # noqa: E402
 from tasks.training.models import adapter_config, gathered, load_base, save_merged  # noqa: E402
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 from configs.training import Lora, Validation  # noqa: E402
 from tasks.artifacts import HeldOut  # noqa: E402
 from tasks.errors import TrainingError  # noqa: E402
-from tasks.inference.identity import weights_digest  # noqa: E402
+from tasks.models.identity import weights_digest  # noqa: E402
 from tasks.training.run import train  # noqa: E402
 from tasks.training.validating import best_step, is_stale  # noqa: E402
 

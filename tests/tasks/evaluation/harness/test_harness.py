@@ -22,7 +22,7 @@ pytest.importorskip("torch")
 
 from tasks.evaluation.harness.exam import harness_exam  # noqa: E402
 from tasks.evaluation.stage import evaluate  # noqa: E402
-from tasks.inference.opening import open_model  # noqa: E402
+from tasks.models.factory import open_model  # noqa: E402
 
 CHOICE = """
 task: made_choice

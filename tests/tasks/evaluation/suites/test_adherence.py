@@ -10,8 +10,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.adherence import AdherenceExam, adherence_exam
 from tasks.inference.scripted import Scripted
-from tasks.inference.seam import Prompt
 from tasks.metrics.estimates import estimate_all
+from tasks.models.api import Prompt
 
 POLICY = {
     "prompt": "Can I send it back?",

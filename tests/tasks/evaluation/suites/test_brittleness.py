@@ -11,8 +11,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.brittleness import CLASSIFICATION, MULTIPLE_CHOICE, brittleness_exam
 from tasks.inference.scripted import Scripted
-from tasks.inference.seam import Prompt
 from tasks.metrics.estimates import estimate_all
+from tasks.models.api import Prompt
 
 
 def suite(**fields: Any) -> BrittlenessSuite:

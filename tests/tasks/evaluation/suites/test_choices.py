@@ -123,7 +123,7 @@ def test_figures_equal_those_of_lm_evaluation_harness(
     tiny_model: LocalModel, tmp_path: Path, task: str
 ) -> None:
     pytest.importorskip("torch")
-    from tasks.inference.opening import open_model
+    from tasks.models.factory import open_model
 
     path = lines(tmp_path / f"{task}.jsonl", ARC if task == "arc_easy" else SWAG)
     suite = (

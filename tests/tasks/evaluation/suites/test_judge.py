@@ -20,8 +20,8 @@ from tasks.evaluation.suites.judge import (
     rubric_scores,
 )
 from tasks.inference.scripted import Scripted
-from tasks.inference.seam import Prompt
 from tasks.metrics.estimates import estimate_all
+from tasks.models.api import Prompt
 
 SERVED = {"kind": "endpoint", "url": "http://127.0.0.1:1/v1", "name": "judge", "revision": "one"}
 

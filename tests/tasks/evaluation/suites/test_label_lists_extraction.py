@@ -12,8 +12,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.label_lists import ListExam, extraction_exam
 from tasks.inference.scripted import Scripted
-from tasks.inference.seam import Prompt
 from tasks.metrics.estimates import estimate_all
+from tasks.models.api import Prompt
 
 Make = Callable[..., CleanSource]
 Chat = Callable[..., dict[str, Any]]

@@ -11,8 +11,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.items import items_of, write_items
 from tasks.evaluation.suites.refusal import DISGUISES, RefusalExam, disguised, refusal_exam
 from tasks.inference.scripted import Scripted
-from tasks.inference.seam import Prompt
 from tasks.metrics.estimates import estimate_all
+from tasks.models.api import Prompt
 
 RECORDS = [
     {"prompt": f"How is {what}?", "label": label, "type": "t"}

