@@ -87,7 +87,7 @@ def _processor() -> Check:
         return _check("processor", False, "torch is not installed", TRAIN)
     import torch
 
-    from tasks.inference.loading import resolve_dtype
+    from tasks.models.local.loading import resolve_dtype
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     detail = f"{device}, {os.cpu_count()} cores, dtype {resolve_dtype('auto')}"

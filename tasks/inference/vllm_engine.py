@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from tasks.errors import SetupError
-from tasks.inference.loading import positions_of, resolve_dtype
-from tasks.inference.spans import Span
-from tasks.inference.tokenized import Options, Tokenized, chosen, measured
 from tasks.models.adapters import VllmFolder, adapter_rank
 from tasks.models.api import NONE, Answer, Batch, Chosen, Decoding, Encoded, Measured
 from tasks.models.identity import config_digest, stopping
+from tasks.models.local.loading import positions_of, resolve_dtype
+from tasks.models.local.spans import Span
+from tasks.models.local.tokenized import Options, Tokenized, chosen, measured
 from tasks.storage import digest_of, source_digest
 from tasks.text.chat import load_tokenizer
 
@@ -23,7 +23,11 @@ CHUNK = 512
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Values that vLLM takes for ``max_lora_rank`` (``vllm.config.lora.MaxLoRARanks``)."""
 
-_CODE = ("tasks.inference.vllm_engine", "tasks.inference.tokenized", "tasks.inference.texts")
+_CODE = (
+    "tasks.inference.vllm_engine",
+    "tasks.models.local.tokenized",
+    "tasks.models.local.tokenized",
+)
 
 
 def open_vllm(model: VllmFolder, dtype: str) -> "VllmEngine":

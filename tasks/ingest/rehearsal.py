@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from configs.sources import RehearsalSource
 from tasks.artifacts import LocalModel, Snapshot
 from tasks.errors import SourceError
-from tasks.inference.loading import load_model, resolve_dtype
 from tasks.ingest.rehearsal_answers import complete_part, refusal
 from tasks.ingest.snapshot import SnapshotWriter
 from tasks.models.identity import stopping
+from tasks.models.local.loading import load_model, resolve_dtype
 from tasks.progress import Progress
 from tasks.storage import building, commit, digest_of, find, home, stage_key
 from tasks.text.chat import Tokenizer, load_tokenizer, prompt_ids, render
@@ -294,7 +294,7 @@ class _Answers:
         ]
 
     def _make(self, file: Path, seed: int, prompts: list[Prompt]) -> None:
-        from tasks.inference.generation import Decoding, generate
+        from tasks.models.local.generation import Decoding, generate
 
         decoding = Decoding(
             self._source.max_new_tokens,

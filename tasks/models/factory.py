@@ -5,11 +5,11 @@ from typing import Any, assert_never
 
 from configs.served import BedrockModel, Endpoint, SageMakerEndpoint
 from tasks.artifacts import LocalModel
-from tasks.inference.loading import device, load_model, positions_of, resolve_dtype
-from tasks.inference.transformer import Transformer
 from tasks.models.adapters import VllmFolder
 from tasks.models.api import Engine
 from tasks.models.identity import config_digest, stopping, template_digest
+from tasks.models.local.loading import device, load_model, positions_of, resolve_dtype
+from tasks.models.local.tokenized import Transformer
 from tasks.storage import digest_of, source_digest
 from tasks.text.chat import load_tokenizer
 

@@ -8,7 +8,7 @@ from typing import Any
 from configs.training import Lora, Training
 from tasks.artifacts import LocalModel
 from tasks.errors import TrainingError
-from tasks.inference.loading import resolve_dtype
+from tasks.models.local.loading import resolve_dtype
 
 
 def load_base(model: LocalModel, training: Training, dtype: str | None = None) -> Any:

@@ -145,7 +145,7 @@ def world_size() -> int:
 
 
 def _context(model: Any) -> int | None:
-    from tasks.inference.loading import most_positions
+    from tasks.models.local.loading import most_positions
 
     return most_positions(getattr(model, "base_model", model))
 

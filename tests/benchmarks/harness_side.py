@@ -32,7 +32,7 @@ def hflm(model: Path, dtype: str, batch_size: int = 8) -> Any:
     """Return the harness's own model of a folder."""
     from lm_eval.models.huggingface import HFLM
 
-    from tasks.inference.loading import device
+    from tasks.models.local.loading import device
 
     return HFLM(pretrained=str(model), device=device(), dtype=dtype, batch_size=batch_size)
 

@@ -21,9 +21,9 @@ from configs.stages import Model
 from configs.suites.mmlu import MmluSuite
 from tasks.evaluation.records import find_files, read_records
 from tasks.evaluation.suites.mmlu import MmluExam, Questions, letters_prompt, load_questions
-from tasks.inference.loading import resolve_dtype
 from tasks.models.api import Choice
 from tasks.models.factory import open_model
+from tasks.models.local.loading import resolve_dtype
 from tasks.models.prepare import prepare_model
 from tasks.text.keyed import key_of, keyed_sample
 

@@ -134,7 +134,7 @@ def theirs(folder: Path, data: list[dict[str, Any]], rows_at_once: int) -> Any:
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    from tasks.inference.loading import resolve_dtype
+    from tasks.models.local.loading import resolve_dtype
 
     class InOrder(SFTTrainer):  # type: ignore[misc]
         def _get_train_sampler(self, *_: Any, **__: Any) -> Any:

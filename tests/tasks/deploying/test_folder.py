@@ -36,7 +36,7 @@ def test_the_folder_gives_the_logits_of_what_was_evaluated(
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from tasks.inference.loading import forget_model, load_model
+    from tasks.models.local.loading import forget_model, load_model
 
     evaluated = load_model(release.model, "float32")
     tokenizer = AutoTokenizer.from_pretrained(release.model.path)

@@ -24,9 +24,10 @@ from tasks.models.api import Engine
 
 pytest.importorskip("torch")
 
-from tasks.inference import remote, scoring
+from tasks.inference import remote
 from tasks.inference.server import Faults, serving  # noqa: E402
 from tasks.models import factory  # noqa: E402
+from tasks.models.local import scoring
 
 Make = Callable[..., CleanSource]
 FLOAT32 = EvalContext(dtype="float32")

@@ -12,7 +12,7 @@ from tasks.models.adapters import CONFIG, adapted, adapter_digest
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
-from tasks.inference.loading import load_model  # noqa: E402
+from tasks.models.local.loading import load_model  # noqa: E402
 
 IDS = [[5, 9, 40, 41, 60, 7]]
 

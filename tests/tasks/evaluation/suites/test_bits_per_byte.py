@@ -13,8 +13,8 @@ from tasks.text.chat import load_tokenizer
 
 torch = pytest.importorskip("torch")
 
-from tasks.inference.loading import load_model  # noqa: E402
-from tasks.inference.transformer import in_memory  # noqa: E402
+from tasks.models.local.loading import load_model  # noqa: E402
+from tasks.models.local.tokenized import in_memory  # noqa: E402
 
 Make = Callable[..., CleanSource]
 TEXTS = ["what is 1 plus 2?", "Answer: 35 plus 36 – naïve", "Question: what is 11 plus 12? " * 9]

@@ -79,9 +79,9 @@ def test_an_answer_that_is_no_label_is_invalid_and_a_miss(
     clean_source: Make, chat: Chat, tiny_model: LocalModel
 ) -> None:
     pytest.importorskip("torch")
-    from tasks.inference.generation import Decoding, generate
-    from tasks.inference.loading import load_model
-    from tasks.inference.transformer import in_memory
+    from tasks.models.local.generation import Decoding, generate
+    from tasks.models.local.loading import load_model
+    from tasks.models.local.tokenized import in_memory
 
     model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
     prompts = [prompt_ids(tokenizer, [{"role": "user", "content": p}]) for p in ("what", "is 4")]

@@ -27,9 +27,9 @@ from tasks.text.chat import load_tokenizer
 
 torch = pytest.importorskip("torch")
 
-from tasks.inference.loading import load_model  # noqa: E402
-from tasks.inference.transformer import in_memory  # noqa: E402
 from tasks.models.factory import open_model  # noqa: E402
+from tasks.models.local.loading import load_model  # noqa: E402
+from tasks.models.local.tokenized import in_memory  # noqa: E402
 
 
 def sat(model: LocalModel, **fields: Any) -> tuple[MmluExam, list[Any]]:

@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
-from tasks.inference.spans import Span
+from tasks.models.local.spans import Span
 
 torch = pytest.importorskip("torch")
 
 from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 
-from tasks.inference.attention import KINDS, attending, can_attend  # noqa: E402
-from tasks.inference.prefix import keys_and_values  # noqa: E402
-from tasks.inference.scoring import continuation_logprobs  # noqa: E402
+from tasks.models.local.prefix_cache import (  # noqa: E402
+    KINDS,
+    attending,
+    can_attend,
+    keys_and_values,  # noqa: E402
+)
+from tasks.models.local.scoring import continuation_logprobs  # noqa: E402
 
 OTHERS = ("gemma2", "gpt_neox", "mixtral")
 """Kinds that are left to transformers: soft caps, other names, experts."""

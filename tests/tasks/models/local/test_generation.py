@@ -8,8 +8,8 @@ from tasks.text.chat import load_tokenizer, prompt_ids
 
 torch = pytest.importorskip("torch")
 
-from tasks.inference.generation import Decoding, generate, stop_ids  # noqa: E402
-from tasks.inference.loading import load_model  # noqa: E402
+from tasks.models.local.generation import Decoding, generate, stop_ids  # noqa: E402
+from tasks.models.local.loading import load_model  # noqa: E402
 
 TEXTS = ["what is 4?", "what is 18 plus 19, and then 20 plus 21?", "A", "what is 7 plus 8?", "is"]
 
@@ -131,7 +131,7 @@ def test_an_answer_ends_before_the_first_stop_string(
 
 
 def test_a_stop_string_spread_over_many_tokens_is_seen(model: Any, tokenizer: Any) -> None:
-    from tasks.inference.stopping import StopAtText
+    from tasks.models.local.generation import StopAtText
 
     text = "1 plus é€\n\nQuestion: what"
     ids = tokenizer(f"is {text}", add_special_tokens=False)["input_ids"]
@@ -148,8 +148,8 @@ def test_a_stop_string_spread_over_many_tokens_is_seen(model: Any, tokenizer: An
 def test_a_prompt_that_leaves_no_room_is_cut_on_the_left_and_marked(
     model: Any, tokenizer: Any
 ) -> None:
-    from tasks.inference.transformer import Transformer
     from tasks.models.api import Prompt
+    from tasks.models.local.tokenized import Transformer
 
     text = "Question: what is 1 plus 2? " * 6
     ids = tokenizer(text)["input_ids"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.inference.spans import Span, batches, clusters, common, encode_options, fit, pack
+from tasks.models.local.spans import Span, batches, clusters, common, encode_options, fit, pack
 from tasks.text.chat import load_tokenizer
 
 TOKENS = st.lists(st.integers(0, 3), min_size=2, max_size=12)
