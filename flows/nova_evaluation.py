@@ -172,7 +172,7 @@ def _item(digest: str, prompt: Prompt, where: str) -> OwnItem:
 def _scores(one: Opened, asked: NovaAsked, found: NovaFound, context: EvalContext) -> SuiteScores:
     from tasks.evaluation.stage import evaluate_exam
     from tasks.evaluation.suites.nova_benchmark import benchmark_scores, read_outputs, read_results
-    from tasks.inference.replayed import Replayed
+    from tasks.models.served.replayed import Replayed
 
     weights = identity(asked.backend, asked.model)
     made = {

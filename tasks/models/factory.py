@@ -49,21 +49,21 @@ def open_model(model: Evaluated, dtype: str = "auto") -> Engine:
     """
     match model:
         case VllmFolder():
-            from tasks.inference.vllm_engine import open_vllm
+            from tasks.models.served.vllm import open_vllm
 
             return open_vllm(model, dtype)
         case LocalModel():
             return _local(model, dtype)
         case Endpoint():
-            from tasks.inference.endpoint import EndpointModel
+            from tasks.models.served.openai import EndpointModel
 
             return EndpointModel(model)
         case BedrockModel():
-            from tasks.inference.converse import ConverseModel
+            from tasks.models.served.bedrock import ConverseModel
 
             return ConverseModel(model)
         case SageMakerEndpoint():
-            from tasks.inference.sagemaker_endpoint import InvokedModel
+            from tasks.models.served.aws import InvokedModel
 
             return InvokedModel(model)
         case _:

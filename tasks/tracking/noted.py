@@ -1,7 +1,7 @@
 """What a reader of a suite's scores must know beside the metrics: what was cut or not answered."""
 
 from tasks.artifacts import SuiteScores
-from tasks.inference.refused import WAY_OUT, named, unanswered
+from tasks.models.served.base import WAY_OUT, named, unanswered
 
 LEFT_OUT = frozenset(
     {

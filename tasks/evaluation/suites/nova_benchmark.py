@@ -15,8 +15,8 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.items import Exam, ItemRow, fingerprint, items_digest, write_items
 from tasks.evaluation.runner import CaseExam
 from tasks.evaluation.suites.judge import JudgeExam
-from tasks.inference.replayed import Noted, Noting, prompts_of
 from tasks.models.api import Model
+from tasks.models.served.replayed import Noted, Noting, prompts_of
 from tasks.progress import Progress
 from tasks.storage import building, commit, digest_of, find, home
 from tasks.text.overlap import Item

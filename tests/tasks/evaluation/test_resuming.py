@@ -24,10 +24,10 @@ from tasks.models.api import Engine
 
 pytest.importorskip("torch")
 
-from tasks.inference import remote
 from tasks.inference.server import Faults, serving  # noqa: E402
 from tasks.models import factory  # noqa: E402
 from tasks.models.local import scoring
+from tasks.models.served import base
 
 Make = Callable[..., CleanSource]
 FLOAT32 = EvalContext(dtype="float32")
@@ -204,7 +204,7 @@ def test_an_endpoint_scores_as_the_model_behind_it(
     rate: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(base, "FIRST_WAIT_S", 0.01)
     spec = suite(kind="classification", name="voc", source="voc", max_new_tokens=4)
     direct = evaluate(spec, tiny_model, voc)
     with serving(served, faults=Faults(rate, late_s=0.01)) as server:
@@ -221,7 +221,7 @@ def test_an_endpoint_scores_as_the_model_behind_it(
 def test_items_without_an_answer_are_recorded_and_asked_again(
     temper_home: Path, voc: EvalContext, served: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(base, "FIRST_WAIT_S", 0.001)
     spec = suite(kind="classification", name="voc", source="voc", max_new_tokens=2)
     with serving(served, faults=Faults(0.5, ("error",))) as server:
         asked = Endpoint(kind="endpoint", url=server.url, name="tiny", attempts=1)

@@ -9,9 +9,9 @@ from botocore.stub import Stubber
 
 from configs.served import BedrockModel, SageMakerEndpoint
 from tasks.errors import SetupError
-from tasks.inference.converse import ConverseModel, turns
-from tasks.inference.sagemaker_endpoint import InvokedModel
 from tasks.models.api import Decoding, Prompt
+from tasks.models.served.aws import InvokedModel
+from tasks.models.served.bedrock import ConverseModel, turns
 
 ASKED: list[Any] = [
     {"role": "system", "content": "be brief"},

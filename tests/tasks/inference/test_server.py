@@ -6,10 +6,10 @@ import pytest
 from configs.served import Endpoint
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
-from tasks.inference.endpoint import EndpointModel
 from tasks.inference.scripted import Scripted
 from tasks.inference.server import FAULTS, Faults, Server, serving
 from tasks.models.api import Decoding, Prompt
+from tasks.models.served.openai import EndpointModel
 
 TIMEOUT_S, LATE_S = 2.0, 2.5
 

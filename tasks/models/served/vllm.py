@@ -24,7 +24,7 @@ RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Values that vLLM takes for ``max_lora_rank`` (``vllm.config.lora.MaxLoRARanks``)."""
 
 _CODE = (
-    "tasks.inference.vllm_engine",
+    "tasks.models.served.vllm",
     "tasks.models.local.tokenized",
     "tasks.models.local.tokenized",
 )

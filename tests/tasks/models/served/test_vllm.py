@@ -19,8 +19,8 @@ from tasks.models.api import Choice, Decoding, Prompt, Text
 
 torch = pytest.importorskip("torch")
 
-from tasks.inference import vllm_engine  # noqa: E402
 from tasks.models.factory import open_model  # noqa: E402
+from tasks.models.served import vllm as vllm_engine  # noqa: E402
 
 HEAD = "Question: what is 1 plus 2? Answer: 3\n"
 

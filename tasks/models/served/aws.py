@@ -1,12 +1,15 @@
 """What models behind Amazon's services have in common: how they are called and how they fail."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from configs.served import BedrockModel, SageMakerEndpoint
 from tasks.errors import SetupError
-from tasks.inference.remote import RemoteModel, TryAgain, Unanswerable, Wait
+from tasks.models.api import Decoding, Prompt
+from tasks.models.served.base import RemoteModel, Reply, TryAgain, Unanswerable, Wait
+from tasks.models.served.openai import asked_fields, drawn_fields, read_reply
 
 _HOPELESS = frozenset(
     {
@@ -116,3 +119,28 @@ def _sorted(error: Any, where: str) -> Exception:
     if code in _PASSING or status == 429 or status >= 500:
         return TryAgain(str(error))
     return Unanswerable(str(error))
+
+
+# SageMaker endpoints behind the seam: containers that take and give OpenAI chat messages.
+
+
+class InvokedModel(AmazonModel[SageMakerEndpoint]):
+    """A model behind ``InvokeEndpoint``."""
+
+    SERVICE = "sagemaker-runtime"
+
+    def ask(self, prompt: Prompt, decoding: Decoding) -> Reply:
+        """Return the container's answer to one prompt."""
+        fields = {**asked_fields(prompt), **drawn_fields(decoding), **self._spec.options}
+        at = {"EndpointName": self._spec.endpoint}
+        if self._spec.component:
+            at["InferenceComponentName"] = self._spec.component
+        with failures(self._spec.endpoint):
+            reply = self._client.invoke_endpoint(
+                **at,
+                ContentType="application/json",
+                Accept="application/json",
+                Body=json.dumps(fields),
+            )
+            body = reply["Body"].read()
+        return read_reply(body, decoding.stop)

@@ -10,8 +10,8 @@ import pytest
 
 from configs.served import Endpoint
 from tasks.errors import EvaluationError, SetupError
-from tasks.inference.endpoint import EndpointModel, retry_after
 from tasks.models.api import Choice, Decoding, Prompt
+from tasks.models.served.openai import EndpointModel, retry_after
 
 Handler = Callable[[httpx.Request], httpx.Response]
 OK: dict[str, Any] = {

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from configs.served import BedrockModel
-from tasks.inference.aws_client import AmazonModel, failures
-from tasks.inference.openai_format import is_text
-from tasks.inference.remote import Reply, TryAgain, Unanswerable
 from tasks.models.api import Decoding, Prompt
+from tasks.models.served.aws import AmazonModel, failures
+from tasks.models.served.base import Reply, TryAgain, Unanswerable
+from tasks.models.served.openai import is_text
 from tasks.text.rows import TOOL_ROLE, Message
 
 Fields = dict[str, Any]
