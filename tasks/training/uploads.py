@@ -7,8 +7,7 @@ from tasks.artifacts import LocalModel, MixtureReceipt, Receipt
 from tasks.errors import SetupError
 from tasks.models.identity import weight_files
 from tasks.storage import digest_of, file_digest, home, write_text
-from tasks.store.places import Place
-from tasks.store.publish import address_of, files_below, publish
+from tasks.store.places import Place, address_of, files_below, publish
 from tasks.training.job import TrainingJob
 from tasks.training.package import source_package
 from tasks.training.rewards import OWN, own_modules

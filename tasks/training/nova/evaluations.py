@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import EvaluationError
 from tasks.storage import home
-from tasks.store.publish import address_of, publish
+from tasks.store.places import address_of, publish
 from tasks.training.nova.cluster import Cluster
 from tasks.training.nova.evaluation import (
     OWN,

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tasks.errors import StorageError
 from tasks.storage import write_text
-from tasks.store.publish import address_of, publish
+from tasks.store.places import address_of, publish
 from tasks.training.nova.cluster import Cluster
 from tasks.training.nova.job import CHANNEL, NovaJob, NovaModelReceipt
 from tasks.training.nova.request import (

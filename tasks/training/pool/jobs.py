@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 from configs.remote import WorkPoolBackend
 from tasks.errors import StorageError, TrainingError, Unreachable
 from tasks.storage import write_text
-from tasks.store.places import Place, open_place
-from tasks.store.publish import fetch
+from tasks.store.places import Place, fetch, open_place
 from tasks.training.job import JobHandle, JobStatus, State, TrainingJob
 from tasks.training.local import latest_record
 from tasks.training.pool.worker import stream_key

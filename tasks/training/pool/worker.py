@@ -8,8 +8,7 @@ from typing import Any
 from configs.local_backend import LocalBackend
 from tasks.errors import TrainingError
 from tasks.storage import home
-from tasks.store.places import open_place
-from tasks.store.publish import fetch, files_below, publish
+from tasks.store.places import fetch, files_below, open_place, publish
 from tasks.training.job import TrainingJob
 from tasks.training.rewards import OWN, importable
 
