@@ -16,7 +16,7 @@ from tasks.models.api import Answer, Model
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
-from tasks.text.thoughts import unclosed
+from tasks.text.reasoning import unclosed
 
 ITEM_SCHEMA = pa.schema(
     [

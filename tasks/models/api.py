@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from tasks.errors import EvaluationError
 from tasks.progress import Progress
 from tasks.storage import digest_of
+from tasks.text.reasoning import spoken
 from tasks.text.rows import Message
-from tasks.text.thoughts import spoken
 
 
 class Prompt(NamedTuple):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tasks.text.thoughts import spoken
+from tasks.text.reasoning import spoken
 
 # The calls that an answer makes, whichever way its model writes them.
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.text.thoughts import spoken, unclosed
+from tasks.text.reasoning import spoken, unclosed
 
 
 @pytest.mark.parametrize(
