@@ -24,7 +24,7 @@ from tasks.metrics.calibration import auroc_shares
 from tasks.models.api import Answer, Choice, Model, Prompt
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
-from tasks.text.abstaining import ABSTENTION_VERSION, abstains
+from tasks.text.refusals.detector import ABSTENTION_VERSION, abstains
 
 
 class Case(NamedTuple):
