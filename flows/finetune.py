@@ -88,7 +88,7 @@ def trained(
         mixture: What is trained on.
         run_id: The MLflow run that gets the losses while training goes on, where there is one.
     """
-    from tasks.tracking.live import LiveLosses
+    from tasks.tracking.mlflow_run import LiveLosses
     from tasks.training.checkpoint import find_checkpoint
 
     job = job_of(recipe, data, mixture)

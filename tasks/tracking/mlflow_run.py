@@ -8,11 +8,20 @@ import contextlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from configs.settings import Settings
+from tasks.artifacts import CleanSource
+from tasks.storage import is_gone
+from tasks.tracking.losses import records_after
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -22,10 +31,8 @@ from mlflow.exceptions import MlflowException
 
 from configs.loading import recipe_digest
 from configs.recipe import Recipe
-from configs.settings import Settings
 from tasks.artifacts import (
     Checkpoint,
-    CleanSource,
     Estimate,
     GateResult,
     MixtureReceipt,
@@ -33,10 +40,7 @@ from tasks.artifacts import (
 )
 from tasks.errors import SetupError
 from tasks.storage import this_process
-from tasks.tracking.abandoned import PROCESS, end_abandoned
 from tasks.tracking.card import read_lock, rewritten_shares
-from tasks.tracking.flatten import flatten, mask_addresses, mask_text
-from tasks.tracking.inputs import described
 from tasks.tracking.losses import read_losses
 from tasks.tracking.markdown import gates_markdown
 
@@ -334,3 +338,164 @@ def _version() -> str:
 
 def _now() -> int:
     return int(time.time() * 1000)
+
+
+# Runs that seem to go on, and don't: their process was killed and could not end them.
+
+PROCESS = "temper.process"
+"""Tag of a run: the process that writes to it."""
+
+
+def end_abandoned(client: Any, experiment: str) -> None:
+    """Mark an experiment's running runs as killed where a process of this machine had them.
+
+    Args:
+        client: MLflow's.
+        experiment: Its id.
+    """
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        if is_gone(run.data.tags.get(PROCESS, "")):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+# A source as an MLflow dataset: what it is and where it came from, none of its rows.
+
+DIGEST = 36
+"""Characters MLflow keeps of a dataset's digest; the lock has all of them."""
+
+
+def described(clean: CleanSource) -> dict[str, str]:
+    """Return the fields of ``mlflow.entities.Dataset`` for a source.
+
+    They are written here and not by ``mlflow.data.from_pandas``: that takes a hub id for a local
+    path, knows no ``package:`` address, and would report the rows of a sample as the dataset's.
+    """
+    uri = mask_addresses(clean.uri)
+    scheme = uri.partition(":")[0] if ":" in uri else "local"
+    source = {
+        "uri": uri,
+        "revision": clean.revision,
+        "licence": clean.licence,
+        "category": clean.category,
+    }
+    profile = {
+        "num_rows": clean.rows_out,
+        "rows_in": clean.rows_in,
+        "splits": clean.splits,
+        "findings": clean.findings,
+        "verdict": clean.verdict,
+        "digest": clean.digest,
+    }
+    return {
+        "name": clean.name,
+        "digest": clean.digest[:DIGEST],
+        "source_type": scheme,
+        "source": json.dumps(source),
+        "profile": json.dumps(profile),
+        "schema": _schema(clean),
+    }
+
+
+def _schema(clean: CleanSource) -> str:
+    file = clean.split("train")
+    fields = pq.read_schema(file) if file.is_file() else pa.schema([])
+    columns = [
+        {
+            "name": f.name,
+            "required": not f.nullable,
+            "type": "string" if pa.types.is_string(f.type) else "any",
+        }
+        for f in fields
+    ]
+    return json.dumps({"mlflow_colspec": columns})
+
+
+# A recipe as flat parameters, with nothing secret in them.
+
+MASK = "***"
+LONGEST = 500
+"""Characters of a parameter's value; longer ones are cut, the recipe file has them whole."""
+
+_SECRET = re.compile(
+    r"(^|[_\-.])(token|secret|password|passwd|api[_-]?key|access[_-]?key|credentials?)$",
+    re.IGNORECASE,
+)
+_LINE = re.compile(r"^(?P<start>\s*(?:- )?[{]?\s*(?P<key>[\w.\-]+)\s*:\s+)(?P<value>\S.*)$")
+_USER = re.compile(r"(?<=://)[^/\s@\"']+@")
+_QUERY = re.compile(
+    r"(?P<key>[?&][\w\-]*(?:token|secret|signature|sig|password|key|credential)=)[^&\s\"',}\]]+",
+    re.IGNORECASE,
+)
+
+
+def flatten(recipe: dict[str, Any]) -> dict[str, str]:
+    """Return the recipe's fields as ``dotted.path`` -> text of at most 500 characters.
+
+    Members of a list that have a ``name`` go by it, others by their position. Values of keys that
+    look like a token, secret, password or key are masked, and so are credentials in addresses.
+    """
+    return {path: mask_addresses(value)[:LONGEST] for path, value in _leaves(recipe, "")}
+
+
+def mask_text(text: str) -> str:
+    """Return a YAML text with the values of secret-looking keys and credentials masked."""
+    return mask_addresses("\n".join(_mask_line(line) for line in text.split("\n")))
+
+
+def mask_addresses(text: str) -> str:
+    """Return the text without user names, passwords and signatures inside addresses."""
+    return _QUERY.sub(rf"\g<key>{MASK}", _USER.sub(f"{MASK}@", text))
+
+
+def _leaves(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    if path and _SECRET.search(path):
+        yield path, MASK
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list | tuple) and any(isinstance(x, dict) for x in node):
+        for i, value in enumerate(node):
+            name = value.get("name", i) if isinstance(value, dict) else i
+            yield from _leaves(value, f"{path}.{name}")
+    else:
+        yield path, node if isinstance(node, str) else json.dumps(node, ensure_ascii=False)
+
+
+def _mask_line(line: str) -> str:
+    found = _LINE.match(line)
+    return f"{found['start']}{MASK}" if found and _SECRET.search(found["key"]) else line
+
+
+# The losses of a training that goes on, in its MLflow run.
+
+
+class LiveLosses:
+    """Logs a metrics stream into a run as it grows, each step once.
+
+    Where to go on is asked of MLflow, so a run that is resumed after a kill, or a request that
+    failed half way, repeats nothing and leaves nothing out.
+
+    Args:
+        run_id: The MLflow run.
+        settings: Where MLflow is; from the environment when absent.
+    """
+
+    def __init__(self, run_id: str, settings: Settings | None = None) -> None:
+        self._run_id, self._settings = run_id, settings
+        self._last: float | None = None
+
+    def __call__(self, stream: Path) -> None:
+        """Log what is new in the stream; nothing where it isn't there yet.
+
+        Raises:
+            SetupError: MLflow can't be reached; the next call tries again.
+        """
+
+        settings = self._settings or Settings()
+        known, self._last = self._last, None
+        with explained(settings):
+            run = Run(self._run_id, settings)
+            last = run.last_step() if known is None else known
+            new = records_after(stream, last)
+            run.log_records(new)
+        self._last = new[-1]["step"] if new else last

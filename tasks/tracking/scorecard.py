@@ -12,8 +12,8 @@ from tasks.tracking import classes, reliability
 from tasks.tracking.arms import axes
 from tasks.tracking.card import Card, MetricLine, card_record, metric_lines, read_lock
 from tasks.tracking.figures import loss_figure, retention_figure
-from tasks.tracking.flatten import mask_addresses
 from tasks.tracking.losses import by_source, read_losses
+from tasks.tracking.mlflow_run import mask_addresses
 from tasks.tracking.noted import notes
 
 SAYS = {

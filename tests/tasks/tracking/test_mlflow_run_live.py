@@ -13,8 +13,8 @@ from configs.recipe import Recipe
 from configs.settings import Settings
 from tasks.errors import SetupError
 from tasks.tracking import losses
-from tasks.tracking.live import LiveLosses
 from tasks.tracking.losses import records_after
+from tasks.tracking.mlflow_run import LiveLosses
 
 pytestmark = pytest.mark.slow
 
