@@ -143,7 +143,7 @@ def conclude(recipe: Recipe, found: Evidence) -> RunReport:
 def published(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunReport:
     """Publish the scorecard of what was judged and keep the report."""
     from tasks.gates.judge import overall
-    from tasks.tracking.card import Card
+    from tasks.tracking.scorecard.card import Card
 
     if recipe.evaluation.split == "test":
         gates = count_looks(recipe.family, found.run_id, found.candidate, gates)

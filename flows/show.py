@@ -178,7 +178,7 @@ def _check(found: Any) -> None:
 
 
 def _evaluate(found: Any) -> None:
-    from tasks.tracking.noted import notes
+    from tasks.tracking.scorecard.notes import notes
 
     table(
         "scores",
@@ -202,7 +202,7 @@ def _between(estimate: Any) -> str:
 
 
 def _worst_classes(scores: Any) -> None:
-    from tasks.tracking.classes import worst_classes
+    from tasks.tracking.scorecard.classes import worst_classes
 
     rows = [
         [

@@ -40,9 +40,9 @@ from tasks.artifacts import (
 )
 from tasks.errors import SetupError
 from tasks.storage import this_process
-from tasks.tracking.card import read_lock, rewritten_shares
 from tasks.tracking.losses import read_losses
-from tasks.tracking.markdown import gates_markdown
+from tasks.tracking.scorecard.card import read_lock, rewritten_shares
+from tasks.tracking.scorecard.notes import gates_markdown
 
 Arm = Literal["base", "candidate"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]

@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 
 from configs.recipe import Recipe
 from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt, SuiteScores
-from tasks.tracking.card import Card
+from tasks.tracking.scorecard.card import Card
 
 
 @task(task_run_name="open the MLflow run", persist_result=True, cache_policy=NO_CACHE)
@@ -56,9 +56,9 @@ def track_scores(run_id: str, arm: Literal["base", "candidate"], scores: list[Su
 @task(task_run_name="publish the scorecard", persist_result=True, cache_policy=NO_CACHE)
 def publish_scorecard(card: Card) -> Path:
     """Write the page and return its path; MLflow and the Prefect UI get the gates with it."""
-    from tasks.tracking.markdown import gates_markdown
     from tasks.tracking.mlflow_run import Run
-    from tasks.tracking.scorecard import scorecard
+    from tasks.tracking.scorecard.notes import gates_markdown
+    from tasks.tracking.scorecard.page import scorecard
 
     page, run = scorecard(card), Run(card.run_id)
     run.log_gates(card.verdict, card.gates)

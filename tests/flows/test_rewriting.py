@@ -69,7 +69,7 @@ def test_the_mixture_has_the_rewritings_and_tests_have_what_they_had(
 ) -> None:
     from flows.data import all_data, mix
     from tasks.rewriting import rewrite
-    from tasks.tracking.card import rewritten_shares
+    from tasks.tracking.scorecard.card import rewritten_shares
 
     monkeypatch.setattr(rewrite, "open_model", lambda _: Echo())
     for source in fields["sources"]:

@@ -14,7 +14,7 @@ from configs.loading import load_recipe
 from configs.recipe import Recipe
 from tasks.artifacts import Checkpoint, CleanSource, GateResult, MixtureReceipt, SuiteScores
 from tasks.text.rows import ROW_SCHEMA
-from tasks.tracking.card import Card
+from tasks.tracking.scorecard.card import Card
 
 HOSTILE = "</td><script>alert('x')</script>"
 FIELDS: dict[str, Any] = {

@@ -15,7 +15,7 @@ from configs.recipe import Recipe
 from configs.settings import Settings
 from tasks.artifacts import Checkpoint, CleanSource, GateResult, MixtureReceipt, SuiteScores
 from tasks.errors import SetupError
-from tasks.tracking.card import Card
+from tasks.tracking.scorecard.card import Card
 
 pytestmark = pytest.mark.slow
 Scored = Callable[[float], tuple[SuiteScores, ...]]
@@ -235,7 +235,7 @@ def test_the_scorecard_does_not_need_mlflow(card: Card, temper_home: Path) -> No
     import subprocess
 
     code = (
-        "import sys, tasks.tracking.scorecard, tasks.tracking.card; "
+        "import sys, tasks.tracking.scorecard.page, tasks.tracking.scorecard.card; "
         "sys.exit('mlflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

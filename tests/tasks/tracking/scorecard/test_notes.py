@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import SuiteScores
-from tasks.tracking.noted import notes
+from tasks.artifacts import GateResult, SuiteScores
+from tasks.tracking.scorecard.notes import gates_markdown, notes
 
 Make = Callable[..., SuiteScores]
 
@@ -47,3 +47,18 @@ def test_asking_again_is_not_advised_where_the_server_refuses_for_good(suite_sco
 def test_cut_items_and_unfinished_thoughts_are_counted(suite_scores: Make) -> None:
     found = notes(scores(suite_scores, None, None, truncated=1200, unclosed=3))
     assert [note.split(" ", 1)[0] for note in found] == ["1,200", "3"]
+
+
+def test_every_gate_is_a_row_and_data_cannot_break_it(gates: tuple[GateResult, ...]) -> None:
+    text = gates_markdown("INCONCLUSIVE", gates)
+    rows = text.splitlines()
+    assert rows[0] == "**INCONCLUSIVE**"
+    assert len(rows) == 6
+    assert "60 (needs 1,234)" in rows[-1]
+    assert "<script" not in text
+    broken = gates[0].model_copy(update={"reason": "a | b\n| c |"})
+    assert len(gates_markdown("PASS", [broken]).splitlines()) == 5
+
+
+def test_no_gates_are_said_to_be_none() -> None:
+    assert gates_markdown("PASS", []) == "**PASS**: the recipe declares no gates."

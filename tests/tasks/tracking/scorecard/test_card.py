@@ -6,7 +6,7 @@ import pytest
 from configs.loading import load_recipe
 from configs.recipe import Recipe
 from tasks.artifacts import Estimate, SuiteScores
-from tasks.tracking.arms import Arm, arm_of, axes
+from tasks.tracking.scorecard.card import Arm, arm_of, axes
 
 Scored = Callable[[float], tuple[SuiteScores, ...]]
 VALUE = Estimate(value=1.0, low=0.9, high=1.1, n=9)

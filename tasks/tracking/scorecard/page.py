@@ -8,13 +8,19 @@ from configs.loading import recipe_digest
 from tasks.artifacts import CleanSource, Estimate, GateResult
 from tasks.pages import render, write_page
 from tasks.storage import home, write_text
-from tasks.tracking import classes, reliability
-from tasks.tracking.arms import axes
-from tasks.tracking.card import Card, MetricLine, card_record, metric_lines, read_lock
-from tasks.tracking.figures import loss_figure, retention_figure
 from tasks.tracking.losses import by_source, read_losses
 from tasks.tracking.mlflow_run import mask_addresses
-from tasks.tracking.noted import notes
+from tasks.tracking.scorecard import classes, figures
+from tasks.tracking.scorecard.card import (
+    Card,
+    MetricLine,
+    axes,
+    card_record,
+    metric_lines,
+    read_lock,
+)
+from tasks.tracking.scorecard.figures import loss_figure, retention_figure
+from tasks.tracking.scorecard.notes import notes
 
 SAYS = {
     "PASS": "The candidate holds what it must hold and improves what it must improve.",
@@ -53,7 +59,7 @@ def scorecard_html(card: Card) -> str:
         unit=lock["unit"],
         classes=classes.classes(card.base, card.candidate),
         letters=classes.letters(card.base, card.candidate),
-        reliability=reliability.reliability(card.base, card.candidate),
+        reliability=figures.reliability(card.base, card.candidate),
         left_out_lines=len(losses) - len(drawn_losses),
         loss=loss_figure(drawn_losses) if any(drawn_losses.values()) else None,
         slices=[_slice(s) for s in card.slices if s["worse"]][:MOST_SLICES],

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.artifacts import SuiteScores
-from tasks.tracking.classes import classes, classes_record, letters, worst_classes
+from tasks.tracking.scorecard.classes import classes, classes_record, letters, worst_classes
 
 Scores = Callable[..., SuiteScores]
 

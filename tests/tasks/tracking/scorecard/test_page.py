@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts import Estimate
-from tasks.tracking.arms import Arm, earlier_arm
-from tasks.tracking.card import Card, card_record
-from tasks.tracking.scorecard import scorecard, scorecard_html
+from tasks.tracking.scorecard.card import Arm, Card, card_record, earlier_arm
+from tasks.tracking.scorecard.page import scorecard, scorecard_html
 
 
 class _Page(HTMLParser):

@@ -1,0 +1,1 @@
+"""The page of a run: base and candidate side by side."""
