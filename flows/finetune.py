@@ -89,7 +89,7 @@ def trained(
         run_id: The MLflow run that gets the losses while training goes on, where there is one.
     """
     from tasks.tracking.mlflow_run import LiveLosses
-    from tasks.training.checkpoint import find_checkpoint
+    from tasks.training.job import find_checkpoint
 
     job = job_of(recipe, data, mixture)
     checkpoint = find_checkpoint(job)

@@ -19,9 +19,8 @@ def train_job(key: str, parts: dict[str, str], store: str, threads: int | None =
         store: TEMPER_STORE of whoever asks.
         threads: CPU threads; all when absent.
     """
-    from tasks.training.live import Views
     from tasks.training.local import LocalProcess
-    from tasks.training.wait import watched
+    from tasks.training.progress_view import Views, watched
 
     job = arrive(parts, threads)
     assert job.key == key

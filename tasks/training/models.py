@@ -82,7 +82,7 @@ def autocasts(training: Training) -> bool:
 
 def quickened(training: Training, model: Any) -> Any:
     """Return the model with its adapter's layers in their short form, where they may have it."""
-    from tasks.training.adapters import quicken
+    from tasks.training.lora_forward import quicken
 
     # A sharded parameter is whole only inside the layer that the wrapper knows.
     if training.adapter is not None and getattr(training.backend, "sharding", "none") == "none":

@@ -8,10 +8,10 @@ from tasks.errors import TrainingError
 from tasks.storage import file_digest
 from tasks.training.data import check_data, data_of, open_dataset, planned_rows
 from tasks.training.job import TrainingJob
+from tasks.training.limits import check_disk, explained, kept_states, saved_bytes
+from tasks.training.loader import Place, Steps
 from tasks.training.models import gathered, save_merged, stored_dtype
-from tasks.training.states import ROWS, STREAM, go_back, is_whole, last_state
-from tasks.training.steps import Place, Steps
-from tasks.training.stops import check_disk, explained, kept_states, saved_bytes
+from tasks.training.resume import ROWS, STREAM, go_back, is_whole, last_state
 
 
 def train(job: TrainingJob) -> dict[str, Any]:
@@ -106,9 +106,8 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     import torch
     from transformers import AutoTokenizer
 
-    from tasks.training.arguments import arguments
-    from tasks.training.opening import open_trainer
-    from tasks.training.watching import Marker, Stream
+    from tasks.training.callbacks import Marker, Stream
+    from tasks.training.factory import arguments, open_trainer
 
     args = arguments(job, states, world_size())
     tokenizer = AutoTokenizer.from_pretrained(job.model.path, local_files_only=True)
@@ -130,7 +129,7 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
 def _validate(job: TrainingJob, trainer: Any) -> None:
     if job.training.validation is None or job.held_out is None:
         return
-    from tasks.training.validating import Validator
+    from tasks.training.validation import Validator
 
     shape = trainer.data_collator.shape
     trainer.validator = Validator(job.training.validation, job.held_out, trainer, shape)
@@ -168,7 +167,7 @@ def _save(job: TrainingJob, trainer: Any, whole: dict[str, Any] | None) -> None:
 
 
 def _finished(job: TrainingJob, trainer: Any, steps: int) -> dict[str, Any]:
-    from tasks.training.watching import check_rows
+    from tasks.training.callbacks import check_rows
 
     left_over = getattr(trainer.data_collator, "left_over", 0)
     rows = check_rows(job.folder / ROWS, islice(planned_rows(job), steps), left_over)

@@ -12,14 +12,14 @@ from prefect.context import TaskRunContext
 
 from tasks.artifacts import Checkpoint, LocalModel
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
-from tasks.training.live import Pace, Views, described, percent
+from tasks.training.progress_view import Pace, Views, described, percent
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="submit the training")
 def submit_training(job: TrainingJob) -> JobHandle:
     """Start the job on its backend, or find it where it already runs."""
     from tasks.training.backend import open_backend
-    from tasks.training.checks import check_job
+    from tasks.training.limits import check_job
 
     check_job(job)
     return open_backend(job.training.backend).submit(job)
@@ -36,7 +36,7 @@ def wait_for_training(
         handle: How it is found.
         grown: Called with the job's metrics stream every few seconds while it grows.
     """
-    from tasks.training.wait import wait
+    from tasks.training.progress_view import wait
 
     views = [] if grown is None else [lambda _: grown(handle.folder / "losses.jsonl")]
     if TaskRunContext.get() is None:
@@ -66,6 +66,6 @@ class Bar:
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="keep {share} of what was learnt")
 def blend_weights(base: LocalModel, trained: Checkpoint, share: float) -> Checkpoint:
     """Interpolate between the base and the checkpoint; a share of 1 is the checkpoint."""
-    from tasks.training.blend import blended
+    from tasks.training.interpolate import blended
 
     return blended(base, trained, share)

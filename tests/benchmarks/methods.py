@@ -127,7 +127,7 @@ def run(method: str, model: str, data: Path) -> list[dict[str, float]]:
     from flows.data import all_data, mix
     from tasks.training.job import make_job
     from tasks.training.local import LocalProcess, latest_record
-    from tasks.training.wait import wait
+    from tasks.training.progress_view import wait
 
     file = Path(tempfile.mkdtemp()) / f"{method}.jsonl"
     rows = CASES[method][0](data, 4 * STEPS * BATCH)

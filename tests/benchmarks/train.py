@@ -103,10 +103,9 @@ def ours(
     from transformers import AutoTokenizer
 
     from tasks.artifacts import MixtureReceipt
-    from tasks.training.arguments import arguments
+    from tasks.training.factory import arguments, open_trainer
     from tasks.training.job import TrainingJob
-    from tasks.training.opening import open_trainer
-    from tasks.training.steps import Steps
+    from tasks.training.loader import Steps
 
     model = LocalModel(path=folder, digest="", name="bench", tokenizer_digest="")
     mixture = MixtureReceipt(

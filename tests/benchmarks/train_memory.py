@@ -70,8 +70,8 @@ def one(case: Case) -> dict[str, Any]:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from configs.training import Training
+    from tasks.training.callbacks import peak_memory
     from tasks.training.memory import dimensions_of, estimate_memory
-    from tasks.training.watching import peak_memory
 
     folder = Path(tempfile.mkdtemp())
     config = LlamaConfig(

@@ -18,10 +18,10 @@ from typing import Any
 
 from tasks.storage import digest_of
 from tasks.training.job import TrainingJob
+from tasks.training.resume import last_state
 from tasks.training.rewards import OWN, importable
 from tasks.training.sagemaker.container import ROOT, Container, gpus
 from tasks.training.sagemaker.request import MARK
-from tasks.training.states import last_state
 
 POLL_SECONDS = 0.5
 FIRST_PORT, PORTS = 20_000, 10_000

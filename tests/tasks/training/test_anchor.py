@@ -4,8 +4,8 @@ torch = pytest.importorskip("torch")
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from tasks.training.batches import MicroBatches, Shape  # noqa: E402
-from tasks.training.loop import Anchor, supervised_logits  # noqa: E402
+from tasks.training.loader import MicroBatches, Shape  # noqa: E402
+from tasks.training.sft import Anchor, supervised_logits  # noqa: E402
 
 
 @pytest.fixture

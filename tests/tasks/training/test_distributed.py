@@ -6,7 +6,7 @@ pytest.importorskip("torch")
 from configs.local_backend import LocalBackend  # noqa: E402
 from tasks.errors import TrainingError  # noqa: E402
 from tasks.training.local import LocalProcess, command  # noqa: E402
-from tasks.training.wait import wait  # noqa: E402
+from tasks.training.progress_view import wait  # noqa: E402
 
 pytestmark = pytest.mark.slow
 STEPS = 50

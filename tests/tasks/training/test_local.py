@@ -11,7 +11,7 @@ from configs.local_backend import LocalBackend
 from configs.training import Lora
 from tasks.errors import TrainingError
 from tasks.training.local import LocalProcess, latest_record
-from tasks.training.wait import wait
+from tasks.training.progress_view import wait
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow

@@ -4,9 +4,8 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 from tasks.text.chat import IGNORED  # noqa: E402
-from tasks.training.batches import MicroBatches, Shape, tokens_of  # noqa: E402
-from tasks.training.loop import supervised_logits, token_nats  # noqa: E402
-from tasks.training.steps import Place, dealt, documents  # noqa: E402
+from tasks.training.loader import MicroBatches, Place, Shape, dealt, documents, tokens_of  # noqa: E402  # noqa: E402
+from tasks.training.sft import supervised_logits, token_nats  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["sdpa", "eager"])

@@ -50,7 +50,7 @@ def read(stream):
 
 def interrupted(job, monkeypatch, after):
     """Break the job off in the step after ``after``, as a signal would."""
-    from tasks.training.stepping import PlanSteps
+    from tasks.training.trainer_step import PlanSteps
 
     step = PlanSteps.training_step
 

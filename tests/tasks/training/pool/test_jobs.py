@@ -13,7 +13,7 @@ from tasks.training.job import TrainingJob, make_job
 from tasks.training.pool import task as prefect_side
 from tasks.training.pool.jobs import PoolJobs
 from tasks.training.pool.task import PoolRun
-from tasks.training.wait import wait
+from tasks.training.progress_view import wait
 
 pytest.importorskip("torch")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

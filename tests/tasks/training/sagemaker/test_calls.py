@@ -139,7 +139,7 @@ def test_giving_up_says_that_the_job_goes_on_and_does_not_stop_it(
     fault: Exception,
     said: str,
 ) -> None:
-    from tasks.training import wait as waiting
+    from tasks.training import progress_view as waiting
 
     client, handle = running
     client.faults = [fault] * 1000

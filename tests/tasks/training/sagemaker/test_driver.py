@@ -11,9 +11,9 @@ from configs.local_backend import LocalBackend
 from configs.stages import Training
 from tasks.artifacts import LocalModel, MixtureReceipt, PackedMixture
 from tasks.training.job import TrainingJob
+from tasks.training.resume import mark
 from tasks.training.sagemaker import driver
 from tasks.training.sagemaker.container import Container
-from tasks.training.states import mark
 
 
 @pytest.fixture

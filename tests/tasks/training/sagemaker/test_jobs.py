@@ -11,10 +11,10 @@ import pytest
 from tasks.artifacts import Checkpoint
 from tasks.errors import SetupError, TrainingError
 from tasks.training.job import TrainingJob
+from tasks.training.progress_view import wait
 from tasks.training.sagemaker.jobs import SagemakerJobs
 from tasks.training.sagemaker.standin.mounts import way_in
 from tasks.training.sagemaker.standin.service import StandIn
-from tasks.training.wait import wait
 
 pytest.importorskip("torch")
 pytest.importorskip("moto")
@@ -214,7 +214,7 @@ def test_a_wait_that_is_broken_off_stops_the_job(
     def cancelled(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.wait.report", cancelled)
+    monkeypatch.setattr("tasks.training.progress_view.report", cancelled)
     with pytest.raises(KeyboardInterrupt):
         wait(job, handle)
     _until(lambda: _transitions(temper_home, handle.name)[-1] == "Stopped")

@@ -4,6 +4,7 @@ The mixin stands before one of TRL's trainers, which gives optimiser, schedule, 
 of its method.
 """
 
+import hashlib
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -12,9 +13,7 @@ from typing import Any
 import torch
 
 from tasks.errors import TrainingError
-from tasks.training.batches import Micro
-from tasks.training.seeding import seed_step
-from tasks.training.steps import Loader, Place, Steps
+from tasks.training.loader import Loader, Micro, Place, Steps
 
 Batch = Mapping[str, Any]
 
@@ -119,3 +118,19 @@ class PlanSteps:
                 fix="lower training.learning_rate or max_grad_norm, or train in float32.",
             )
         return {"loss": value}
+
+
+# Random numbers that depend on where training stands, not on how it got there.
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """Return the seed of a step on a process: 63 bits of SHA-256."""
+    text = f"{seed}/{step}/{rank}".encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Seed torch's generators for a step, so that a resumed run draws what an unbroken one does."""
+    import torch
+
+    torch.manual_seed(step_seed(seed, step, rank))

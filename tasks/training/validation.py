@@ -12,9 +12,8 @@ from transformers import TrainerCallback
 from configs.training import Validation
 from tasks.artifacts import HeldOut
 from tasks.errors import TrainingError
-from tasks.training.batches import MicroBatches, Shape
-from tasks.training.loop import PlanTrainer, supervised_logits, token_nats
-from tasks.training.steps import Row
+from tasks.training.loader import MicroBatches, Row, Shape
+from tasks.training.sft import PlanTrainer, supervised_logits, token_nats
 
 PREFIX = "validation/"
 """Before a role, in the keys of its loss: nats a supervised token."""

@@ -7,9 +7,8 @@ import torch
 from trl import DPOTrainer
 
 from tasks.text.chat import IGNORED
-from tasks.training.batches import Micro, Shape, grouped
-from tasks.training.stepping import Batch, PlanSteps
-from tasks.training.steps import Place, Row, dealt, length_of
+from tasks.training.loader import Micro, Place, Row, Shape, dealt, grouped, length_of
+from tasks.training.trainer_step import Batch, PlanSteps
 
 KEPT = ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins")
 """What TRL measures of a micro-batch that is kept: means over its pairs."""

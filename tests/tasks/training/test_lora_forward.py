@@ -4,7 +4,7 @@ torch = pytest.importorskip("torch")
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from tasks.training.adapters import quicken  # noqa: E402
+from tasks.training.lora_forward import quicken  # noqa: E402
 
 
 def adapted(folder, dtype=torch.float32, **fields):

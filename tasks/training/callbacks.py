@@ -13,8 +13,8 @@ from transformers import TrainerCallback
 
 from tasks.errors import TrainingError
 from tasks.training.models import check_sharding
-from tasks.training.states import ROWS, STREAM, keep_streams, mark
-from tasks.training.stepping import PlanSteps
+from tasks.training.resume import ROWS, STREAM, keep_streams, mark
+from tasks.training.trainer_step import PlanSteps
 
 
 class Stream(TrainerCallback):  # type: ignore[misc]

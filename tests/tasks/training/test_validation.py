@@ -10,7 +10,7 @@ from tasks.artifacts import HeldOut  # noqa: E402
 from tasks.errors import TrainingError  # noqa: E402
 from tasks.models.identity import weights_digest  # noqa: E402
 from tasks.training.run import train  # noqa: E402
-from tasks.training.validating import best_step, is_stale  # noqa: E402
+from tasks.training.validation import best_step, is_stale  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def weights_after(job, steps, tmp_path):
 def broken_off(job, after, monkeypatch):
     """Break a job off in the step after that one, or before its weights are merged."""
     from tasks.training import run
-    from tasks.training.stepping import PlanSteps
+    from tasks.training.trainer_step import PlanSteps
 
     step = PlanSteps.training_step
 

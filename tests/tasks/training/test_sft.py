@@ -2,8 +2,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from tasks.text.chat import IGNORED  # noqa: E402
-from tasks.training.batches import MicroBatches, Shape  # noqa: E402
-from tasks.training.loop import supervised_logits, token_nats  # noqa: E402
+from tasks.training.loader import MicroBatches, Shape  # noqa: E402
+from tasks.training.sft import supervised_logits, token_nats  # noqa: E402
 
 
 @pytest.fixture(scope="module")

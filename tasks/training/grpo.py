@@ -9,10 +9,9 @@ from trl import GRPOTrainer
 
 from configs.training import Reward
 from tasks.errors import TrainingError
-from tasks.training.batches import Micro
+from tasks.training.loader import Micro, Place, Row, dealt
 from tasks.training.rewards import labels_of, open_reward, reward_of
-from tasks.training.stepping import Batch, PlanSteps
-from tasks.training.steps import Place, Row, dealt
+from tasks.training.trainer_step import Batch, PlanSteps
 
 KEPT = (
     "reward",

@@ -3,8 +3,8 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch.nn.functional import cross_entropy  # noqa: E402
 
-from tasks.training import nats  # noqa: E402
-from tasks.training.nats import nats_of, passing, plain_head  # noqa: E402
+from tasks.training import cross_entropy as nats  # noqa: E402
+from tasks.training.cross_entropy import nats_of, passing, plain_head  # noqa: E402
 
 
 @pytest.fixture

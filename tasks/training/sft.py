@@ -9,9 +9,9 @@ from trl import SFTTrainer
 
 from tasks.errors import TrainingError
 from tasks.text.chat import IGNORED
-from tasks.training.batches import Micro, tokens_of
-from tasks.training.nats import nats_of, passing, plain_head
-from tasks.training.stepping import Batch, PlanSteps
+from tasks.training.cross_entropy import nats_of, passing, plain_head
+from tasks.training.loader import Micro, tokens_of
+from tasks.training.trainer_step import Batch, PlanSteps
 
 
 class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]

@@ -1,8 +1,8 @@
 import pytest
 
-from tasks.training import live
+from tasks.training import progress_view
 from tasks.training.job import JobStatus
-from tasks.training.live import Pace, Views, described, percent
+from tasks.training.progress_view import Pace, Views, described, percent
 
 LATEST = {
     "step": 40,
@@ -24,7 +24,7 @@ def status(step=40, state="running", **more):
 
 def test_a_running_job_is_shown_every_few_seconds_and_always_at_its_end(monkeypatch):
     now, seen = [0.0], []
-    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress_view.time, "monotonic", lambda: now[0])
     views = Views([lambda s: seen.append((now[0], s.state))], seconds=5)
     for second in range(12):
         now[0] = float(second)

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tasks.artifacts import Checkpoint  # noqa: E402
 from tasks.errors import TrainingError  # noqa: E402
 from tasks.models.identity import weights_digest  # noqa: E402
-from tasks.training.blend import blended  # noqa: E402
+from tasks.training.interpolate import blended  # noqa: E402
 
 
 @pytest.fixture
