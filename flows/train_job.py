@@ -19,7 +19,7 @@ def train_job(key: str, parts: dict[str, str], store: str, threads: int | None =
         store: TEMPER_STORE of whoever asks.
         threads: CPU threads; all when absent.
     """
-    from tasks.training.local import LocalProcess
+    from tasks.training.backends.local import LocalProcess
     from tasks.training.progress_view import Views, watched
 
     job = arrive(parts, threads)

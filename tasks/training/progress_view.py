@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tasks.artifacts import Checkpoint
 from tasks.errors import TrainingError, Unreachable
 from tasks.progress import report
-from tasks.training.backend import TrainingBackend, open_backend
+from tasks.training.backends.base import TrainingBackend, open_backend
 from tasks.training.job import JobHandle, JobStatus, TrainingJob, take_checkpoint
 
 # Watching a job to its end.

@@ -18,7 +18,7 @@ from tasks.training.progress_view import Pace, Views, described, percent
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="submit the training")
 def submit_training(job: TrainingJob) -> JobHandle:
     """Start the job on its backend, or find it where it already runs."""
-    from tasks.training.backend import open_backend
+    from tasks.training.backends.base import open_backend
     from tasks.training.limits import check_job
 
     check_job(job)

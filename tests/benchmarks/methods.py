@@ -125,8 +125,8 @@ def recipe(method: str, model: str, rows: Path) -> Recipe:
 def run(method: str, model: str, data: Path) -> list[dict[str, float]]:
     """Train by a method, killed once half way; return the records of its steps."""
     from flows.data import all_data, mix
+    from tasks.training.backends.local import LocalProcess, latest_record
     from tasks.training.job import make_job
-    from tasks.training.local import LocalProcess, latest_record
     from tasks.training.progress_view import wait
 
     file = Path(tempfile.mkdtemp()) / f"{method}.jsonl"

@@ -105,7 +105,7 @@ def ended(process: "subprocess.Popen[str]", home: Path) -> Any:
 def test_a_run_killed_while_it_trains_and_started_again_ends_with_the_same_weights(
     start: Callable[[Path], "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
-    from tasks.training.local import is_locked
+    from tasks.training.backends.local import is_locked
 
     quiet, home = tmp_path / "calm", tmp_path / "home"
     calm = ended(start(quiet), quiet)

@@ -12,10 +12,10 @@ from configs.remote import WorkPoolBackend
 from tasks.errors import StorageError, TrainingError, Unreachable
 from tasks.storage import write_text
 from tasks.store.places import Place, fetch, open_place
+from tasks.training.backends.local import latest_record
+from tasks.training.backends.uploads import addresses, upload
 from tasks.training.job import JobHandle, JobStatus, State, TrainingJob
-from tasks.training.local import latest_record
 from tasks.training.pool.worker import stream_key
-from tasks.training.uploads import addresses, upload
 
 T = TypeVar("T")
 

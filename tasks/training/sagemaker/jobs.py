@@ -11,15 +11,15 @@ from tasks.errors import SetupError, TrainingError
 from tasks.storage import write_text
 from tasks.store.aws import region_of
 from tasks.store.places import S3Place, open_place
+from tasks.training.backends.local import latest_record
+from tasks.training.backends.uploads import addresses, upload
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
-from tasks.training.local import latest_record
 from tasks.training.preflight.run import look_first
 from tasks.training.sagemaker.attempts import Attempts
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.logs import LogTail
 from tasks.training.sagemaker.opening import open_logs, open_sagemaker
 from tasks.training.sagemaker.request import Placed, Request, build_request, job_name
-from tasks.training.uploads import addresses, upload
 
 
 class SagemakerJobs:

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("torch")
 from configs.local_backend import LocalBackend  # noqa: E402
 from tasks.errors import TrainingError  # noqa: E402
-from tasks.training.local import LocalProcess, command  # noqa: E402
+from tasks.training.backends.local import LocalProcess, command  # noqa: E402
 from tasks.training.progress_view import wait  # noqa: E402
 
 pytestmark = pytest.mark.slow

@@ -161,9 +161,9 @@ def test_a_step_with_other_rows_than_the_plans_is_an_error(tmp_path, used):
 
 pytest.importorskip("torch")
 from configs.training import Lora, Rewards, Training  # noqa: E402
+from tasks.training.backends.uploads import parts_of  # noqa: E402
 from tasks.training.job import make_job  # noqa: E402
 from tasks.training.limits import check_job, check_targets  # noqa: E402
-from tasks.training.uploads import parts_of  # noqa: E402
 
 PAYS_PLUS = "def polite(answer, reference, row):\n    return float('plus' in answer)\n"
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 pytest.importorskip("torch")
-from tasks.training.local import LocalProcess  # noqa: E402
+from tasks.training.backends.local import LocalProcess  # noqa: E402
 from tasks.training.task import wait_for_training  # noqa: E402
 
 pytestmark = pytest.mark.slow

@@ -90,7 +90,7 @@ def test_a_training_goes_to_the_worker_and_its_checkpoint_comes_back(
     assert set(planned["parts"]) == {"job", "model", "mixture"}
     assert all((tmp_path / "store") in Path(uri).parents for uri in planned["parts"].values())
     from configs.stages import LocalBackend
-    from tasks.training.local import LocalProcess
+    from tasks.training.backends.local import LocalProcess
 
     here = job.training.model_copy(update={"backend": LocalBackend(threads=1)})
     alone = job.model_copy(update={"training": here, "key": "f" * 64, "folder": tmp_path / "f"})

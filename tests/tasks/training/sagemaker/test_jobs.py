@@ -98,7 +98,7 @@ def test_a_spot_job_whose_machine_is_taken_away_ends_with_the_weights_of_an_undi
         "Uploading",
         "Completed",
     ]
-    from tasks.training.local import LocalProcess
+    from tasks.training.backends.local import LocalProcess
 
     alone = job.model_copy(update={"folder": temper_home / "alone", "key": "f" * 64})
     local = wait_local(alone, LocalProcess())
@@ -120,7 +120,7 @@ TWO = {"instance_type": "ml.g5.xlarge", "instance_count": 2}
 def test_two_machines_end_with_the_weights_of_one(make: Make, aws: Any, temper_home: Path) -> None:
     from safetensors.torch import load_file
 
-    from tasks.training.local import LocalProcess
+    from tasks.training.backends.local import LocalProcess
 
     job = make(**TWO)
     jobs = SagemakerJobs(job.training.backend)
@@ -152,7 +152,7 @@ def test_two_spot_machines_that_are_taken_away_go_on_from_what_both_saved(
 ) -> None:
     from safetensors.torch import load_file
 
-    from tasks.training.local import LocalProcess
+    from tasks.training.backends.local import LocalProcess
 
     # Steps of two rows, one a machine: long enough that they are taken away in the middle.
     job = make(training={"save_steps": 1, "batch_rows": 2}, spot=True, **TWO)

@@ -33,7 +33,7 @@ def open_backend(spec: Backend) -> TrainingBackend:
     """Return the backend of that kind."""
     match spec.kind:
         case "local":
-            from tasks.training.local import LocalProcess
+            from tasks.training.backends.local import LocalProcess
 
             return LocalProcess()
         case "sagemaker":

@@ -10,7 +10,7 @@ import pytest
 from configs.local_backend import LocalBackend
 from configs.training import Lora
 from tasks.errors import TrainingError
-from tasks.training.local import LocalProcess, latest_record
+from tasks.training.backends.local import LocalProcess, latest_record
 from tasks.training.progress_view import wait
 
 pytest.importorskip("torch")

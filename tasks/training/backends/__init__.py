@@ -1,0 +1,1 @@
+"""Where a training job runs; what is trained never depends on it."""
