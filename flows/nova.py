@@ -10,10 +10,10 @@ from flows.planning import planned
 from tasks.artifacts import MixtureReceipt
 from tasks.mixture.formats import FormatName
 from tasks.storage import digest_of, home
-from tasks.training.nova.job import CHANNEL, NovaJob, NovaModelReceipt, Rows, nova_job
-from tasks.training.nova.jobs import NovaJobs
-from tasks.training.nova.mixing import own_part
-from tasks.training.nova.task import submit_nova, wait_for_nova
+from tasks.training.backends.nova.job import CHANNEL, NovaJob, NovaModelReceipt, Rows, nova_job
+from tasks.training.backends.nova.mixing import own_part
+from tasks.training.backends.nova.task import submit_nova, wait_for_nova
+from tasks.training.backends.nova.training_jobs import NovaJobs
 
 
 def planned_request(recipe: Recipe) -> tuple[Any, dict[str, Any]]:

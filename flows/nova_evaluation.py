@@ -14,9 +14,16 @@ from tasks.errors import EvaluationError, RecipeError
 from tasks.evaluation.items import EvalContext, Exam
 from tasks.models.api import Prompt
 from tasks.storage import digest_of, home, write_text
-from tasks.training.nova.evaluation import OWN, OWN_FILE, NovaAsked, OwnFile, OwnItem, own_items
-from tasks.training.nova.evaluations import NovaEvaluation, NovaFound
-from tasks.training.nova.task import submit_nova_evaluation, wait_for_nova_evaluation
+from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation, NovaFound
+from tasks.training.backends.nova.evaluation_request import (
+    OWN,
+    OWN_FILE,
+    NovaAsked,
+    OwnFile,
+    OwnItem,
+    own_items,
+)
+from tasks.training.backends.nova.task import submit_nova_evaluation, wait_for_nova_evaluation
 
 Opened = tuple[Suite, Exam]
 

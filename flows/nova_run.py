@@ -17,8 +17,8 @@ from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, SuiteScores
 from tasks.gates.task import judge_gates
 from tasks.tracking import task as track
-from tasks.training.nova.job import NovaJob, NovaModelReceipt, nova_job
-from tasks.training.nova.mixing import own_part
+from tasks.training.backends.nova.job import NovaJob, NovaModelReceipt, nova_job
+from tasks.training.backends.nova.mixing import own_part
 
 
 @flow(name="finetune-nova", persist_result=True, task_runner=task_runner())

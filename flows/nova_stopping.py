@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tasks.errors import TrainingError, Unreachable
-from tasks.training.nova.service import NovaWork
+from tasks.training.backends.nova.service import NovaWork
 
 Running = dict[str, NovaWork]
 """Jobs that were submitted and not yet seen to end, by the service's names."""

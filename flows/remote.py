@@ -7,7 +7,7 @@ from flows.commands import Answer
 from flows.data import Data, mix
 from flows.planning import planned
 from tasks.artifacts import LocalModel
-from tasks.training.nova.mixing import own_part
+from tasks.training.backends.nova.mixing import own_part
 from tasks.training.preflight.estimate import Load
 from tasks.training.preflight.report import Preflight
 

@@ -104,7 +104,7 @@ def service(account: Any, tiny_fields: Fields, monkeypatch: pytest.MonkeyPatch) 
         return found if tuned else f"I'd say it's \"{found}\" or so"
 
     made = Service(account, answer)
-    monkeypatch.setattr("tasks.training.nova.service.open_sagemaker", lambda _: made)
+    monkeypatch.setattr("tasks.training.backends.nova.service.open_sagemaker", lambda _: made)
     return made
 
 

@@ -48,12 +48,12 @@ def _error(code: str) -> Exception:
 def service(temper_home: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The service; account and store are let through."""
     import flows.nova_evaluation as flow
-    import tasks.training.nova.evaluations as module
+    import tasks.training.backends.nova.evaluation_jobs as module
 
     made = Service()
     monkeypatch.setenv("TEMPER_STORE", "s3://bucket/store")
     monkeypatch.setenv("TEMPER_SAGEMAKER_ROLE", "arn:aws:iam::123456789012:role/temper-job")
-    monkeypatch.setattr("tasks.training.nova.service.open_sagemaker", lambda _: made)
+    monkeypatch.setattr("tasks.training.backends.nova.service.open_sagemaker", lambda _: made)
     monkeypatch.setattr(module, "refuse", lambda _: None)
     monkeypatch.setattr(module, "reached", lambda _: None)
     monkeypatch.setattr(flow, "evaluation_context", lambda *_: None)
@@ -91,7 +91,7 @@ def _break_at_first_look(monkeypatch: pytest.MonkeyPatch, error: BaseException) 
     def broken(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr("tasks.training.nova.service.report", broken)
+    monkeypatch.setattr("tasks.training.backends.nova.service.report", broken)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_an_evaluation_that_fails_stops_the_other_seven(
     def look(*_: Any) -> None:
         service.states[next(iter(service.states))] = "Failed"
 
-    monkeypatch.setattr("tasks.training.nova.service.report", look)
-    monkeypatch.setattr("tasks.training.nova.service.time.sleep", lambda _: None)
+    monkeypatch.setattr("tasks.training.backends.nova.service.report", look)
+    monkeypatch.setattr("tasks.training.backends.nova.service.time.sleep", lambda _: None)
     with pytest.raises(TrainingError, match="no capacity"):
         evaluate()
     assert list(service.states.values()) == ["Failed"] + ["Stopped"] * 7
@@ -142,7 +142,7 @@ def test_a_job_that_can_not_be_stopped_is_named_and_the_others_are_stopped(
         service.stubborn = list(service.states)[2]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.nova.service.report", interrupted)
+    monkeypatch.setattr("tasks.training.backends.nova.service.report", interrupted)
     with pytest.raises(TrainingError, match="could not be stopped") as caught:
         evaluate()
     assert service.stubborn in caught.value.message

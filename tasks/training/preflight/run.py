@@ -157,7 +157,7 @@ def _cost(found: Estimate) -> Look:
 
 
 def _dataset(rows: int, backend: NovaBackend) -> Look:
-    from tasks.training.nova.job import check_rows
+    from tasks.training.backends.nova.job import check_rows
 
     try:
         check_rows(rows, backend)

@@ -11,10 +11,10 @@ import yaml
 
 from configs.recipe import Recipe
 from tasks.errors import DataError, StorageError, TrainingError, Unreachable
-from tasks.training.nova.cluster import Cluster
-from tasks.training.nova.job import NovaJob, Rows, check_rows, nova_job
-from tasks.training.nova.jobs import NovaJobs
-from tasks.training.nova.request import (
+from tasks.training.backends.nova.hyperpod import Cluster
+from tasks.training.backends.nova.job import NovaJob, Rows, check_rows, nova_job
+from tasks.training.backends.nova.training_jobs import NovaJobs
+from tasks.training.backends.nova.training_request import (
     NovaPlaced,
     hyperpod_commands,
     hyperpod_recipe,
@@ -252,7 +252,7 @@ def ready(
     nova_recipe: Make, temper_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[NovaJobs, Service]]:
     """A function from the states of the service to jobs of it; preflight is let through."""
-    import tasks.training.nova.jobs as module
+    import tasks.training.backends.nova.training_jobs as module
 
     monkeypatch.setenv("TEMPER_STORE", "s3://bucket/store")
     monkeypatch.setenv("TEMPER_SAGEMAKER_ROLE", ROLE)
@@ -303,7 +303,7 @@ def test_a_wait_that_is_broken_off_stops_the_job(ready: Any, monkeypatch: Any) -
     def cancelled(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.nova.service.report", cancelled)
+    monkeypatch.setattr("tasks.training.backends.nova.service.report", cancelled)
     with pytest.raises(KeyboardInterrupt):
         jobs.wait(name)
     assert service.stopped == 1
@@ -497,7 +497,7 @@ def test_a_wait_broken_off_while_the_cluster_is_away_says_that_the_job_may_go_on
         monkeypatch.setattr(Cluster, "find", _no_answer)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.nova.service.report", away)
+    monkeypatch.setattr("tasks.training.backends.nova.service.report", away)
     with pytest.raises(TrainingError, match="could not be stopped") as caught:
         jobs.wait(name)
     assert not isinstance(caught.value, Unreachable)

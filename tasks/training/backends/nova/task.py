@@ -3,15 +3,15 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.training.nova.evaluation import NovaAsked
-from tasks.training.nova.evaluations import NovaFound
-from tasks.training.nova.job import NovaJob, NovaModelReceipt
+from tasks.training.backends.nova.evaluation_jobs import NovaFound
+from tasks.training.backends.nova.evaluation_request import NovaAsked
+from tasks.training.backends.nova.job import NovaJob, NovaModelReceipt
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="submit the Nova training")
 def submit_nova(job: NovaJob) -> str:
     """Start the job at the service, or find it where it already runs."""
-    from tasks.training.nova.jobs import NovaJobs
+    from tasks.training.backends.nova.training_jobs import NovaJobs
 
     return NovaJobs(job).submit()
 
@@ -19,7 +19,7 @@ def submit_nova(job: NovaJob) -> str:
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="wait for the Nova training")
 def wait_for_nova(job: NovaJob, name: str) -> NovaModelReceipt:
     """Watch the job to its end."""
-    from tasks.training.nova.jobs import NovaJobs
+    from tasks.training.backends.nova.training_jobs import NovaJobs
 
     return NovaJobs(job).wait(name)
 
@@ -31,7 +31,7 @@ def wait_for_nova(job: NovaJob, name: str) -> NovaModelReceipt:
 )
 def submit_nova_evaluation(asked: NovaAsked) -> str:
     """Start the evaluation at the service, or find it where it already runs."""
-    from tasks.training.nova.evaluations import NovaEvaluation
+    from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation
 
     return NovaEvaluation(asked).submit()
 
@@ -43,6 +43,6 @@ def submit_nova_evaluation(asked: NovaAsked) -> str:
 )
 def wait_for_nova_evaluation(asked: NovaAsked, name: str) -> NovaFound:
     """Watch the evaluation to its end and fetch its files."""
-    from tasks.training.nova.evaluations import NovaEvaluation
+    from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation
 
     return NovaEvaluation(asked).wait(name)

@@ -1,8 +1,10 @@
 """One piece of work for Nova's service: submitted or found, watched to its end, stopped."""
 
 import json
+import re
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import yaml
@@ -13,9 +15,8 @@ from tasks.errors import TrainingError, Unreachable
 from tasks.progress import report
 from tasks.storage import write_text
 from tasks.store.aws import region_of
-from tasks.training.nova.cluster import Cluster
-from tasks.training.nova.found import best, numbers
-from tasks.training.nova.request import NovaPlaced, Request, start_command
+from tasks.training.backends.nova.hyperpod import Cluster
+from tasks.training.backends.nova.training_request import NovaPlaced, Request, start_command
 from tasks.training.sagemaker.attempts import ENDED, Attempts, Described
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.jobs import refuse_dry_run, role, s3_store
@@ -204,3 +205,31 @@ def _lost(name: str) -> Described:
         where=name,
         fix="run again: it is submitted anew.",
     )
+
+
+# Which of a cluster's jobs are attempts at one piece of work, and which of them is to be used.
+
+
+def numbers(there: Collection[str], stem: str, known: Mapping[str, str]) -> dict[str, int]:
+    """Return the attempt's number of every job that is one, by the cluster's name.
+
+    A cluster may add to the name that was asked for, so a job is known by how its name begins;
+    attempt 12 is not attempt 1 with something added.
+
+    Args:
+        there: Names of the cluster's jobs.
+        stem: What stands before the number in the names that are asked for.
+        known: Attempt -> name the cluster gave, as this machine remembers it.
+    """
+    remembered = {name: int(attempt) for attempt, name in known.items()}
+    asked = re.compile(rf"{re.escape(stem)}(\d+)(?:\D.*)?")
+    begun = {name: int(match[1]) for name in there if (match := asked.fullmatch(name))}
+    return begun | {name: n for name, n in remembered.items() if name in there}
+
+
+def best(there: Mapping[str, Described], numbered: Mapping[str, int]) -> str | None:
+    """Return the attempt that is done, else the newest that still runs; None where all failed."""
+    states = {name: there[name]["TrainingJobStatus"] for name in numbered}
+    alive = [name for name, state in states.items() if state not in ("Failed", "Stopped")]
+    order = sorted(alive, key=lambda n: (states[n] != "Completed", -numbered[n], n))
+    return order[0] if order else None

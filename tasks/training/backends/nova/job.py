@@ -10,7 +10,7 @@ from configs.nova_ignored import HYPERPOD, SERVERLESS
 from configs.recipe import Recipe
 from tasks.errors import DataError
 from tasks.storage import digest_of, home
-from tasks.training.nova.mixing import NovaMix, mix_of
+from tasks.training.backends.nova.mixing import NovaMix, mix_of
 
 CHANNEL = "train.jsonl"
 SERVERLESS_ROWS = (200, 20_000)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from configs.nova import NovaBackend
 from configs.suites.nova_benchmark import BENCHMARKS
 from tasks.storage import digest_of
-from tasks.training.nova.request import (
+from tasks.training.backends.nova.training_request import (
     MODEL_PATHS,
     MODEL_TYPES,
     NovaPlaced,

@@ -4,7 +4,7 @@ import json
 from typing import Any, NamedTuple
 
 from configs.nova import HyperPod, NovaBackend
-from tasks.training.nova.job import NovaJob
+from tasks.training.backends.nova.job import NovaJob
 
 Request = dict[str, Any]
 

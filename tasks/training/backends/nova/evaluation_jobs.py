@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.errors import EvaluationError
 from tasks.storage import home
 from tasks.store.places import address_of, publish
-from tasks.training.nova.cluster import Cluster
-from tasks.training.nova.evaluation import (
+from tasks.training.backends.nova.evaluation_request import (
     OWN,
     OWN_FILE,
     NovaAsked,
@@ -17,8 +16,9 @@ from tasks.training.nova.evaluation import (
     evaluation_recipe,
     evaluation_request,
 )
-from tasks.training.nova.request import NovaPlaced, Request, start_command
-from tasks.training.nova.service import POLL_SECONDS, NovaWork
+from tasks.training.backends.nova.hyperpod import Cluster
+from tasks.training.backends.nova.service import POLL_SECONDS, NovaWork
+from tasks.training.backends.nova.training_request import NovaPlaced, Request, start_command
 from tasks.training.preflight.run import reached, refuse
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.jobs import s3_store

@@ -9,7 +9,7 @@ import pytest
 
 from configs.recipe import Recipe
 from configs.suites.nova_benchmark import BENCHMARKS
-from tasks.training.nova.evaluation import (
+from tasks.training.backends.nova.evaluation_request import (
     OWN,
     NovaAsked,
     OwnFile,
@@ -19,7 +19,7 @@ from tasks.training.nova.evaluation import (
     evaluation_request,
     own_items,
 )
-from tasks.training.nova.request import NovaPlaced
+from tasks.training.backends.nova.training_request import NovaPlaced
 from tasks.training.sagemaker.standin.rules import problems
 
 ROLE = "arn:aws:iam::123456789012:role/temper-job"

@@ -10,9 +10,9 @@ import pytest
 from configs.recipe import Recipe
 from tasks.errors import EvaluationError, SetupError, TrainingError
 from tasks.storage import digest_of
-from tasks.training.nova.cluster import Cluster
-from tasks.training.nova.evaluation import OWN, NovaAsked, OwnFile
-from tasks.training.nova.evaluations import NovaEvaluation
+from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation
+from tasks.training.backends.nova.evaluation_request import OWN, NovaAsked, OwnFile
+from tasks.training.backends.nova.hyperpod import Cluster
 from tasks.training.sagemaker.calls import Calls
 from tasks.training.sagemaker.standin.rules import problems
 
@@ -141,7 +141,7 @@ def test_a_wait_that_is_broken_off_stops_the_job(
     def cancelled(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.nova.service.report", cancelled)
+    monkeypatch.setattr("tasks.training.backends.nova.service.report", cancelled)
     with pytest.raises(KeyboardInterrupt):
         evaluation.wait(name)
     assert service.status == "Stopped"

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.training.nova.found import best, numbers
+from tasks.training.backends.nova.service import best, numbers
 
 STEM = "temper-nova-0123-"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from configs.nova import NOVA_2_TEXT
 from configs.recipe import Recipe
-from tasks.training.nova.mixing import (
+from tasks.training.backends.nova.mixing import (
     CUSTOMER,
     check_mix,
     mix_of,

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 from tasks.errors import StorageError
 from tasks.storage import write_text
 from tasks.store.places import address_of, publish
-from tasks.training.nova.cluster import Cluster
-from tasks.training.nova.job import CHANNEL, NovaJob, NovaModelReceipt
-from tasks.training.nova.request import (
+from tasks.training.backends.nova.hyperpod import Cluster
+from tasks.training.backends.nova.job import CHANNEL, NovaJob, NovaModelReceipt
+from tasks.training.backends.nova.service import POLL_SECONDS, NovaWork
+from tasks.training.backends.nova.training_request import (
     NovaPlaced,
     Request,
     hyperpod_commands,
@@ -18,7 +19,6 @@ from tasks.training.nova.request import (
     job_name,
     serverless_request,
 )
-from tasks.training.nova.service import POLL_SECONDS, NovaWork
 from tasks.training.preflight.run import looked_at, refuse
 from tasks.training.sagemaker.attempts import Described
 from tasks.training.sagemaker.calls import Calls

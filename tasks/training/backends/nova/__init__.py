@@ -1,0 +1,1 @@
+"""Amazon Nova's own customisation jobs."""
