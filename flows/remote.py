@@ -89,7 +89,7 @@ def request_of(recipe: Recipe) -> dict[str, Any]:
     job = job_of(recipe, data, mix(recipe, data))
     backend = recipe.training.backend
     if backend.kind == "sagemaker":
-        from tasks.training.sagemaker.jobs import SagemakerJobs
+        from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 
         return {"CreateTrainingJob": SagemakerJobs(backend).planned(job)}
     if backend.kind == "work_pool":

@@ -37,7 +37,7 @@ def open_backend(spec: Backend) -> TrainingBackend:
 
             return LocalProcess()
         case "sagemaker":
-            from tasks.training.sagemaker.jobs import SagemakerJobs
+            from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 
             return SagemakerJobs(spec)
         case "work_pool":

@@ -159,7 +159,7 @@ fi
 cd "$code" || failed "the source package is not there."
 export PYTHONPATH="$code" PYTHONUNBUFFERED=1
 # In place of this shell, so that the service's signal to stop reaches it.
-exec "$python" -m tasks.training.sagemaker.driver
+exec "$python" -m tasks.training.backends.sagemaker.driver
 """
 
 

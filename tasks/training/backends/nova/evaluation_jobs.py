@@ -19,9 +19,9 @@ from tasks.training.backends.nova.evaluation_request import (
 from tasks.training.backends.nova.hyperpod import Cluster
 from tasks.training.backends.nova.service import POLL_SECONDS, NovaWork
 from tasks.training.backends.nova.training_request import NovaPlaced, Request, start_command
+from tasks.training.backends.sagemaker.attempts import Calls
+from tasks.training.backends.sagemaker.jobs import s3_store
 from tasks.training.preflight.run import reached, refuse
-from tasks.training.sagemaker.calls import Calls
-from tasks.training.sagemaker.jobs import s3_store
 
 OUTPUTS = "inference_output.jsonl"
 

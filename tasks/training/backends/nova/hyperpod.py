@@ -8,7 +8,7 @@ from typing import Any
 
 from configs.nova import HyperPod
 from tasks.errors import SetupError, Unreachable
-from tasks.training.sagemaker.attempts import Described
+from tasks.training.backends.sagemaker.attempts import Described
 
 Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 

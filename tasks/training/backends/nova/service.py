@@ -17,10 +17,8 @@ from tasks.storage import write_text
 from tasks.store.aws import region_of
 from tasks.training.backends.nova.hyperpod import Cluster
 from tasks.training.backends.nova.training_request import NovaPlaced, Request, start_command
-from tasks.training.sagemaker.attempts import ENDED, Attempts, Described
-from tasks.training.sagemaker.calls import Calls
-from tasks.training.sagemaker.jobs import refuse_dry_run, role, s3_store
-from tasks.training.sagemaker.opening import open_sagemaker
+from tasks.training.backends.sagemaker.attempts import ENDED, Attempts, Calls, Described
+from tasks.training.backends.sagemaker.jobs import open_sagemaker, refuse_dry_run, role, s3_store
 
 POLL_SECONDS = 15.0
 

@@ -19,10 +19,9 @@ from tasks.training.backends.nova.training_request import (
     job_name,
     serverless_request,
 )
+from tasks.training.backends.sagemaker.attempts import Calls, Described
+from tasks.training.backends.sagemaker.jobs import s3_store
 from tasks.training.preflight.run import looked_at, refuse
-from tasks.training.sagemaker.attempts import Described
-from tasks.training.sagemaker.calls import Calls
-from tasks.training.sagemaker.jobs import s3_store
 
 RECEIPT = "nova.json"
 

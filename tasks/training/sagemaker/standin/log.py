@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from tasks.store.aws import code_of, open_client
-from tasks.training.sagemaker.logs import GROUP
+from tasks.training.backends.sagemaker.logs import GROUP
 
 BATCH = 500
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tasks.store.places import S3Place
+from tasks.training.backends.sagemaker import jobs as module
+from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 from tasks.training.backends.uploads import addresses
 from tasks.training.job import TrainingJob
-from tasks.training.sagemaker import jobs as module
-from tasks.training.sagemaker.jobs import SagemakerJobs
 
 
 def test_a_recipe_that_names_its_region_needs_none_of_the_machine(

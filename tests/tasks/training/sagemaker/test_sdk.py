@@ -8,8 +8,8 @@ import pytest
 from configs.remote import SagemakerBackend
 from configs.stages import Training
 from tasks.artifacts import LocalModel, MixtureReceipt
+from tasks.training.backends.sagemaker.request import Placed, build_request
 from tasks.training.job import TrainingJob
-from tasks.training.sagemaker.request import Placed, build_request
 
 ROLE = "arn:aws:iam::123456789012:role/temper-job"
 SAME = (

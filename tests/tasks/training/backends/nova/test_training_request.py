@@ -20,7 +20,7 @@ from tasks.training.backends.nova.training_request import (
     hyperpod_recipe,
     serverless_request,
 )
-from tasks.training.sagemaker.calls import Calls
+from tasks.training.backends.sagemaker.attempts import Calls
 from tasks.training.sagemaker.standin.rules import problems
 
 Make = Callable[..., Recipe]

@@ -16,9 +16,9 @@ from botocore.exceptions import (
 from configs.remote import SagemakerBackend
 from tasks.errors import SetupError, TrainingError, Unreachable
 from tasks.store.aws import trouble
+from tasks.training.backends.sagemaker.attempts import LOGINS, Calls
+from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 from tasks.training.job import JobHandle, TrainingJob
-from tasks.training.sagemaker.calls import LOGINS, Calls
-from tasks.training.sagemaker.jobs import SagemakerJobs
 from tasks.training.sagemaker.standin.service import StandIn
 from tasks.training.sagemaker.standin.state import JobFolder
 

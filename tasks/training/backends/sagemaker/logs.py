@@ -6,8 +6,8 @@ from typing import Any
 
 from tasks.storage import write_text
 from tasks.store.aws import code_of
-from tasks.training.sagemaker.calls import Calls
-from tasks.training.sagemaker.request import MARK
+from tasks.training.backends.sagemaker.attempts import Calls
+from tasks.training.backends.sagemaker.request import MARK
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 

@@ -10,10 +10,10 @@ import pytest
 from configs.local_backend import LocalBackend
 from configs.stages import Training
 from tasks.artifacts import LocalModel, MixtureReceipt, PackedMixture
+from tasks.training.backends.sagemaker import driver
+from tasks.training.backends.sagemaker.driver import Container
 from tasks.training.job import TrainingJob
 from tasks.training.resume import mark
-from tasks.training.sagemaker import driver
-from tasks.training.sagemaker.container import Container
 
 
 @pytest.fixture

@@ -15,9 +15,15 @@ from configs.remote import SagemakerBackend
 from configs.stages import Training
 from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.errors import SetupError
+from tasks.training.backends.sagemaker.request import (
+    ACCOUNTS,
+    VERSIONS,
+    Placed,
+    build_request,
+    image_of,
+    job_name,
+)
 from tasks.training.job import TrainingJob
-from tasks.training.sagemaker.images import ACCOUNTS, VERSIONS, image_of
-from tasks.training.sagemaker.request import Placed, build_request, job_name
 from tasks.training.sagemaker.standin.rules import problems
 
 KEY = "0123456789abcdef" * 4

@@ -3,23 +3,21 @@
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from configs.remote import SagemakerBackend
 from configs.settings import Settings
 from tasks.errors import SetupError, TrainingError
 from tasks.storage import write_text
-from tasks.store.aws import region_of
+from tasks.store.aws import Client, open_client, region_of
 from tasks.store.places import S3Place, open_place
 from tasks.training.backends.local import latest_record
+from tasks.training.backends.sagemaker.attempts import Attempts, Calls
+from tasks.training.backends.sagemaker.logs import LogTail
+from tasks.training.backends.sagemaker.request import Placed, Request, build_request, job_name
 from tasks.training.backends.uploads import addresses, upload
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
 from tasks.training.preflight.run import look_first
-from tasks.training.sagemaker.attempts import Attempts
-from tasks.training.sagemaker.calls import Calls
-from tasks.training.sagemaker.logs import LogTail
-from tasks.training.sagemaker.opening import open_logs, open_sagemaker
-from tasks.training.sagemaker.request import Placed, Request, build_request, job_name
 
 
 class SagemakerJobs:
@@ -187,3 +185,34 @@ def _unpack(archive: Path, folder: Path) -> None:
             where=str(archive),
             fix="run again: it is downloaded anew.",
         ) from error
+
+
+# One seam to the service: AWS, or the stand-in that runs jobs on this machine.
+
+
+class SagemakerClient(Protocol):
+    """The calls that are made of SageMaker, named and answered as by boto3."""
+
+    def create_training_job(self, **request: object) -> dict[str, object]:
+        """Start a job; a name that is taken is ResourceInUse."""
+
+    def describe_training_job(self, *, TrainingJobName: str) -> dict[str, object]:  # noqa: N803
+        """Return what is known of a job; an unknown name is a ValidationException."""
+
+    def stop_training_job(self, *, TrainingJobName: str) -> dict[str, object]:  # noqa: N803
+        """Ask a job to stop."""
+
+
+def open_sagemaker(region: str | None) -> Client:
+    """Return the stand-in where TEMPER_SAGEMAKER_STANDIN names its folder, else AWS."""
+    folder = Settings().sagemaker_standin
+    if folder is not None:
+        from tasks.training.sagemaker.standin.service import StandIn
+
+        return StandIn(folder)
+    return open_client("sagemaker", region)
+
+
+def open_logs(region: str | None) -> Client:
+    """Return a client of CloudWatch Logs."""
+    return open_client("logs", region)
