@@ -93,7 +93,7 @@ def request_of(recipe: Recipe) -> dict[str, Any]:
 
         return {"CreateTrainingJob": SagemakerJobs(backend).planned(job)}
     if backend.kind == "work_pool":
-        from tasks.training.pool.jobs import PoolJobs
+        from tasks.training.backends.work_pool.jobs import PoolJobs
 
         return PoolJobs(backend).planned(job)
     raise AssertionError(f"no request for {backend.kind}")

@@ -3,7 +3,7 @@
 from prefect import flow
 from prefect.runtime import flow_run
 
-from tasks.training.pool.worker import arrive, leave, tell
+from tasks.training.backends.work_pool.worker import arrive, leave, tell
 
 TELL_SECONDS = 30.0
 """From one copy of the metrics stream in the store to the next."""

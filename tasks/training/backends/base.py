@@ -41,7 +41,7 @@ def open_backend(spec: Backend) -> TrainingBackend:
 
             return SagemakerJobs(spec)
         case "work_pool":
-            from tasks.training.pool.jobs import PoolJobs
+            from tasks.training.backends.work_pool.jobs import PoolJobs
 
             return PoolJobs(spec)
         case "nova":

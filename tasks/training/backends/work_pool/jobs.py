@@ -14,8 +14,8 @@ from tasks.storage import write_text
 from tasks.store.places import Place, fetch, open_place
 from tasks.training.backends.local import latest_record
 from tasks.training.backends.uploads import addresses, upload
+from tasks.training.backends.work_pool.worker import stream_key
 from tasks.training.job import JobHandle, JobStatus, State, TrainingJob
-from tasks.training.pool.worker import stream_key
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class PoolJobs:
 
     def poll(self, handle: JobHandle) -> JobStatus:
         """Return where the run stands."""
-        from tasks.training.pool.task import read_run
+        from tasks.training.backends.work_pool.task import read_run
 
         run = self._patient(lambda: read_run(handle.name))
         says = run.says + self._catch_up(handle)
@@ -79,7 +79,7 @@ class PoolJobs:
 
     def cancel(self, handle: JobHandle) -> None:
         """Have the worker stop the run."""
-        from tasks.training.pool.task import cancel_run
+        from tasks.training.backends.work_pool.task import cancel_run
 
         self._patient(lambda: cancel_run(handle.name))
 
@@ -129,7 +129,7 @@ class PoolJobs:
 
     def _started(self, job: TrainingJob, parameters: dict[str, Any]) -> str:
         """Return the id of the run that goes on or is done; a failed one is followed by another."""
-        from tasks.training.pool.task import start_run
+        from tasks.training.backends.work_pool.task import start_run
 
         for attempt in count(1):
             key = f"{job.key[:32]}-{attempt}"

@@ -9,10 +9,10 @@ import pytest
 
 from configs.stages import Training
 from tasks.errors import SetupError, StorageError, TrainingError
+from tasks.training.backends.work_pool import task as prefect_side
+from tasks.training.backends.work_pool.jobs import PoolJobs
+from tasks.training.backends.work_pool.task import PoolRun
 from tasks.training.job import TrainingJob, make_job
-from tasks.training.pool import task as prefect_side
-from tasks.training.pool.jobs import PoolJobs
-from tasks.training.pool.task import PoolRun
 from tasks.training.progress_view import wait
 
 pytest.importorskip("torch")
@@ -100,8 +100,8 @@ def test_a_training_goes_to_the_worker_and_its_checkpoint_comes_back(
 def test_the_losses_of_a_running_job_are_seen_through_the_store(
     pool: Pool, make: Callable[..., TrainingJob], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from tasks.training.backends.work_pool.worker import stream_key, tell
     from tasks.training.job import JobHandle
-    from tasks.training.pool.worker import stream_key, tell
 
     job = make()
     job.write()

@@ -1,0 +1,1 @@
+"""Training jobs on a Prefect work pool."""
