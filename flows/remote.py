@@ -8,8 +8,7 @@ from flows.data import Data, mix
 from flows.planning import planned
 from tasks.artifacts import LocalModel
 from tasks.training.backends.nova.mixing import own_part
-from tasks.training.preflight.estimate import Load
-from tasks.training.preflight.report import Preflight
+from tasks.training.preflight.estimate import Load, Preflight
 
 
 class Told(NamedTuple):

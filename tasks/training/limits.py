@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from configs.training import Lora, Training
 from tasks.errors import StorageError, TrainingError
 from tasks.training.job import TrainingJob
-from tasks.training.preflight.size import tensor_shapes
+from tasks.training.preflight.estimate import tensor_shapes
 from tasks.training.rewards import verify_all
 
 _MEMORY = ("can't allocate memory", "out of memory", "not enough memory")

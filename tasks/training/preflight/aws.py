@@ -5,7 +5,7 @@ from typing import Any
 
 from configs.settings import Settings
 from tasks.store.aws import Client, code_of, open_client, region_of
-from tasks.training.preflight.report import Look
+from tasks.training.preflight.estimate import Look
 
 Opening = Callable[[str], Client]
 

@@ -10,9 +10,16 @@ from tasks.errors import DataError, SetupError
 from tasks.storage import home
 from tasks.training.job import TrainingJob
 from tasks.training.preflight import aws
-from tasks.training.preflight.estimate import Load, computes_in, estimate, place_of
-from tasks.training.preflight.report import Estimate, Look, Preflight
-from tasks.training.preflight.size import size_of
+from tasks.training.preflight.estimate import (
+    Estimate,
+    Load,
+    Look,
+    Preflight,
+    computes_in,
+    estimate,
+    place_of,
+    size_of,
+)
 
 CERTAIN = 1.5
 """So far over what there is, a counted need is refused; below that the count may be off."""
@@ -89,8 +96,8 @@ def on_aws() -> bool:
 
 
 def _sized(training: Training, model: LocalModel, load: Load) -> tuple[Estimate | None, list[Look]]:
-    from tasks.training.memory import dimensions
-    from tasks.training.memory import estimate_memory as peak
+    from tasks.training.preflight.estimate import dimensions
+    from tasks.training.preflight.estimate import estimate_memory as peak
 
     try:
         size = size_of(model.path)

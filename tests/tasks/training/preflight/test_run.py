@@ -14,10 +14,8 @@ from configs.prices import SHIPPED, Prices, read_prices
 from configs.stages import Training
 from tasks.artifacts import LocalModel
 from tasks.training.preflight.aws import READS, Reader, looks
-from tasks.training.preflight.estimate import Load, estimate
-from tasks.training.preflight.report import Preflight
+from tasks.training.preflight.estimate import Load, ModelSize, Preflight, estimate, size_of
 from tasks.training.preflight.run import preflight, refuse
-from tasks.training.preflight.size import ModelSize, size_of
 
 ROLE = "arn:aws:iam::123456789012:role/temper-job"
 LOAD = Load(tokens=1_000_000, supervised=200_000, steps=100)
