@@ -294,7 +294,8 @@ class _Answers:
         ]
 
     def _make(self, file: Path, seed: int, prompts: list[Prompt]) -> None:
-        from tasks.models.local.generation import Decoding, generate
+        from tasks.models.api import Decoding
+        from tasks.models.local.generation import generate
 
         decoding = Decoding(
             self._source.max_new_tokens,
