@@ -11,7 +11,7 @@ import pytest
 from configs.loading import load_recipe
 from configs.recipe import Recipe
 from tasks.errors import RecipeError, TrainingError
-from tasks.training.sagemaker.standin.rules import problems
+from tasks.training.backends.sagemaker.standin.rules import problems
 
 pytest.importorskip("moto")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.training.sagemaker.standin.rules import problems
+from tasks.training.backends.sagemaker.standin.rules import problems
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Fields = dict[str, Any]

@@ -16,7 +16,7 @@ Fields = dict[str, Any]
 def jobs(open_account: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """AWS on loopback for every command of this module; returns the folder of the jobs."""
     from tasks.errors import SetupError
-    from tasks.training.sagemaker.standin.mounts import way_in
+    from tasks.training.backends.sagemaker.standin.mounts import way_in
 
     try:
         way_in()

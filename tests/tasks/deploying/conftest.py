@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from tasks.artifacts import Checkpoint, Estimate, GateResult, LocalModel
 from tasks.deploying.card import Release
 from tasks.models.identity import tokenizer_digest, weights_digest
-from tasks.training.sagemaker.standin.rules import problems
+from tasks.training.backends.sagemaker.standin.rules import problems
 
 LOCK: dict[str, Any] = {
     "mixture_digest": "m" * 64,

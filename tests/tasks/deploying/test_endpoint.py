@@ -21,7 +21,7 @@ from tasks.deploying.endpoint import (
 )
 from tasks.errors import SetupError
 from tasks.models.identity import weights_digest
-from tasks.training.sagemaker.standin.rules import problems
+from tasks.training.backends.sagemaker.standin.rules import problems
 
 ROLE = "arn:aws:iam::123456789012:role/temper-job"
 WISH = Endpoint("support-bot", "ml.g5.xlarge", None, "us-east-1")

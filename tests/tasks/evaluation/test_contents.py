@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
 from pydantic import TypeAdapter
 
 from configs.evaluation import Suite
@@ -13,7 +14,6 @@ from tasks.artifacts import CleanSource
 from tasks.evaluation import registry
 from tasks.evaluation.items import EvalContext, Exam, items_digest
 from tasks.evaluation.registry import open_exam
-from tasks.inference.scripted import Scripted
 from tasks.models.api import Prompt
 from tasks.storage import digest_of
 

@@ -24,7 +24,8 @@ from tasks.models.api import Engine
 
 pytest.importorskip("torch")
 
-from tasks.inference.server import Faults, serving  # noqa: E402
+from fakes.openai_server import Faults, serving  # noqa: E402
+
 from tasks.models import factory  # noqa: E402
 from tasks.models.local import scoring
 from tasks.models.served import base

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from fakes.scripted_model import Scripted
 from pydantic import TypeAdapter
 
 from configs.evaluation import Suite
@@ -15,7 +16,6 @@ from tasks.evaluation.registry import open_exam
 from tasks.evaluation.stage import evaluate_exam
 from tasks.gates.compare import Flip, flips
 from tasks.gates.pairing import pair
-from tasks.inference.scripted import Scripted
 
 RECORDS: dict[str, dict[str, Any]] = {
     "ifeval": {

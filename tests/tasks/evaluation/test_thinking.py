@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fakes.scripted_model import Scripted
+
 from configs.evaluation import ClassificationSuite
 from configs.suites.adherence import AdherenceSuite
 from tasks.artifacts import CleanSource
@@ -12,7 +14,6 @@ from tasks.evaluation.items import EvalContext, Exam, cut
 from tasks.evaluation.stage import evaluate_exam
 from tasks.evaluation.suites.adherence import adherence_exam
 from tasks.evaluation.suites.classification import classification_exam
-from tasks.inference.scripted import Scripted
 
 THOUGHTS = {"a": "<think>\n\n</think>\n\nx", "b": "<think>it may be x\nor y", "c": "x"}
 

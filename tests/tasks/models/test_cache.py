@@ -3,8 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
 
-from tasks.inference.scripted import Scripted
 from tasks.models.api import NONE, Answer, Batch, Choice, Decoding, Encoded, Prompt, Text
 from tasks.models.cache import Cached
 

@@ -207,7 +207,7 @@ def open_sagemaker(region: str | None) -> Client:
     """Return the stand-in where TEMPER_SAGEMAKER_STANDIN names its folder, else AWS."""
     folder = Settings().sagemaker_standin
     if folder is not None:
-        from tasks.training.sagemaker.standin.service import StandIn
+        from tasks.training.backends.sagemaker.standin.service import StandIn
 
         return StandIn(folder)
     return open_client("sagemaker", region)

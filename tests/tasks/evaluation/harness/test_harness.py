@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from fakes.scripted_model import Scripted
 
 from configs.suites.harness import HarnessMetric, HarnessSuite
 from tasks.artifacts import LocalModel
@@ -14,7 +15,6 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.harness.samples import import_samples, rows_of
 from tasks.evaluation.items import EvalContext
 from tasks.gates.pairing import pair
-from tasks.inference.scripted import Scripted
 from tasks.text.overlap import Item
 
 pytest.importorskip("lm_eval")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
 
 from configs.suites.ifeval import IfevalSuite
 from tasks.errors import EvaluationError
@@ -20,7 +21,6 @@ from tasks.evaluation.ifeval.exam import (
     readings,
 )
 from tasks.evaluation.items import write_items
-from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 
 COMMAS = {

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
 from configs.suites.brittleness import BrittlenessSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.brittleness import CLASSIFICATION, MULTIPLE_CHOICE, brittleness_exam
-from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
 
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.artifacts import LocalModel
@@ -21,7 +22,6 @@ from tasks.evaluation.suites.choices import (
     own_question,
     texts,
 )
-from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 
 ARC = [

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
 from configs.suites.judge import JudgeSuite
@@ -19,7 +20,6 @@ from tasks.evaluation.suites.judge import (
     rubric_prompt,
     rubric_scores,
 )
-from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
 

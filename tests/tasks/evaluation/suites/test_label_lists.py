@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from fakes.scripted_model import Scripted
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -31,7 +32,6 @@ from tasks.evaluation.suites.label_lists import (
     stored_gold,
     stored_said,
 )
-from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 from tasks.metrics.matching import Labelled
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
 from configs.suites.extraction import ExtractionSuite
@@ -11,7 +12,6 @@ from tasks.artifacts import CleanSource, Estimate
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.label_lists import ListExam, extraction_exam
-from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from fakes.scripted_model import Scripted
 
 from configs.evaluation import MmluSuite
 from configs.suites.mmlu_subjects import GROUP_OF, GROUPS
@@ -21,7 +22,6 @@ from tasks.evaluation.suites.mmlu import (
     letters_prompt,
     load_questions,
 )
-from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 from tasks.text.chat import load_tokenizer
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
 from pydantic import TypeAdapter, ValidationError
 
 from configs.gates import Gate
@@ -20,7 +21,6 @@ from tasks.evaluation.suites.nova_benchmark import (
 )
 from tasks.gates.compare import comparison
 from tasks.gates.judge import judge
-from tasks.inference.scripted import Scripted
 
 
 def suite(**fields: Any) -> NovaBenchmarkSuite:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -13,7 +14,6 @@ from tasks.artifacts import CleanSource, Estimate
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.open_answers import OpenExam, open_exam_of
-from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 
 pytest.importorskip("rouge_score")

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
 from configs.suites.refusal import RefusalSuite, Template
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import items_of, write_items
 from tasks.evaluation.suites.refusal import DISGUISES, RefusalExam, disguised, refusal_exam
-from tasks.inference.scripted import Scripted
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
 

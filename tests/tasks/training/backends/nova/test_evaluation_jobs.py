@@ -14,7 +14,7 @@ from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation
 from tasks.training.backends.nova.evaluation_request import OWN, NovaAsked, OwnFile
 from tasks.training.backends.nova.hyperpod import Cluster
 from tasks.training.backends.sagemaker.attempts import Calls
-from tasks.training.sagemaker.standin.rules import problems
+from tasks.training.backends.sagemaker.standin.rules import problems
 
 pytest.importorskip("moto")
 Make = Callable[..., Recipe]

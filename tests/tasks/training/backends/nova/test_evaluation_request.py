@@ -20,7 +20,7 @@ from tasks.training.backends.nova.evaluation_request import (
     own_items,
 )
 from tasks.training.backends.nova.training_request import NovaPlaced
-from tasks.training.sagemaker.standin.rules import problems
+from tasks.training.backends.sagemaker.standin.rules import problems
 
 ROLE = "arn:aws:iam::123456789012:role/temper-job"
 PLACED = NovaPlaced(ROLE, "us-east-1", "s3://b/rows/gen_qa.jsonl", "s3://b/outputs")

@@ -21,7 +21,7 @@ from tasks.training.backends.nova.training_request import (
     serverless_request,
 )
 from tasks.training.backends.sagemaker.attempts import Calls
-from tasks.training.sagemaker.standin.rules import problems
+from tasks.training.backends.sagemaker.standin.rules import problems
 
 Make = Callable[..., Recipe]
 ROLE = "arn:aws:iam::123456789012:role/temper-job"

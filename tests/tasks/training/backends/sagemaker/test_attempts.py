@@ -18,9 +18,9 @@ from tasks.errors import SetupError, TrainingError, Unreachable
 from tasks.store.aws import trouble
 from tasks.training.backends.sagemaker.attempts import LOGINS, Calls
 from tasks.training.backends.sagemaker.jobs import SagemakerJobs
+from tasks.training.backends.sagemaker.standin.service import StandIn
+from tasks.training.backends.sagemaker.standin.state import JobFolder
 from tasks.training.job import JobHandle, TrainingJob
-from tasks.training.sagemaker.standin.service import StandIn
-from tasks.training.sagemaker.standin.state import JobFolder
 
 BACKEND = SagemakerBackend(kind="sagemaker", instance_type="ml.m5.xlarge", install=False)
 LOST = EndpointConnectionError(endpoint_url="https://sagemaker.eu-west-1.amazonaws.com")

@@ -11,10 +11,10 @@ import pytest
 from tasks.artifacts import Checkpoint
 from tasks.errors import SetupError, TrainingError
 from tasks.training.backends.sagemaker.jobs import SagemakerJobs
+from tasks.training.backends.sagemaker.standin.mounts import way_in
+from tasks.training.backends.sagemaker.standin.service import StandIn
 from tasks.training.job import TrainingJob
 from tasks.training.progress_view import wait
-from tasks.training.sagemaker.standin.mounts import way_in
-from tasks.training.sagemaker.standin.service import StandIn
 
 pytest.importorskip("torch")
 pytest.importorskip("moto")

@@ -23,8 +23,8 @@ from tasks.training.backends.sagemaker.request import (
     image_of,
     job_name,
 )
+from tasks.training.backends.sagemaker.standin.rules import problems
 from tasks.training.job import TrainingJob
-from tasks.training.sagemaker.standin.rules import problems
 
 KEY = "0123456789abcdef" * 4
 CHANNELS = {n: f"s3://bucket/store/{n}" for n in ("code", "job", "model", "mixture")}
@@ -229,7 +229,7 @@ def test_the_checker_itself_finds_what_is_wrong() -> None:
 
 
 def test_every_machine_in_the_table_is_one_of_the_services() -> None:
-    from tasks.training.sagemaker.standin.rules import input_shape
+    from tasks.training.backends.sagemaker.standin.rules import input_shape
 
     kinds = input_shape().members["ResourceConfig"].members["InstanceType"].metadata["enum"]
     assert set(MACHINES) <= set(kinds)

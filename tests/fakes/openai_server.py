@@ -3,7 +3,7 @@
 For trying an evaluation against an endpoint without one, and for tests: with faults it fails,
 answers late or sends broken JSON as often as it is told.
 
-    python -m tasks.inference.server MODEL_FOLDER --port 8000 --faults 0.2
+    python -m fakes.openai_server MODEL_FOLDER --port 8000 --faults 0.2
 """
 
 import argparse

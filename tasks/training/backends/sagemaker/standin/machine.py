@@ -1,4 +1,4 @@
-"""``python -m tasks.training.sagemaker.standin.machine FOLDER``: one job from start to end."""
+"""``python -m tasks.training.backends.sagemaker.standin.machine FOLDER``: one job from start to end."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from configs.settings import Settings
 from tasks.store.places import S3Place
-from tasks.training.sagemaker.standin.disk import hosts_of, lay_out, restore, sync
-from tasks.training.sagemaker.standin.log import Log
-from tasks.training.sagemaker.standin.mounts import inside, name_hosts
-from tasks.training.sagemaker.standin.state import JobFolder
+from tasks.training.backends.sagemaker.standin.disk import hosts_of, lay_out, restore, sync
+from tasks.training.backends.sagemaker.standin.log import Log
+from tasks.training.backends.sagemaker.standin.mounts import inside, name_hosts
+from tasks.training.backends.sagemaker.standin.state import JobFolder
 
 POLL_SECONDS = 0.1
 SYNC_SECONDS = 0.5

@@ -12,8 +12,8 @@ from typing import Any
 
 from configs.settings import Settings
 from tasks.storage import write_text
-from tasks.training.sagemaker.standin.rules import problems
-from tasks.training.sagemaker.standin.state import TERMINAL, JobFolder
+from tasks.training.backends.sagemaker.standin.rules import problems
+from tasks.training.backends.sagemaker.standin.state import TERMINAL, JobFolder
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:training-job/"
 _TIMES = ("CreationTime", "LastModifiedTime", "TrainingStartTime", "TrainingEndTime")
@@ -104,7 +104,12 @@ class StandIn:
     def _start(self, job: JobFolder) -> None:
         with (job.folder / "machine.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tasks.training.sagemaker.standin.machine", str(job.folder)],
+                [
+                    sys.executable,
+                    "-m",
+                    "tasks.training.backends.sagemaker.standin.machine",
+                    str(job.folder),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -2,12 +2,12 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes.openai_server import FAULTS, Faults, Server, serving
+from fakes.scripted_model import Scripted
 
 from configs.served import Endpoint
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
-from tasks.inference.scripted import Scripted
-from tasks.inference.server import FAULTS, Faults, Server, serving
 from tasks.models.api import Decoding, Prompt
 from tasks.models.served.openai import EndpointModel
 

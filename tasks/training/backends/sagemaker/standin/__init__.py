@@ -1,0 +1,1 @@
+"""SageMaker on this machine: jobs run under its own contract, without AWS."""
