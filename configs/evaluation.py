@@ -4,47 +4,21 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
 from configs.metrics import Metric
 from configs.section import Section
 from configs.suites.base import SuiteSection
-from configs.suites.behaviour import Behaviour
+from configs.suites.behaviour import BehaviourSuite
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
-from configs.suites.classification import ClassificationSuite
-from configs.suites.extraction import ExtractionSuite
-from configs.suites.gsm8k import Gsm8kSuite
+from configs.suites.generation import Gsm8kSuite, JudgeSuite, OpenAnswersSuite
 from configs.suites.harness import HarnessSuite
-from configs.suites.judge import JudgeSuite
+from configs.suites.labels import ClassificationSuite, ExtractionSuite
 from configs.suites.mmlu import MmluSuite
 from configs.suites.nova_benchmark import NovaBenchmarkSuite
-from configs.suites.open_answers import OpenAnswersSuite
-
-__all__ = [
-    "ArcSuite",
-    "BitsPerByteSuite",
-    "ClassificationSuite",
-    "Evaluation",
-    "ExtractionSuite",
-    "FloorGate",
-    "Gate",
-    "Gsm8kSuite",
-    "HarnessSuite",
-    "HellaswagSuite",
-    "HoldGate",
-    "ImproveGate",
-    "JudgeSuite",
-    "MmluSuite",
-    "MultipleChoiceSuite",
-    "NovaBenchmarkSuite",
-    "OpenAnswersSuite",
-    "Suite",
-    "metrics_by_kind",
-]
 
 Suite = Annotated[
     ArcSuite
-    | Behaviour
+    | BehaviourSuite
     | BitsPerByteSuite
     | ClassificationSuite
     | ExtractionSuite

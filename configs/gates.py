@@ -4,8 +4,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, PositiveInt
 
+from configs.models import Model
 from configs.section import Name, Section
-from configs.stages import Model
 
 AnySection = TypeVar("AnySection", bound=Section)
 Against = Literal["base", "original", "champion"]
@@ -83,7 +83,7 @@ class References(Section):
     )
 
 
-def caps(suite: Section) -> dict[str, int]:
+def item_limits(suite: Section) -> dict[str, int]:
     """Return the fields that limit how many items a suite asks, as far as it sets them.
 
     By their names: ``limit``, ``items``, and ``items_per_...``.
@@ -96,6 +96,6 @@ def caps(suite: Section) -> dict[str, int]:
     }
 
 
-def widened(suite: AnySection, times: int) -> AnySection:
+def multiply_item_limits(suite: AnySection, times: int) -> AnySection:
     """Return the suite asking ``times`` as many items; the first ones stay among them."""
-    return suite.model_copy(update={name: cap * times for name, cap in caps(suite).items()})
+    return suite.model_copy(update={name: cap * times for name, cap in item_limits(suite).items()})

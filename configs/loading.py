@@ -1,20 +1,37 @@
-"""A recipe from a name, a path or a mapping, with ``a.b=c`` overrides and located errors."""
+"""Recipes and models from names, files and mappings, with overrides and located errors."""
 
+import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from configs.errors import RecipeError
-from configs.positions import Positions, positions_of
-from configs.problems import recipe_error
+from configs.models import Served
 from configs.recipe import Recipe
+from configs.section import RULE, YamlPath
 
 SHIPPED = Path(__file__).parent / "recipes"
+
+Positions = Mapping[YamlPath, int]
+"""Which line of a file, from 1, each key and each element of a list stands on."""
+
+KEY = "[key]"
+"""What pydantic ends a location with where the key of a mapping is wrong, not its value."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: where it stands as the author wrote it, what it is, and the fix."""
+
+    path: YamlPath
+    message: str
+    fix: str
 
 
 def load_recipe(
@@ -58,15 +75,104 @@ def recipe_digest(recipe: Recipe) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def recipe_text(recipe: Recipe) -> str:
+    """Return the recipe as YAML that loads to the same recipe."""
+    fields = recipe.model_dump(mode="json", exclude_unset=True)
+    return str(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100))
+
+
+def find_served(text: str) -> Served | None:
+    """Return the served or adapted model that a command line names; None where it is a folder.
+
+    Args:
+        text: A YAML file with the section, or the section itself in braces.
+
+    Raises:
+        RecipeError: It is no such section.
+    """
+    inline = text.lstrip().startswith("{")
+    if not inline and Path(text).suffix not in (".yaml", ".yml"):
+        return None
+    place = f"--model {text}"
+    try:
+        fields, positions = _parse(text if inline else Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RecipeError(
+            f"the model's section can't be read: {error}",
+            where=place,
+            fix="give a folder, a YAML file, or {kind: endpoint, url: ..., name: ...}.",
+        ) from error
+    try:
+        model: Served = TypeAdapter(Served).validate_python(
+            fields if isinstance(fields, dict) else {}
+        )
+    except ValidationError as error:
+        raise recipe_error(error, Served, place, {} if inline else positions) from error
+    return model
+
+
+def recipe_error(
+    error: ValidationError, schema: Any, place: str, positions: Positions
+) -> RecipeError:
+    """Return the first problem of ``error``, located; the count of the others is named.
+
+    Args:
+        error: What pydantic found.
+        schema: The section, or the union of sections, that was to be read.
+        place: The file, or what else the section was read from.
+        positions: The lines of the file.
+    """
+    found = [
+        _describe(one, schema)
+        for one in error.errors(include_url=False)
+        # Where an element of a list is wrong, pydantic finds the list too short as well.
+        if one["type"] != "too_short" or len(one["input"]) < one["ctx"]["min_length"]
+    ]
+    path, message, fix = found[0]
+    # A misspelt key that is required is found twice: it is missing, and the other is unknown.
+    others = sum(one.path != path for one in found[1:])
+    if others:
+        message += f" ({others} more after this one.)"
+    written = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in positions), ())
+    where = f"{place}:{positions[written]}" if written else place
+    dotted = ".".join(str(part) for part in path)
+    return RecipeError(message, where=f"{where}: {dotted}" if path else where, fix=fix)
+
+
+def strip_tags(loc: YamlPath, schema: Any) -> tuple[YamlPath, Any]:
+    """Return a pydantic location as the author wrote it, and what is read there.
+
+    Pydantic names the branch of a union that it took: by the branch's tag, or by its type where
+    there are no tags. These words stand nowhere in the recipe, and may also be the names of keys,
+    so that only the schema tells them from keys.
+
+    Args:
+        loc: The location in pydantic's words.
+        schema: The section, or union of sections, that was to be read.
+    """
+    path: list[str | int] = []
+    for part in loc:
+        branches = _branches(schema)
+        if branches:
+            schema = branches.get(part)
+        elif part != KEY:
+            path.append(part)
+            schema = _read_at(schema, part)
+    return tuple(path), schema
+
+
 def _read(path: Path) -> tuple[dict[str, Any], Positions]:
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        fields = yaml.safe_load(text)
+        fields, positions = _parse(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise RecipeError(
-            *_yaml_problem(error), where=_yaml_place(path, error), fix=_yaml_fix(error)
-        ) from error
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        message, fix = f"this is not valid YAML: {problem}.", "correct the line named above."
+        if "\\t" in problem:
+            message = "a tab is used for indentation, which YAML forbids."
+            fix = "replace the tab by spaces."
+        raise RecipeError(message, where=where, fix=fix) from error
     except UnicodeDecodeError as error:
         raise RecipeError(
             "the file is not UTF-8 text.", where=str(path), fix="save it as UTF-8."
@@ -78,27 +184,28 @@ def _read(path: Path) -> tuple[dict[str, Any], Positions]:
             where=str(path),
             fix="start from a shipped one, for example configs/recipes/smoke.yaml.",
         )
-    return fields, positions_of(node)
+    return fields, positions
 
 
-def _yaml_problem(error: yaml.YAMLError) -> tuple[str]:
-    problem = getattr(error, "problem", None) or str(error)
-    tab = "\\t" in problem
-    return (
-        "a tab is used for indentation, which YAML forbids."
-        if tab
-        else f"this is not valid YAML: {problem}.",
-    )
+def _parse(text: str) -> tuple[Any, Positions]:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        positions = dict(_find_lines(node))
+        return None if node is None else loader.construct_document(node), positions
+    finally:
+        loader.dispose()
 
 
-def _yaml_place(path: Path, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-
-
-def _yaml_fix(error: yaml.YAMLError) -> str:
-    tab = "\\t" in (getattr(error, "problem", None) or "")
-    return "replace the tab by spaces." if tab else "correct the line named above."
+def _find_lines(node: yaml.Node | None, path: YamlPath = ()) -> Iterator[tuple[YamlPath, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*path, key.value), key.start_mark.line + 1
+            yield from _find_lines(value, (*path, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            yield (*path, i), value.start_mark.line + 1
+            yield from _find_lines(value, (*path, i))
 
 
 def _apply(fields: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -111,32 +218,27 @@ def _apply(fields: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
                 where=f"--set {override}",
                 fix="for example --set mixture.domain_share=0.5",
             )
-        _set(fields, path.split("."), yaml.safe_load(value), override)
+        *parents, last = path.split(".")
+        node: Any = fields
+        for part in parents:
+            key = _find_key(node, part, override)
+            node = node.setdefault(key, {}) if isinstance(node, dict) else node[key]
+        node[_find_key(node, last, override)] = yaml.safe_load(value)
     return fields
 
 
-def _set(fields: Any, keys: list[str], value: Any, override: str) -> None:
-    *parents, last = keys
-    for key in parents:
-        fields = _step(fields, key, override)
-    if isinstance(fields, list):
-        _step(fields, last, override)
-        fields[int(last)] = value
-    else:
-        fields[last] = value
-
-
-def _step(node: Any, key: str, override: str) -> Any:
+def _find_key(node: Any, part: str, override: str) -> str | int:
+    """Return the key of a mapping, or the index of a list's element of that name or number."""
     if isinstance(node, dict):
-        return node.setdefault(key, {})
+        return part
     if isinstance(node, list):
-        named = [x for x in node if isinstance(x, dict) and x.get("name") == key]
+        named = [i for i, x in enumerate(node) if isinstance(x, dict) and x.get("name") == part]
         if named:
             return named[0]
-        if key.isdigit() and int(key) < len(node):
-            return node[int(key)]
+        if part.isdigit() and int(part) < len(node):
+            return int(part)
     raise RecipeError(
-        f"'{key}' is not there to be set.",
+        f"'{part}' is not there to be set.",
         where=f"--set {override}",
         fix="give the path of keys as it stands in the recipe.",
     )
@@ -146,10 +248,106 @@ def _validate(fields: dict[str, Any], place: str, positions: Positions) -> Recip
     try:
         return Recipe.model_validate(fields)
     except ValidationError as error:
-        raise recipe_error(error, place, positions) from error
+        raise recipe_error(error, Recipe, place, positions) from error
 
 
-def recipe_text(recipe: Recipe) -> str:
-    """Return the recipe as YAML that loads to the same recipe."""
-    fields = recipe.model_dump(mode="json", exclude_unset=True)
-    return str(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100))
+def _describe(problem: Mapping[str, Any], schema: Any) -> Problem:
+    kind, context, given = problem["type"], problem.get("ctx", {}), problem["input"]
+    loc: YamlPath = problem["loc"]
+    if kind in ("extra_forbidden", "missing"):
+        section, holder = strip_tags(loc[:-1], schema)
+        if kind == "missing":
+            return _missing(section, loc[-1], given, holder)
+        return _unknown_key((*section, loc[-1]), _keys(holder), strip_tags(loc[:-2], schema)[1])
+    path, holder = strip_tags(loc, schema)
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        key = context["discriminator"].strip("'")
+        if kind == "union_tag_not_found":
+            return _missing(path, key, given, holder)
+        tag, tags = context["tag"], context["expected_tags"]
+        return Problem((*path, key), f"{key} '{tag}' is unknown.", f"use one of {tags}.")
+    if loc[-1:] == (KEY,) and kind == "literal_error":
+        _, mapping = strip_tags(loc[:-2], schema)
+        return _unknown_key(path, get_args(get_args(_open(mapping)[0])[0]))
+    if kind == RULE:
+        path, message, fix = (*path, *context["path"]), context["message"], context["fix"]
+    else:
+        message, fix = problem["msg"].replace("Input should be", "the value should be"), ""
+        if isinstance(given, str | int | float | bool):
+            message = f"{message}, but it is {given!r}"
+    message = message if message.endswith(".") else f"{message}."
+    return Problem(path, message, fix or "give a value that fits.")
+
+
+def _missing(section: YamlPath, part: str | int, given: Any, holder: Any) -> Problem:
+    if isinstance(part, int):
+        wanted = len(get_args(_open(holder)[0]))
+        return Problem(section, f"{len(given)} values are too few.", f"give {wanted}.")
+    known = _keys(holder)
+    for key in given:
+        if key not in known and difflib.get_close_matches(str(key), known, n=1) == [part]:
+            return _unknown_key((*section, key), known)
+    tags = ", ".join(str(tag) for tag in _branches(holder))
+    fix = f"add {part}: ..." if not tags else f"add {part}: one of {tags}."
+    return Problem((*section, part), f"'{part}' is required and missing.", fix)
+
+
+def _unknown_key(path: YamlPath, known: Iterable[str], union: Any = None) -> Problem:
+    """Say that a key is none; ``union`` is that of whose branches ``known`` are one's keys."""
+    message, known = f"'{path[-1]}' is not a key here.", sorted(known)
+    others = [str(tag) for tag, m in _branches(union).items() if path[-1] in _keys(m)]
+    if others:
+        fix = f"it goes with {', '.join(others)}; use one of {', '.join(known)}."
+    elif close := difflib.get_close_matches(str(path[-1]), known, n=1):
+        fix = f"did you mean '{close[0]}'?"
+    else:
+        fix = f"use one of {', '.join(known)}." if known else "remove it."
+    return Problem(path, message, fix)
+
+
+def _open(schema: Any) -> tuple[Any, str | None]:
+    """Return a type without its notes and without null, and the key that tells its branches."""
+    key = None
+    while True:
+        args = [arg for arg in get_args(schema) if arg is not NoneType]
+        if get_origin(schema) is Annotated:
+            fields = [note for note in args[1:] if isinstance(note, FieldInfo)]
+            key = next((str(f.discriminator) for f in fields if f.discriminator), key)
+        elif get_origin(schema) not in (Union, UnionType) or len(args) > 1:
+            return schema, key
+        schema = args[0]
+
+
+def _branches(schema: Any) -> dict[str | int, Any]:
+    """Return the branches of a union by the names pydantic has for them; none of anything else."""
+    schema, key = _open(schema)
+    if get_origin(schema) not in (Union, UnionType):
+        return {}
+    if key is None:
+        return {
+            getattr(m, "__name__", "") if not get_args(m) else str(m): m for m in get_args(schema)
+        }
+    return {tag: m for m in get_args(schema) for tag in get_args(m.model_fields[key].annotation)}
+
+
+def _read_at(schema: Any, part: str | int) -> Any:
+    """Return the type of a field, of a list's element or of a mapping's value."""
+    schema, _ = _open(schema)
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        field = schema.model_fields.get(str(part))
+        return field and Annotated[field.annotation, field]
+    args = get_args(schema)
+    if get_origin(schema) is dict:
+        return args[1]
+    if get_origin(schema) is tuple and isinstance(part, int):
+        return args[0] if Ellipsis in args else args[min(part, len(args) - 1)]
+    return None
+
+
+def _keys(schema: Any) -> set[str]:
+    schema, _ = _open(schema)
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return set(schema.model_fields)
+    if get_origin(schema) in (Union, UnionType):
+        return set().union(*map(_keys, get_args(schema)))
+    return set()

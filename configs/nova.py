@@ -8,8 +8,8 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from configs.remote import KmsKey, Network, Tags, check_tags
-from configs.section import Section
+from configs.remote_backends import KmsKey, Network, Tags, check_tags
+from configs.section import Section, rule_error
 
 NovaModel = Literal[
     "nova-textgeneration-lite-v2",
@@ -104,7 +104,7 @@ CPT_TEXT: Percentages = {
 }
 
 
-def categories(model: str, modality: Modality, method: NovaMethod) -> Percentages:
+def get_categories(model: str, modality: Modality, method: NovaMethod) -> Percentages:
     """Return the categories that can be mixed in, with AWS's default percentages.
 
     Raises:
@@ -112,10 +112,18 @@ def categories(model: str, modality: Modality, method: NovaMethod) -> Percentage
     """
     if method == "cpt":
         if modality == "multimodal":
-            raise ValueError("continued pre-training takes plain text. Fix: set modality: text.")
+            raise rule_error(
+                "continued pre-training takes plain text.",
+                path=("modality",),
+                fix="set modality: text.",
+            )
         return CPT_TEXT
     if model == "nova-textgeneration-micro" and modality == "multimodal":
-        raise ValueError("Nova Micro sees text alone. Fix: set modality: text, or another model.")
+        raise rule_error(
+            "Nova Micro sees text alone.",
+            path=("modality",),
+            fix="set modality: text, or another model.",
+        )
     first = NOVA_1_TEXT if modality == "text" else NOVA_1_MULTIMODAL
     second = NOVA_2_TEXT if modality == "text" else NOVA_2_MULTIMODAL
     return second if model == SECOND else first
@@ -171,32 +179,32 @@ class NovaBackend(Section):
     @property
     def data_categories(self) -> Percentages:
         """The categories of this model, modality and method, with AWS's defaults."""
-        return categories(self.model, self.modality, self.method)
+        return get_categories(self.model, self.modality, self.method)
 
     @model_validator(mode="after")
     def _service_takes_it(self) -> Self:
-        try:
-            categories(self.model, self.modality, self.method)
-        except ValueError as error:
-            raise ValueError(f"@training.backend.modality: {error}") from error
+        get_categories(self.model, self.modality, self.method)
         if self.method == "cpt" and self.hyperpod is None:
-            raise ValueError(
-                "@training.backend.method: continued pre-training runs on HyperPod. "
-                "Fix: add hyperpod: {cluster: NAME}."
+            raise rule_error(
+                "continued pre-training runs on HyperPod.",
+                path=("method",),
+                fix="add hyperpod: {cluster: NAME}.",
             )
         if self.hyperpod is None and self.model_package_group is None:
-            raise ValueError(
-                "@training.backend.model_package_group: a serverless job puts its "
-                "model there. Fix: give the group's ARN."
+            raise rule_error(
+                "a serverless job puts its model there.",
+                path=("model_package_group",),
+                fix="give the group's ARN.",
             )
         if self.reasoning and self.model != SECOND:
-            raise ValueError(
-                "@training.backend.reasoning: only Nova 2 Lite reasons. Fix: set reasoning: false."
+            raise rule_error(
+                "only Nova 2 Lite reasons.", path=("reasoning",), fix="set reasoning: false."
             )
         if not self.accept_eula and not self.dry_run:
-            raise ValueError(
-                "@training.backend.accept_eula: Nova is used under AWS's terms. "
-                "Fix: read them, then set accept_eula: true."
+            raise rule_error(
+                "Nova is used under AWS's terms.",
+                path=("accept_eula",),
+                fix="read them, then set accept_eula: true.",
             )
         check_tags(self.tags)
         return self

@@ -1,9 +1,11 @@
 """Options that Nova's service has no place for: refused, so that nobody sets one in vain."""
 
 from pydantic import BaseModel
+from pydantic_core import PydanticCustomError
 
 from configs.nova import NovaBackend
-from configs.stages import Training
+from configs.section import rule_error
+from configs.training import Training
 
 HONOURED = ("method", "adapter", "sequence_length", "overflow", "backend")
 """Fields of ``training`` that have an effect: how long rows may be, and what is trained."""
@@ -36,15 +38,15 @@ def check_ignored(training: Training, backend: NovaBackend) -> None:
     """Refuse options that were set and would change nothing.
 
     Raises:
-        ValueError: With the place in the recipe and what to do instead.
+        PydanticCustomError: With the path in the recipe and what to do instead.
     """
-    for name in given(training):
+    for name in list_given_fields(training):
         if name not in HONOURED:
-            raise _refusal(f"training.{name}", "Nova's service takes no such option")
+            raise _refusal(("training", name), "Nova's service takes no such option")
     _check_adapter(training, backend)
     for name, why in _unsent(backend).items():
-        if name in given(backend) and _asks(getattr(backend, name)):
-            raise _refusal(f"training.backend.{name}", why)
+        if name in list_given_fields(backend) and _asks(getattr(backend, name)):
+            raise _refusal(("training", "backend", name), why)
 
 
 def _asks(value: object) -> bool:
@@ -52,7 +54,7 @@ def _asks(value: object) -> bool:
     return not (value is None or value is False or value == {})
 
 
-def given(section: BaseModel) -> list[str]:
+def list_given_fields(section: BaseModel) -> list[str]:
     """Return the fields that someone set, in the order of their declaration.
 
     A recipe that was written out whole, as locks and forms do, sets every field: there those count
@@ -69,13 +71,15 @@ def given(section: BaseModel) -> list[str]:
 
 
 def _check_adapter(training: Training, backend: NovaBackend) -> None:
-    if "adapter" not in given(training) or training.adapter is None:
+    if "adapter" not in list_given_fields(training) or training.adapter is None:
         return
     if backend.peft == "full":
-        raise _refusal("training.adapter", "peft: full trains all parameters")
-    for name in given(training.adapter):
+        raise _refusal(("training", "adapter"), "peft: full trains all parameters")
+    for name in list_given_fields(training.adapter):
         if name != "kind":
-            raise _refusal(f"training.adapter.{name}", "Nova's adapters have no such option here")
+            raise _refusal(
+                ("training", "adapter", name), "Nova's adapters have no such option here"
+            )
 
 
 def _unsent(backend: NovaBackend) -> dict[str, str]:
@@ -93,8 +97,8 @@ def _unsent(backend: NovaBackend) -> dict[str, str]:
     return found
 
 
-def _refusal(path: str, why: str) -> ValueError:
-    fix = INSTEAD.get(path.rpartition(".")[2], TAKE_OUT)
-    if path.startswith("training.backend."):
+def _refusal(path: tuple[str, ...], why: str) -> PydanticCustomError:
+    fix = INSTEAD.get(path[-1], TAKE_OUT)
+    if path[:2] == ("training", "backend"):
         fix = "take it out"
-    return ValueError(f"@{path}: {why}, and it would be ignored. Fix: {fix}.")
+    return rule_error(f"{why}, and it would be ignored.", path=path, fix=f"{fix}.")

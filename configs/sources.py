@@ -2,10 +2,54 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from configs.rewriting import Rewrite
-from configs.section import Name, Section
+from configs.section import Name, Section, rule_error
+
+PLACEHOLDERS = ("{prompt}", "{answer}")
+REWRITE_TEMPLATE = (
+    "{prompt}\n\n"
+    "Here is a correct answer to the message above, for you to go by:\n\n"
+    "{answer}\n\n"
+    "Now answer the message yourself, in your own words. Keep every fact, name and number of that "
+    "answer, add none, and write your answer alone."
+)
+
+
+class Rewrite(Section):
+    """Self-distillation fine-tuning (SDFT, Yang et al. 2024, arXiv:2402.13669).
+
+    The base model is shown each prompt with its reference answer and says the same in its own
+    words; a rewriting that passes the checks is trained on in the reference's stead. It pulls the
+    model less far from what it was, at the price of one generation a target. It helps where targets
+    are free text in another style than the model's. It does nothing where they are labels, which
+    stay as they are, and it teaches nothing that the base can't say when it is shown the answer.
+    """
+
+    template: str = Field(
+        REWRITE_TEMPLATE,
+        description="what the base is asked: {prompt} is the user's message, {answer} the "
+        "reference, each once",
+    )
+    max_new_tokens: PositiveInt = Field(256, le=4096, description="longer rewritings are not used")
+    temperature: float = Field(0.0, ge=0, le=2, description="0: the likeliest words")
+    top_p: float = Field(1.0, gt=0, le=1)
+    batch_size: PositiveInt = Field(16, le=512)
+    min_overlap: float = Field(
+        0.3, ge=0, le=1, description="least share of the reference's words that a rewriting keeps"
+    )
+
+    @field_validator("template")
+    @classmethod
+    def _has_its_places(cls, template: str) -> str:
+        for place in PLACEHOLDERS:
+            if template.count(place) != 1:
+                raise rule_error(
+                    f"the template has {place} {template.count(place)} times.",
+                    fix="write it once, where it is to be filled in.",
+                )
+        return template
+
 
 Role = Literal["domain", "general"]
 RowFormat = Literal[
@@ -96,13 +140,13 @@ class _Rows(Section):
     @model_validator(mode="after")
     def _columns_say_enough(self) -> "_Rows":
         if self.format == "columns" and not self.columns:
-            raise ValueError("format 'columns' needs a columns: mapping")
+            raise rule_error("format 'columns' needs a columns: mapping")
         if self.columns and self.format not in ("auto", "columns"):
-            raise ValueError(f"columns: goes with format 'columns' or 'auto', not '{self.format}'")
+            raise rule_error(f"columns: goes with format 'columns' or 'auto', not '{self.format}'")
         if self.columns and not (
             {"text"} <= self.columns.keys() or {"prompt", "completion"} <= self.columns.keys()
         ):
-            raise ValueError("columns: needs 'text', or both 'prompt' and 'completion'")
+            raise rule_error("columns: needs 'text', or both 'prompt' and 'completion'")
         return self
 
 

@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from configs.backends import Backend
-from configs.local_backend import LocalBackend
-from configs.section import Name, Section
+from configs.backends import Backend, LocalBackend
+from configs.section import Name, Section, rule_error
 
 Method = Literal["sft", "cpt", "dpo", "rft"]
 Overflow = Literal["drop", "split", "error"]
@@ -32,7 +31,7 @@ class Lora(Section):
     )
 
 
-class Pairs(Section):
+class Dpo(Section):
     """Direct preference optimisation (Rafailov et al. 2023) on pairs of answers."""
 
     beta: PositiveFloat = Field(0.1, description="how dearly leaving the base model is paid for")
@@ -54,7 +53,7 @@ class Reward(Section):
     limit: PositiveInt = Field(400, description="characters, for length")
 
 
-class Rewards(Section):
+class Rft(Section):
     """Reinforcement fine-tuning: GRPO (Shao et al. 2024) on sampled answers."""
 
     functions: tuple[Reward, ...] = Field((), description="at least one, for method rft")
@@ -124,8 +123,8 @@ class Training(Section):
     save_steps: PositiveInt = 50
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     validation: Validation | None = None
-    dpo: Pairs = Pairs()
-    rft: Rewards = Rewards()
+    dpo: Dpo = Dpo()
+    rft: Rft = Rft()
     backend: Backend = LocalBackend()
 
     @property
@@ -141,9 +140,9 @@ class Training(Section):
     @model_validator(mode="after")
     def _method_has_its_parts(self) -> "Training":
         if self.method == "rft" and not self.rft.functions:
-            raise ValueError(
-                "method rft needs at least one reward. Fix: name one in training.rft.functions, "
-                "e.g. [{name: exact_match}]."
+            raise rule_error(
+                "method rft needs at least one reward.",
+                fix="name one in training.rft.functions, e.g. [{name: exact_match}].",
             )
         if self.method in ("dpo", "rft"):
             self._refuse_for_answers()
@@ -160,7 +159,7 @@ class Training(Section):
         }
         wrong = [name for name, used in given.items() if used]
         if wrong:
-            raise ValueError(
-                f"{wrong[0]} goes with methods sft and cpt, not {self.method}. "
-                f"Fix: leave training.{wrong[0]} out."
+            raise rule_error(
+                f"{wrong[0]} goes with methods sft and cpt, not {self.method}.",
+                fix=f"leave training.{wrong[0]} out.",
             )

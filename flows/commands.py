@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.loading import load_recipe
-from configs.served import Remote, find_served
+from configs.loading import find_served, load_recipe
+from configs.models import HostedModel
 from tasks.artifacts import SuiteScores
 from tasks.errors import DataError
 
@@ -176,7 +176,7 @@ def train(recipe: str, overrides: Sequence[str], out: Path | None) -> Answer:
 def evaluate(recipe: str, overrides: Sequence[str], model: str | None) -> Answer:
     """Run the recipe's suites on a model; items without an answer make the exit code 1."""
     loaded, served = load_recipe(recipe, overrides), find_served(model or "")
-    if not isinstance(served, Remote):
+    if not isinstance(served, HostedModel):
         require_training()
     from flows.evaluate import evaluate_model
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from configs.quality import Quality
 from configs.recipe import Recipe
-from configs.rewriting import Rewrite
 from configs.settings import Settings
-from configs.sources import RehearsalSource, StoredSource
-from configs.stages import Quality
+from configs.sources import RehearsalSource, Rewrite, StoredSource
 from flows.calling import each, once
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
 from tasks.errors import QualityBlocked

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from prefect import flow
 
-from configs.loading import load_recipe
+from configs.loading import find_served, load_recipe
+from configs.models import AdaptedModel, Model, Served, VllmModel
 from configs.recipe import Recipe
-from configs.served import AdaptedModel, Served, VllmModel, find_served
-from configs.stages import Model
 from flows.calling import once
 from flows.data import Data, check_sources, evaluation_context, refuse_blocked
 from tasks.artifacts import SuiteScores

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from configs.evaluation import Suite
-from configs.gates import FloorGate, Gate, widened
+from configs.gates import FloorGate, Gate, multiply_item_limits
 from configs.recipe import Recipe
 from flows.calling import once
 from flows.data import Data, evaluation_context
@@ -101,14 +101,18 @@ def widened_recipe(recipe: Recipe, gates: Sequence[Gate]) -> Recipe:
         name: max(g.extend_times for g in gates if g.metric.startswith(f"{name}/"))
         for name in {g.metric.partition("/")[0] for g in gates}
     }
-    suites = tuple(widened(recipe.suite(name), n) for name, n in sorted(times.items()))
+    suites = tuple(multiply_item_limits(recipe.suite(name), n) for name, n in sorted(times.items()))
     evaluation = recipe.evaluation.model_copy(update={"suites": suites})
     return recipe.model_copy(update={"evaluation": evaluation, "gates": tuple(gates)})
 
 
 def _suite_of(recipe: Recipe, gate: Gate) -> Suite:
     suite = recipe.suite(gate.metric.partition("/")[0])
-    return widened(suite, gate.extend_times) if gate.on_inconclusive == "extend" else suite
+    return (
+        multiply_item_limits(suite, gate.extend_times)
+        if gate.on_inconclusive == "extend"
+        else suite
+    )
 
 
 def _items(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str], int]:

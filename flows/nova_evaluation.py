@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from configs.evaluation import NovaBenchmarkSuite, Suite
+from configs.evaluation import Suite
 from configs.nova import NovaBackend
 from configs.recipe import Recipe
+from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from flows.calling import once
 from flows.data import Data, evaluation_context
 from flows.nova_stopping import Running, stopped_on_break

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from configs.evaluation import FloorGate
+from configs.gates import FloorGate
 from configs.nova import NovaBackend
 from configs.recipe import Recipe
 from flows import data as stages

@@ -11,7 +11,7 @@ from configs.errors import SetupError
 from configs.section import Section
 from configs.settings import Settings
 
-SHIPPED = Path(__file__).parent / "sagemaker.yaml"
+SHIPPED_PRICES = Path(__file__).parent / "sagemaker.yaml"
 
 
 class Prices(Section):
@@ -36,7 +36,7 @@ def read_prices() -> Prices:
     Raises:
         SetupError: The file isn't there, or isn't such a table.
     """
-    return _read(Settings().prices or SHIPPED)
+    return _read(Settings().prices or SHIPPED_PRICES)
 
 
 @cache
@@ -47,5 +47,5 @@ def _read(path: Path) -> Prices:
         raise SetupError(
             f"the price table can't be used: {error}",
             where=str(path),
-            fix=f"start from a copy of {SHIPPED}.",
+            fix=f"start from a copy of {SHIPPED_PRICES}.",
         ) from error

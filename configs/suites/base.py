@@ -2,19 +2,13 @@
 
 from typing import ClassVar
 
-from configs.metrics import Metric
-from configs.section import Name, Section
+from pydantic import Field, PositiveInt, model_validator
 
-PLACES = frozenset(
-    {
-        "path",
-        "dev_path",
-        "contrast_path",
-        "dev_contrast_path",
-        "examples",
-        "source",
-        "include",
-    }
+from configs.metrics import Metric
+from configs.section import Name, Section, rule_error
+
+ORIGIN_FIELDS = frozenset(
+    {"path", "dev_path", "contrast_path", "dev_contrast_path", "examples", "source", "include"}
 )
 """Where items come from: their content counts, not where it lay."""
 
@@ -30,7 +24,7 @@ class SuiteSection(Section):
     name: Name
 
     METRICS: ClassVar[dict[str, Metric]] = {}
-    FREE: ClassVar[frozenset[str]] = PLACES | {"name", "batch_size", "batch_tokens"}
+    FREE: ClassVar[frozenset[str]] = ORIGIN_FIELDS | {"name", "batch_size", "batch_tokens"}
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""
@@ -39,3 +33,47 @@ class SuiteSection(Section):
     def source_name(self) -> Name | None:
         """Return the source whose rows it reads, where it reads one."""
         return getattr(self, "source", None)
+
+
+class UserItemsSuite(SuiteSection):
+    """A suite whose items are the records of files, or of a data set of the hub at a commit.
+
+    Attributes:
+        PUBLISHED: The data set that is read where neither ``path`` nor ``hub`` is given: its id,
+            commit and split.
+    """
+
+    PUBLISHED: ClassVar[tuple[str, str, str] | None] = None
+    FREE: ClassVar[frozenset[str]] = SuiteSection.FREE | {
+        "dev_path",
+        "hub",
+        "revision",
+        "subset",
+        "hub_split",
+    }
+
+    name: Name
+    path: str | None = Field(None, description="a file, folder, glob or package: path")
+    dev_path: str | None = Field(None, description="the same, asked where split is dev")
+    hub: str | None = Field(None, description="or a data set of the hub, OWNER/NAME")
+    revision: str | None = Field(None, description="its commit")
+    subset: str | None = Field(None, description="its configuration, where it has several")
+    hub_split: str = Field("test", description="the hub's name of the split")
+    limit: PositiveInt | None = Field(None, description="items, chosen by seed; all when absent")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "UserItemsSuite":
+        if self.path is not None and self.hub is not None:
+            raise rule_error("give path or hub, not both")
+        if self.path is None and self.hub is None and self.PUBLISHED is None:
+            raise rule_error("give path (a file, folder, glob or package: path), or hub")
+        if self.hub is not None and self.revision is None:
+            raise rule_error("a data set of the hub needs its commit: set revision")
+        return self
+
+
+class UserPromptsSuite(UserItemsSuite):
+    """A suite of records of your own, each of which the model answers in writing."""
+
+    max_new_tokens: PositiveInt = Field(512, le=8192, description="tokens of an answer")
+    batch_size: PositiveInt = 16

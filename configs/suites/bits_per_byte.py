@@ -5,16 +5,14 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
-from configs.section import Name
+from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
-
-METRICS: dict[str, Metric] = {"bits_per_byte": Metric("lower", "ratio")}
 
 
 class BitsPerByteSuite(SuiteSection):
     """Bits a UTF-8 byte on held-out text: lower is a better model of it."""
 
-    METRICS: ClassVar[dict[str, Metric]] = METRICS
+    METRICS: ClassVar[dict[str, Metric]] = {"bits_per_byte": Metric("lower", "ratio")}
 
     kind: Literal["bits_per_byte"]
     name: Name
@@ -29,5 +27,5 @@ class BitsPerByteSuite(SuiteSection):
     @model_validator(mode="after")
     def _one_origin(self) -> "BitsPerByteSuite":
         if (self.source is None) == (self.path is None):
-            raise ValueError("give exactly one of source and path")
+            raise rule_error("give exactly one of source and path")
         return self

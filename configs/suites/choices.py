@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
-from configs.section import Name
+from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
 
 
@@ -33,7 +33,7 @@ def letter_metrics(chance: float) -> dict[str, Metric]:
     }
 
 
-class Choices(SuiteSection):
+class ChoiceSuite(SuiteSection):
     """What every multiple-choice suite has.
 
     By texts (Brown et al. 2020, section 2.4): the log-probability of each answer's text after the
@@ -53,9 +53,9 @@ class Choices(SuiteSection):
     batch_tokens: PositiveInt = 2048
 
     @model_validator(mode="after")
-    def _some_form(self) -> "Choices":
+    def _some_form(self) -> "ChoiceSuite":
         if not (self.texts or self.letters):
-            raise ValueError("choose by texts, by letters or by both")
+            raise rule_error("choose by texts, by letters or by both")
         return self
 
     @property
@@ -72,7 +72,7 @@ class Choices(SuiteSection):
         }
 
 
-class ArcSuite(Choices):
+class ArcSuite(ChoiceSuite):
     """ARC (Clark et al. 2018): grade-school science questions with three to five answers.
 
     As lm-evaluation-harness 0.4.13 ``arc_easy`` and ``arc_challenge``, zero-shot.
@@ -82,7 +82,7 @@ class ArcSuite(Choices):
     level: Literal["easy", "challenge"] = "challenge"
 
 
-class HellaswagSuite(Choices):
+class HellaswagSuite(ChoiceSuite):
     """HellaSwag (Zellers et al. 2019): which of four endings comes next.
 
     As lm-evaluation-harness 0.4.13 ``hellaswag``, zero-shot. The published test set has no answers:
@@ -92,7 +92,7 @@ class HellaswagSuite(Choices):
     kind: Literal["hellaswag"]
 
 
-class MultipleChoiceSuite(Choices):
+class MultipleChoiceSuite(ChoiceSuite):
     """Multiple choice from a file of your own.
 
     A record has a question, its answers (a list, JSON text of one, ``{"text": [...], "label":
@@ -120,5 +120,5 @@ class MultipleChoiceSuite(Choices):
     @model_validator(mode="after")
     def _prompt_asks(self) -> "MultipleChoiceSuite":
         if self.prompt.count("{question}") != 1:
-            raise ValueError("prompt holds {question} exactly once")
+            raise rule_error("prompt holds {question} exactly once")
         return self

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
-from configs.section import Name, Section
+from configs.section import Name, Section, rule_error
 from configs.suites.base import SuiteSection
 
 
@@ -31,11 +31,11 @@ class HarnessMetric(Section):
     def _ends_fit(self) -> "HarnessMetric":
         low, high = (0.0, 1.0) if self.estimator == "proportion" else self.range or (-inf, inf)
         if self.range is not None and self.estimator == "proportion":
-            raise ValueError("range: a proportion runs from 0 to 1, leave it out")
+            raise rule_error("range: a proportion runs from 0 to 1, leave it out")
         if not low < high:
-            raise ValueError("range: gives the lower end first, then the higher")
+            raise rule_error("range: gives the lower end first, then the higher")
         if self.chance is not None and not low <= self.chance <= high:
-            raise ValueError(f"chance: lies between {low:g} and {high:g}")
+            raise rule_error(f"chance: lies between {low:g} and {high:g}")
         return self
 
 

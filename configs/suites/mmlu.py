@@ -1,4 +1,4 @@
-"""MMLU."""
+"""MMLU and its 57 subjects in four groups."""
 
 from typing import ClassVar, Literal
 
@@ -7,7 +7,80 @@ from pydantic import Field, PositiveInt
 from configs.metrics import Metric
 from configs.section import Name
 from configs.suites.base import SuiteSection
-from configs.suites.mmlu_subjects import GROUP_OF, GROUPS
+
+STEM = (
+    "abstract_algebra",
+    "anatomy",
+    "astronomy",
+    "college_biology",
+    "college_chemistry",
+    "college_computer_science",
+    "college_mathematics",
+    "college_physics",
+    "computer_security",
+    "conceptual_physics",
+    "electrical_engineering",
+    "elementary_mathematics",
+    "high_school_biology",
+    "high_school_chemistry",
+    "high_school_computer_science",
+    "high_school_mathematics",
+    "high_school_physics",
+    "high_school_statistics",
+    "machine_learning",
+)
+HUMANITIES = (
+    "formal_logic",
+    "high_school_european_history",
+    "high_school_us_history",
+    "high_school_world_history",
+    "international_law",
+    "jurisprudence",
+    "logical_fallacies",
+    "moral_disputes",
+    "moral_scenarios",
+    "philosophy",
+    "prehistory",
+    "professional_law",
+    "world_religions",
+)
+SOCIAL_SCIENCES = (
+    "econometrics",
+    "high_school_geography",
+    "high_school_government_and_politics",
+    "high_school_macroeconomics",
+    "high_school_microeconomics",
+    "high_school_psychology",
+    "human_sexuality",
+    "professional_psychology",
+    "public_relations",
+    "security_studies",
+    "sociology",
+    "us_foreign_policy",
+)
+OTHER = (
+    "business_ethics",
+    "clinical_knowledge",
+    "college_medicine",
+    "global_facts",
+    "human_aging",
+    "management",
+    "marketing",
+    "medical_genetics",
+    "miscellaneous",
+    "nutrition",
+    "professional_accounting",
+    "professional_medicine",
+    "virology",
+)
+GROUPS: dict[str, tuple[str, ...]] = {
+    "stem": STEM,
+    "humanities": HUMANITIES,
+    "social_sciences": SOCIAL_SCIENCES,
+    "other": OTHER,
+}
+GROUP_OF: dict[str, str] = {subject: name for name, group in GROUPS.items() for subject in group}
+
 
 LETTERS: dict[str, Metric] = {
     "accuracy": Metric("higher", "proportion", 0.25),
@@ -29,7 +102,6 @@ CHAT: dict[str, Metric] = {
     "chat_letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
 }
 GROUPED: dict[str, Metric] = {name: Metric("higher", "proportion", 0.25) for name in GROUPS}
-METRICS: dict[str, Metric] = {**LETTERS, **CLOZE}
 
 
 class MmluSuite(SuiteSection):
@@ -46,7 +118,7 @@ class MmluSuite(SuiteSection):
     over their questions, as in the harness, not a mean of subjects.
     """
 
-    METRICS: ClassVar[dict[str, Metric]] = {**METRICS, **CHAT, **GROUPED}
+    METRICS: ClassVar[dict[str, Metric]] = {**LETTERS, **CLOZE, **CHAT, **GROUPED}
 
     kind: Literal["mmlu"]
     name: Name

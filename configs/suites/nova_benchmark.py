@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from configs.metrics import Metric
-from configs.section import Name
+from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
 
 Benchmark = Literal["mmlu", "mmlu_pro", "gpqa", "mmmu", "bbh", "math", "ifeval", "strong_reject"]
@@ -48,7 +48,7 @@ class NovaBenchmarkSuite(SuiteSection):
     @model_validator(mode="after")
     def _has_parts(self) -> "NovaBenchmarkSuite":
         if self.subtask is not None and self.task not in PARTED:
-            raise ValueError(f"subtask: {self.task} has no parts; {', '.join(sorted(PARTED))} have")
+            raise rule_error(f"subtask: {self.task} has no parts; {', '.join(sorted(PARTED))} have")
         return self
 
     def metric_table(self) -> dict[str, Metric]:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import pyarrow.parquet as pq
 
-from configs.suites.base import SuiteSection
-from configs.suites.own_items import OwnItems
+from configs.suites.base import SuiteSection, UserItemsSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.records import Record, find_files, package_folder, read_records
@@ -156,7 +155,7 @@ CATEGORIES = ("category", "type", "task")
 """Columns that a category is looked for in."""
 
 
-def located(suite: OwnItems, split: str) -> Iterator[Located]:
+def located(suite: UserItemsSuite, split: str) -> Iterator[Located]:
     """Yield the records of a suite, each with its place.
 
     Args:
@@ -252,7 +251,7 @@ def some(items: Sequence[T], ids: Sequence[str], suite: Any, seed: int) -> list[
     return [(ids[i], items[i]) for i in chosen]
 
 
-def _place(suite: OwnItems) -> Published:
+def _place(suite: UserItemsSuite) -> Published:
     if suite.hub is not None and suite.revision is not None:
         return Published(suite.hub, suite.revision, suite.subset, suite.hub_split)
     assert suite.PUBLISHED is not None, "the section refuses a suite with no place"

@@ -3,29 +3,24 @@
 from functools import partial
 from typing import assert_never
 
-from configs.evaluation import (
-    ArcSuite,
-    BitsPerByteSuite,
-    ClassificationSuite,
-    ExtractionSuite,
-    Gsm8kSuite,
-    HarnessSuite,
-    HellaswagSuite,
-    JudgeSuite,
-    MmluSuite,
-    MultipleChoiceSuite,
-    NovaBenchmarkSuite,
-    OpenAnswersSuite,
-    Suite,
+from configs.evaluation import Suite
+from configs.suites.behaviour import (
+    AbstentionSuite,
+    AdherenceSuite,
+    BehaviourSuite,
+    BrittlenessSuite,
+    DialoguesSuite,
+    IfevalSuite,
+    RefusalSuite,
+    ToolCallsSuite,
 )
-from configs.suites.abstention import AbstentionSuite
-from configs.suites.adherence import AdherenceSuite
-from configs.suites.behaviour import Behaviour
-from configs.suites.brittleness import BrittlenessSuite
-from configs.suites.dialogues import DialoguesSuite
-from configs.suites.ifeval import IfevalSuite
-from configs.suites.refusal import RefusalSuite
-from configs.suites.tool_calls import ToolCallsSuite
+from configs.suites.bits_per_byte import BitsPerByteSuite
+from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
+from configs.suites.generation import Gsm8kSuite, JudgeSuite, OpenAnswersSuite
+from configs.suites.harness import HarnessSuite
+from configs.suites.labels import ClassificationSuite, ExtractionSuite
+from configs.suites.mmlu import MmluSuite
+from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.ifeval.exam import ifeval_exam
@@ -123,7 +118,7 @@ def source_of(suite: Suite, context: EvalContext) -> CleanSource | None:
 # A suite of behaviour with its items, from its section.
 
 
-def open_behaviour(suite: Behaviour, source: CleanSource | None, context: EvalContext) -> Exam:
+def open_behaviour(suite: BehaviourSuite, source: CleanSource | None, context: EvalContext) -> Exam:
     """Return the suite with its items.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Any
 
 from configs.evaluation import Suite
 from configs.metrics import Metric
-from configs.suites.base import PLACES
+from configs.suites.base import ORIGIN_FIELDS
 from tasks.artifacts import LocalModel, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import (
@@ -104,7 +104,7 @@ def _table(suite: Suite, exam: Exam) -> dict[str, Metric]:
 
 
 def _key(suite: Suite, exam: Exam, engine: Engine, context: EvalContext) -> str:
-    section = suite.model_dump(mode="json", exclude=set(PLACES))
+    section = suite.model_dump(mode="json", exclude=set(ORIGIN_FIELDS))
     return stage_key(
         "evaluation",
         {

@@ -3,7 +3,7 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from configs.evaluation import Gate
+from configs.gates import Gate
 from tasks.artifacts import GateResult, SuiteScores
 from tasks.gates.judge import References
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from configs.models import Model
 from configs.sources import RehearsalSource, StoredSource
-from configs.stages import Model
 from tasks.artifacts import LocalModel, Snapshot
 from tasks.errors import SourceUnreachable
 from tasks.progress import report

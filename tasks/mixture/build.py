@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from configs.stages import Mixture
+from configs.mixture import Mixture
 from tasks.artifacts import LocalModel, MixtureReceipt, TokenizedSource
 from tasks.mixture.gather import gather, row_hashes
 from tasks.mixture.lock import Drawn, make_lock

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from configs.stages import Mixture
+from configs.mixture import Mixture
 from tasks.artifacts import LocalModel, TokenizedSource
 from tasks.mixture.table import PlanTable
 from tasks.storage import source_digest

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from configs.stages import Mixture
+from configs.mixture import Mixture
 from tasks.artifacts import TokenizedSource
 from tasks.mixture.plan import Plan, make_plan
 from tasks.mixture.rows import open_rows

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from configs.stages import Mixture, Size
+from configs.mixture import Mixture, MixtureSize
 from tasks.errors import InsufficientData
 
 
@@ -187,7 +187,9 @@ def _remedies(mixture: Mixture, stocks: Sequence[Stock], asked: Mapping[str, int
         )
     if not smaller and not all(asked.values()):
         # Some have too little for the size, and for others the size is too small.
-        larger = mixture.model_copy(update={"size": Size(budget=_least_budget(mixture, stocks))})
+        larger = mixture.model_copy(
+            update={"size": MixtureSize(budget=_least_budget(mixture, stocks))}
+        )
         passes = _passes(
             larger, stocks, largest_remainder(total_units(larger, stocks), shares(larger, stocks))
         )
@@ -222,7 +224,7 @@ def _nothing(
     stock, asked = found
     budget = _least_budget(mixture, stocks)
     # A size that gives it one unit may be more than other sources have.
-    enough = _works(mixture, stocks, size=Size(budget=budget))
+    enough = _works(mixture, stocks, size=MixtureSize(budget=budget))
     fix = f"set mixture.size to {{budget: {budget}}} or more; or " if enough else ""
     return InsufficientData(
         f"source '{stock.name}' has a positive share but gets 0 of {sum(asked.values())} "

@@ -8,7 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
-from configs.stages import Mixture
+from configs.mixture import Mixture
 from tasks.artifacts import (
     CleanSource,
     HeldOut,

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from configs.served import VllmModel
+from configs.models import VllmModel
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
 from tasks.storage import digest_of, file_digest

@@ -3,7 +3,7 @@
 import importlib.metadata
 from typing import Any, assert_never
 
-from configs.served import BedrockModel, Endpoint, SageMakerEndpoint
+from configs.models import BedrockModel, Endpoint, SageMakerEndpoint
 from tasks.artifacts import LocalModel
 from tasks.models.adapters import VllmFolder
 from tasks.models.api import Engine

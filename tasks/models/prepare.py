@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from configs.stages import Model
+from configs.models import Model
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
 from tasks.models.identity import tokenizer_digest, weights_digest

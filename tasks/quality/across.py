@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.stages import Quality
+from configs.quality import Quality
 from tasks.artifacts import CleanSource, Filter, SplitName
 from tasks.quality.labels import are_classes
 from tasks.quality.page import load_verdict, verdict_page

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from configs.stages import Quality
+from configs.quality import Quality
 from tasks.artifacts import CleanSource, Filter, Snapshot
 from tasks.quality.checks.redaction import redact
 from tasks.quality.frame import identities, read_rows

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from configs.stages import Quality
+from configs.quality import Quality
 from tasks.quality.checks import consistency, pairs, reserved, structure, tools
 from tasks.quality.checks.flat import COLUMNS, Flags, Flat, as_bools, flatten
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from configs.stages import NearDuplicates
+from configs.quality import NearDuplicates
 
 Ints = npt.NDArray[np.int64]
 Sets = tuple[npt.NDArray[np.uint64], Ints]

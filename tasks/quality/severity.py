@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from configs.stages import Quality, Severity, Target
+from configs.quality import Quality, Severity, Target
 
 _REPORTED = (
     "unknown_fields",

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from configs.quality import NearDuplicates, Quality
 from configs.sources import RehearsalSource, StoredSource
-from configs.stages import NearDuplicates, Quality
 from tasks.quality.checks.consistency import consistency_flags
 from tasks.quality.checks.registry import NO_FINDINGS, Findings, run_checks
 from tasks.quality.expectations import Outcome, validate

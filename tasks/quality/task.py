@@ -8,8 +8,8 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
+from configs.quality import Quality
 from configs.sources import RehearsalSource, StoredSource
-from configs.stages import Quality
 from tasks.artifacts import CleanSource, Snapshot
 
 

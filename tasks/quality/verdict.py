@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from configs.stages import Quality
+from configs.quality import Quality
 from tasks.quality.expectations import Outcome
 from tasks.quality.severity import row_count_problem, severity_of
 

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.rewriting import Rewrite
+from configs.sources import Rewrite
 from tasks.artifacts import CleanSource, Filter, LocalModel
 from tasks.models.api import Answer, Decoding, Engine
 from tasks.models.cache import Cached

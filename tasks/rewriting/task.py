@@ -8,7 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
-from configs.rewriting import Rewrite
+from configs.sources import Rewrite
 from tasks.artifacts import CleanSource, LocalModel
 from tasks.progress import report
 

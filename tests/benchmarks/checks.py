@@ -23,8 +23,8 @@ def _write(folder: Path) -> None:
 
 def _checked(folder: Path, name: str) -> float:
     """Return the seconds that the checks of one file take once it is ingested."""
+    from configs.quality import NearDuplicates, Quality
     from configs.sources import FilesSource
-    from configs.stages import NearDuplicates, Quality
     from tasks.ingest.ingest import ingest
     from tasks.quality.across import distinct
     from tasks.quality.clean import clean

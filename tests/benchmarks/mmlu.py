@@ -17,7 +17,7 @@ from typing import NamedTuple
 import harness_side as harness
 from pair import Benchmark
 
-from configs.stages import Model
+from configs.models import Model
 from configs.suites.mmlu import MmluSuite
 from tasks.evaluation.records import find_files, read_records
 from tasks.evaluation.suites.mmlu import MmluExam, Questions, letters_prompt, load_questions

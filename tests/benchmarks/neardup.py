@@ -25,7 +25,7 @@ def documents(rows: int, seed: int = 17) -> list[str]:
 
 def neardup() -> Benchmark:
     """Find near-duplicates at 0.8 among texts of 0.4 kB, against ``datasketch.MinHashLSH``."""
-    from configs.stages import NearDuplicates
+    from configs.quality import NearDuplicates
     from tasks.quality.near import kept_of
 
     texts, settings = documents(ROWS), NearDuplicates()

@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from configs.evaluation import Suite
-from configs.stages import Model
-from configs.suites.gsm8k import Gsm8kSuite
+from configs.models import Model
+from configs.suites.generation import Gsm8kSuite
 from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import LocalModel
 from tasks.evaluation.items import EvalContext

@@ -50,7 +50,7 @@ def rules() -> Benchmark:
         GopherRepetitionFilter,
     )
 
-    from configs.text_rules import TextRules
+    from configs.quality import TextRules
     from tasks.quality.rules.judge import Judge
 
     rows = texts(5_000)

@@ -7,6 +7,7 @@ from configs.loading import SHIPPED, load_recipe, recipe_digest, recipe_text
 
 GOOD = """\
 name: good
+seed: 17
 model: {path: some/model}
 sources:
   - {name: voc, role: domain, kind: files, path: voc.jsonl}
@@ -34,18 +35,44 @@ def problem(tmp_path: Path, old: str, new: str) -> RecipeError:
 @pytest.mark.parametrize(
     ("old", "new", "where", "says"),
     [
-        ("domain_share", "domian_share", ":7: mixture.domian_share", "did you mean 'domain_share'"),
-        ("path: voc.jsonl", "path: v, weight: -1", ":4: sources.0.weight", "greater than 0"),
-        ("kind: rehearsal", "kind: rehersal", ":5: sources.1.kind", "'rehearsal'"),
-        ("0.5", "1.5", ":7: mixture.domain_share", "less than or equal to 1"),
-        ("kind: mmlu", "kind: mmmlu", ":11: evaluation.suites.1.kind", "'mmlu'"),
-        ("voc/macro_f1", "voc/f1", ":13: gates.0.metric", "voc/macro_f1"),
-        ("source: voc", "source: cov", ":10: evaluation.suites.0.source", "one of voc"),
-        ("name: replay", "name: voc", ":3: sources", "name used twice: voc"),
-        ("0.5", "0.5\n\tunit: rows", ":8:1", "tab"),
-        ("rule: improve, by", "rule: improve, margin", ":13: gates.0.margin", "not a key"),
+        ("domain_share", "domian_share", ":8: mixture.domian_share", "did you mean 'domain_share'"),
+        ("path: voc.jsonl", "path: v, weight: -1", ":5: sources.0.weight", "greater than 0"),
+        ("kind: rehearsal", "kind: rehersal", ":6: sources.1.kind", "'rehearsal'"),
+        ("0.5", "1.5", ":8: mixture.domain_share", "less than or equal to 1"),
+        ("kind: mmlu", "kind: mmmlu", ":12: evaluation.suites.1.kind", "'mmlu'"),
+        ("voc/macro_f1", "voc/f1", ":14: gates.0.metric", "voc/macro_f1"),
+        ("source: voc", "source: cov", ":11: evaluation.suites.0.source", "one of voc"),
+        ("name: replay", "name: voc", ":4: sources", "name used twice: voc"),
+        ("0.5", "0.5\n\tunit: rows", ":9:1", "tab"),
+        ("rule: improve, by", "rule: improve, margin", ":14: gates.0.margin", "not a key"),
         ("model: {path: some/model}\n", "", "model", "required and missing"),
-        ("  domain_share: 0.5", "  size: {}", ":7: mixture.size", "exactly one"),
+        ("  domain_share: 0.5", "  size: {}", ":8: mixture.size", "exactly one"),
+        ("improve, by", "improve, margin", ":14: gates.0.margin", "it goes with hold; use one of"),
+        ("kind: rehearsal", "kimd: rehearsal", ":6: sources.1.kimd", "did you mean 'kind'"),
+        (
+            "path: voc.jsonl",
+            "path: v, columns: {promt: a}",
+            ":5: sources.0.columns.promt",
+            "did you mean 'prompt'",
+        ),
+        (
+            "seed: 17",
+            "quality: {rules: {c4: null, repetition: {max_top_grams: [0.1, 0.1]}}}",
+            ":2: quality.rules.repetition.max_top_grams",
+            "2 values are too few. Fix: give 3",
+        ),
+        (
+            "seed: 17",
+            "training: {loss_weight: {not.there: 2}}",
+            ":2: training.loss_weight.not.there",
+            "no source is named 'not.there'",
+        ),
+        (
+            "seed: 17",
+            "training: {adapter: {targets: [q_proj, 3]}}",
+            ":2: training.adapter.targets.1",
+            "valid string",
+        ),
     ],
 )
 def test_a_wrong_recipe_names_line_path_and_fix(tmp_path, old, new, where, says):
@@ -54,6 +81,22 @@ def test_a_wrong_recipe_names_line_path_and_fix(tmp_path, old, new, where, says)
     assert says in error.paragraph()
     assert error.exit_code == 2
     assert "\n" not in error.paragraph()
+
+
+def test_the_problems_after_the_first_are_counted_once_each(tmp_path):
+    once = problem(tmp_path, "kind: mmlu", "kind: mmlu, shots: 9")
+    assert "more after" not in once.message
+    both = problem(tmp_path, "kind: mmlu, name: mmlu", "kind: mmlu, nome: mmlu, shots: 9")
+    assert "nome" in both.where
+    assert both.message.endswith("(1 more after this one.)")
+
+
+def test_a_password_in_an_address_is_not_repeated(tmp_path):
+    judge = "{kind: endpoint, name: j, revision: a, url: 'https://me:hidden@x/v1'}"
+    suite = f"kind: judge, source: voc, judge: {judge}"
+    error = problem(tmp_path, "kind: mmlu", suite)
+    assert ": evaluation.suites.1.judge.url" in error.where
+    assert "hidden" not in error.paragraph()
 
 
 def test_an_empty_file_is_named(tmp_path):
@@ -73,10 +116,14 @@ def test_overrides_reach_sources_by_name(tmp_path):
     path.write_text(GOOD)
     recipe = load_recipe(path, ["sources.voc.path=other.jsonl", "mixture.size.budget=100"])
     assert recipe.source("voc").path == "other.jsonl"
+    whole = load_recipe(path, ["sources.replay={name: new, kind: rehearsal}"])
+    assert [source.name for source in whole.sources] == ["voc", "new"]
     assert recipe.mixture.size.budget == 100
 
 
-@pytest.mark.parametrize("override", ["seed", "=3", "sources.nobody.path=x"])
+@pytest.mark.parametrize(
+    "override", ["seed", "=3", "sources.nobody.path=x", "seed.x=1", "sources.nobody=x"]
+)
 def test_an_override_that_leads_nowhere_is_refused(tmp_path, override):
     path = tmp_path / "r.yaml"
     path.write_text(GOOD)
@@ -88,7 +135,7 @@ def test_the_digest_is_of_the_intent_not_of_the_spelling(tmp_path):
     path = tmp_path / "r.yaml"
     path.write_text(GOOD)
     recipe = load_recipe(path)
-    path.write_text("# a comment\nseed: 17\n" + GOOD)
+    path.write_text("# a comment\n" + GOOD.replace("seed: 17\n", ""))
     assert recipe_digest(load_recipe(path)) == recipe_digest(recipe)
     assert recipe_digest(load_recipe(path, ["seed=18"])) != recipe_digest(recipe)
 

@@ -71,7 +71,7 @@ def test_each_default_mix_sums_to_a_hundred(known: nova.Percentages, count: int)
 def test_categories_go_by_model_modality_and_method(
     model: str, modality: Any, method: Any, known: nova.Percentages
 ) -> None:
-    assert nova.categories(model, modality, method) == known
+    assert nova.get_categories(model, modality, method) == known
 
 
 def test_every_category_of_nova_2_is_accepted_and_no_other() -> None:

@@ -9,7 +9,7 @@ from configs.errors import RecipeError
 from configs.loading import load_recipe, recipe_text
 from configs.nova_ignored import HONOURED
 from configs.recipe import Recipe
-from configs.stages import Training
+from configs.training import Training
 
 GROUP = "arn:aws:sagemaker:us-east-1:123456789012:model-package-group/temper"
 POD = {"hyperpod": {"cluster": "c"}, "model_package_group": None}

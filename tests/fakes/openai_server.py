@@ -209,7 +209,7 @@ def serving(model: Engine, name: str = "local", faults: Faults | None = None) ->
 
 def main() -> None:
     """Serve a model folder until interrupted."""
-    from configs.stages import Model
+    from configs.models import Model
     from tasks.models.factory import open_model
     from tasks.models.prepare import prepare_model
 

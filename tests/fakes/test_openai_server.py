@@ -5,7 +5,7 @@ import pytest
 from fakes.openai_server import FAULTS, Faults, Server, serving
 from fakes.scripted_model import Scripted
 
-from configs.served import Endpoint
+from configs.models import Endpoint
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
 from tasks.models.api import Decoding, Prompt

@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.served import Endpoint
-from configs.stages import Model
+from configs.models import Endpoint, Model
 from flows.commands import import_samples
 from flows.evaluate import named, prepared
 from tasks.artifacts import LocalModel

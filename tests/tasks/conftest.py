@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.suites import classification, mmlu
+from configs.suites.labels import SINGLE
+from configs.suites.mmlu import CLOZE, LETTERS
 from tasks.artifacts import SuiteScores
 from tasks.metrics.estimates import BY_KIND, estimate_all
 
@@ -71,8 +72,8 @@ def suite_scores(tmp_path: Path) -> Callable[..., SuiteScores]:
         pq.write_table(_table([{"suite": suite} | r for r in rows], labels), path / "items.parquet")
         cloze = any(r["form"] == "cloze" for r in rows)
         tables = {
-            "classification": classification.METRICS,
-            "mmlu": mmlu.METRICS if cloze else mmlu.LETTERS,
+            "classification": SINGLE,
+            "mmlu": {**LETTERS, **CLOZE} if cloze else LETTERS,
         }
         metrics = tables.get(kind) or BY_KIND[kind]
         return SuiteScores(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from configs.suites.ifeval import IfevalSuite
+from configs.suites.behaviour import IfevalSuite
 from tasks.evaluation.datasets import Located, fail, located, prompt_of, some, user
 from tasks.evaluation.ifeval import wording
 from tasks.evaluation.ifeval.language import require

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from configs.suites.abstention import AbstentionSuite
+from configs.suites.behaviour import AbstentionSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import (
     Located,

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from configs.suites.adherence import AdherenceSuite
+from configs.suites.behaviour import AdherenceSuite
 from tasks.evaluation.datasets import Located, fail, located, some, text_of, user
 from tasks.evaluation.ifeval.exam import RULES
 from tasks.evaluation.ifeval.language import require

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from configs.metrics import Metric
-from configs.suites.brittleness import BrittlenessSuite
+from configs.suites.behaviour import BrittlenessSuite
 from configs.suites.choices import MultipleChoiceSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from configs.suites.dialogues import DialoguesSuite
+from configs.suites.behaviour import DialoguesSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import CATEGORIES, Located, fail, located, some, text_of
 from tasks.evaluation.ifeval.exam import RULES

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from configs.suites.gsm8k import Gsm8kSuite
+from configs.suites.generation import Gsm8kSuite
 from tasks.artifacts import SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Located, Published, of_files, of_published, own_or_published

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from configs.suites.judge import JudgeSuite
+from configs.suites.generation import JudgeSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.evaluation.items import ItemRow, answered
 from tasks.evaluation.runner import CaseExam

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 # The list of objects that an answer holds, whatever is written around it or broken in it.
-from configs.suites.classification import ClassificationSuite
-from configs.suites.extraction import ExtractionSuite
+from configs.suites.labels import ClassificationSuite, ExtractionSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import HeldOut, held_out

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from configs.evaluation import MmluSuite
-from configs.suites.mmlu_subjects import GROUP_OF, GROUPS
+from configs.suites.mmlu import GROUP_OF, GROUPS, MmluSuite
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.items import ItemRow, item_ids
 from tasks.evaluation.records import package_folder, read_records

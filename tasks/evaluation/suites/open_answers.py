@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from configs.suites.open_answers import OpenAnswersSuite, Questions
+from configs.suites.generation import OpenAnswersSuite, ReferenceSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.datasets import Located, held_out, of_files, path_for
@@ -30,7 +30,11 @@ class Asked(NamedTuple):
 
 
 def questions_of(
-    suite: Questions, source: CleanSource | None, split: SplitName, seed: int, bare: bool = False
+    suite: ReferenceSuite,
+    source: CleanSource | None,
+    split: SplitName,
+    seed: int,
+    bare: bool = False,
 ) -> list[tuple[str, Asked]]:
     """Return a suite's questions, each with its id, ``limit`` of them chosen by seed.
 
@@ -60,11 +64,11 @@ def questions_of(
     return [(ids[i], asked[i]) for i in chosen]
 
 
-def _records(suite: Questions, split: SplitName) -> Iterator[Located]:
+def _records(suite: ReferenceSuite, split: SplitName) -> Iterator[Located]:
     return of_files(path_for(suite, split))
 
 
-def _of_record(suite: Questions, found: Located, bare: bool) -> Asked:
+def _of_record(suite: ReferenceSuite, found: Located, bare: bool) -> Asked:
     record = found.record
     question, answers = record.get(suite.question), _answers(record.get(suite.answer))
     if not isinstance(question, str) or not question.strip() or not (answers or bare):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from configs.suites.tool_calls import ALL, CALLS, ToolCallsSuite
+from configs.suites.behaviour import ALL_CALLS, CALLS, ToolCallsSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import path_for, some
@@ -39,7 +39,7 @@ class ToolCallsExam(AnswersExam[ToolCallsSuite, Case]):
 
     def asked(self, metric: str) -> int:
         """Return the items where a call is due, where none is, or all, as the metric has it."""
-        if metric in ALL:
+        if metric in ALL_CALLS:
             return len(self.cases)
         return sum(bool(case.due) == (metric in CALLS) for _, case in self.cases)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
-from configs.served import BedrockModel, SageMakerEndpoint
+from configs.models import BedrockModel, SageMakerEndpoint
 from tasks.errors import SetupError
 from tasks.models.api import Decoding, Prompt
 from tasks.models.served.base import RemoteModel, Reply, TryAgain, Unanswerable, Wait

@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow.parquet as pq
 
-from configs.served import Remote
+from configs.models import HostedModel
 from tasks.errors import EvaluationError
 from tasks.models.api import (
     NONE,
@@ -28,7 +28,7 @@ from tasks.models.api import (
 from tasks.storage import digest_of
 
 Wait = Callable[[float], object]
-Spec = TypeVar("Spec", bound=Remote)
+Spec = TypeVar("Spec", bound=HostedModel)
 
 _TRIED = re.compile(r" \((?:1 try|\d+ tries)\)$")
 LONGEST_WAIT_S = 60.0

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from configs.served import BedrockModel
+from configs.models import BedrockModel
 from tasks.models.api import Decoding, Prompt
 from tasks.models.served.aws import AmazonModel, failures
 from tasks.models.served.base import Reply, TryAgain, Unanswerable

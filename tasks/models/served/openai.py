@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from configs.served import Endpoint
+from configs.models import Endpoint
 from tasks.errors import SetupError
 from tasks.models.api import Decoding, Prompt
 from tasks.models.served.base import RemoteModel, Reply, TryAgain, Unanswerable, Wait

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from configs.checks import Personal
+from configs.quality import Personal
 from tasks.errors import DataError
 from tasks.quality.checks.patterns import patterns, spans
 from tasks.quality.checks.texts import Flags, matching

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from configs.checks import SECRET_KINDS
+from configs.quality import SECRET_KINDS
 from tasks.quality.checks.engines import PatternEngine, redacted
 from tasks.quality.checks.patterns import patterns
 from tasks.quality.rules.explanations import EXPLANATIONS

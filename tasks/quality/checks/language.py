@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.checks import LanguageLimits
+from configs.quality import LanguageLimits
 
 UNSURE = "unsure"
 _READ = 1_000

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from configs.checks import Mojibake
+from configs.quality import Mojibake
 from tasks.quality.checks.texts import Flags, each, matching
 
 _POSSIBLE = r"[\x{80}-\x{9f}ÃÂŒœ]|[^\x00-\x7f][^\x00-\x7f]"

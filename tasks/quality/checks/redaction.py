@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from configs.stages import Quality
+from configs.quality import Quality
 from tasks.quality.checks.engines import (
     Engine,
     Found,

@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.checks import Personal, Secrets
-from configs.stages import Quality
+from configs.quality import Personal, Quality, Secrets
 from tasks.quality.checks.engines import Engine, Found, PatternEngine, personal_engine
 from tasks.quality.checks.language import languages
 from tasks.quality.checks.mojibake import mojibake

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.compute as pc
 
-from configs.stages import Quality
+from configs.quality import Quality
 from tasks.quality.checks.flat import Flags, Flat, Ints, as_bools
 from tasks.text.rows import TEXT_ROLE, TOOL_ROLE
 

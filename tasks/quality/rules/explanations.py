@@ -1,6 +1,6 @@
 """What each rule finds, in the order in which a family asks its rules: its number is its place."""
 
-from configs.text_rules import TextRules
+from configs.quality import TextRules
 
 EXPLANATIONS: dict[str, dict[str, str]] = {
     "gopher": {

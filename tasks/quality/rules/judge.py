@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.text_rules import TextRules
+from configs.quality import TextRules
 from tasks.quality.rules.c4 import CITATION, Known, c4
 from tasks.quality.rules.compiled import compiled
 from tasks.quality.rules.document import Text, new_room, spell

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from configs.text_rules import TextRules
+from configs.quality import TextRules
 from tasks.quality.rules.c4 import C4Limits
 from tasks.quality.rules.explanations import EXPLANATIONS
 from tasks.quality.rules.fineweb import FineWebLimits, SignLimits

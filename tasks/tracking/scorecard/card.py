@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from configs.evaluation import BitsPerByteSuite, ClassificationSuite, HoldGate, MmluSuite
+from configs.gates import HoldGate
 from configs.loading import recipe_digest
 from configs.recipe import Recipe
+from configs.suites.bits_per_byte import BitsPerByteSuite
+from configs.suites.labels import ClassificationSuite
+from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import (
     Checkpoint,
     CleanSource,

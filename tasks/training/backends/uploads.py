@@ -7,7 +7,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from configs.local_backend import LocalBackend
+from configs.backends import LocalBackend
 from tasks.artifacts import LocalModel, MixtureReceipt, Receipt
 from tasks.errors import SetupError
 from tasks.models.identity import weight_files

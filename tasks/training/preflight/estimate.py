@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from configs.machines import GIB, MACHINES, Machine
 from configs.prices import Prices
-from configs.remote import SagemakerBackend
+from configs.remote_backends import SagemakerBackend
 from configs.training import Lora, Training
 from tasks.errors import SetupError
 from tasks.models.identity import weight_files

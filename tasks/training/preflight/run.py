@@ -2,7 +2,7 @@
 
 from configs.nova import NovaBackend
 from configs.prices import read_prices
-from configs.remote import SagemakerBackend, WorkPoolBackend
+from configs.remote_backends import SagemakerBackend, WorkPoolBackend
 from configs.settings import Settings
 from configs.training import Training
 from tasks.artifacts import LocalModel

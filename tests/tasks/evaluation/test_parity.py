@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from configs.stages import Model
+from configs.models import Model
 from configs.suites.mmlu import MmluSuite
 from tasks.evaluation.suites.mmlu import MmluExam, load_questions
 

@@ -14,7 +14,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from configs.evaluation import Suite
-from configs.served import Endpoint
+from configs.models import Endpoint
 from tasks.artifacts import CleanSource, LocalModel, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import EvalContext
@@ -34,7 +34,7 @@ Make = Callable[..., CleanSource]
 FLOAT32 = EvalContext(dtype="float32")
 PROGRAM = """
 import sys
-from configs.evaluation import MmluSuite
+from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import LocalModel
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.stage import evaluate

@@ -164,7 +164,7 @@ def test_a_plan_without_torch_can_name_the_items(mmlu_folder: Path) -> None:
     import sys
 
     program = (
-        "import sys; from configs.evaluation import MmluSuite\n"
+        "import sys; from configs.suites.mmlu import MmluSuite\n"
         "from tasks.evaluation.items import EvalContext\n"
         "from tasks.evaluation.registry import overlap_texts\n"
         f"s = MmluSuite(kind='mmlu', name='m', path={str(mmlu_folder)!r})\n"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.evaluation import MmluSuite
+from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import LocalModel
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.task import evaluate_suite

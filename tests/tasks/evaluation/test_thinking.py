@@ -7,8 +7,8 @@ from typing import Any
 
 from fakes.scripted_model import Scripted
 
-from configs.evaluation import ClassificationSuite
-from configs.suites.adherence import AdherenceSuite
+from configs.suites.behaviour import AdherenceSuite
+from configs.suites.labels import ClassificationSuite
 from tasks.artifacts import CleanSource
 from tasks.evaluation.items import EvalContext, Exam, cut
 from tasks.evaluation.stage import evaluate_exam

@@ -3,10 +3,10 @@ import pytest
 
 from configs.gates import HoldGate, ImproveGate
 from configs.metrics import Metric
+from configs.suites.behaviour import SAFE, UNSAFE
+from configs.suites.generation import PAIRWISE
 from configs.suites.harness import HarnessMetric, HarnessSuite
-from configs.suites.judge import PAIRWISE
 from configs.suites.mmlu import LETTERS
-from configs.suites.refusal import SAFE, UNSAFE
 from tasks.gates.decision import refusal
 from tasks.metrics.correction import share
 from tasks.metrics.label_sets import HIT, LabelSets

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from configs.evaluation import FloorGate, Gate, HoldGate, ImproveGate
+from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
 from tasks.artifacts import GateResult, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.gates.judge import References, judge, judge_against, judge_all, overall

@@ -1,6 +1,6 @@
 import pytest
 
-from configs.evaluation import FloorGate, Gate, HoldGate, ImproveGate
+from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
 from configs.metrics import Metric
 from tasks.errors import RecipeError
 from tasks.gates.planning import plan_gate, refuse_unresolved

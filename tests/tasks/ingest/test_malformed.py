@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from configs.quality import Quality
 from configs.sources import FilesSource
-from configs.stages import Quality
 from tasks.artifacts import Snapshot
 from tasks.errors import TemperError, Unusable
 from tasks.ingest.formats import converter_for

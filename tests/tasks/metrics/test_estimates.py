@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.suites import classification, mmlu
+from configs.suites.labels import SINGLE
+from configs.suites.mmlu import CLOZE, LETTERS
 from tasks.errors import EvaluationError
 from tasks.metrics.estimates import BY_KIND, estimate_all
 
@@ -19,8 +20,8 @@ def test_a_suites_metrics_come_from_its_stored_items(tmp_path: Path, table: Tabl
         for g, p in zip("aabbab", answers, strict=True)
     ]
     pq.write_table(table(rows, ["a", "b"]), tmp_path / "items.parquet")
-    found = estimate_all(tmp_path / "items.parquet", classification.METRICS)
-    assert list(found) == list(classification.METRICS)
+    found = estimate_all(tmp_path / "items.parquet", SINGLE)
+    assert list(found) == list(SINGLE)
     assert found["accuracy"].value == pytest.approx(5 / 6)
     assert found["invalid_rate"].value == pytest.approx(1 / 6)
     assert found["macro_f1"].value == pytest.approx((1.0 + 0.8) / 2)
@@ -33,7 +34,7 @@ def test_a_suite_without_the_cloze_form_does_not_give_cloze_metrics(
     row = {"form": "letters", "gold_index": 0, "score": 1.0, "choice_logprobs": [-1.0, -2.0]}
     pq.write_table(table([row] * 3), tmp_path / "items.parquet")
     with pytest.raises(EvaluationError, match="cloze"):
-        estimate_all(tmp_path / "items.parquet", mmlu.METRICS)
+        estimate_all(tmp_path / "items.parquet", {**LETTERS, **CLOZE})
 
 
 def test_every_suite_kind_of_the_recipe_has_its_metrics() -> None:

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.stages import Mixture, Size
+from configs.mixture import Mixture, MixtureSize
 from tasks.artifacts import CleanSource, Filter
 from tasks.errors import DataError, InsufficientData
 from tasks.mixture.build import blocks, build, close_build, open_build, write_block
@@ -56,7 +56,7 @@ def sources(temper_home, tmp_path, tiny_model):
 
 
 def mixture(**fields):
-    return Mixture(**{"size": Size(domain_epochs=1), "domain_share": 0.5, **fields})
+    return Mixture(**{"size": MixtureSize(domain_epochs=1), "domain_share": 0.5, **fields})
 
 
 @pytest.mark.parametrize("unit", ["rows", "tokens", "supervised_tokens"])

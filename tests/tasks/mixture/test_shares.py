@@ -5,7 +5,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from configs.stages import Mixture, Size
+from configs.mixture import Mixture, MixtureSize
 from tasks.errors import InsufficientData
 from tasks.mixture.shares import Stock, largest_remainder, quotas, shares, stage_quotas
 
@@ -17,7 +17,7 @@ def stock(name="d", role="domain", weight=1.0, units=100):
 
 
 def mixture(**fields):
-    return Mixture(**{"size": Size(domain_epochs=1), "domain_share": 0.5, **fields})
+    return Mixture(**{"size": MixtureSize(domain_epochs=1), "domain_share": 0.5, **fields})
 
 
 def test_weights_are_relative_within_their_role():
@@ -47,7 +47,7 @@ def test_ties_go_to_the_name_that_sorts_first():
 def test_domain_epochs_give_every_ratio_the_same_domain_data():
     for share in (0.25, 0.5, 0.75, 1.0):
         stocks = [stock(units=90), stock("g", "general", units=10_000)]
-        got = quotas(mixture(size=Size(domain_epochs=2), domain_share=share), stocks)
+        got = quotas(mixture(size=MixtureSize(domain_epochs=2), domain_share=share), stocks)
         assert got["d"] == 180
 
 
@@ -128,8 +128,8 @@ SECTIONS = st.fixed_dictionaries(
         "on_shortage": st.sampled_from(["error", "repeat"]),
         "max_epochs": st.sampled_from([2, 4]),
         "size": st.one_of(
-            st.builds(lambda n: Size(budget=n), st.integers(40, 100_000)),
-            st.builds(lambda n: Size(domain_epochs=n), st.sampled_from([0.5, 1, 2])),
+            st.builds(lambda n: MixtureSize(budget=n), st.integers(40, 100_000)),
+            st.builds(lambda n: MixtureSize(domain_epochs=n), st.sampled_from([0.5, 1, 2])),
         ),
     }
 )

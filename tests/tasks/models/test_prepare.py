@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from configs.stages import Model
+from configs.models import Model
 from tasks.errors import SetupError
 from tasks.models.prepare import prepare_model
 from tasks.storage import file_digest
@@ -256,7 +256,7 @@ def test_a_hub_model_is_downloaded_once_without_its_pickles(
     import sys
 
     program = (
-        "from configs.stages import Model; from tasks.models.prepare import prepare_model\n"
+        "from configs.models import Model; from tasks.models.prepare import prepare_model\n"
         f"m = Model(path='team/tiny', revision='{COMMIT}')\n"
         "a, b = prepare_model(m, weights=False), prepare_model(m)\n"
         "assert a.tokenizer_digest == b.tokenizer_digest\n"

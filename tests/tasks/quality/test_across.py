@@ -4,8 +4,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from configs.quality import NearDuplicates, Quality
 from configs.sources import FilesSource
-from configs.stages import NearDuplicates, Quality
 from tasks.artifacts import CleanSource, Snapshot
 from tasks.quality.across import distinct
 from tasks.quality.clean import clean

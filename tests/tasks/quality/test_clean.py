@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from configs.quality import NearDuplicates, Quality
 from configs.sources import FilesSource, RehearsalSource
-from configs.stages import NearDuplicates, Quality
 from tasks.artifacts import CleanSource, Snapshot
 from tasks.quality.clean import clean
 from tasks.quality.page import load_verdict

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from configs.stages import CHECKS, Quality
+from configs.quality import CHECKS, Quality
 from tasks.quality.findings import (
     CONTROL,
     EXPLANATIONS,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.stages import NearDuplicates
+from configs.quality import NearDuplicates
 from tasks.quality.near import BORDER, kept_of, together
 from tasks.text.normal import normal
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from configs.stages import Quality
+from configs.quality import Quality
 from tasks.artifacts import CleanSource
 from tasks.quality.clean import clean
 from tasks.quality.page import verdict_line, verdict_table, verdicts_page

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
+from configs.quality import CHECKS, Quality
 from configs.sources import FilesSource
-from configs.stages import CHECKS, Quality
 from tasks.artifacts import CleanSource
 from tasks.ingest.ingest import ingest
 from tasks.quality.clean import clean

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from configs.quality import Quality
 from configs.sources import FilesSource
-from configs.stages import Quality
 from tasks.artifacts import Snapshot
 from tasks.quality.checks.reserved import Sanitiser, pattern_of
 from tasks.quality.clean import clean

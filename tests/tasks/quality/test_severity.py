@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from configs.quality import Quality
 from configs.sources import FilesSource
-from configs.stages import Quality
 from tasks.artifacts import Snapshot
 from tasks.quality.clean import clean
 from tasks.quality.page import load_verdict, verdict_page, verdict_table

@@ -8,8 +8,8 @@ from prefect.settings import PREFECT_HOME, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 from pydantic import TypeAdapter
 
+from configs.quality import Quality
 from configs.sources import FilesSource
-from configs.stages import Quality
 from tasks.artifacts import CleanSource
 from tasks.ingest.task import ingest_source
 from tasks.quality.task import check_quality

@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.rewriting import TEMPLATE
+from configs.sources import REWRITE_TEMPLATE
 from tasks.models.api import Answer
 from tasks.rewriting import checks
 from tasks.rewriting.checks import Rules, fault
 
 CLASSES = frozenset({"price", "delivery", "late delivery"})
-RULES = Rules(frozenset(), TEMPLATE, 0.3)
+RULES = Rules(frozenset(), REWRITE_TEMPLATE, 0.3)
 
 
 def made(text, **more):
@@ -100,14 +100,14 @@ def test_a_rewriting_that_was_cut_or_failed_is_not_used(more):
     ],
 )
 def test_a_rewriting_names_the_label_of_its_row_and_no_other(label, target, text, found):
-    assert fault(target, label, made(text), Rules(CLASSES, TEMPLATE, 0.3)) == found
+    assert fault(target, label, made(text), Rules(CLASSES, REWRITE_TEMPLATE, 0.3)) == found
 
 
 @given(st.text(alphabet="ab 1.,", max_size=30), st.text(alphabet="ab 1.,", max_size=30))
 def test_what_is_used_has_every_number_and_enough_of_the_words(target, text):
     from tasks.text.normal import words
 
-    if fault(target, None, made(text), Rules(frozenset(), TEMPLATE, 0.5)) is None:
+    if fault(target, None, made(text), Rules(frozenset(), REWRITE_TEMPLATE, 0.5)) is None:
         wanted, said = set(words(target)), set(words(text))
         assert text.strip()
         assert {w for w in wanted if "1" in w} <= said

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.rewriting import Rewrite
+from configs.sources import Rewrite
 from tasks.artifacts import CleanSource, LocalModel
 from tasks.models.api import NONE, Answer
 from tasks.rewriting import rewrite

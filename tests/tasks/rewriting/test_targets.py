@@ -1,4 +1,4 @@
-from configs.rewriting import TEMPLATE
+from configs.sources import REWRITE_TEMPLATE
 from tasks.rewriting.targets import LABEL, NO_QUESTION, NO_WORDS, TOOLS, Target, asked, targets_of
 
 
@@ -44,7 +44,7 @@ def test_the_base_is_asked_in_the_conversation_with_the_answer_to_go_by():
     # What stands in a prompt is no place of the template.
     assert asked(TALK, first, "{answer}|{prompt}").messages[-1]["content"] == "Hello.|Hi {answer}"
     assert TALK["messages"][1]["content"] == "Hi {answer}"
-    assert "Ten pounds." in asked(TALK, last, TEMPLATE).messages[-1]["content"]
+    assert "Ten pounds." in asked(TALK, last, REWRITE_TEMPLATE).messages[-1]["content"]
 
 
 def test_labels_tools_and_answers_to_nobody_are_not_asked_for():

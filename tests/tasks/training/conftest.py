@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.local_backend import LocalBackend
+from configs.backends import LocalBackend
 from configs.training import Lora, Training
 from tasks.artifacts import MixtureReceipt
 from tasks.text.chat import IGNORED

@@ -3,7 +3,7 @@ import json
 import pytest
 
 pytest.importorskip("torch")
-from configs.local_backend import LocalBackend  # noqa: E402
+from configs.backends import LocalBackend
 from tasks.errors import TrainingError  # noqa: E402
 from tasks.training.backends.local import LocalProcess, command  # noqa: E402
 from tasks.training.progress_view import wait  # noqa: E402

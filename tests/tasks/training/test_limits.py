@@ -160,7 +160,7 @@ def test_a_step_with_other_rows_than_the_plans_is_an_error(tmp_path, used):
 
 
 pytest.importorskip("torch")
-from configs.training import Lora, Rewards, Training  # noqa: E402
+from configs.training import Lora, Rft, Training
 from tasks.training.backends.uploads import parts_of  # noqa: E402
 from tasks.training.job import make_job  # noqa: E402
 from tasks.training.limits import check_job, check_targets  # noqa: E402
@@ -189,7 +189,7 @@ def rewarded(make_mixture, tiny_model):
     mixture = make_mixture("rft")
 
     def make(name):
-        spec = Training(method="rft", rft=Rewards.model_validate({"functions": [{"name": name}]}))
+        spec = Training(method="rft", rft=Rft.model_validate({"functions": [{"name": name}]}))
         return make_job(tiny_model, mixture, spec, 3)
 
     return make

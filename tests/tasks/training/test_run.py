@@ -3,12 +3,12 @@ import json
 import pytest
 
 torch = pytest.importorskip("torch")
-from configs.training import Lora, Reward, Rewards  # noqa: E402
+from configs.training import Lora, Reward, Rft  # noqa: E402
 from tasks.mixture.packed import pack  # noqa: E402
 from tasks.models.identity import weights_digest  # noqa: E402
 from tasks.training.run import train  # noqa: E402
 
-FEW = Rewards(functions=(Reward(name="length", limit=8),), generations=4, max_new_tokens=8)
+FEW = Rft(functions=(Reward(name="length", limit=8),), generations=4, max_new_tokens=8)
 METHODS = {
     "sft": {},
     "cpt": {"packing": "off"},

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-from configs.local_backend import LocalBackend  # noqa: E402
+from configs.backends import LocalBackend  # noqa: E402
 from configs.training import Training  # noqa: E402
 from tasks.artifacts import LocalModel  # noqa: E402
 from tasks.models.identity import weights_digest  # noqa: E402

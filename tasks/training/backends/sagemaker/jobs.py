@@ -5,7 +5,7 @@ import tarfile
 from pathlib import Path
 from typing import Any, Protocol
 
-from configs.remote import SagemakerBackend
+from configs.remote_backends import SagemakerBackend
 from configs.settings import Settings
 from tasks.errors import SetupError, TrainingError
 from tasks.storage import write_text

@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from configs.machines import is_gpu
-from configs.remote import SagemakerBackend
+from configs.remote_backends import SagemakerBackend
 from tasks.errors import SetupError
 from tasks.training.job import TrainingJob
 

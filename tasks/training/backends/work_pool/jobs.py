@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from configs.remote import WorkPoolBackend
+from configs.remote_backends import WorkPoolBackend
 from tasks.errors import StorageError, TrainingError, Unreachable
 from tasks.storage import write_text
 from tasks.store.places import Place, fetch, open_place

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from configs.local_backend import LocalBackend
+from configs.backends import LocalBackend
 from tasks.errors import TrainingError
 from tasks.storage import home
 from tasks.store.places import fetch, files_below, open_place, publish

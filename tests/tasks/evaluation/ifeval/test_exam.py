@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fakes.scripted_model import Scripted
 
-from configs.suites.ifeval import IfevalSuite
+from configs.suites.behaviour import IfevalSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.ifeval.exam import (
     RULES,

@@ -7,7 +7,7 @@ import pytest
 from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
-from configs.suites.abstention import AbstentionSuite
+from configs.suites.behaviour import AbstentionSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import items_of, write_items
 from tasks.evaluation.suites.abstention import AbstentionExam, abstention_exam

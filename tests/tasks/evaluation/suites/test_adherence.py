@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes.scripted_model import Scripted
 
-from configs.suites.adherence import AdherenceSuite
+from configs.suites.behaviour import AdherenceSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.adherence import AdherenceExam, adherence_exam

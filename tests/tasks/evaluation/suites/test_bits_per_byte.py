@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from configs.evaluation import BitsPerByteSuite
+from configs.suites.bits_per_byte import BitsPerByteSuite
 from tasks.artifacts import CleanSource, LocalModel
 from tasks.errors import EvaluationError
 from tasks.evaluation.suites.bits_per_byte import text_exam

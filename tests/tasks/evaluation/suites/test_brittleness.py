@@ -7,7 +7,7 @@ import pytest
 from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
-from configs.suites.brittleness import BrittlenessSuite
+from configs.suites.behaviour import BrittlenessSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.brittleness import CLASSIFICATION, MULTIPLE_CHOICE, brittleness_exam

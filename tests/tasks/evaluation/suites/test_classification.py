@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from configs.evaluation import ClassificationSuite
+from configs.suites.labels import ClassificationSuite
 from tasks.artifacts import CleanSource, LocalModel
 from tasks.errors import EvaluationError
 from tasks.evaluation.suites.classification import classification_exam, label_index, label_of

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes.scripted_model import Scripted
 
-from configs.suites.dialogues import DialoguesSuite
+from configs.suites.behaviour import DialoguesSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.dialogues import DOUBT, DialoguesExam, dialogues_exam

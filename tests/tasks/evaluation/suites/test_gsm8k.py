@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes.scripted_model import Scripted
 
-from configs.suites.gsm8k import Gsm8kSuite
+from configs.suites.generation import Gsm8kSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.gsm8k import Sum, chat_prompt, sums_exam, text_prompt

@@ -6,7 +6,7 @@ import pytest
 from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
-from configs.suites.judge import JudgeSuite
+from configs.suites.generation import JudgeSuite
 from tasks.artifacts import Estimate
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items

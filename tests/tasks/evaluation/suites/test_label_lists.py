@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.metrics import f1_score
 
-from configs.suites.classification import ClassificationSuite
+from configs.suites.labels import ClassificationSuite
 from tasks.artifacts import CleanSource, Estimate
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import Exam, write_items

@@ -7,7 +7,7 @@ import pytest
 from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
-from configs.suites.extraction import ExtractionSuite
+from configs.suites.labels import ExtractionSuite
 from tasks.artifacts import CleanSource, Estimate
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items

@@ -8,8 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from fakes.scripted_model import Scripted
 
-from configs.evaluation import MmluSuite
-from configs.suites.mmlu_subjects import GROUP_OF, GROUPS
+from configs.suites.mmlu import GROUP_OF, GROUPS, MmluSuite
 from tasks.artifacts import LocalModel
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.items import write_items

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from configs.suites.open_answers import OpenAnswersSuite
+from configs.suites.generation import OpenAnswersSuite
 from tasks.artifacts import CleanSource, Estimate
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items

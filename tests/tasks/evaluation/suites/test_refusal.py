@@ -7,7 +7,7 @@ import pytest
 from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
-from configs.suites.refusal import RefusalSuite, Template
+from configs.suites.behaviour import JailbreakTemplate, RefusalSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import items_of, write_items
 from tasks.evaluation.suites.refusal import DISGUISES, RefusalExam, disguised, refusal_exam
@@ -88,7 +88,7 @@ def test_a_prompt_that_was_not_answered_has_no_scores(exam: Make) -> None:
 
 
 def test_every_disguise_holds_the_prompt_once_as_it_is() -> None:
-    assert set(DISGUISES) == set(get_args(Template))
+    assert set(DISGUISES) == set(get_args(JailbreakTemplate))
     for name in DISGUISES:
         assert disguised("a {prompt} {b}", name).count("a {prompt} {b}") == 1
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes.scripted_model import Scripted
 
-from configs.suites.tool_calls import ToolCallsSuite
+from configs.suites.behaviour import ToolCallsSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.tool_calls.exam import tool_calls_exam

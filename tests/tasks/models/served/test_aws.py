@@ -7,7 +7,7 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from configs.served import BedrockModel, SageMakerEndpoint
+from configs.models import BedrockModel, SageMakerEndpoint
 from tasks.errors import SetupError
 from tasks.models.api import Decoding, Prompt
 from tasks.models.served.aws import InvokedModel

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from configs.served import Endpoint
+from configs.models import Endpoint
 from tasks.errors import EvaluationError, SetupError
 from tasks.models.api import Choice, Decoding, Prompt
 from tasks.models.served.openai import EndpointModel, retry_after

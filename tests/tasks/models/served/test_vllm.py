@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from configs.served import VllmModel
+from configs.models import VllmModel
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
 from tasks.models.adapters import on_vllm

@@ -3,7 +3,7 @@ import sys
 import pyarrow as pa
 import pytest
 
-from configs.checks import Personal
+from configs.quality import Personal
 from tasks.errors import DataError
 from tasks.quality.checks.engines import Found, PatternEngine, personal_engine, redacted
 from tasks.quality.checks.explanations import explanations, shown
@@ -51,7 +51,7 @@ def test_an_example_shows_where_and_hides_secrets() -> None:
 
 
 def test_every_kind_has_an_explanation() -> None:
-    from configs.checks import PERSONAL_KINDS, SECRET_KINDS
+    from configs.quality import PERSONAL_KINDS, SECRET_KINDS
 
     for name in (*(f"pii_{k}" for k in PERSONAL_KINDS), *(f"secret_{k}" for k in SECRET_KINDS)):
         assert explanations()[name].endswith(".")

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from configs.checks import LanguageLimits
+from configs.quality import LanguageLimits
 from tasks.quality.checks.language import languages
 from tasks.quality.checks.language_scores import classify
 

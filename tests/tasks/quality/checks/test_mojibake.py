@@ -4,7 +4,7 @@ from ftfy.badness import is_bad
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.checks import Mojibake
+from configs.quality import Mojibake
 from tasks.quality.checks.mojibake import _POSSIBLE, mojibake
 from tasks.quality.checks.texts import matching
 

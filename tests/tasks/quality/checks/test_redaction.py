@@ -5,8 +5,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from configs.checks import Personal, Secrets
-from configs.stages import Quality
+from configs.quality import Personal, Quality, Secrets
 from tasks.quality.clean import clean
 from tasks.quality.page import load_verdict, verdicts_page
 from tasks.text.rows import compact, row_id

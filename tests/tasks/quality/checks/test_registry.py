@@ -3,8 +3,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from configs.checks import Mojibake, Personal, Secrets
-from configs.stages import Quality
+from configs.quality import Mojibake, Personal, Quality, Secrets
 from tasks.quality.checks.registry import run_checks
 from tasks.text.rows import ROW_SCHEMA, row_id
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from configs.text_rules import C4, FineWeb, Gopher, Repetition, TextRules
+from configs.quality import C4, FineWeb, Gopher, Repetition, TextRules
 from tasks.quality.rules.explanations import EXPLANATIONS, rule_names
 from tasks.quality.rules.judge import Judge
 from tasks.quality.rules.words import split_piece

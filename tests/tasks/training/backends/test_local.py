@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from configs.local_backend import LocalBackend
+from configs.backends import LocalBackend
 from configs.training import Lora
 from tasks.errors import TrainingError
 from tasks.training.backends.local import LocalProcess, latest_record

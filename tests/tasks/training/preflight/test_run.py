@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from configs.errors import SetupError
-from configs.prices import SHIPPED, Prices, read_prices
-from configs.stages import Training
+from configs.prices import SHIPPED_PRICES, Prices, read_prices
+from configs.training import Training
 from tasks.artifacts import LocalModel
 from tasks.training.preflight.aws import READS, Reader, looks
 from tasks.training.preflight.estimate import Load, ModelSize, Preflight, estimate, size_of
@@ -225,7 +225,9 @@ def test_the_price_table_is_dated_and_can_be_replaced(
     assert isinstance(shipped.as_of, date)
     assert len(shipped.hourly) >= 20
     own = tmp_path / "prices.yaml"
-    own.write_text(SHIPPED.read_text().replace("ml.g5.2xlarge: 1.515", "ml.g5.2xlarge: 99.0"))
+    own.write_text(
+        SHIPPED_PRICES.read_text().replace("ml.g5.2xlarge: 1.515", "ml.g5.2xlarge: 99.0")
+    )
     monkeypatch.setenv("TEMPER_PRICES", str(own))
     assert read_prices().hourly["ml.g5.2xlarge"] == 99.0
     broken = tmp_path / "broken.yaml"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from configs.remote import SagemakerBackend
-from configs.stages import Lora, Training
+from configs.remote_backends import SagemakerBackend
+from configs.training import Lora, Training
 from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.training.job import TrainingJob, make_job
 

@@ -13,7 +13,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from configs.remote import SagemakerBackend
+from configs.remote_backends import SagemakerBackend
 from tasks.errors import SetupError, TrainingError, Unreachable
 from tasks.store.aws import trouble
 from tasks.training.backends.sagemaker.attempts import LOGINS, Calls

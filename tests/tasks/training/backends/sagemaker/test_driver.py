@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from configs.local_backend import LocalBackend
-from configs.stages import Training
+from configs.backends import LocalBackend
+from configs.training import Training
 from tasks.artifacts import LocalModel, MixtureReceipt, PackedMixture
 from tasks.training.backends.sagemaker import driver
 from tasks.training.backends.sagemaker.driver import Container

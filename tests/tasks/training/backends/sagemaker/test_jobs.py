@@ -107,7 +107,7 @@ def test_a_spot_job_whose_machine_is_taken_away_ends_with_the_weights_of_an_undi
 
 def wait_local(job: TrainingJob, process: Any) -> Checkpoint:
     """Return the checkpoint of the same job on this machine, by one process."""
-    from configs.stages import LocalBackend
+    from configs.backends import LocalBackend
 
     here = job.training.model_copy(update={"backend": LocalBackend(threads=1)})
     job = job.model_copy(update={"training": here})

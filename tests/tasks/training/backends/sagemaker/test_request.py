@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from configs.machines import MACHINES
-from configs.remote import SagemakerBackend
-from configs.stages import Training
+from configs.remote_backends import SagemakerBackend
+from configs.training import Training
 from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.errors import SetupError
 from tasks.training.backends.sagemaker.request import (

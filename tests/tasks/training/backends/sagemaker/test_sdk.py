@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from configs.remote import SagemakerBackend
-from configs.stages import Training
+from configs.remote_backends import SagemakerBackend
+from configs.training import Training
 from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.training.backends.sagemaker.request import Placed, build_request
 from tasks.training.job import TrainingJob

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from configs.stages import Training
+from configs.training import Training
 from tasks.errors import SetupError, StorageError, TrainingError
 from tasks.training.backends.work_pool import task as prefect_side
 from tasks.training.backends.work_pool.jobs import PoolJobs
@@ -89,7 +89,7 @@ def test_a_training_goes_to_the_worker_and_its_checkpoint_comes_back(
     assert not (job.folder / "states").exists()
     assert set(planned["parts"]) == {"job", "model", "mixture"}
     assert all((tmp_path / "store") in Path(uri).parents for uri in planned["parts"].values())
-    from configs.stages import LocalBackend
+    from configs.backends import LocalBackend
     from tasks.training.backends.local import LocalProcess
 
     here = job.training.model_copy(update={"backend": LocalBackend(threads=1)})

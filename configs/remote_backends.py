@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from configs.machines import has_local_disk, is_gpu
-from configs.section import Section
+from configs.section import Section, rule_error
 
 InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
 KmsKey = Annotated[str, Field(pattern=r"^[a-zA-Z0-9:/_-]{1,2048}$")]
@@ -34,9 +34,9 @@ class MetricPattern(Section):
         try:
             groups = re.compile(self.regex).groups
         except re.error as error:
-            raise ValueError(f"regex can't be read: {error}") from error
+            raise rule_error(f"regex can't be read: {error}") from error
         if groups != 1:
-            raise ValueError(f"regex has {groups} groups. Fix: put exactly the number in (...).")
+            raise rule_error(f"regex has {groups} groups.", fix="put exactly the number in (...).")
         return self
 
 
@@ -84,103 +84,109 @@ class SagemakerBackend(Section):
     @model_validator(mode="after")
     def _spot_fits(self) -> Self:
         if self.max_wait_hours is not None and not self.spot:
-            raise ValueError(
-                "@training.backend.max_wait_hours: only spot jobs wait. "
-                "Fix: set spot: true, or take max_wait_hours out."
+            raise rule_error(
+                "only spot jobs wait.",
+                path=("max_wait_hours",),
+                fix="set spot: true, or take max_wait_hours out.",
             )
         if self.spot and self.keep_alive_minutes:
-            raise ValueError(
-                "@training.backend.keep_alive_minutes: spot machines can't be kept "
-                "warm. Fix: choose spot or keep_alive_minutes."
+            raise rule_error(
+                "spot machines can't be kept warm.",
+                path=("keep_alive_minutes",),
+                fix="choose spot or keep_alive_minutes.",
             )
         if self.max_wait_hours is not None and self.max_wait_hours < self.max_runtime_hours:
-            raise ValueError(
-                f"@training.backend.max_wait_hours: {self.max_wait_hours:g} is less than "
-                f"max_runtime_hours {self.max_runtime_hours:g}, and the wait includes the run. "
-                "Fix: raise it, or lower max_runtime_hours."
+            raise rule_error(
+                f"{self.max_wait_hours:g} is less than max_runtime_hours "
+                f"{self.max_runtime_hours:g}, and the wait includes the run.",
+                path=("max_wait_hours",),
+                fix="raise it, or lower max_runtime_hours.",
             )
         return self
 
     @model_validator(mode="after")
     def _machine_fits(self) -> Self:
         if self.volume_kms_key and has_local_disk(self.instance_type):
-            raise ValueError(
-                f"@training.backend.volume_kms_key: {self.instance_type} has a disk of its own, "
-                "which the hardware encrypts, and takes no key. Fix: take volume_kms_key out."
+            raise rule_error(
+                f"{self.instance_type} has a disk of its own, which the hardware encrypts, and "
+                "takes no key.",
+                path=("volume_kms_key",),
+                fix="take volume_kms_key out.",
             )
         if self.instance_count > 1 and not is_gpu(self.instance_type):
-            raise ValueError(
-                f"@training.backend.instance_count: {self.instance_type} has no GPU, and several "
-                "such machines are slower than one. Fix: set instance_count: 1."
+            raise rule_error(
+                f"{self.instance_type} has no GPU, and several such machines are slower than one.",
+                path=("instance_count",),
+                fix="set instance_count: 1.",
             )
         return self
 
     @model_validator(mode="after")
     def _sharding_fits(self) -> Self:
         if self.sharding == "fsdp" and not is_gpu(self.instance_type):
-            raise ValueError(
-                f"@training.backend.sharding: {self.instance_type} has no GPU to "
-                "shard over. Fix: set sharding: none."
+            raise rule_error(
+                f"{self.instance_type} has no GPU to shard over.",
+                path=("sharding",),
+                fix="set sharding: none.",
             )
         return self
 
     @model_validator(mode="after")
     def _network_fits(self) -> Self:
         if self.network_isolation and self.install:
-            raise ValueError(
-                "@training.backend.network_isolation: a job that reaches nothing can't install "
-                "packages. Fix: set install: false and an image that has what the trainer needs."
+            raise rule_error(
+                "a job that reaches nothing can't install packages.",
+                path=("network_isolation",),
+                fix="set install: false and an image that has what the trainer needs.",
             )
         return self
 
     @model_validator(mode="after")
-    def _names_are_free(self) -> Self:
-        for key in self.environment:
+    def _variables_fit(self) -> Self:
+        if len(self.environment) > 90:
+            raise rule_error("more than 90 variables.", path=("environment",), fix="fewer.")
+        for key, value in self.environment.items():
             if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]{0,511}", key):
-                raise ValueError(
-                    f"@training.backend.environment: '{key}' can't be a variable. "
-                    "Fix: letters, digits and _."
+                raise rule_error(
+                    f"'{key}' can't be a variable.",
+                    path=("environment",),
+                    fix="letters, digits and _.",
                 )
             if RESERVED_VARIABLES.match(key):
-                raise ValueError(
-                    f"@training.backend.environment: {key} is set for the job. Fix: take it out."
+                raise rule_error(
+                    f"{key} is set for the job.", path=("environment",), fix="take it out."
                 )
-        _check_values(self.environment)
+            if len(value) > 512:
+                raise rule_error(
+                    f"{key} is over 512 characters.", path=("environment",), fix="shorten it."
+                )
         check_tags(self.tags)
         return self
-
-
-def _check_values(environment: dict[str, str]) -> None:
-    if len(environment) > 90:
-        raise ValueError("@training.backend.environment: more than 90 variables. Fix: fewer.")
-    for key, value in environment.items():
-        if len(value) > 512:
-            raise ValueError(
-                f"@training.backend.environment: {key} is over 512 characters. Fix: shorten it."
-            )
 
 
 def check_tags(tags: Tags) -> None:
     """Refuse tags that the service would.
 
     Raises:
-        ValueError: Over 45 of them (the service takes 50, and five are ours), the ``aws:`` prefix,
-            or a character or length that the service doesn't take.
+        PydanticCustomError: Over 45 of them (the service takes 50, and five are ours), the
+            ``aws:`` prefix, or a character or length that the service doesn't take.
     """
     if len(tags) > 45:
-        raise ValueError("@training.backend.tags: more than 45. Fix: fewer tags.")
+        raise rule_error("more than 45.", path=("tags",), fix="fewer tags.")
     for key, value in tags.items():
         if key.lower().startswith("aws:"):
-            raise ValueError(
-                f"@training.backend.tags: '{key}' begins with aws:, which only AWS "
-                "may set. Fix: name it otherwise."
+            raise rule_error(
+                f"'{key}' begins with aws:, which only AWS may set.",
+                path=("tags",),
+                fix="name it otherwise.",
             )
         if not re.fullmatch(r"[\w\s.:/=+\-@]{1,128}", key) or not re.fullmatch(
             r"[\w\s.:/=+\-@]{0,256}", value
         ):
-            raise ValueError(
-                f"@training.backend.tags: '{key}' has a character or length that "
-                "tags can't have. Fix: letters, digits, blanks and _.:/=+-@.",
+            raise rule_error(
+                f"'{key}' has a character or length that tags can't have.",
+                path=("tags",),
+                fix="letters, digits, blanks and _.:/=+-@.",
             )
 
 

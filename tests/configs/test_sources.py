@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from configs.errors import RecipeError
 from configs.loading import load_recipe
-from configs.rewriting import TEMPLATE, Rewrite
+from configs.sources import REWRITE_TEMPLATE, Rewrite
 
 NOVA = {
     "kind": "nova",
@@ -24,7 +24,7 @@ FIELDS = {
 def test_a_domain_source_may_be_rewritten():
     found = load_recipe(FIELDS).source("voc").rewrite
     assert found == Rewrite()
-    assert TEMPLATE.index("{prompt}") < TEMPLATE.index("{answer}")
+    assert REWRITE_TEMPLATE.index("{prompt}") < REWRITE_TEMPLATE.index("{answer}")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from configs.errors import RecipeError
-from configs.licences import Licences
 from configs.loading import load_recipe
+from configs.recipe import Licences, Recipe
 
 
 def fields(licence: str | None, allow: list[str] | None) -> dict[str, Any]:
@@ -51,3 +51,19 @@ def test_a_source_without_a_licence_is_refused_under_a_list(licence: str | None)
 def test_without_a_list_nothing_is_checked() -> None:
     assert load_recipe(fields(None, None)).licences is None
     assert load_recipe(fields("whatever", None)).licences is None
+
+
+@pytest.mark.parametrize("licences", [None, {"allow": ["CC0-1.0"]}])
+def test_weights_from_sizes_refuse_a_source_that_has_no_size(
+    tiny_fields: dict[str, Any], licences: dict[str, Any] | None
+) -> None:
+    own = {"name": "own", "role": "general", "kind": "rehearsal", "licence": "CC0-1.0"}
+    sources = [{**s, "licence": "CC0-1.0"} for s in tiny_fields["sources"]]
+    fields = {
+        **tiny_fields,
+        "sources": [*sources, own],
+        "licences": licences,
+        "mixture": {**tiny_fields["mixture"], "weight_from": "size"},
+    }
+    with pytest.raises(ValueError, match="a rehearsal source has no size"):
+        Recipe.model_validate(fields)

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from configs.errors import RecipeError
-from configs.served import BedrockModel, Endpoint, find_served
+from configs.loading import find_served
+from configs.models import BedrockModel, Endpoint
 
 FIELDS = {"kind": "endpoint", "url": "http://127.0.0.1:8000/v1", "name": "m", "key_env": "MY_KEY"}
 

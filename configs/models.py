@@ -1,25 +1,21 @@
-"""Models that are evaluated where they are served, or by another engine than ours."""
+"""Models: the base of a training, and what is evaluated where it is served."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import (
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    TypeAdapter,
-    ValidationError,
-    field_validator,
-)
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
-from configs.errors import RecipeError
-from configs.section import Name, Section
+from configs.section import Name, Section, rule_error
 
 
-class Remote(Section):
+class Model(Section):
+    """The base model: a hub id with its commit, a local folder, or ``package:NAME/FILE.gguf``."""
+
+    path: str
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
+
+
+class HostedModel(Section):
     """How a model that is served elsewhere is asked."""
 
     revision: str | None = Field(
@@ -32,7 +28,7 @@ class Remote(Section):
     timeout_s: PositiveFloat = Field(120.0, description="of one request")
 
 
-class Endpoint(Remote):
+class Endpoint(HostedModel):
     """An OpenAI-compatible server: ``/chat/completions`` (and ``/completions`` for plain text)."""
 
     kind: Literal["endpoint"]
@@ -50,11 +46,11 @@ class Endpoint(Remote):
     @classmethod
     def _no_key_inside(cls, url: str) -> str:
         if "@" in urlsplit(url).netloc or urlsplit(url).query:
-            raise ValueError("it holds a user, a password or a query; a key comes from key_env")
+            raise rule_error("it holds a user, a password or a query; a key comes from key_env")
         return url.rstrip("/")
 
 
-class BedrockModel(Remote):
+class BedrockModel(HostedModel):
     """A model of Amazon Bedrock by its Converse API; credentials as boto3 finds them."""
 
     kind: Literal["bedrock"]
@@ -65,7 +61,7 @@ class BedrockModel(Remote):
     )
 
 
-class SageMakerEndpoint(Remote):
+class SageMakerEndpoint(HostedModel):
     """A SageMaker endpoint whose container speaks OpenAI chat messages (LMI, TGI, vLLM)."""
 
     kind: Literal["sagemaker"]
@@ -102,49 +98,3 @@ Served = Annotated[
     Field(discriminator="kind"),
 ]
 """A model to be evaluated that is more than a folder."""
-
-
-def find_served(text: str) -> Served | None:
-    """Return the served or adapted model that a command line names; None where it is a folder.
-
-    Args:
-        text: A YAML file with the section, or the section itself in braces.
-
-    Raises:
-        RecipeError: It is no such section.
-    """
-    inline = text.lstrip().startswith("{")
-    if not inline and Path(text).suffix not in (".yaml", ".yml"):
-        return None
-    try:
-        fields = yaml.safe_load(text if inline else Path(text).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RecipeError(
-            f"the model's section can't be read: {error}",
-            where=f"--model {text}",
-            fix="give a folder, a YAML file, or {kind: endpoint, url: ..., name: ...}.",
-        ) from error
-    return read_served(fields if isinstance(fields, dict) else {}, f"--model {text}")
-
-
-def read_served(fields: Mapping[str, Any], where: str) -> Served:
-    """Return the section that describes a model.
-
-    Args:
-        fields: Its fields, ``kind`` among them.
-        where: What to name in an error.
-
-    Raises:
-        RecipeError: A field is missing, unknown or out of bounds.
-    """
-    try:
-        model: Served = TypeAdapter(Served).validate_python(dict(fields))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(
-            f"this describes no model: {place or 'kind'}: {first['msg']}.",
-            where=where,
-            fix="kind is endpoint, bedrock, sagemaker, vllm or adapter, with the fields of that.",
-        ) from error
-    return model
