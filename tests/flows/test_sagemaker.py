@@ -43,6 +43,8 @@ def test_a_run_ends_with_a_scorecard_of_what_the_job_trained(
 ) -> None:
     said = temper("run", recipe, "--json")
     assert said.code in (0, 3, 4), said.err
+    assert "sagemaker" in said.loaded
+    assert "SDK" not in said.err
     assert Path(said.json["scorecard"]).is_file()
     [job] = [p for p in jobs.iterdir() if p.is_dir()]
     state = json.loads((job / "state.json").read_text())

@@ -6,6 +6,10 @@ as hyperparameters. For data of one's own (task ``gen_qa``) the SDK names an eva
 beside ``CustomScorerEvaluation``; whether the service takes such a request without one, as it is
 sent here because the answers alone are wanted, its documentation doesn't say. The recipe for
 HyperPod is the documented one for both.
+
+The SDK sends the request; its evaluators don't make it. A serverless one is run by them as a
+SageMaker Pipeline: a new execution under a random token each time it is asked, so that the same
+evaluation is bought twice, with permissions for pipelines, and nothing to show before it is sent.
 """
 
 import json

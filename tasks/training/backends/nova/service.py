@@ -19,6 +19,7 @@ from tasks.training.backends.nova.hyperpod import Cluster
 from tasks.training.backends.nova.training_request import NovaPlaced, Request, start_command
 from tasks.training.backends.sagemaker.attempts import ENDED, Attempts, Calls, Described
 from tasks.training.backends.sagemaker.jobs import open_sagemaker, refuse_dry_run, role, s3_store
+from tasks.training.sagemaker.sdk import TrainingService, require_sdk
 
 POLL_SECONDS = 15.0
 
@@ -44,7 +45,7 @@ class NovaWork(ABC):
     ) -> None:
         self.backend, self._poll = backend, poll_seconds
         patience, region = backend.patience_minutes * 60, backend.region
-        calls = calls or Calls(lambda: open_sagemaker(region), patience)
+        calls = calls or Calls(lambda: TrainingService(open_sagemaker(region), region), patience)
         self.attempts = Attempts(calls, lambda _, attempt: self.name_of(attempt), poll_seconds)
         self._cluster = cluster or Cluster()
 
@@ -100,10 +101,13 @@ class NovaWork(ABC):
         if self.backend.hyperpod is not None:
             return self._submit_to_cluster()
         attempt, found = self.attempts.newest(self.key)
+        name = self.name_of(attempt)
         if found is None:
+            require_sdk()
             self.look()
-            self.attempts.create(self.request(self.placed(self.upload()), attempt))
-        return self.name_of(attempt)
+            request = self.request(self.placed(self.upload()), attempt)
+            self.attempts.create(name, "create_training_job", **request)
+        return name
 
     def ended(self, name: str) -> Described:
         """Return the job's description once it is done; a wait that is broken off stops it.

@@ -131,8 +131,13 @@ class Attempts:
                 return None
             raise refusal(error, "looking for the job", name) from error
 
-    def create(self, request: dict[str, Any]) -> None:
-        """Submit a request; one whose name is taken is there already.
+    def create(self, name: str, operation: str, **inputs: Any) -> None:
+        """Submit by that call of the service; a job whose name is taken is there already.
+
+        Args:
+            name: The job's.
+            operation: ``train`` or ``create_training_job``.
+            inputs: What the call is given.
 
         Raises:
             SetupError: AWS refuses the request.
@@ -140,11 +145,11 @@ class Attempts:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._calls("create_training_job", **request)
+            self._calls(operation, **inputs)
         except (BotoCoreError, ClientError) as error:
             # Sent before and not heard of, or by someone else a moment ago: it is there.
             if code_of(error) != "ResourceInUse":
-                raise refusal(error, "submitting the job", request["TrainingJobName"]) from error
+                raise refusal(error, "submitting the job", name) from error
 
     def stop(self, name: str) -> None:
         """Ask for a job to be stopped; one that has ended stays as it is.

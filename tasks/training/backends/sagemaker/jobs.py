@@ -14,10 +14,11 @@ from tasks.store.places import S3Place, open_place
 from tasks.training.backends.local import latest_record
 from tasks.training.backends.sagemaker.attempts import Attempts, Calls
 from tasks.training.backends.sagemaker.logs import LogTail
-from tasks.training.backends.sagemaker.request import Placed, Request, build_request, job_name
+from tasks.training.backends.sagemaker.request import Placed, Request, job_name
 from tasks.training.backends.uploads import addresses, upload
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
 from tasks.training.preflight.run import look_first
+from tasks.training.sagemaker.sdk import TrainingService, planned_request, require_sdk
 
 
 class SagemakerJobs:
@@ -27,9 +28,11 @@ class SagemakerJobs:
 
     def __init__(self, backend: SagemakerBackend, sagemaker: Calls | None = None) -> None:
         self.backend = backend
-        patience = backend.patience_minutes * 60
-        calls = sagemaker or Calls(lambda: open_sagemaker(backend.region), patience)
-        self._logs = Calls(lambda: open_logs(backend.region), patience)
+        patience, region = backend.patience_minutes * 60, backend.region
+        calls = sagemaker or Calls(
+            lambda: TrainingService(open_sagemaker(region), region), patience
+        )
+        self._logs = Calls(lambda: open_logs(region), patience)
         if Settings().sagemaker_standin:
             self.poll_seconds = 0.2
         self.attempts = Attempts(calls, job_name, self.poll_seconds)
@@ -39,15 +42,18 @@ class SagemakerJobs:
 
         Raises:
             TrainingError: ``dry_run`` is set, or the service refuses the request.
-            SetupError: Role or store is not set, or AWS refuses the upload.
+            SetupError: Role or store is not set, the SDK is absent, or AWS refuses the upload.
         """
         attempt, found = self.attempts.newest(job.key)
+        name = job_name(job.key, attempt)
         if found is None:
             refuse_dry_run(self.backend.dry_run)
+            require_sdk()
             look_first(job)
-            request = self.request(job, upload(job, self._store()), attempt)
-            self.attempts.create(request)
-        name = job_name(job.key, attempt)
+            placed = self._placed(job, upload(job, self._store()))
+            self.attempts.create(
+                name, "train", job=job, backend=self.backend, placed=placed, attempt=attempt
+            )
         job.write()
         handle = JobHandle(backend="sagemaker", key=job.key, folder=job.folder, name=name)
         write_text(job.folder / "handle.json", handle.model_dump_json())
@@ -55,11 +61,8 @@ class SagemakerJobs:
 
     def planned(self, job: TrainingJob) -> Request:
         """Return the request that ``submit`` would send; nothing is uploaded or sent."""
-        return self.request(job, addresses(job, self._store()), self.attempts.newest(job.key)[0])
-
-    def request(self, job: TrainingJob, channels: dict[str, str], attempt: int) -> Request:
-        """Return the request for parts at those addresses."""
-        return build_request(job, self.backend, self._placed(job, channels), attempt)
+        placed = self._placed(job, addresses(job, self._store()))
+        return planned_request(job, self.backend, placed, self.attempts.newest(job.key)[0])
 
     def poll(self, handle: JobHandle) -> JobStatus:
         """Return where the job stands; its log is brought up to date on the way.

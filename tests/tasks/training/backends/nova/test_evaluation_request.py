@@ -151,3 +151,12 @@ def test_own_items_are_one_line_each() -> None:
         {"query": "q\n1", "response": "a", "metadata": "m1"},
         {"query": "q2", "response": "b", "metadata": "m2", "system": "be brief"},
     ]
+
+
+def test_the_benchmarks_are_those_of_the_sdk_s_evaluator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # it opens a client as it is loaded
+    sdk = pytest.importorskip("sagemaker.train.evaluate")
+    properties = {b.value: sdk.get_benchmark_properties(b) for b in sdk.get_benchmarks()}
+    theirs = {name: (p["strategy"], *p["metrics"]) for name, p in properties.items()}
+    theirs.pop("llm_judge")
+    assert theirs == BENCHMARKS

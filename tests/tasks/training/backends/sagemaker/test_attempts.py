@@ -21,6 +21,7 @@ from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 from tasks.training.backends.sagemaker.standin.service import StandIn
 from tasks.training.backends.sagemaker.standin.state import JobFolder
 from tasks.training.job import JobHandle, TrainingJob
+from tasks.training.sagemaker.sdk import TrainingService
 
 BACKEND = SagemakerBackend(kind="sagemaker", instance_type="ml.m5.xlarge", install=False)
 LOST = EndpointConnectionError(endpoint_url="https://sagemaker.eu-west-1.amazonaws.com")
@@ -204,7 +205,8 @@ def test_a_submission_that_was_heard_but_not_answered_is_one_job(
 
     monkeypatch.setattr(client, "create_training_job", heard)
     job = make()
-    handle = SagemakerJobs(job.training.backend, _calls(lambda: client)[0]).submit(job)
+    calls, _ = _calls(lambda: TrainingService(client))
+    handle = SagemakerJobs(job.training.backend, calls).submit(job)
     summaries = client.list_training_jobs()["TrainingJobSummaries"]
     assert [s["TrainingJobName"] for s in summaries] == [handle.name]
 

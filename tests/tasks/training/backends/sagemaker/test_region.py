@@ -33,8 +33,8 @@ def test_a_recipe_that_names_its_region_needs_none_of_the_machine(
     job, created = make(region="eu-west-1"), list[Any]()
     jobs = SagemakerJobs(job.training.backend)  # type: ignore[arg-type]
     jobs.attempts = SimpleNamespace(  # type: ignore[assignment]
-        newest=lambda _: (1, None), create=created.append
+        newest=lambda _: (1, None), create=lambda *_, **inputs: created.append(inputs["placed"])
     )
     jobs.submit(job)
     assert called == ["eu-west-1"]
-    assert len(created) == 1
+    assert [placed.region for placed in created] == ["eu-west-1"]

@@ -1,7 +1,7 @@
 """The CreateTrainingJob request over the space of options, against botocore's service model."""
 
-import importlib.util
 import re
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -16,15 +16,21 @@ from configs.training import Training
 from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.errors import SetupError
 from tasks.training.backends.sagemaker.request import (
-    ACCOUNTS,
-    VERSIONS,
     Placed,
-    build_request,
-    image_of,
+    environment,
     job_name,
+    metric_definitions,
 )
 from tasks.training.backends.sagemaker.standin.rules import problems
 from tasks.training.job import TrainingJob
+from tasks.training.sagemaker.sdk import (
+    VERSIONS,
+    RequestKeeper,
+    TrainingService,
+    image_of,
+)
+
+pytest.importorskip("sagemaker.train", reason="the [aws] extra is not installed")
 
 KEY = "0123456789abcdef" * 4
 CHANNELS = {n: f"s3://bucket/store/{n}" for n in ("code", "job", "model", "mixture")}
@@ -92,8 +98,22 @@ def _job(sources: tuple[str, ...] = ("a", "b")) -> TrainingJob:
     )
 
 
+@cache
+def _service() -> tuple[TrainingService, RequestKeeper]:
+    """The SDK's session, which takes a second to open, once for all requests."""
+    kept = RequestKeeper()
+    return TrainingService(kept, PLACED.region), kept
+
+
 def _request(attempt: int = 1, **fields: Any) -> Fields:
-    return build_request(_job(), SagemakerBackend(kind="sagemaker", **fields), PLACED, attempt)
+    service, kept = _service()
+    service.train(_job(), SagemakerBackend(kind="sagemaker", **fields), PLACED, attempt)
+    return kept.request
+
+
+@cache
+def _plain_request() -> Fields:
+    return _request(instance_type="ml.g5.xlarge")
 
 
 def test_there_are_forty_recipes() -> None:
@@ -120,6 +140,9 @@ def test_what_the_recipe_says_is_in_the_request() -> None:
     assert found["Environment"]["NCCL_DEBUG"] == "INFO"
     assert found["Environment"]["TEMPER_INSTALL"] == "0"
     assert {"Key": "temper:key", "Value": KEY} in found["Tags"]
+    assert found["AlgorithmSpecification"]["ContainerEntrypoint"][-1].endswith("start.sh")
+    assert found["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
+    assert [c["ChannelName"] for c in found["InputDataConfig"]] == sorted(CHANNELS)
     warm = _request(**{**INSTANCES[1], **TIMES[3]})
     assert warm["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 3600
 
@@ -128,9 +151,8 @@ def test_an_mlflow_server_is_named_to_the_job_unless_it_reaches_nothing() -> Non
     placed = PLACED._replace(mlflow="https://mlflow.example.org")
     plain = SagemakerBackend(kind="sagemaker", instance_type="ml.g5.xlarge")
     shut = plain.model_copy(update={"network_isolation": True, "install": False})
-    address = build_request(_job(), plain, placed, 1)["Environment"].get("MLFLOW_TRACKING_URI")
-    assert address == "https://mlflow.example.org"
-    assert "MLFLOW_TRACKING_URI" not in build_request(_job(), shut, placed, 1)["Environment"]
+    assert environment(plain, placed)["MLFLOW_TRACKING_URI"] == "https://mlflow.example.org"
+    assert "MLFLOW_TRACKING_URI" not in environment(shut, placed)
 
 
 @given(
@@ -143,13 +165,13 @@ def test_an_mlflow_server_is_named_to_the_job_unless_it_reaches_nothing() -> Non
 )
 def test_losses_by_source_are_read_from_the_log_for_any_names(sources: list[str]) -> None:
     backend = SagemakerBackend(kind="sagemaker", instance_type="ml.g5.xlarge")
-    request = build_request(_job(tuple(sources)), backend, PLACED, 1)
-    assert problems(request) == []
+    read = dict(metric_definitions(_job(tuple(sources)), backend))
+    request = _plain_request()
+    said = [{"Name": name, "Regex": regex} for name, regex in read.items()]
+    specification = {**request["AlgorithmSpecification"], "MetricDefinitions": said}
+    assert problems({**request, "AlgorithmSpecification": specification}) == []
     line = f'temper {{"step": 3, "loss": 1.5, "loss/{sources[0]}": 2.25e-1}}'
-    found = {
-        m["Name"]: re.search(m["Regex"], line)
-        for m in request["AlgorithmSpecification"]["MetricDefinitions"]
-    }
+    found = {name: re.search(regex, line) for name, regex in read.items()}
     assert found["train:loss"][1] == "1.5"  # type: ignore[index]
     assert found[f"train:loss/{sources[0]}"][1] == "2.25e-1"  # type: ignore[index]
 
@@ -235,33 +257,39 @@ def test_every_machine_in_the_table_is_one_of_the_services() -> None:
     assert set(MACHINES) <= set(kinds)
 
 
-def test_images_are_those_that_the_sdk_resolves() -> None:
-    if importlib.util.find_spec("sagemaker") is None:
-        pytest.skip("the [aws] extra is not installed")
-    from sagemaker.core import image_uris
+IMAGES = {
+    ("2.9", "eu-west-1", "ml.g5.xlarge"): (
+        "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.9.0-gpu-py312"
+    ),
+    ("2.5", "eu-central-2", "ml.m5.xlarge"): (
+        "380420809688.dkr.ecr.eu-central-2.amazonaws.com/pytorch-training:2.5.1-cpu-py311"
+    ),
+    ("2.10", "cn-north-1", "ml.p5.48xlarge"): (
+        "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn/pytorch-training:2.10.0-gpu-py313"
+    ),
+}
 
-    # Every account is looked up once, every version once: each look-up reads a large file.
-    pairs = [("2.9", region) for region in ("us-east-1", "eu-west-1", *ACCOUNTS)]
-    pairs += [(version, "us-west-2") for version in VERSIONS]
-    for i, (version, region) in enumerate(pairs):
-        kind = ("ml.m5.xlarge", "ml.g5.xlarge")[i % 2]
-        backend = SagemakerBackend(kind="sagemaker", instance_type=kind, pytorch=version)
-        theirs = image_uris.retrieve(
-            "pytorch",
-            region,
-            version=VERSIONS[version][0],
-            instance_type=kind,
-            py_version=VERSIONS[version][1],
-            image_scope="training",
-        )
-        assert image_of(backend, region) == theirs
+
+@pytest.mark.parametrize("place", IMAGES, ids=" ".join)
+def test_an_image_is_that_of_version_region_and_hardware(place: tuple[str, str, str]) -> None:
+    version, region, kind = place
+    backend = SagemakerBackend(kind="sagemaker", instance_type=kind, pytorch=version)
+    assert image_of(backend, region) == IMAGES[place]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_that_is_offered_has_a_container(version: str) -> None:
+    backend = SagemakerBackend(kind="sagemaker", instance_type="ml.g5.xlarge", pytorch=version)
+    assert image_of(backend, "us-west-2").endswith(
+        f"{VERSIONS[version][0]}-gpu-{VERSIONS[version][1]}"
+    )
 
 
 def test_an_unknown_version_or_region_is_told() -> None:
     backend = SagemakerBackend(kind="sagemaker", instance_type="ml.g5.xlarge", pytorch="1.0")
     with pytest.raises(SetupError, match=r"PyTorch 1\.0"):
         image_of(backend, "us-east-1")
-    with pytest.raises(SetupError, match="addresses of their own"):
-        image_of(backend.model_copy(update={"pytorch": "2.9"}), "us-iso-east-1")
+    with pytest.raises(SetupError, match="no container of PyTorch 2.9.0 in moon-east-1"):
+        image_of(backend.model_copy(update={"pytorch": "2.9"}), "moon-east-1")
     own = backend.model_copy(update={"image": "1.dkr.ecr/x:1"})
-    assert image_of(own, "us-iso-east-1") == "1.dkr.ecr/x:1"
+    assert image_of(own, "moon-east-1") == "1.dkr.ecr/x:1"

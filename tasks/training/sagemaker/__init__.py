@@ -1,0 +1,1 @@
+"""SageMaker training jobs: request, submission, watching, and the side inside the container."""
