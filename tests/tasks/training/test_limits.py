@@ -160,7 +160,7 @@ def test_a_step_with_other_rows_than_the_plans_is_an_error(tmp_path, used):
 
 
 pytest.importorskip("torch")
-from configs.training import Lora, Rft, Training
+from configs.training import Lora, Rft, Training  # noqa: E402
 from tasks.training.backends.uploads import parts_of  # noqa: E402
 from tasks.training.job import make_job  # noqa: E402
 from tasks.training.limits import check_job, check_targets  # noqa: E402

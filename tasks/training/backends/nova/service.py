@@ -19,7 +19,7 @@ from tasks.training.backends.nova.hyperpod import Cluster
 from tasks.training.backends.nova.training_request import NovaPlaced, Request, start_command
 from tasks.training.backends.sagemaker.attempts import ENDED, Attempts, Calls, Described
 from tasks.training.backends.sagemaker.jobs import open_sagemaker, refuse_dry_run, role, s3_store
-from tasks.training.sagemaker.sdk import TrainingService, require_sdk
+from tasks.training.backends.sagemaker.sdk import TrainingService, require_sdk
 
 POLL_SECONDS = 15.0
 

@@ -15,10 +15,10 @@ from tasks.training.backends.local import latest_record
 from tasks.training.backends.sagemaker.attempts import Attempts, Calls
 from tasks.training.backends.sagemaker.logs import LogTail
 from tasks.training.backends.sagemaker.request import Placed, Request, job_name
+from tasks.training.backends.sagemaker.sdk import TrainingService, planned_request, require_sdk
 from tasks.training.backends.uploads import addresses, upload
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
 from tasks.training.preflight.run import look_first
-from tasks.training.sagemaker.sdk import TrainingService, planned_request, require_sdk
 
 
 class SagemakerJobs:

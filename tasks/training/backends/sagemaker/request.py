@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
-from configs.remote import SagemakerBackend
+from configs.remote_backends import SagemakerBackend
 from tasks.training.job import TrainingJob
 
 Request = dict[str, Any]

@@ -1,4 +1,4 @@
-"""``python -m tasks.training.backends.sagemaker.standin.machine FOLDER``: one job from start to end."""
+"""One job from start to end: ``python -m tasks.training.backends.sagemaker.standin.machine DIR``."""
 
 import json
 import os

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
+from tasks.training.backends.sagemaker.sdk import TrainingService
 
 from configs.remote_backends import SagemakerBackend
 from tasks.errors import SetupError, TrainingError, Unreachable
@@ -21,7 +22,6 @@ from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 from tasks.training.backends.sagemaker.standin.service import StandIn
 from tasks.training.backends.sagemaker.standin.state import JobFolder
 from tasks.training.job import JobHandle, TrainingJob
-from tasks.training.sagemaker.sdk import TrainingService
 
 BACKEND = SagemakerBackend(kind="sagemaker", instance_type="ml.m5.xlarge", install=False)
 LOST = EndpointConnectionError(endpoint_url="https://sagemaker.eu-west-1.amazonaws.com")

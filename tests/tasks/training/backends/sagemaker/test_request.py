@@ -9,6 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tasks.training.backends.sagemaker.sdk import (
+    VERSIONS,
+    RequestKeeper,
+    TrainingService,
+    image_of,
+)
 
 from configs.machines import MACHINES
 from configs.remote_backends import SagemakerBackend
@@ -23,12 +29,6 @@ from tasks.training.backends.sagemaker.request import (
 )
 from tasks.training.backends.sagemaker.standin.rules import problems
 from tasks.training.job import TrainingJob
-from tasks.training.sagemaker.sdk import (
-    VERSIONS,
-    RequestKeeper,
-    TrainingService,
-    image_of,
-)
 
 pytest.importorskip("sagemaker.train", reason="the [aws] extra is not installed")
 

@@ -11,20 +11,20 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from configs.remote import SagemakerBackend
+from configs.remote_backends import SagemakerBackend
 from tasks.errors import SetupError
+from tasks.training.backends.sagemaker import sdk
 from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 from tasks.training.backends.sagemaker.request import Placed
+from tasks.training.backends.sagemaker.sdk import RequestKeeper, TrainingService
 from tasks.training.backends.sagemaker.standin.service import StandIn
 from tasks.training.backends.sagemaker.standin.state import JobFolder
 from tasks.training.job import TrainingJob
-from tasks.training.sagemaker import sdk
-from tasks.training.sagemaker.sdk import RequestKeeper, TrainingService
 
 pytest.importorskip("sagemaker.train", reason="the [aws] extra is not installed")
 
 Make = Callable[..., TrainingJob]
-STACK = Path(__file__).parents[4] / "infra" / "aws" / "stack.yaml"
+STACK = Path(__file__).parents[5] / "infra" / "aws" / "stack.yaml"
 BACKEND = SagemakerBackend(kind="sagemaker", instance_type="ml.g5.xlarge", tags={"empty": ""})
 PLACED = Placed(
     "arn:aws:iam::123456789012:role/temper-job",
@@ -121,7 +121,7 @@ from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.training.job import TrainingJob
 from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 from tasks.training.backends.sagemaker.request import Placed
-from tasks.training.sagemaker.sdk import planned_request
+from tasks.training.backends.sagemaker.sdk import planned_request
 backend = SagemakerBackend(kind="sagemaker", instance_type="ml.g5.xlarge")
 SagemakerJobs(backend)
 assert not [m for m in sys.modules if m.partition(".")[0] in ("sagemaker", "boto3")]

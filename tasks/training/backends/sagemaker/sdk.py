@@ -23,7 +23,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
-from configs.remote import SagemakerBackend
+from configs.remote_backends import SagemakerBackend
 from tasks.errors import SetupError
 from tasks.store.aws import Client, region_of
 from tasks.training.backends.sagemaker.request import (

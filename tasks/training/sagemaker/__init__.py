@@ -1,1 +1,0 @@
-"""SageMaker training jobs: request, submission, watching, and the side inside the container."""
