@@ -1,14 +1,11 @@
 """Suites and gates."""
 
-from typing import Annotated, Literal, get_args
+from typing import Literal
 
 from pydantic import Field
 
 from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
-from configs.metrics import Metric
 from configs.section import Section
-from configs.suites.base import SuiteSection
-from configs.suites.behaviour import Behaviour
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from configs.suites.classification import ClassificationSuite
@@ -19,6 +16,7 @@ from configs.suites.judge import JudgeSuite
 from configs.suites.mmlu import MmluSuite
 from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from configs.suites.open_answers import OpenAnswersSuite
+from configs.suites.union import Suite, metrics_by_kind
 
 __all__ = [
     "ArcSuite",
@@ -41,29 +39,6 @@ __all__ = [
     "Suite",
     "metrics_by_kind",
 ]
-
-Suite = Annotated[
-    ArcSuite
-    | Behaviour
-    | BitsPerByteSuite
-    | ClassificationSuite
-    | ExtractionSuite
-    | Gsm8kSuite
-    | HarnessSuite
-    | HellaswagSuite
-    | JudgeSuite
-    | MmluSuite
-    | MultipleChoiceSuite
-    | NovaBenchmarkSuite
-    | OpenAnswersSuite,
-    Field(discriminator="kind"),
-]
-
-
-def metrics_by_kind() -> dict[str, dict[str, Metric]]:
-    """Return every metric that a suite of each kind can give."""
-    sections: tuple[type[SuiteSection], ...] = get_args(get_args(Suite)[0])
-    return {get_args(s.model_fields["kind"].annotation)[0]: s.METRICS for s in sections}
 
 
 class Evaluation(Section):

@@ -10,8 +10,8 @@ from typing import Any
 
 from configs.loading import load_recipe
 from configs.served import Remote, find_served
-from tasks.artifacts import SuiteScores
 from tasks.errors import DataError
+from tasks.scores import SuiteScores
 
 EXIT_OF_VERDICT = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
 

@@ -3,29 +3,25 @@
 from functools import partial
 from typing import assert_never
 
-from configs.evaluation import (
-    ArcSuite,
-    BitsPerByteSuite,
-    ClassificationSuite,
-    ExtractionSuite,
-    Gsm8kSuite,
-    HarnessSuite,
-    HellaswagSuite,
-    JudgeSuite,
-    MmluSuite,
-    MultipleChoiceSuite,
-    NovaBenchmarkSuite,
-    OpenAnswersSuite,
-    Suite,
-)
 from configs.suites.abstention import AbstentionSuite
 from configs.suites.adherence import AdherenceSuite
 from configs.suites.behaviour import Behaviour
+from configs.suites.bits_per_byte import BitsPerByteSuite
 from configs.suites.brittleness import BrittlenessSuite
+from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
+from configs.suites.classification import ClassificationSuite
 from configs.suites.dialogues import DialoguesSuite
+from configs.suites.extraction import ExtractionSuite
+from configs.suites.gsm8k import Gsm8kSuite
+from configs.suites.harness import HarnessSuite
 from configs.suites.ifeval import IfevalSuite
+from configs.suites.judge import JudgeSuite
+from configs.suites.mmlu import MmluSuite
+from configs.suites.nova_benchmark import NovaBenchmarkSuite
+from configs.suites.open_answers import OpenAnswersSuite
 from configs.suites.refusal import RefusalSuite
 from configs.suites.tool_calls import ToolCallsSuite
+from configs.suites.union import Suite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.ifeval.exam import ifeval_exam

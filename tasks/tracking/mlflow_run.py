@@ -31,14 +31,9 @@ from mlflow.exceptions import MlflowException
 
 from configs.loading import recipe_digest
 from configs.recipe import Recipe
-from tasks.artifacts import (
-    Checkpoint,
-    Estimate,
-    GateResult,
-    MixtureReceipt,
-    SuiteScores,
-)
+from tasks.artifacts import Checkpoint, MixtureReceipt
 from tasks.errors import SetupError
+from tasks.scores import Estimate, GateResult, SuiteScores
 from tasks.storage import this_process
 from tasks.tracking.losses import read_losses
 from tasks.tracking.scorecard.card import read_lock, rewritten_shares
@@ -490,6 +485,7 @@ class LiveLosses:
         Raises:
             SetupError: MLflow can't be reached; the next call tries again.
         """
+
         settings = self._settings or Settings()
         known, self._last = self._last, None
         with explained(settings):

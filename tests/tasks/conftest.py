@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.suites import classification, mmlu
-from tasks.artifacts import SuiteScores
 from tasks.metrics.estimates import BY_KIND, estimate_all
+from tasks.scores import SuiteScores
 
 SCHEMA = pa.schema(
     [

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 import pyarrow.parquet as pq
 
-from configs.evaluation import BitsPerByteSuite
+from configs.suites.bits_per_byte import BitsPerByteSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import path_for

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import pyarrow.parquet as pq
 
-from configs.evaluation import ClassificationSuite
+from configs.suites.classification import ClassificationSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import ItemRow, answered, item_ids

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from configs.evaluation import MmluSuite
+from configs.suites.mmlu import MmluSuite
 from configs.suites.mmlu_subjects import GROUP_OF, GROUPS
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.items import ItemRow, item_ids

@@ -10,14 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from configs.evaluation import BitsPerByteSuite, ClassificationSuite, HoldGate, MmluSuite
 from configs.loading import recipe_digest
 from configs.recipe import Recipe
-from tasks.artifacts import (
-    Checkpoint,
-    CleanSource,
-    Estimate,
-    GateResult,
-    MixtureReceipt,
-    SuiteScores,
-)
+from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt
+from tasks.scores import Estimate, GateResult, SuiteScores
 from tasks.tracking.scorecard.classes import classes, classes_record
 
 # Models on the scorecard's picture, and the two metrics it is drawn in.
