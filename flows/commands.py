@@ -10,8 +10,8 @@ from typing import Any
 
 from configs.loading import find_served, load_recipe
 from configs.models import HostedModel
-from tasks.artifacts import SuiteScores
 from tasks.errors import DataError
+from tasks.scores import SuiteScores
 
 EXIT_OF_VERDICT = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
 

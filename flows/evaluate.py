@@ -9,10 +9,10 @@ from configs.models import AdaptedModel, Model, Served, VllmModel
 from configs.recipe import Recipe
 from flows.calling import once
 from flows.data import Data, check_sources, evaluation_context, refuse_blocked
-from tasks.artifacts import SuiteScores
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.task import evaluate_suite
 from tasks.models.factory import Evaluated
+from tasks.scores import SuiteScores
 
 
 @flow(name="evaluate", persist_result=True)
@@ -45,7 +45,8 @@ def named(model: str) -> Model | Served:
 def prepared(spec: Model | Served) -> Evaluated:
     """Return a model that can be evaluated: its folder on this machine, or where it is served."""
     from tasks.ingest.task import fetch_model
-    from tasks.models.adapters import adapted, on_vllm
+    from tasks.models.adapters import adapted
+    from tasks.models.served.vllm import on_vllm
 
     match spec:
         case Model():

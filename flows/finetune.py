@@ -17,8 +17,9 @@ from flows.evaluate import scored
 from flows.gates import judged, references, sliced
 from flows.report import RunReport, metric_map
 from flows.runner import task_runner
-from tasks.artifacts import Checkpoint, GateResult, HeldOut, MixtureReceipt, SuiteScores
+from tasks.artifacts import Checkpoint, HeldOut, MixtureReceipt
 from tasks.gates.task import count_looks
+from tasks.scores import GateResult, SuiteScores
 from tasks.tracking import task as track
 from tasks.training.job import TrainingJob
 from tasks.training.task import blend_weights, submit_training, wait_for_training

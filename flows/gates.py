@@ -9,8 +9,9 @@ from configs.gates import FloorGate, Gate, multiply_item_limits
 from configs.recipe import Recipe
 from flows.calling import once
 from flows.data import Data, evaluation_context
-from tasks.artifacts import GateResult, LocalModel, SuiteScores
+from tasks.artifacts import LocalModel
 from tasks.errors import DataError
+from tasks.scores import GateResult, SuiteScores
 
 Scored = Callable[[Recipe, Data, LocalModel], list[SuiteScores]]
 

@@ -10,10 +10,10 @@ from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from flows.calling import once
 from flows.data import Data, evaluation_context
 from flows.nova_stopping import Running, stopped_on_break
-from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError, RecipeError
 from tasks.evaluation.items import EvalContext, Exam
 from tasks.models.api import Prompt
+from tasks.scores import SuiteScores
 from tasks.storage import digest_of, home, write_text
 from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation, NovaFound
 from tasks.training.backends.nova.evaluation_request import (

@@ -14,8 +14,9 @@ from flows.nova import rows_of, trained_rows
 from flows.nova_evaluation import asking, evaluated_by_nova, identity, refuse_gates
 from flows.report import RunReport, champion_report
 from flows.runner import task_runner
-from tasks.artifacts import Checkpoint, SuiteScores
+from tasks.artifacts import Checkpoint
 from tasks.gates.task import judge_gates
+from tasks.scores import SuiteScores
 from tasks.tracking import task as track
 from tasks.training.backends.nova.job import NovaJob, NovaModelReceipt, nova_job
 from tasks.training.backends.nova.mixing import own_part

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.artifacts import Checkpoint, Estimate, GateResult, MixtureReceipt, SuiteScores
+from tasks.artifacts import Checkpoint, MixtureReceipt
 from tasks.errors import DataError
+from tasks.scores import Estimate, GateResult, SuiteScores
 from tasks.storage import home, write_text
 
 Metrics = dict[str, Estimate]

@@ -3,14 +3,12 @@
 import contextlib
 import errno
 import hashlib
-import importlib.util
 import json
 import os
 import platform
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +16,7 @@ from pydantic import BaseModel
 
 from configs.settings import Settings
 from tasks.artifacts import Receipt
+from tasks.code_digest import code_digest
 from tasks.errors import StorageError
 
 R = TypeVar("R", bound=Receipt)
@@ -51,30 +50,15 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-@cache
-def source_digest(*packages: str) -> str:
-    """Return the digest of the ``*.py`` files of packages: editing a stage makes its key new.
+def stage_key(stage: str, inputs: Mapping[str, object], entry: str) -> str:
+    """Return the key of a stage's result: digest of its name, inputs and code.
 
-    The Prefect shell ``task.py`` and the pages are left out: they don't change a result.
+    Args:
+        stage: Its name.
+        inputs: All that decides the result beside code, by name.
+        entry: The module that the stage begins in: what it imports makes the result, too.
     """
-    lines = []
-    for package in packages:
-        # Found, not imported: what a stage imports may take seconds, or not be installed here.
-        spec = importlib.util.find_spec(package)
-        assert spec is not None
-        root = Path(str(spec.origin))
-        files = sorted(root.parent.rglob("*.py")) if root.name == "__init__.py" else [root]
-        lines += [
-            f"{package}/{f.relative_to(root.parent)}:{file_digest(f)}"
-            for f in files
-            if f.name not in ("task.py", "page.py")
-        ]
-    return digest_of(lines)
-
-
-def stage_key(stage: str, inputs: Mapping[str, object], *packages: str) -> str:
-    """Return the key of a stage's result: digest of its name, inputs and source files."""
-    return digest_of({"stage": stage, "inputs": dict(inputs), "code": source_digest(*packages)})
+    return digest_of({"stage": stage, "inputs": dict(inputs), "code": code_digest(entry)})
 
 
 def find(folder: Path, kind: type[R]) -> R | None:

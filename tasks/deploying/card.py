@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tasks.artifacts import Checkpoint, Estimate, GateResult
+from tasks.artifacts import Checkpoint
 from tasks.errors import StorageError
 from tasks.models.identity import tokenizer_digest, weight_files, weights_digest
 from tasks.pages.markdown import listed, table
+from tasks.scores import Estimate, GateResult
 
 # What is deployed, and the proof that it is what was evaluated.
 

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.evaluation import Suite
 from configs.metrics import Metric
+from configs.suites.union import Suite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.models.api import Answer, Model
 from tasks.progress import Progress

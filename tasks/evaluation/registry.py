@@ -3,7 +3,6 @@
 from functools import partial
 from typing import assert_never
 
-from configs.evaluation import Suite
 from configs.suites.behaviour import (
     AbstentionSuite,
     AdherenceSuite,
@@ -21,6 +20,7 @@ from configs.suites.harness import HarnessSuite
 from configs.suites.labels import ClassificationSuite, ExtractionSuite
 from configs.suites.mmlu import MmluSuite
 from configs.suites.nova_benchmark import NovaBenchmarkSuite
+from configs.suites.union import Suite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.ifeval.exam import ifeval_exam

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from configs.evaluation import Suite
 from configs.metrics import Metric
 from configs.suites.base import ORIGIN_FIELDS
-from tasks.artifacts import LocalModel, SuiteScores
+from configs.suites.union import Suite
+from tasks.artifacts import LocalModel
+from tasks.code_digest import code_digest
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import (
     EvalContext,
@@ -25,18 +26,8 @@ from tasks.models.api import Engine, no_room
 from tasks.models.cache import Cached
 from tasks.models.factory import Evaluated, open_model, title
 from tasks.progress import Progress
-from tasks.storage import building, commit, find, home, source_digest, stage_key
-
-CODE = (
-    "tasks.evaluation",
-    "tasks.inference",
-    "tasks.text",
-    "tasks.metrics.text_scores",
-    "tasks.metrics.matching",
-    "tasks.metrics.text_scores",
-    "tasks.metrics.text_scores",
-)
-"""What decides the rows: also the scorers whose marks are stored in them."""
+from tasks.scores import SuiteScores
+from tasks.storage import building, commit, find, home, stage_key
 
 
 def evaluate(
@@ -94,7 +85,7 @@ def evaluate_exam(
         "items": exam.content,
         "split": context.split,
         "seed": context.seed,
-        "code": source_digest(*CODE),
+        "code": code_digest(__name__),
     }
     return _stored(folder, suite, exam, rows, {"made": made, "weights_digest": weights})
 
@@ -113,7 +104,7 @@ def _key(suite: Suite, exam: Exam, engine: Engine, context: EvalContext) -> str:
             "split": context.split,
             "model": engine.digest,
         },
-        *CODE,
+        __name__,
     )
 
 

@@ -6,10 +6,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.evaluation import Suite
-from tasks.artifacts import SuiteScores
 from tasks.evaluation.items import EvalContext
 from tasks.models.factory import Evaluated, title
 from tasks.progress import report
+from tasks.scores import SuiteScores
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="evaluate {suite.name}")

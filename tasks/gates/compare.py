@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
 from tasks.gates.pairing import Pair, pairs, unmatched
 from tasks.gates.slices import Slice, slices
 from tasks.metrics.intervals import mcnemar
 from tasks.metrics.paired import point
 from tasks.metrics.values import Numbers
+from tasks.scores import SuiteScores
 
 # Items that two models answer differently, to be read by a person.
 

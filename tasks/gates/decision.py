@@ -10,13 +10,13 @@ from typing import Literal, NamedTuple
 
 from configs.gates import FEWEST_A_CLASS, FloorGate, Gate, HoldGate
 from configs.metrics import Metric
-from tasks.artifacts import GateResult, SuiteScores
 from tasks.gates.power import needed_items
 from tasks.metrics.estimates import estimate
 from tasks.metrics.f1 import Labelled, support
 from tasks.metrics.label_sets import LabelSets
 from tasks.metrics.paired import Difference
 from tasks.metrics.values import ItemValues
+from tasks.scores import GateResult, SuiteScores
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from configs.gates import FloorGate, Gate
-from tasks.artifacts import GateResult, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.gates.decision import Found, Outcome, Verdict, decide, refusal, unpaired
 from tasks.gates.pairing import pair
 from tasks.gates.power import first_level, second_level
 from tasks.metrics.paired import above, difference, point
+from tasks.scores import GateResult, SuiteScores
 
 Scores = Sequence[SuiteScores]
 

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from configs.metrics import Metric
-from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
 from tasks.metrics.estimates import metric_of, read_items
 from tasks.metrics.paired import Difference, difference
 from tasks.metrics.values import ItemValues, item_values
 from tasks.models.served.base import WAY_OUT, named, unanswered
+from tasks.scores import SuiteScores
 
 Prompts = dict[tuple[str, str], tuple[object, ...]]
 """By form and item: prompt digest and gold answer."""

@@ -4,8 +4,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.gates import Gate
-from tasks.artifacts import GateResult, SuiteScores
 from tasks.gates.judge import References
+from tasks.scores import GateResult, SuiteScores
 
 
 @task(task_run_name="judge gates", persist_result=True, cache_policy=NO_CACHE)

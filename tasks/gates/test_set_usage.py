@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.artifacts import SuiteScores
 from tasks.metrics.estimates import read_items
+from tasks.scores import SuiteScores
 from tasks.storage import digest_of, home, write_text
 
 KEPT = 64

@@ -18,32 +18,6 @@ from tasks.ingest.snapshot import SnapshotWriter
 from tasks.storage import building, commit, find, home, stage_key
 from tasks.text.rows import TEXT_ROLE, ChatRow, Message, row_id
 
-CODE = tuple(
-    f"tasks.ingest.{module}"
-    for module in (
-        "conversations",
-        "converse",
-        "detect",
-        "dividing",
-        "fields",
-        "formats",
-        "hub",
-        "ingest",
-        "paths",
-        "preferences",
-        "readers",
-        "records",
-        "separated",
-        "snapshot",
-        "stores",
-        "streams",
-        "strict_json",
-        "tables",
-        "tool_use",
-        "turns",
-        "values",
-    )
-) + ("tasks.text.rows",)
 _SEARCHED = 1000
 
 
@@ -118,7 +92,7 @@ def _key(source: StoredSource, parts: list[_Part]) -> str:
         fields |= source.model_dump(include={"path", "revision", "subset", "hub_split"})
     fields["divided_by"] = [source.split.group_by, source.split.time]
     content = [[p.split, [identity(f) for f in p.files or ()]] for p in parts]
-    return stage_key("ingest", {"source": fields, "content": content}, *CODE)
+    return stage_key("ingest", {"source": fields, "content": content}, __name__)
 
 
 def _write(source: StoredSource, part: _Part, out: SnapshotWriter) -> str:

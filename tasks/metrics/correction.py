@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from tasks.artifacts import Estimate
 from tasks.errors import EvaluationError
 from tasks.metrics.arrays import Floats
 from tasks.metrics.intervals import Interval, mean_error, quantile
 from tasks.metrics.values import ItemValues, Numbers
+from tasks.scores import Estimate
 from tasks.text.refusals.labelled import HELD_OUT, Labelled
 
 

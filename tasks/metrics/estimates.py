@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.evaluation import metrics_by_kind
 from configs.metrics import Metric
-from tasks.artifacts import Estimate, SuiteScores
+from configs.suites.union import metrics_by_kind
 from tasks.errors import EvaluationError
 from tasks.metrics.paired import interval, point
 from tasks.metrics.values import ItemValues, item_values
+from tasks.scores import Estimate, SuiteScores
 
 COLUMNS = (
     "item_id",

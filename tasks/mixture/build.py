@@ -26,21 +26,6 @@ from tasks.mixture.shards import write_shard
 from tasks.mixture.table import PlanTable
 from tasks.storage import commit, disk_errors, find, home, stage_key, write_text
 
-CODE = tuple(
-    f"tasks.mixture.{name}"
-    for name in (
-        "build",
-        "gather",
-        "order",
-        "permute",
-        "plan",
-        "planning",
-        "rows",
-        "shards",
-        "shares",
-    )
-)
-"""What makes the rows of a mixture: an edit of other modules makes no mixture anew."""
 COUNTS = ("tokens", "supervised_tokens")
 """Columns of a source's rows that a mixture can do without; every other one is the row."""
 CURSORS, TABLE, LOCK = "cursors.json", "plan.json", "mixture.lock.json"
@@ -94,7 +79,7 @@ def mixture_key(
             },
             "seed": seed,
         },
-        *CODE,
+        __name__,
     )
 
 

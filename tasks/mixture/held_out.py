@@ -39,9 +39,7 @@ def hold_out(
             "how": how._asdict(),
             "tokenizer": model.tokenizer_digest,
         },
-        "tasks.mixture.held_out",
-        "tasks.mixture.methods",
-        "tasks.text",
+        __name__,
     )
     folder = home("held_out", key[:32])
     if (done := find(folder, HeldOut)) is not None:

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from configs.mixture import Mixture
 from tasks.artifacts import LocalModel, TokenizedSource
+from tasks.code_digest import code_digest
 from tasks.mixture.table import PlanTable
-from tasks.storage import source_digest
+from tasks.storage import digest_of
 
 
 class Drawn(NamedTuple):
@@ -24,7 +25,9 @@ def make_lock(mixture: Mixture, model: LocalModel, drawn: Drawn, seed: int) -> d
         "version": 1,
         "mixture_digest": drawn.digest,
         "plan_digest": drawn.table.digest,
-        "code_digest": source_digest("tasks.mixture", "tasks.text"),
+        "code_digest": digest_of(
+            [code_digest("tasks.mixture.tokens"), code_digest("tasks.mixture.build")]
+        ),
         "seed": seed,
         "mixture": mixture.model_dump(mode="json"),
         "unit": drawn.table.unit,

@@ -19,7 +19,6 @@ from tasks.text.chat import IGNORED
 PACKS_PER_SHARD = 1024
 GROUP_PACKS = 32
 """Packs of a row group; a pack holds many times a row's tokens."""
-CODE = tuple(f"tasks.mixture.{module}" for module in ("bins", "packed", "packing", "shards"))
 
 
 def pack(
@@ -40,7 +39,7 @@ def pack(
         DataError: A row is longer than ``capacity`` and ``overflow`` is ``error``.
     """
     choice = {"capacity": capacity, "overflow": overflow, "window": window}
-    folder = home("packs", stage_key("packs", {"mixture": mixture.digest, **choice}, *CODE)[:32])
+    folder = home("packs", stage_key("packs", {"mixture": mixture.digest, **choice}, __name__)[:32])
     if (done := find(folder, PackedMixture)) is not None:
         return done
     with building(folder) as aside:

@@ -81,9 +81,7 @@ def tokenise(
             "exclusions": {name: items_digest(items) for name, items in exclusions.items()},
             "how": how._asdict(),
         },
-        "tasks.mixture.tokens",
-        "tasks.mixture.methods",
-        "tasks.text",
+        __name__,
     )
     folder = home("tokens", f"{clean.name}-{key[:16]}")
     if (done := find(folder, TokenizedSource)) is not None:

@@ -17,7 +17,7 @@ def arrow_copy(mixture: MixtureReceipt) -> MixtureReceipt:
     Parquet has to be decoded; these files are mapped into memory as they are, and
     ``datasets.Dataset.from_file`` reads them too.
     """
-    key = stage_key("view", {"mixture": mixture.digest}, "tasks.mixture.view")
+    key = stage_key("view", {"mixture": mixture.digest}, __name__)
     folder = home("views", key[:32])
     if (done := find(folder, MixtureReceipt)) is not None:
         return done

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from configs.models import VllmModel
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
 from tasks.storage import digest_of, file_digest
 
-# Receipts of models that are more than their folder: adapted, or answered by vLLM.
+# The receipt of a model that is more than its folder: an adapter is merged into it.
 
 
 class Adapted(LocalModel):
@@ -24,13 +23,6 @@ class Adapted(LocalModel):
     adapter_digest: str
     base_digest: str
     alpha: float
-
-
-class VllmFolder(LocalModel):
-    """A model folder that vLLM answers for, with an adapter or without."""
-
-    adapter: Path | None
-    settings: VllmModel
 
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -84,26 +76,6 @@ def adapted(base: LocalModel, adapter: Path, alpha: float) -> Adapted:
         adapter_digest=digest,
         base_digest=base.digest,
         digest=digest_of({"base": base.digest, "adapter": digest, "alpha": alpha}),
-    )
-
-
-def on_vllm(base: LocalModel, settings: VllmModel) -> VllmFolder:
-    """Return the model as vLLM answers for it, with the adapter the section names.
-
-    Raises:
-        SetupError: The adapter's folder is none.
-    """
-    adapter = Path(settings.adapter).expanduser().resolve() if settings.adapter else None
-    digest = base.digest
-    if adapter is not None:
-        digest = digest_of({"base": base.digest, "adapter": adapter_digest(adapter), "alpha": 1.0})
-    return VllmFolder(
-        path=base.path,
-        name=base.name,
-        tokenizer_digest=base.tokenizer_digest,
-        digest=digest,
-        adapter=adapter,
-        settings=settings,
     )
 
 

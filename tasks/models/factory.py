@@ -5,36 +5,18 @@ from typing import Any, assert_never
 
 from configs.models import BedrockModel, Endpoint, SageMakerEndpoint
 from tasks.artifacts import LocalModel
-from tasks.models.adapters import VllmFolder
+from tasks.code_digest import code_digest
 from tasks.models.api import Engine
 from tasks.models.identity import config_digest, stopping, template_digest
 from tasks.models.local.loading import device, load_model, positions_of, resolve_dtype
 from tasks.models.local.tokenized import Transformer
-from tasks.storage import digest_of, source_digest
+from tasks.models.served.vllm import VllmFolder, open_vllm
+from tasks.storage import digest_of
 from tasks.text.chat import load_tokenizer
 
 Evaluated = LocalModel | Endpoint | BedrockModel | SageMakerEndpoint
 """What can be evaluated: a folder of this machine (also adapted, or answered by vLLM), or a model
 that is served elsewhere."""
-
-_CODE = tuple(
-    f"tasks.inference.{name}"
-    for name in (
-        "attention",
-        "generation",
-        "head",
-        "loading",
-        "prefix",
-        "sampling",
-        "scoring",
-        "spans",
-        "stopping",
-        "texts",
-        "tokenized",
-        "transformer",
-    )
-)
-"""Modules whose change may change what the same model answers to the same tokens."""
 
 
 def open_model(model: Evaluated, dtype: str = "auto") -> Engine:
@@ -49,8 +31,6 @@ def open_model(model: Evaluated, dtype: str = "auto") -> Engine:
     """
     match model:
         case VllmFolder():
-            from tasks.models.served.vllm import open_vllm
-
             return open_vllm(model, dtype)
         case LocalModel():
             return _local(model, dtype)
@@ -85,7 +65,7 @@ def _local(model: LocalModel, dtype: str) -> Engine:
         "dtype": resolved,
         "device": device(),
         "backend": "transformers",
-        "engine": source_digest(*_CODE),
+        "engine": code_digest("tasks.models.local.tokenized"),
         "versions": _versions(),
     }
     return Transformer(

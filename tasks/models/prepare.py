@@ -12,9 +12,10 @@ from typing import Any
 
 from configs.models import Model
 from tasks.artifacts import LocalModel
+from tasks.code_digest import code_digest
 from tasks.errors import SetupError
 from tasks.models.identity import tokenizer_digest, weights_digest
-from tasks.storage import building, commit, digest_of, file_digest, find, home, source_digest
+from tasks.storage import building, commit, digest_of, file_digest, find, home
 
 _TOKENIZER = [
     "tokenizer*",
@@ -120,7 +121,7 @@ def _package_folder(package: str) -> Path:
 
 
 def _converted(file: Path, weights: bool) -> LocalModel:
-    code = source_digest("tasks.models.prepare")
+    code = code_digest("tasks.models.prepare")
     key = digest_of({"gguf": file_digest(file), "code": code})
 
     def convert(folder: Path) -> None:

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from configs.quality import Quality
 from tasks.artifacts import CleanSource, Filter, SplitName
 from tasks.quality.labels import are_classes
-from tasks.quality.page import load_verdict, verdict_page
+from tasks.quality.page import verdict_page
 from tasks.quality.report import EXAMPLES, QUARANTINE_SCHEMA, cut, label_counts, lengths
-from tasks.quality.verdict import Example, Verdict, judge
+from tasks.quality.verdict import Example, Verdict, judge, load_verdict
 from tasks.storage import building, commit, digest_of, find, home, stage_key, write_text
 from tasks.text.normal import normal
 from tasks.text.rows import full_text
@@ -92,8 +92,7 @@ def _folder(upto: Sequence[CleanSource], kept: int, quality: Quality) -> Path:
             "min_rows": quality.min_rows,
             "kept": kept,
         },
-        "tasks.quality",
-        "tasks.text",
+        __name__,
     )
     return home("distinct", f"{upto[-1].name}-{key[:12]}")
 

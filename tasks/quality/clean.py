@@ -86,8 +86,7 @@ def _key(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) -> 
             "seed": seed,
             "own": file_digest(Path(own)) if own and Path(own).is_file() else None,
         },
-        "tasks.quality",
-        "tasks.text",
+        __name__,
     )
 
 

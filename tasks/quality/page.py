@@ -1,22 +1,14 @@
 """The verdicts as a page of our own, and as a table for the Prefect UI."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 from tasks.artifacts import CleanSource
 from tasks.pages import render
 from tasks.quality.checks.explanations import explanations
 from tasks.quality.findings import EXPLANATIONS
-from tasks.quality.verdict import Bin, Verdict
+from tasks.quality.verdict import Bin, Verdict, load_verdict
 
 LABELS_SHOWN, BARS = 100, 12
-
-
-def load_verdict(clean: CleanSource) -> Verdict:
-    """Return the verdict kept beside a clean source."""
-    fields = json.loads((clean.path / "verdict.json").read_text(encoding="utf-8"))
-    # The receipt knows today's name of the file; what was found is the same.
-    return Verdict.model_validate(fields | {"uri": clean.uri, "source": clean.name})
 
 
 def verdict_page(verdict: Verdict) -> str:

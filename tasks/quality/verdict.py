@@ -1,11 +1,13 @@
 """The verdict on a source, and everything its page shows."""
 
+import json
 from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from configs.quality import Quality
+from tasks.artifacts import CleanSource
 from tasks.quality.expectations import Outcome
 from tasks.quality.severity import row_count_problem, severity_of
 
@@ -152,3 +154,10 @@ def _too_few(quality: Quality, train: int) -> str:
 def _listed(found: Mapping[str, int]) -> str:
     most = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{rows:,} {name}" for name, rows in most) or "rows that can't be read"
+
+
+def load_verdict(clean: CleanSource) -> Verdict:
+    """Return the verdict kept beside a clean source."""
+    fields = json.loads((clean.path / "verdict.json").read_text(encoding="utf-8"))
+    # The receipt knows today's name of the file; what was found is the same.
+    return Verdict.model_validate(fields | {"uri": clean.uri, "source": clean.name})

@@ -85,8 +85,7 @@ def rewritten(
             "length": length,
             "seed": seed,
         },
-        "tasks.rewriting",
-        "tasks.text",
+        __name__,
     )
     folder = home("rewritten", f"{clean.name}-{key[:16]}")
     if (done := find(folder, CleanSource)) is not None:

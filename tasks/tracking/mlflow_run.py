@@ -31,14 +31,9 @@ from mlflow.exceptions import MlflowException
 
 from configs.loading import recipe_digest
 from configs.recipe import Recipe
-from tasks.artifacts import (
-    Checkpoint,
-    Estimate,
-    GateResult,
-    MixtureReceipt,
-    SuiteScores,
-)
+from tasks.artifacts import Checkpoint, MixtureReceipt
 from tasks.errors import SetupError
+from tasks.scores import Estimate, GateResult, SuiteScores
 from tasks.storage import this_process
 from tasks.tracking.losses import read_losses
 from tasks.tracking.scorecard.card import read_lock, rewritten_shares

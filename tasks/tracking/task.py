@@ -9,7 +9,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from configs.recipe import Recipe
-from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt, SuiteScores
+from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt
+from tasks.scores import SuiteScores
 from tasks.tracking.scorecard.card import Card
 
 

@@ -40,7 +40,7 @@ def blended(base: LocalModel, trained: Checkpoint, share: float) -> Checkpoint:
     key = stage_key(
         "blend",
         {"base": base.digest, "trained": trained.digest, "share": share},
-        "tasks.training.interpolate",
+        __name__,
     )
     folder = home("checkpoints", key[:32])
     if (done := find(folder, Checkpoint)) is not None:

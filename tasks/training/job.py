@@ -83,28 +83,6 @@ class JobStatus(BaseModel):
     latest: dict[str, Any] = {}
 
 
-_CODE = tuple(
-    f"tasks.training.{module}"
-    for module in (
-        "adapters",
-        "arguments",
-        "batches",
-        "loop",
-        "merging",
-        "models",
-        "nats",
-        "opening",
-        "pairs",
-        "rewards",
-        "run",
-        "sampled",
-        "seeding",
-        "stepping",
-        "steps",
-        "validating",
-    )
-)
-"""What the weights depend on: an edit of other modules trains nothing anew."""
 _NO_MATTER = {"backend", "save_steps", "blend", "validation"}
 """Fields of the section that don't change what is learnt."""
 
@@ -139,7 +117,8 @@ def make_job(
             # Validation that only watches changes nothing.
             "stopping": [training.validation, held_out and held_out.digest] if stopping else None,
         },
-        *_CODE,
+        # The process that trains: what only starts it, anywhere, changes nothing.
+        "tasks.training.trainer",
     )
     units = packs.packs if packs else mixture.rows
     return TrainingJob(

@@ -11,10 +11,11 @@ from configs.loading import load_recipe
 from configs.recipe import Recipe
 from flows import gates
 from flows.data import Data
-from tasks.artifacts import LocalModel, SuiteScores
+from tasks.artifacts import LocalModel
 from tasks.errors import DataError, RecipeError
 from tasks.evaluation.items import ItemRow, write_items
 from tasks.metrics.estimates import BY_KIND, estimate_all
+from tasks.scores import SuiteScores
 
 FIELDS: dict[str, Any] = {
     "name": "voc-75",

@@ -11,8 +11,8 @@ import pytest
 
 from configs.suites.labels import SINGLE
 from configs.suites.mmlu import CLOZE, LETTERS
-from tasks.artifacts import SuiteScores
 from tasks.metrics.estimates import BY_KIND, estimate_all
+from tasks.scores import SuiteScores
 
 SCHEMA = pa.schema(
     [

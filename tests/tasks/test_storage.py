@@ -9,7 +9,7 @@ import pytest
 
 from tasks.artifacts import LocalModel
 from tasks.errors import StorageError
-from tasks.storage import building, commit, digest_of, find, load, source_digest, stage_key
+from tasks.storage import building, commit, digest_of, find, load, stage_key
 
 ROOT = Path(__file__).parents[2]
 KILLED = """
@@ -90,10 +90,16 @@ def test_a_value_without_a_canonical_form_is_refused():
 
 
 def test_a_stage_key_depends_on_its_code_and_its_inputs():
-    one = stage_key("s", {"x": 1}, "tasks.mixture")
-    assert one != stage_key("s", {"x": 2}, "tasks.mixture")
-    assert one != stage_key("s", {"x": 1}, "tasks.text")
-    assert source_digest("tasks.mixture") == source_digest("tasks.mixture")
+    one = stage_key("s", {"x": 1}, "tasks.text.keyed")
+    assert one == stage_key("s", {"x": 1}, "tasks.text.keyed")
+    assert one != stage_key("t", {"x": 1}, "tasks.text.keyed")
+    assert one != stage_key("s", {"x": 2}, "tasks.text.keyed")
+    assert one != stage_key("s", {"x": 1}, "tasks.text.normal")
+
+
+def test_a_stage_without_a_module_has_no_key():
+    with pytest.raises(ModuleNotFoundError, match="Temper has no module tasks.nowhere"):
+        stage_key("s", {}, "tasks.nowhere")
 
 
 def test_what_a_killed_process_left_aside_is_swept_and_what_a_living_one_makes_stays(tmp_path):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from configs.suites.harness import HarnessSuite
-from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import (
     ItemRow,
@@ -18,6 +17,7 @@ from tasks.evaluation.items import (
 )
 from tasks.evaluation.records import read_records
 from tasks.metrics.estimates import estimate_all
+from tasks.scores import SuiteScores
 from tasks.storage import building, commit, digest_of, file_digest, find, home
 
 Sample = Mapping[str, Any]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from configs.suites.nova_benchmark import NovaBenchmarkSuite
-from tasks.artifacts import Estimate, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import Exam, ItemRow, fingerprint, items_digest, write_items
 from tasks.evaluation.runner import CaseExam
@@ -18,6 +17,7 @@ from tasks.evaluation.suites.judge import JudgeExam
 from tasks.models.api import Model
 from tasks.models.served.replayed import Noted, Noting, prompts_of
 from tasks.progress import Progress
+from tasks.scores import Estimate, SuiteScores
 from tasks.storage import building, commit, digest_of, find, home
 from tasks.text.overlap import Item
 

@@ -5,16 +5,20 @@ import importlib.util
 import time
 from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from configs.models import VllmModel
+from tasks.artifacts import LocalModel
+from tasks.code_digest import code_digest
 from tasks.errors import SetupError
-from tasks.models.adapters import VllmFolder, adapter_rank
+from tasks.models.adapters import adapter_digest, adapter_rank
 from tasks.models.api import NONE, Answer, Batch, Chosen, Decoding, Encoded, Measured
 from tasks.models.identity import config_digest, stopping
 from tasks.models.local.loading import positions_of, resolve_dtype
 from tasks.models.local.spans import Span
 from tasks.models.local.tokenized import Options, Tokenized, chosen, measured
-from tasks.storage import digest_of, source_digest
+from tasks.storage import digest_of
 from tasks.text.chat import load_tokenizer
 
 CHUNK = 512
@@ -23,11 +27,32 @@ CHUNK = 512
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Values that vLLM takes for ``max_lora_rank`` (``vllm.config.lora.MaxLoRARanks``)."""
 
-_CODE = (
-    "tasks.models.served.vllm",
-    "tasks.models.local.tokenized",
-    "tasks.models.local.tokenized",
-)
+
+class VllmFolder(LocalModel):
+    """A model folder that vLLM answers for, with an adapter or without."""
+
+    adapter: Path | None
+    settings: VllmModel
+
+
+def on_vllm(base: LocalModel, settings: VllmModel) -> VllmFolder:
+    """Return the model as vLLM answers for it, with the adapter the section names.
+
+    Raises:
+        SetupError: The adapter's folder is none.
+    """
+    adapter = Path(settings.adapter).expanduser().resolve() if settings.adapter else None
+    digest = base.digest
+    if adapter is not None:
+        digest = digest_of({"base": base.digest, "adapter": adapter_digest(adapter), "alpha": 1.0})
+    return VllmFolder(
+        path=base.path,
+        name=base.name,
+        tokenizer_digest=base.tokenizer_digest,
+        digest=digest,
+        adapter=adapter,
+        settings=settings,
+    )
 
 
 def open_vllm(model: VllmFolder, dtype: str) -> "VllmEngine":
@@ -52,7 +77,7 @@ def open_vllm(model: VllmFolder, dtype: str) -> "VllmEngine":
         "dtype": resolved,
         "backend": "vllm",
         "positions": positions,
-        "engine": source_digest(*_CODE),
+        "engine": code_digest(__name__),
         "versions": {"vllm": importlib.metadata.version("vllm")},
     }
     return VllmEngine(

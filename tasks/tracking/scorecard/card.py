@@ -13,14 +13,8 @@ from configs.recipe import Recipe
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from configs.suites.labels import ClassificationSuite
 from configs.suites.mmlu import MmluSuite
-from tasks.artifacts import (
-    Checkpoint,
-    CleanSource,
-    Estimate,
-    GateResult,
-    MixtureReceipt,
-    SuiteScores,
-)
+from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt
+from tasks.scores import Estimate, GateResult, SuiteScores
 from tasks.tracking.scorecard.classes import classes, classes_record
 
 # Models on the scorecard's picture, and the two metrics it is drawn in.

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tasks.artifacts import SuiteScores
 from tasks.metrics.classes import (
     ClassLine,
     Confusion,
@@ -15,6 +14,7 @@ from tasks.metrics.classes import (
     letter_shares,
 )
 from tasks.metrics.estimates import read_items
+from tasks.scores import SuiteScores
 
 WORST = 10
 """Classes, and confusions, shown of each suite."""

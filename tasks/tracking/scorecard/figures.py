@@ -13,10 +13,10 @@ from xml.etree import ElementTree as ET
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from tasks.artifacts import Estimate, SuiteScores
 from tasks.metrics.calibration import Bin, Calibration
 from tasks.metrics.estimates import read_items
 from tasks.metrics.values import item_values
+from tasks.scores import Estimate, SuiteScores
 from tasks.tracking.scorecard.card import Arm, Axis
 
 WIDTH, HEIGHT = 720, 420

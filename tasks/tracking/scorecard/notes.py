@@ -4,8 +4,8 @@ import html
 import re
 from collections.abc import Sequence
 
-from tasks.artifacts import GateResult, SuiteScores
 from tasks.models.served.base import WAY_OUT, named, unanswered
+from tasks.scores import GateResult, SuiteScores
 
 LEFT_OUT = frozenset(
     {

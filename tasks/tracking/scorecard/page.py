@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from configs.loading import recipe_digest
-from tasks.artifacts import CleanSource, Estimate, GateResult
+from tasks.artifacts import CleanSource
 from tasks.pages import render, write_page
+from tasks.scores import Estimate, GateResult
 from tasks.storage import home, write_text
 from tasks.tracking.losses import by_source, read_losses
 from tasks.tracking.mlflow_run import mask_addresses

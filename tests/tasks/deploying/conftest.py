@@ -10,9 +10,10 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from tasks.artifacts import Checkpoint, Estimate, GateResult, LocalModel
+from tasks.artifacts import Checkpoint, LocalModel
 from tasks.deploying.card import Release
 from tasks.models.identity import tokenizer_digest, weights_digest
+from tasks.scores import Estimate, GateResult
 from tasks.training.backends.sagemaker.standin.rules import problems
 
 LOCK: dict[str, Any] = {

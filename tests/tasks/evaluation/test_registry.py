@@ -6,9 +6,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from configs.evaluation import Suite
-from tasks.artifacts import LocalModel, SuiteScores
+from tasks.artifacts import LocalModel
 from tasks.errors import DataError
 from tasks.evaluation.items import EvalContext
+from tasks.scores import SuiteScores
 
 pytest.importorskip("torch")
 

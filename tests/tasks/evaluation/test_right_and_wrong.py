@@ -9,13 +9,13 @@ from pydantic import TypeAdapter
 
 from configs.evaluation import Suite
 from configs.suites.harness import HarnessMetric, HarnessSuite
-from tasks.artifacts import SuiteScores
 from tasks.evaluation.harness.samples import rows_of
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.registry import open_exam
 from tasks.evaluation.stage import evaluate_exam
 from tasks.gates.compare import Flip, flips
 from tasks.gates.pairing import pair
+from tasks.scores import SuiteScores
 
 RECORDS: dict[str, dict[str, Any]] = {
     "ifeval": {

@@ -9,11 +9,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from configs.evaluation import Suite
-from tasks.artifacts import CleanSource, LocalModel, SuiteScores
+from tasks.artifacts import CleanSource, LocalModel
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import ITEM_SCHEMA, EvalContext
 from tasks.evaluation.registry import overlap_texts
 from tasks.evaluation.stage import evaluate
+from tasks.scores import SuiteScores
 from tasks.text.overlap import Item
 
 pytest.importorskip("torch")

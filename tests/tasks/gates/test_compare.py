@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
 from tasks.gates.compare import compare
 from tasks.gates.pairing import unmatched
+from tasks.scores import SuiteScores
 
 Make = Callable[..., SuiteScores]
 GOLD = ["a", "b"] * 20

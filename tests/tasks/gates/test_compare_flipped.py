@@ -1,8 +1,8 @@
 from collections.abc import Callable
 
-from tasks.artifacts import SuiteScores
 from tasks.gates.compare import SHOWN, flips
 from tasks.gates.pairing import pair
+from tasks.scores import SuiteScores
 
 Make = Callable[..., SuiteScores]
 GOLD = ["a", "b"] * 10

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 
 from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
-from tasks.artifacts import GateResult, SuiteScores
 from tasks.errors import EvaluationError
 from tasks.gates.judge import References, judge, judge_against, judge_all, overall
+from tasks.scores import GateResult, SuiteScores
 
 Make = Callable[..., SuiteScores]
 N = 400

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
 from tasks.gates.pairing import pair
+from tasks.scores import SuiteScores
 
 Make = Callable[..., SuiteScores]
 

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from tasks.artifacts import SuiteScores
 from tasks.gates.pairing import pair
 from tasks.gates.slices import slices
+from tasks.scores import SuiteScores
 
 Make = Callable[..., SuiteScores]
 RNG = np.random.default_rng(0)

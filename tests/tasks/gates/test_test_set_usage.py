@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import SuiteScores
 from tasks.gates.test_set_usage import look
+from tasks.scores import SuiteScores
 
 Make = Callable[..., SuiteScores]
 

@@ -9,7 +9,7 @@ from configs.sources import FilesSource
 from tasks.artifacts import CleanSource, Snapshot
 from tasks.quality.across import distinct
 from tasks.quality.clean import clean
-from tasks.quality.page import load_verdict
+from tasks.quality.verdict import load_verdict
 
 Clean = Callable[..., CleanSource]
 NEAR = Quality(near_duplicates=NearDuplicates())

@@ -15,7 +15,7 @@ from configs.quality import NearDuplicates, Quality
 from configs.sources import FilesSource, RehearsalSource
 from tasks.artifacts import CleanSource, Snapshot
 from tasks.quality.clean import clean
-from tasks.quality.page import load_verdict
+from tasks.quality.verdict import load_verdict
 from tasks.text.rows import ROW_SCHEMA
 from tasks.text.rows import given as given_
 

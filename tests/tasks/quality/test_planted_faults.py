@@ -19,9 +19,9 @@ from tasks.ingest.ingest import ingest
 from tasks.quality.clean import clean
 from tasks.quality.frame import identities, read_rows
 from tasks.quality.labels import are_classes
-from tasks.quality.page import load_verdict
 from tasks.quality.severity import severity_of
 from tasks.quality.sorting import any_of, find_all
+from tasks.quality.verdict import load_verdict
 
 # The table is a file of data beside this one, and tests are no package to import from.
 _SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))

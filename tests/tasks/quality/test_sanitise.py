@@ -13,8 +13,8 @@ from tasks.artifacts import Snapshot
 from tasks.quality.checks.reserved import Sanitiser, pattern_of
 from tasks.quality.clean import clean
 from tasks.quality.findings import local_findings
-from tasks.quality.page import load_verdict
 from tasks.quality.sanitise import sanitise
+from tasks.quality.verdict import load_verdict
 from tasks.text.rows import ROW_SCHEMA, row_id
 
 Row = Callable[..., dict[str, Any]]

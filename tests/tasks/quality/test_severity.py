@@ -8,9 +8,9 @@ from configs.quality import Quality
 from configs.sources import FilesSource
 from tasks.artifacts import Snapshot
 from tasks.quality.clean import clean
-from tasks.quality.page import load_verdict, verdict_page, verdict_table
+from tasks.quality.page import verdict_page, verdict_table
 from tasks.quality.severity import row_count_problem, severity_of
-from tasks.quality.verdict import judge
+from tasks.quality.verdict import judge, load_verdict
 
 Row = Callable[..., dict[str, Any]]
 Make = Callable[..., Snapshot]

@@ -12,7 +12,8 @@ import pytest
 
 from configs.loading import load_recipe
 from configs.recipe import Recipe
-from tasks.artifacts import Checkpoint, CleanSource, GateResult, MixtureReceipt, SuiteScores
+from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt
+from tasks.scores import GateResult, SuiteScores
 from tasks.text.rows import ROW_SCHEMA
 from tasks.tracking.scorecard.card import Card
 

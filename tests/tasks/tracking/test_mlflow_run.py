@@ -13,8 +13,9 @@ import pytest
 from configs.loading import recipe_digest
 from configs.recipe import Recipe
 from configs.settings import Settings
-from tasks.artifacts import Checkpoint, CleanSource, GateResult, MixtureReceipt, SuiteScores
+from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt
 from tasks.errors import SetupError
+from tasks.scores import GateResult, SuiteScores
 from tasks.tracking.scorecard.card import Card
 
 pytestmark = pytest.mark.slow

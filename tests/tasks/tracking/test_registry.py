@@ -6,8 +6,8 @@ import pytest
 from mlflow import MlflowClient
 
 from configs.settings import Settings
-from tasks.artifacts import GateResult
 from tasks.errors import EvaluationError
+from tasks.scores import GateResult
 from tasks.tracking.registry import (
     Record,
     champion_of,

@@ -7,7 +7,6 @@ from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
 from configs.suites.generation import JudgeSuite
-from tasks.artifacts import Estimate
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.judge import (
@@ -22,6 +21,7 @@ from tasks.evaluation.suites.judge import (
 )
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
+from tasks.scores import Estimate
 
 SERVED = {"kind": "endpoint", "url": "http://127.0.0.1:1/v1", "name": "judge", "revision": "one"}
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sklearn.metrics import f1_score
 
 from configs.suites.labels import ClassificationSuite
-from tasks.artifacts import CleanSource, Estimate
+from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import Exam, write_items
 from tasks.evaluation.suites.classification import classification_exam, path_index, path_of
@@ -34,6 +34,7 @@ from tasks.evaluation.suites.label_lists import (
 )
 from tasks.metrics.estimates import estimate_all
 from tasks.metrics.matching import Labelled
+from tasks.scores import Estimate
 
 KEYS = ("E1", "E2", "E3", "E4")
 COURIER = "Delivery > Time > Late > Courier"

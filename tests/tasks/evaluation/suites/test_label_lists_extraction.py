@@ -8,12 +8,13 @@ from fakes.scripted_model import Scripted
 from pydantic import ValidationError
 
 from configs.suites.labels import ExtractionSuite
-from tasks.artifacts import CleanSource, Estimate
+from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.label_lists import ListExam, extraction_exam
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
+from tasks.scores import Estimate
 
 Make = Callable[..., CleanSource]
 Chat = Callable[..., dict[str, Any]]

@@ -10,7 +10,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from configs.gates import Gate
 from configs.suites.nova_benchmark import BENCHMARKS, NovaBenchmarkSuite
-from tasks.artifacts import SuiteScores
 from tasks.errors import EvaluationError
 from tasks.evaluation.suites.nova_benchmark import (
     NovaExam,
@@ -21,6 +20,7 @@ from tasks.evaluation.suites.nova_benchmark import (
 )
 from tasks.gates.compare import comparison
 from tasks.gates.judge import judge
+from tasks.scores import SuiteScores
 
 
 def suite(**fields: Any) -> NovaBenchmarkSuite:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from configs.suites.generation import OpenAnswersSuite
-from tasks.artifacts import CleanSource, Estimate
+from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.open_answers import OpenExam, open_exam_of
 from tasks.metrics.estimates import estimate_all
+from tasks.scores import Estimate
 
 pytest.importorskip("rouge_score")
 pytest.importorskip("sacrebleu")

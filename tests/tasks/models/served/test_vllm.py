@@ -14,13 +14,13 @@ import pytest
 from configs.models import VllmModel
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
-from tasks.models.adapters import on_vllm
 from tasks.models.api import Choice, Decoding, Prompt, Text
 
 torch = pytest.importorskip("torch")
 
 from tasks.models.factory import open_model  # noqa: E402
 from tasks.models.served import vllm as vllm_engine  # noqa: E402
+from tasks.models.served.vllm import on_vllm  # noqa: E402
 
 HEAD = "Question: what is 1 plus 2? Answer: 3\n"
 

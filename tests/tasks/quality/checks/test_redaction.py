@@ -7,7 +7,8 @@ import pytest
 
 from configs.quality import Personal, Quality, Secrets
 from tasks.quality.clean import clean
-from tasks.quality.page import load_verdict, verdicts_page
+from tasks.quality.page import verdicts_page
+from tasks.quality.verdict import load_verdict
 from tasks.text.rows import compact, row_id
 
 CARD = 4111111111111111

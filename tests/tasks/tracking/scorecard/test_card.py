@@ -5,7 +5,7 @@ import pytest
 
 from configs.loading import load_recipe
 from configs.recipe import Recipe
-from tasks.artifacts import Estimate, SuiteScores
+from tasks.scores import Estimate, SuiteScores
 from tasks.tracking.scorecard.card import Arm, arm_of, axes
 
 Scored = Callable[[float], tuple[SuiteScores, ...]]

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tasks.artifacts import SuiteScores
+from tasks.scores import SuiteScores
 from tasks.tracking.scorecard.classes import classes, classes_record, letters, worst_classes
 
 Scores = Callable[..., SuiteScores]

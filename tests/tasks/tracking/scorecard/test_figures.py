@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import Estimate, SuiteScores
 from tasks.metrics.calibration import Bin
+from tasks.scores import Estimate, SuiteScores
 from tasks.tracking.scorecard.card import Arm, Axis
 from tasks.tracking.scorecard.figures import (
     HEIGHT,

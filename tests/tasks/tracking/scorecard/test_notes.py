@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import GateResult, SuiteScores
+from tasks.scores import GateResult, SuiteScores
 from tasks.tracking.scorecard.notes import gates_markdown, notes
 
 Make = Callable[..., SuiteScores]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import Estimate
+from tasks.scores import Estimate
 from tasks.tracking.scorecard.card import Arm, Card, card_record, earlier_arm
 from tasks.tracking.scorecard.page import scorecard, scorecard_html
 

@@ -1,4 +1,4 @@
-"""One job from start to end: ``python -m tasks.training.backends.sagemaker.standin.machine DIR``."""
+"""One job, start to end: ``python -m tasks.training.backends.sagemaker.standin.machine DIR``."""
 
 import json
 import os
