@@ -164,7 +164,7 @@ def test_what_decides_a_result_is_reached(entry: str, module: str) -> None:
 @pytest.mark.parametrize(
     ("entries", "others"),
     [
-        ("tasks", ["flows", "tasks.gating", "tasks.tracking", "tasks.deploying", "configs.recipe"]),
+        ("tasks", ["flows", "tasks.gates", "tasks.tracking", "tasks.deploying", "configs.recipe"]),
         ("tasks.ingest", ["tasks.quality", "tasks.mixture", "tasks.training", "tasks.evaluation"]),
         ("tasks.quality", ["tasks.mixture", "tasks.training", "tasks.evaluation", "tasks.scores"]),
         (
@@ -181,25 +181,25 @@ def test_what_decides_a_result_is_reached(entry: str, module: str) -> None:
             "tasks.training",
             [
                 *("tasks.evaluation", "tasks.metrics", "tasks.scores", "tasks.mixture"),
-                *("configs.suites", "configs.gates", "configs.served", "configs.stages"),
+                *("configs.suites", "configs.gates", "configs.models", "configs.quality"),
                 *(
                     "tasks.training.backends.local",
-                    "tasks.training.sagemaker",
-                    "tasks.training.pool",
+                    "tasks.training.backends.sagemaker",
+                    "tasks.training.backends.work_pool",
                 ),
                 *(
-                    "tasks.training.nova",
+                    "tasks.training.backends.nova",
                     "tasks.training.preflight",
                     "tasks.training.backends.uploads",
                 ),
-                *("configs.backends", "configs.local_backend", "configs.remote", "configs.nova"),
+                *("configs.backends", "configs.remote_backends", "configs.nova"),
             ],
         ),
         (
             "tasks.evaluation",
-            ["tasks.training", "tasks.mixture", "configs.gates", "configs.stages"],
+            ["tasks.training", "tasks.mixture", "configs.gates", "configs.quality"],
         ),
-        ("tasks.inference", ["configs.stages", "configs.suites", "tasks.models.prepare"]),
+        ("tasks.models", ["configs.quality", "configs.suites", "tasks.models.prepare"]),
     ],
 )
 def test_a_stage_reaches_nothing_of_what_comes_after_it_or_starts_it(
@@ -214,7 +214,7 @@ def test_a_stage_reaches_nothing_of_what_comes_after_it_or_starts_it(
 
 @pytest.mark.parametrize(
     "name",
-    ["tasks.training.sagemaker.standin", "fakes.scripted_model", "fakes.openai_server"],
+    ["tasks.training.backends.sagemaker.standin"],
 )
 def test_no_stage_reaches_a_stand_in(name: str) -> None:
     assert name in SOURCES

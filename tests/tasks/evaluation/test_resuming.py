@@ -39,7 +39,8 @@ from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import LocalModel
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.stage import evaluate
-from tasks.inference import cache, scoring
+from tasks.models import cache
+from tasks.models.local import scoring
 
 cache.EVERY_S = 0.0
 real = scoring._hidden
