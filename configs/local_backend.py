@@ -1,6 +1,6 @@
 """The backend that is this machine."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -14,6 +14,7 @@ class LocalBackend(Section):
     """
 
     kind: Literal["local"] = "local"
+    dry_run: ClassVar[bool] = False
     threads: PositiveInt | None = Field(None, description="CPU threads a process; all when absent")
     processes: PositiveInt | None = Field(
         None, description="that share a step; one for each GPU (one on a CPU) when absent"

@@ -7,11 +7,15 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from configs.backends import Backend
+from configs.local_backend import LocalBackend
+from configs.remote import SagemakerBackend, WorkPoolBackend
 from configs.training import Training
 from tasks.artifacts import Checkpoint, HeldOut, LocalModel, MixtureReceipt, PackedMixture
 from tasks.errors import TrainingError
 from tasks.models.identity import weights_digest
 from tasks.storage import building, commit, file_digest, find, home, stage_key, write_text
+from tasks.training.backends.nova.job import NovaJob
 from tasks.training.rewards import own_modules
 
 
@@ -38,6 +42,11 @@ class TrainingJob(BaseModel):
     steps: int
     packs: PackedMixture | None = None
     held_out: HeldOut | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """Where it runs."""
+        return self.training.backend
 
     def write(self) -> Path:
         """Write ``job.json`` and return its path."""
@@ -72,6 +81,9 @@ class JobStatus(BaseModel):
     Attributes:
         state: ``lost`` is a job that ended without a result: killed, or its machine went away.
         step: Last finished optimiser step.
+        steps: Of the whole job; 0 where the service counts none.
+        message: What the service says of it, or why it ended.
+        where: What to look at after a failure; the job's ``trainer.log`` when empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,7 +92,25 @@ class JobStatus(BaseModel):
     step: int = 0
     steps: int = 0
     message: str = ""
+    where: str = ""
     latest: dict[str, Any] = {}
+
+
+def place_trainer(backend: Backend) -> LocalBackend:
+    """Return how our trainer is placed on the machine that a backend gives it.
+
+    Raises:
+        ValueError: The backend's service has a trainer of its own.
+    """
+    match backend:
+        case LocalBackend():
+            return backend
+        case SagemakerBackend():
+            return LocalBackend(threads=backend.threads, sharding=backend.sharding)
+        case WorkPoolBackend():
+            return LocalBackend(threads=backend.threads)
+        case _:
+            raise ValueError(f"backend {backend.kind} has a trainer of its own")
 
 
 _CODE = tuple(
@@ -158,7 +188,7 @@ def make_job(
 # A finished job's output as a checkpoint receipt.
 
 
-def find_checkpoint(job: TrainingJob) -> Checkpoint | None:
+def find_checkpoint(job: TrainingJob | NovaJob) -> Checkpoint | None:
     """Return the checkpoint of that job if it is finished and whole."""
     return find(home("checkpoints", job.key[:32]), Checkpoint)
 

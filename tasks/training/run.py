@@ -7,7 +7,7 @@ from typing import Any
 from tasks.errors import TrainingError
 from tasks.storage import file_digest
 from tasks.training.data import check_data, data_of, open_dataset, planned_rows
-from tasks.training.job import TrainingJob
+from tasks.training.job import TrainingJob, place_trainer
 from tasks.training.limits import check_disk, explained, kept_states, saved_bytes
 from tasks.training.loader import Place, Steps
 from tasks.training.models import gathered, save_merged, stored_dtype
@@ -27,7 +27,7 @@ def train(job: TrainingJob) -> dict[str, Any]:
     """
     import torch
 
-    if threads := getattr(job.training.backend, "threads", None):
+    if threads := place_trainer(job.backend).threads:
         torch.set_num_threads(threads)
     states = job.folder / "states"
     states.mkdir(exist_ok=True)

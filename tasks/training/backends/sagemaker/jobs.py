@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from configs.remote import SagemakerBackend
 from configs.settings import Settings
+from tasks.artifacts import Checkpoint
 from tasks.errors import SetupError, TrainingError
 from tasks.storage import write_text
 from tasks.store.aws import Client, open_client, region_of
@@ -16,7 +17,7 @@ from tasks.training.backends.sagemaker.attempts import Attempts, Calls
 from tasks.training.backends.sagemaker.logs import LogTail
 from tasks.training.backends.sagemaker.request import Placed, Request, build_request, job_name
 from tasks.training.backends.uploads import addresses, upload
-from tasks.training.job import JobHandle, JobStatus, TrainingJob
+from tasks.training.job import JobHandle, JobStatus, TrainingJob, take_checkpoint
 from tasks.training.preflight.run import look_first
 
 
@@ -24,6 +25,7 @@ class SagemakerJobs:
     """Training jobs of one AWS account and region."""
 
     poll_seconds = 10.0
+    keeps_weights = False
 
     def __init__(self, backend: SagemakerBackend, sagemaker: Calls | None = None) -> None:
         self.backend = backend
@@ -53,9 +55,11 @@ class SagemakerJobs:
         write_text(job.folder / "handle.json", handle.model_dump_json())
         return handle
 
-    def planned(self, job: TrainingJob) -> Request:
+    def plan(self, job: TrainingJob) -> Request:
         """Return the request that ``submit`` would send; nothing is uploaded or sent."""
-        return self.request(job, addresses(job, self._store()), self.attempts.newest(job.key)[0])
+        attempt = self.attempts.newest(job.key)[0]
+        request = self.request(job, addresses(job, self._store()), attempt)
+        return {"CreateTrainingJob": request}
 
     def request(self, job: TrainingJob, channels: dict[str, str], attempt: int) -> Request:
         """Return the request for parts at those addresses."""
@@ -85,10 +89,10 @@ class SagemakerJobs:
         """Stop the job; what it has saved stays in S3."""
         self.attempts.stop(handle.name)
 
-    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
-        """Bring ``model.tar.gz`` of a completed job into the job's folder."""
+    def collect(self, job: TrainingJob, handle: JobHandle) -> Checkpoint:
+        """Return the checkpoint of a completed job, whose ``model.tar.gz`` is fetched once."""
         if (job.folder / "out").is_dir() and (job.folder / "result.json").is_file():
-            return
+            return take_checkpoint(job)
         found = self.attempts.described(handle.name) or {}
         uri = str(found["ModelArtifacts"]["S3ModelArtifacts"])
         parent, _, name = uri.rpartition("/")
@@ -96,6 +100,7 @@ class SagemakerJobs:
         open_place(parent, self.backend.region).get(name, archive)
         _unpack(archive, job.folder)
         archive.unlink()
+        return take_checkpoint(job)
 
     def _placed(self, job: TrainingJob, channels: dict[str, str]) -> Placed:
         store, mlflow = self._store(), Settings().mlflow_uri

@@ -224,7 +224,7 @@ def test_a_dry_run_only_reads(
 
     job = make(dry_run=True)
     jobs = SagemakerJobs(job.training.backend, _calls(Reader)[0])
-    request = jobs.planned(job)
+    request = jobs.plan(job)["CreateTrainingJob"]
     assert request["TrainingJobName"].endswith("-1")
     with pytest.raises(TrainingError, match="nothing was uploaded or submitted"):
         jobs.submit(job)
