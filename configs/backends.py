@@ -1,6 +1,6 @@
 """Where a training job runs; it changes how fast the weights come, not which."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -15,6 +15,7 @@ class LocalBackend(Section):
     Where there are accelerators the default is one process for each of them; on a CPU it is one.
     """
 
+    dry_run: ClassVar[bool] = False
     kind: Literal["local"] = "local"
     threads: PositiveInt | None = Field(None, description="CPU threads a process; all when absent")
     processes: PositiveInt | None = Field(

@@ -3,25 +3,35 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
 
 from configs.loading import load_recipe, recipe_digest, recipe_text
+from configs.nova import NovaBackend
 from configs.recipe import Recipe
-from flows import data as stages
-from flows.calling import once
-from flows.data import Data
-from flows.evaluate import scored
-from flows.gates import judged, references, sliced
-from flows.report import RunReport, metric_map
+from flows.evaluate import find_slices
+from flows.evaluators import open_evaluator
+from flows.pipeline import Data, make_row_format, mix, prepare_data
+from flows.report import RunReport, map_metrics
+from flows.run_task import run_task
 from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, HeldOut, MixtureReceipt
+from tasks.gates.judge import overall
 from tasks.gates.task import count_looks
+from tasks.mixture.export import Export, Wish, export
+from tasks.mixture.formats import FormatName
+from tasks.mixture.task import hold_out_rows, pack_mixture
 from tasks.scores import GateResult, SuiteScores
+from tasks.storage import digest_of, find, home
 from tasks.tracking import task as track
-from tasks.training.job import TrainingJob
+from tasks.tracking.mlflow_run import LiveLosses
+from tasks.tracking.scorecard.card import Card
+from tasks.training.backends.base import Job, open_backend, stop_on_break
+from tasks.training.backends.nova.job import CHANNEL, Rows, nova_job
+from tasks.training.job import Extras, find_checkpoint, make_job
 from tasks.training.task import blend_weights, submit_training, wait_for_training
 
 
@@ -52,22 +62,25 @@ def finetune(recipe: Recipe | str) -> RunReport:
         recipe: The recipe itself, the name of a shipped one, or the path of a YAML file.
     """
     recipe = load_recipe(recipe)
-    with tracked(recipe) as run_id:
-        data = stages.all_data(recipe)
+    with track_run(recipe) as run_id:
+        data = prepare_data(recipe)
+        evaluator = open_evaluator(recipe, data, partial(track.track_scores, run_id))
+        evaluator.refuse_gates()
         track.track_sources(run_id, list(data.clean))
-        mixture = stages.mix(recipe, data)
+        mixture = mix(recipe, data)
         track.track_mixture(run_id, mixture)
-        base = scored(recipe, data, data.model)
-        track.track_scores(run_id, "base", base)
-        checkpoint = trained(recipe, data, mixture, run_id)
+        evaluator.ask("base", data.model)
+        checkpoint = train(recipe, data, mixture, run_id)
         track.track_training(run_id, checkpoint)
-        candidate = scored(recipe, data, checkpoint)
-        track.track_scores(run_id, "candidate", candidate)
-        return conclude(recipe, Evidence(run_id, data, mixture, checkpoint, base, candidate))
+        evaluator.ask("candidate", checkpoint)
+        base, candidate = evaluator.collect()
+        gates = evaluator.judge(base, candidate)
+        found = Evidence(run_id, data, mixture, checkpoint, base.scores, candidate.scores)
+        return finish_run(recipe, found, gates)
 
 
 @contextmanager
-def tracked(recipe: Recipe) -> Iterator[str]:
+def track_run(recipe: Recipe) -> Iterator[str]:
     """Give the id of this flow run's MLflow run, which ends as the flow does."""
     run_id = track.start_tracking(recipe, recipe_text(recipe))
     try:
@@ -78,7 +91,7 @@ def tracked(recipe: Recipe) -> Iterator[str]:
     track.finish_tracking(run_id, "FINISHED")
 
 
-def trained(
+def train(
     recipe: Recipe, data: Data, mixture: MixtureReceipt, run_id: str | None = None
 ) -> Checkpoint:
     """Return the checkpoint of the recipe's training job, submitting it only if need be.
@@ -89,63 +102,65 @@ def trained(
         mixture: What is trained on.
         run_id: The MLflow run that gets the losses while training goes on, where there is one.
     """
-    from tasks.tracking.mlflow_run import LiveLosses
-    from tasks.training.job import find_checkpoint
-
-    job = job_of(recipe, data, mixture)
+    job = make_training_job(recipe, data, mixture)
     checkpoint = find_checkpoint(job)
     if checkpoint is None:
-        handle = once(submit_training, job)
-        told = LiveLosses(run_id) if run_id else None
-        checkpoint = once(wait_for_training, job, handle, told)
+        live = LiveLosses(run_id) if run_id else None
+        with stop_on_break() as running:
+            handle = run_task(submit_training, job)
+            stop = partial(open_backend(job.backend).cancel, handle)
+            running[handle.name or handle.key] = stop
+            checkpoint = run_task(wait_for_training, job, handle, live)
     if recipe.training.blend == 1:
         return checkpoint
-    kept: Checkpoint = once(blend_weights, data.model, checkpoint, recipe.training.blend)
-    return kept
+    return run_task(blend_weights, data.model, checkpoint, recipe.training.blend)
 
 
-def held_out(recipe: Recipe, data: Data) -> HeldOut | None:
+def train_recipe(recipe: Recipe) -> Checkpoint:
+    """Return what a recipe trains, from its sources on; nothing is evaluated."""
+    data = prepare_data(recipe)
+    return train(recipe, data, mix(recipe, data))
+
+
+def make_training_job(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> Job:
+    """Return the training job of a recipe whose mixture is there.
+
+    Raises:
+        DataError: Too few or too many rows for the service.
+    """
+    section = recipe.training
+    if isinstance(section.backend, NovaBackend):
+        return nova_job(recipe, export_rows(mixture, section.backend))
+    packs = run_task(pack_mixture, mixture, section.sequence_length) if section.packed else None
+    extras = Extras(packs, hold_out(recipe, data))
+    return make_job(data.model, mixture, section, recipe.seed, extras)
+
+
+def export_rows(mixture: MixtureReceipt, backend: NovaBackend) -> Rows:
+    """Return a mixture's rows as the service reads them; written once."""
+    form: FormatName = "text" if backend.method == "cpt" else "converse"
+    folder = home("exports", digest_of([mixture.digest, form])[:32])
+    made = find(folder, Export) or export(mixture, Wish(form, folder, strict=True))
+    return Rows(made.digest, made.path / CHANNEL, made.rows)
+
+
+def hold_out(recipe: Recipe, data: Data) -> HeldOut | None:
     """Return the rows that training is validated on, where the recipe says so."""
-    from tasks.mixture.task import hold_out_rows
-
-    spec = recipe.training
-    if spec.validation is None:
+    section = recipe.training
+    if section.validation is None:
         return None
-    found: HeldOut = once(
+    return run_task(
         hold_out_rows,
         data.clean,
         data.model,
-        spec.sequence_length,
-        stages.row_kind(recipe),
-        spec.validation.rows,
+        section.sequence_length,
+        make_row_format(recipe),
+        section.validation.rows,
     )
-    return found
 
 
-def job_of(recipe: Recipe, data: Data, mixture: MixtureReceipt) -> TrainingJob:
-    """Return the training job of a recipe whose mixture is there."""
-    from tasks.mixture.task import pack_mixture
-    from tasks.training.job import Extras, make_job
-
-    spec = recipe.training
-    packs = once(pack_mixture, mixture, spec.sequence_length) if spec.packed else None
-    extras = Extras(packs, held_out(recipe, data))
-    return make_job(data.model, mixture, spec, recipe.seed, extras)
-
-
-def conclude(recipe: Recipe, found: Evidence) -> RunReport:
-    """Judge the gates, publish the scorecard and keep the report."""
-    models = (found.data.model, found.checkpoint)
-    known = references(recipe, found.data, found.base, scored)
-    gates = judged(recipe, found.data, models, (known, found.candidate), scored)
-    return published(recipe, found, gates)
-
-
-def published(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunReport:
+def finish_run(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunReport:
     """Publish the scorecard of what was judged and keep the report."""
-    from tasks.gates.judge import overall
-    from tasks.tracking.scorecard.card import Card
-
     if recipe.evaluation.split == "test":
         gates = count_looks(recipe.family, found.run_id, found.candidate, gates)
     card = Card(
@@ -158,7 +173,7 @@ def published(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunRe
         mixture=found.mixture,
         clean=found.data.clean,
         checkpoint=found.checkpoint,
-        slices=sliced(recipe, found.base, found.candidate),
+        slices=find_slices(recipe, found.base, found.candidate),
     )
     page = track.publish_scorecard(card)
     report = RunReport(
@@ -167,7 +182,7 @@ def published(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunRe
         recipe_digest=recipe_digest(recipe),
         verdict=card.verdict,
         gates=card.gates,
-        metrics={"base": metric_map(card.base), "candidate": metric_map(card.candidate)},
+        metrics={"base": map_metrics(card.base), "candidate": map_metrics(card.candidate)},
         scorecard=page,
         checkpoint=found.checkpoint.path,
         lock=found.mixture.lock,

@@ -51,14 +51,14 @@ def promote(run: str, name: str | None = None, waiver: str | None = None) -> Pro
             fix="say why this model may be released without a PASS.",
         )
     report = find_report(run)
-    target, record = name or report.registered_name, _record(report, waiver)
+    target, record = name or report.registered_name, _make_record(report, waiver)
     release, before = put_forward(target, record), champion_of(target)
     refuse_unproven(record, before)
     crown(release)
     return Promotion(release=release, before=before, verdict=record.verdict, waiver=record.waiver)
 
 
-def _record(report: RunReport, waiver: str | None) -> Record:
+def _make_record(report: RunReport, waiver: str | None) -> Record:
     return Record(
         run_id=report.run_id,
         verdict=report.verdict,

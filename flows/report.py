@@ -48,7 +48,7 @@ class RunReport(BaseModel):
         write_text(self.folder / "run.json", self.model_dump_json(indent=1))
 
 
-def champion_report(name: str) -> RunReport | None:
+def find_champion_report(name: str) -> RunReport | None:
     """Return the report of the run whose model is the champion; None where none was released.
 
     Args:
@@ -73,7 +73,7 @@ def champion_report(name: str) -> RunReport | None:
         ) from error
 
 
-def metric_map(scores: list[SuiteScores] | tuple[SuiteScores, ...]) -> Metrics:
+def map_metrics(scores: list[SuiteScores] | tuple[SuiteScores, ...]) -> Metrics:
     """Return every metric as ``suite/metric``."""
     return {f"{s.suite}/{name}": value for s in scores for name, value in s.metrics.items()}
 

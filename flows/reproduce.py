@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from configs.loading import load_recipe
 from configs.recipe import Recipe
-from flows.data import all_data, mix
+from flows.prepare import prepare_mixture
 from tasks.errors import DataError, StorageError
 from tasks.storage import home
 
@@ -47,11 +47,11 @@ def reproduce(path: Path) -> Reproduction:
         StorageError: The file is no lock of a mixture.
         TemperError: A source can't be read any more; the error names it.
     """
-    lock = _read(path)
+    lock = _read_lock(path)
     try:
-        with _home_of_its_own(lock["mixture_digest"]):
+        with _use_own_home(lock["mixture_digest"]):
             recipe = load_recipe(Recipe.model_validate(lock["recipe"]))
-            made = mix(recipe, all_data(recipe))
+            made = prepare_mixture(recipe)
     except DataError as error:
         # What stops it is what has changed: a file that is gone, or rows that no longer suffice.
         return Reproduction(
@@ -61,7 +61,7 @@ def reproduce(path: Path) -> Reproduction:
             changed=(error.paragraph(),),
             mixture=None,
         )
-    changed = tuple(differences(lock, _read(made.lock)))
+    changed = tuple(list_differences(lock, _read_lock(made.lock)))
     return Reproduction(
         same=made.digest == lock["mixture_digest"] and not changed,
         digest=made.digest,
@@ -71,7 +71,7 @@ def reproduce(path: Path) -> Reproduction:
     )
 
 
-def differences(old: Lock, new: Lock) -> Iterator[str]:
+def list_differences(old: Lock, new: Lock) -> Iterator[str]:
     """Yield what differs between two locks, the source first, then what follows from it."""
     now = {s["name"]: s for s in new["sources"]}
     for source in old["sources"]:
@@ -93,7 +93,7 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
             yield f"{what} has changed: {old[key][:12]} then, {new[key][:12]} now."
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_lock(path: Path) -> dict[str, Any]:
     try:
         lock = json.loads(path.read_text(encoding="utf-8"))
         lock["recipe"]["sources"], lock["mixture_digest"]  # noqa: B018
@@ -107,7 +107,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _home_of_its_own(digest: str) -> Iterator[None]:
+def _use_own_home(digest: str) -> Iterator[None]:
     before = os.environ.get("TEMPER_HOME")
     os.environ["TEMPER_HOME"] = str(home("reproductions", f"{digest[:12]}-{os.getpid()}"))
     try:

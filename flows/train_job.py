@@ -3,7 +3,9 @@
 from prefect import flow
 from prefect.runtime import flow_run
 
+from tasks.training.backends.local import LocalProcess
 from tasks.training.backends.work_pool.worker import arrive, leave, tell
+from tasks.training.progress_view import Views, watched
 
 TELL_SECONDS = 30.0
 """From one copy of the metrics stream in the store to the next."""
@@ -19,12 +21,9 @@ def train_job(key: str, parts: dict[str, str], store: str, threads: int | None =
         store: TEMPER_STORE of whoever asks.
         threads: CPU threads; all when absent.
     """
-    from tasks.training.backends.local import LocalProcess
-    from tasks.training.progress_view import Views, watched
-
     job = arrive(parts, threads)
     assert job.key == key
     process, run_id = LocalProcess(), str(flow_run.get_id())
     views = Views([lambda _: tell(job, run_id, store)], TELL_SECONDS)
-    watched(job, process, process.submit(job), views)
+    watched(process, process.submit(job), views)
     return leave(job, run_id, store)

@@ -19,6 +19,7 @@ LEFT_OUT = {
     "configs.backends": "says where a training runs, which changes nothing of what is learnt",
     "configs.errors": "is for refusals, and a stage that refuses leaves no result",
     "tasks.errors": "is for refusals, too",
+    "tasks.training.placement": "says how the trainer is started there",
     "tasks.storage": "keeps results whole and knows nothing of what is in them",
     "tasks.code_digest": "makes keys: what changes those needs no key",
     "tasks.progress": "is shown while a stage works, and kept nowhere",

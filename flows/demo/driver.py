@@ -5,9 +5,16 @@ from collections.abc import Mapping
 
 from configs.loading import load_recipe
 from configs.recipe import Recipe
+from flows.cli.render import (
+    err,
+    out,
+    print_failure,
+    print_table,
+    quiet_libraries,
+    show_progress,
+)
 from flows.demo.voc import write_reviews
 from flows.report import Metrics, RunReport
-from flows.show import err, failure, out, progress, quiet_libraries, table
 from tasks.storage import home
 
 ARMS: Mapping[str, tuple[str, ...]] = {
@@ -30,12 +37,12 @@ def main() -> int:
     started = time.monotonic()
     quiet_libraries()
     try:
-        with progress(quiet=False):
+        with show_progress(quiet=False):
             reports = {arm: _run(arm) for arm in ARMS}
     except Exception as error:
-        return failure(error, as_json=False)
+        return print_failure(error, as_json=False)
     show_arms(reports)
-    wrong = surprises(reports)
+    wrong = list_surprises(reports)
     for line in wrong:
         err.print(line, markup=False)
     out.print(
@@ -47,7 +54,7 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def recipe_of(arm: str) -> Recipe:
+def make_recipe(arm: str) -> Recipe:
     """Return the recipe of an arm: both differ in the domain's share and in name alone."""
     reviews = home("demo", "voc.jsonl")
     return load_recipe("voc", [f"sources.voc.path={reviews}", *ARMS[arm]])
@@ -61,7 +68,7 @@ def _run(arm: str) -> RunReport:
         reviews.parent.mkdir(parents=True, exist_ok=True)
         write_reviews(reviews)
     err.print(f"[bold]{arm}[/bold]")
-    return finetune(recipe_of(arm))
+    return finetune(make_recipe(arm))
 
 
 def show_arms(reports: Mapping[str, RunReport]) -> None:
@@ -74,7 +81,7 @@ def show_arms(reports: Mapping[str, RunReport]) -> None:
         "test items",
         markup=False,
     )
-    table("", ["model", *COLUMNS, "verdict"], rows)
+    print_table("", ["model", *COLUMNS, "verdict"], rows)
     for arm, report in reports.items():
         for gate in report.gates:
             out.print(
@@ -95,7 +102,7 @@ def _row(name: str, metrics: Metrics, verdict: str) -> list[str]:
     return [name, *[f"{metrics[m].value:.3f}" for m in COLUMNS.values()], verdict]
 
 
-def surprises(reports: Mapping[str, RunReport]) -> list[str]:
+def list_surprises(reports: Mapping[str, RunReport]) -> list[str]:
     """Return what did not come out as claimed: retention lost without mixing, kept with it."""
     alone = next(g for g in reports["domain only"].gates if g.metric == RETENTION)
     lines = []

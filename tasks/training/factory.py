@@ -12,6 +12,7 @@ from tasks.training.job import TrainingJob
 from tasks.training.limits import kept_states
 from tasks.training.loader import Layout, MicroBatches, Place, Shape
 from tasks.training.models import adapter_config, autocasts, liger, load_base, quickened
+from tasks.training.placement import place_trainer
 from tasks.training.rewards import verify_all
 
 
@@ -137,7 +138,7 @@ def arguments(job: TrainingJob, states: Path, world: int) -> Any:
 
 def _common(job: TrainingJob, states: Path, world: int) -> dict[str, Any]:
     spec, on_gpu = job.training, torch.cuda.is_available()
-    sharded = getattr(spec.backend, "sharding", "none") == "fsdp"
+    sharded = place_trainer(spec.backend).sharding == "fsdp"
     return {
         "output_dir": str(states),
         "max_steps": job.steps,

@@ -3,16 +3,20 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from configs.backends import Backend
 from configs.training import Training
 from tasks.artifacts import Checkpoint, HeldOut, LocalModel, MixtureReceipt, PackedMixture
 from tasks.errors import TrainingError
 from tasks.models.identity import weights_digest
 from tasks.storage import building, commit, file_digest, find, home, stage_key, write_text
 from tasks.training.rewards import own_modules
+
+if TYPE_CHECKING:  # where a job runs decides nothing of what is learnt
+    from tasks.training.backends.nova.job import NovaJob
 
 
 class TrainingJob(BaseModel):
@@ -38,6 +42,11 @@ class TrainingJob(BaseModel):
     steps: int
     packs: PackedMixture | None = None
     held_out: HeldOut | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """Where it runs."""
+        return self.training.backend
 
     def write(self) -> Path:
         """Write ``job.json`` and return its path."""
@@ -72,6 +81,9 @@ class JobStatus(BaseModel):
     Attributes:
         state: ``lost`` is a job that ended without a result: killed, or its machine went away.
         step: Last finished optimiser step.
+        steps: Of the whole job; 0 where the service counts none.
+        message: What the service says of it, or why it ended.
+        where: What to look at after a failure; the job's ``trainer.log`` when empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +92,7 @@ class JobStatus(BaseModel):
     step: int = 0
     steps: int = 0
     message: str = ""
+    where: str = ""
     latest: dict[str, Any] = {}
 
 
@@ -137,7 +150,7 @@ def make_job(
 # A finished job's output as a checkpoint receipt.
 
 
-def find_checkpoint(job: TrainingJob) -> Checkpoint | None:
+def find_checkpoint(job: "TrainingJob | NovaJob") -> Checkpoint | None:
     """Return the checkpoint of that job if it is finished and whole."""
     return find(home("checkpoints", job.key[:32]), Checkpoint)
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from configs.training import Lora, Training
 from tasks.errors import StorageError, TrainingError
+from tasks.training.backends.base import Job
 from tasks.training.job import TrainingJob
 from tasks.training.preflight.estimate import tensor_shapes
 from tasks.training.rewards import verify_all
@@ -131,13 +132,15 @@ def saved_bytes(trainable: int, whole: int, merged: int, kept: int = 2) -> int:
 # What can be told wrong of a job from its files, before anything is started or bought.
 
 
-def check_job(job: TrainingJob) -> None:
+def check_job(job: Job) -> None:
     """Refuse a job that would fail, or learn less than it says, wherever it runs.
 
     Raises:
         TrainingError: The adapter names layers that the model doesn't have, or a reward function
             can't be imported, fails on sample rows, or can teach nothing.
     """
+    if not isinstance(job, TrainingJob):
+        return  # the service checks what it is sent
     if job.training.adapter is not None and job.model.has_weights:
         check_targets(job.model.path, job.training.adapter)
     if job.training.method == "rft":

@@ -9,6 +9,7 @@ from configs.training import Lora, Training
 from tasks.artifacts import LocalModel
 from tasks.errors import TrainingError
 from tasks.models.local.loading import resolve_dtype
+from tasks.training.placement import place_trainer
 
 
 def load_base(model: LocalModel, training: Training, dtype: str | None = None) -> Any:
@@ -85,7 +86,7 @@ def quickened(training: Training, model: Any) -> Any:
     from tasks.training.lora_forward import quicken
 
     # A sharded parameter is whole only inside the layer that the wrapper knows.
-    if training.adapter is not None and getattr(training.backend, "sharding", "none") == "none":
+    if training.adapter is not None and place_trainer(training.backend).sharding == "none":
         quicken(model)
     return model
 
@@ -95,7 +96,7 @@ def gathered(training: Training, model: Any) -> dict[str, Any] | None:
 
     Every process has to call it; the others get nothing of it.
     """
-    if getattr(training.backend, "sharding", "none") == "none":
+    if place_trainer(training.backend).sharding == "none":
         return None
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
@@ -159,7 +160,7 @@ def check_sharding(training: Training, model: Any) -> None:
     Raises:
         TrainingError: FSDP was asked for, and the model isn't wrapped by it.
     """
-    wanted = getattr(training.backend, "sharding", "none")
+    wanted = place_trainer(training.backend).sharding
     kinds = {cls.__name__ for cls in type(model).__mro__}
     if wanted == "fsdp" and not kinds & {"FullyShardedDataParallel", "FSDPModule"}:
         raise TrainingError(

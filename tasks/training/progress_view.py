@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from tasks.artifacts import Checkpoint
 from tasks.errors import TrainingError, Unreachable
 from tasks.progress import report
-from tasks.training.backends.base import TrainingBackend, open_backend
-from tasks.training.job import JobHandle, JobStatus, TrainingJob, take_checkpoint
+from tasks.training.backends.base import Job, open_backend
+from tasks.training.job import JobHandle, JobStatus
 
 # Watching a job to its end.
 
@@ -16,7 +17,19 @@ Look = Callable[[JobStatus], None]
 """Called with where the job stands each time that is asked, and last with how it ended."""
 
 
-def wait(job: TrainingJob, handle: JobHandle, look: Look | None = None) -> Checkpoint:
+class Watched(Protocol):
+    """What a wait needs of a backend."""
+
+    poll_seconds: float
+
+    def poll(self, handle: JobHandle) -> JobStatus:
+        """Return where the job stands."""
+
+    def cancel(self, handle: JobHandle) -> None:
+        """Stop the job."""
+
+
+def wait(job: Job, handle: JobHandle, look: Look | None = None) -> Checkpoint:
     """Return the job's checkpoint once it is done; a wait that is broken off stops the job.
 
     Args:
@@ -28,58 +41,82 @@ def wait(job: TrainingJob, handle: JobHandle, look: Look | None = None) -> Check
         TrainingError: The trainer failed, or was killed.
         Unreachable: The backend does not answer; the job goes on and the next run finds it.
     """
-    backend = open_backend(job.training.backend)
-    watched(job, backend, handle, look)
-    backend.collect(job, handle)
-    return take_checkpoint(job)
+    backend = open_backend(job.backend)
+    watched(backend, handle, look)
+    return backend.collect(job, handle)
 
 
 def watched(
-    job: TrainingJob, backend: TrainingBackend, handle: JobHandle, look: Look | None = None
+    backend: Watched, handle: JobHandle, look: Look | None = None, doing: str = "training"
 ) -> None:
     """Return once the job is done well; a wait that is broken off stops the job.
+
+    Args:
+        backend: Where it runs.
+        handle: How it is found.
+        look: Told where the job stands; what it raises would stop the job.
+        doing: What people are told is going on.
 
     Raises:
         TrainingError: The trainer failed, or was killed.
         Unreachable: The backend does not answer; the job goes on and the next run finds it.
     """
     try:
-        status = _watch(backend, handle, look or _unseen)
+        status = _watch(backend, handle, look or _unseen, doing)
     except Unreachable:
         raise
     except BaseException:
         # Cancelled from the UI or by Ctrl-C: no process may be left behind. A kill -9 never gets
         # here; the trainer then lives on and the next run finds it by its lock.
-        backend.cancel(handle)
+        _give_up(backend, handle)
         raise
     if status.state != "completed":
-        raise _failure(job, status)
+        raise _failure(handle, status)
 
 
-def _watch(backend: TrainingBackend, handle: JobHandle, look: Look) -> JobStatus:
+def _give_up(backend: Watched, handle: JobHandle) -> None:
+    try:
+        backend.cancel(handle)
+    except Unreachable as lost:
+        # Not Unreachable again: what breaks the wait off is not that the service doesn't answer.
+        raise TrainingError(
+            f"the job could not be stopped: {lost.message}",
+            where=handle.name,
+            fix="stop it there, or run again: it is found.",
+        ) from lost
+
+
+def _watch(backend: Watched, handle: JobHandle, look: Look, doing: str) -> JobStatus:
     while (status := backend.poll(handle)).state == "running":
-        report("training", status.step, status.steps)
+        _report(status, doing)
         look(status)
         time.sleep(backend.poll_seconds)
-    report("training", status.step, status.steps)
+    _report(status, doing)
     look(status)
     return status
+
+
+def _report(status: JobStatus, doing: str) -> None:
+    if status.steps:
+        report(doing, status.step, status.steps)
+    else:  # A service that counts no steps says in words where it is.
+        says = f"{doing}: {status.message or status.state}"
+        report(says, int(status.state == "completed"), 1)
 
 
 def _unseen(status: JobStatus) -> None:
     """Show nothing."""
 
 
-def _failure(job: TrainingJob, status: JobStatus) -> TrainingError:
+def _failure(handle: JobHandle, status: JobStatus) -> TrainingError:
+    where = status.where or str(handle.folder / "trainer.log")
     if status.state == "failed":
-        return TrainingError(
-            status.message,
-            where=str(job.folder / "trainer.log"),
-            fix="mend the cause named and run again.",
-        )
+        return TrainingError(status.message, where=where, fix="mend the cause named and run again.")
+    if status.message:
+        return TrainingError(status.message, where=where, fix="run again: it is submitted anew.")
     return TrainingError(
         f"the trainer was killed after step {status.step} of {status.steps}.",
-        where=str(job.folder / "trainer.log"),
+        where=where,
         fix="run again: it goes on from its last saved state.",
     )
 
@@ -167,6 +204,8 @@ def described(status: JobStatus, left: float | None = None) -> str:
     latest = status.latest
     keys = [k for k in SHOWN if k in latest]
     keys += sorted(k for k in latest if k.startswith(GROUPS))
+    if not status.steps:  # the service counts none
+        return " · ".join([f"**{status.state}**", *filter(None, [status.message])])
     parts = [f"**{status.state}**, step {status.step:,} of {status.steps:,}"]
     parts += [f"{key.replace('_', ' ')} {latest[key]:.4g}" for key in keys]
     if "memory" in latest:

@@ -11,6 +11,7 @@ from tasks.training.job import TrainingJob
 from tasks.training.limits import check_disk, explained, kept_states, saved_bytes
 from tasks.training.loader import Place, Steps
 from tasks.training.models import gathered, save_merged, stored_dtype
+from tasks.training.placement import place_trainer
 from tasks.training.resume import ROWS, STREAM, go_back, is_whole, last_state
 
 
@@ -27,7 +28,7 @@ def train(job: TrainingJob) -> dict[str, Any]:
     """
     import torch
 
-    if threads := getattr(job.training.backend, "threads", None):
+    if threads := place_trainer(job.backend).threads:
         torch.set_num_threads(threads)
     states = job.folder / "states"
     states.mkdir(exist_ok=True)

@@ -11,23 +11,23 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
 from tasks.artifacts import Checkpoint, LocalModel
-from tasks.training.job import JobHandle, JobStatus, TrainingJob
+from tasks.training.backends.base import Job, open_backend
+from tasks.training.job import JobHandle, JobStatus
 from tasks.training.progress_view import Pace, Views, described, percent
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="submit the training")
-def submit_training(job: TrainingJob) -> JobHandle:
+def submit_training(job: Job) -> JobHandle:
     """Start the job on its backend, or find it where it already runs."""
-    from tasks.training.backends.base import open_backend
     from tasks.training.limits import check_job
 
     check_job(job)
-    return open_backend(job.training.backend).submit(job)
+    return open_backend(job.backend).submit(job)
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="wait for the training")
 def wait_for_training(
-    job: TrainingJob, handle: JobHandle, grown: Callable[[Path], None] | None = None
+    job: Job, handle: JobHandle, grown: Callable[[Path], None] | None = None
 ) -> Checkpoint:
     """Watch the job to its end and take its checkpoint; the UI shows how far it is.
 

@@ -124,7 +124,7 @@ def recipe(method: str, model: str, rows: Path) -> Recipe:
 
 def run(method: str, model: str, data: Path) -> list[dict[str, float]]:
     """Train by a method, killed once half way; return the records of its steps."""
-    from flows.data import all_data, mix
+    from flows.pipeline import mix, prepare_data
     from tasks.training.backends.local import LocalProcess, latest_record
     from tasks.training.job import make_job
     from tasks.training.progress_view import wait
@@ -133,7 +133,7 @@ def run(method: str, model: str, data: Path) -> list[dict[str, float]]:
     rows = CASES[method][0](data, 4 * STEPS * BATCH)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     asked = recipe(method, model, file)
-    found = all_data(asked)
+    found = prepare_data(asked)
     job = make_job(found.model, mix(asked, found), asked.training, asked.seed)
     handle = LocalProcess().submit(job)
     while latest_record(job.folder / "losses.jsonl").get("step", 0) < STEPS // 2:

@@ -55,26 +55,26 @@ def recipe(fields: Fields, temper_home: Path) -> Recipe:
 def test_the_plan_says_what_will_be_rewritten_and_what_rewriting_does_nothing_for(
     recipe: Recipe,
 ) -> None:
-    from flows.planning import planned
+    from flows.pipeline import plan_recipe
     from tasks.mixture.table import notes
 
-    told = {line.name: line.note for line in planned(recipe).sources}
+    told = {line.name: line.note for line in plan_recipe(recipe).sources}
     assert told["own"].startswith("targets to be rewritten by the base")
     assert told["reviews"].startswith("rewrite does nothing here: the targets are labels")
-    assert any("own: targets to be rewritten" in note for note in notes(planned(recipe)))
+    assert any("own: targets to be rewritten" in note for note in notes(plan_recipe(recipe)))
 
 
 def test_the_mixture_has_the_rewritings_and_tests_have_what_they_had(
     recipe: Recipe, fields: Fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.data import all_data, mix
+    from flows.pipeline import mix, prepare_data
     from tasks.rewriting import rewrite
     from tasks.tracking.scorecard.card import rewritten_shares
 
     monkeypatch.setattr(rewrite, "open_model", lambda _: Echo())
     for source in fields["sources"]:
         source["rewrite"] = None
-    plain, data = all_data(load_recipe(fields)), all_data(recipe)
+    plain, data = prepare_data(load_recipe(fields)), prepare_data(recipe)
     assert data.clean == plain.clean
     before, after = ({t.name: t for t in d.tokens} for d in (plain, data))
     assert after["own"].rows == before["own"].rows

@@ -1,37 +1,52 @@
 """Where a training job runs: one seam, opened by kind."""
 
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
 
 from configs.backends import Backend
-from tasks.errors import SetupError
+from tasks.artifacts import Checkpoint
+from tasks.errors import TrainingError, Unreachable
+from tasks.training.backends.nova.job import NovaJob
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
 
+Job = TrainingJob | NovaJob
+J = TypeVar("J", contravariant=True)
+Running = dict[str, Callable[[], object]]
+"""What stops each job that was submitted and not yet seen to end, by the job's name."""
 
-class TrainingBackend(Protocol):
-    """Starts, finds, watches and stops training jobs.
+
+class TrainingBackend(Protocol[J]):
+    """Plans, starts, finds, watches and stops training jobs, and brings home what they leave.
 
     Attributes:
         poll_seconds: How long to wait between two looks.
+        keeps_weights: Whether the weights, the base's and the trained ones, stay with the service;
+            models are then evaluated there, too.
     """
 
     poll_seconds: float
+    keeps_weights: bool
 
-    def submit(self, job: TrainingJob) -> JobHandle:
+    def plan(self, job: J) -> dict[str, Any]:
+        """Return exactly what ``submit`` would send; nothing is uploaded, sent or started."""
+
+    def submit(self, job: J) -> JobHandle:
         """Start the job, or find it if it runs already: the same key never runs twice."""
 
     def poll(self, handle: JobHandle) -> JobStatus:
         """Return where the job stands."""
 
     def cancel(self, handle: JobHandle) -> None:
-        """Stop the job; what it has saved stays."""
+        """Stop the job; what it has saved stays, and one that has ended stays as it is."""
 
-    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
-        """Bring what a completed job left into the job's folder, where it isn't there already."""
+    def collect(self, job: J, handle: JobHandle) -> Checkpoint:
+        """Return what a completed job made, fetched where it isn't on this machine already."""
 
 
-def open_backend(spec: Backend) -> TrainingBackend:
+def open_backend(section: Backend) -> TrainingBackend[Any]:
     """Return the backend of that kind."""
-    match spec.kind:
+    match section.kind:
         case "local":
             from tasks.training.backends.local import LocalProcess
 
@@ -39,14 +54,44 @@ def open_backend(spec: Backend) -> TrainingBackend:
         case "sagemaker":
             from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 
-            return SagemakerJobs(spec)
+            return SagemakerJobs(section)
         case "work_pool":
             from tasks.training.backends.work_pool.jobs import PoolJobs
 
-            return PoolJobs(spec)
+            return PoolJobs(section)
         case "nova":
-            raise SetupError(
-                "Nova's weights stay with AWS, so there is no checkpoint here.",
-                where="training.backend",
-                fix="use temper train or temper run, which take Nova's own way.",
-            )
+            from tasks.training.backends.nova.training_jobs import NovaJobs
+
+            return NovaJobs(section)
+
+
+@contextmanager
+def stop_on_break() -> Iterator[Running]:
+    """Give an empty collection of jobs; those in it when the body breaks off are stopped.
+
+    Not so where the service doesn't answer: such jobs go on, and the next run finds them.
+
+    Raises:
+        TrainingError: A job could not be stopped and may go on; what broke the body off is its
+            cause.
+    """
+    running: Running = {}
+    try:
+        yield running
+    except Unreachable:
+        raise
+    except BaseException as error:
+        left = []
+        for name, stop in list(running.items()):
+            try:
+                stop()
+            except Exception as why:  # whatever it is, the others are still to be stopped
+                left.append(f"{name} ({str(why).rstrip('.')})")
+        if left:
+            raise TrainingError(
+                f"the run broke off ({error!r:.300}), and jobs could not be stopped: "
+                f"{'; '.join(left)}.",
+                where="the service's list of jobs",
+                fix="stop them there, or run again: they are found as long as they run.",
+            ) from error
+        raise

@@ -11,8 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from configs.backends import LocalBackend
+from tasks.artifacts import Checkpoint
 from tasks.errors import TrainingError
-from tasks.training.job import JobHandle, JobStatus, TrainingJob
+from tasks.training.job import JobHandle, JobStatus, TrainingJob, take_checkpoint
+from tasks.training.placement import place_trainer
 from tasks.training.trainer import LOCK
 
 STARTUP_SECONDS = 60.0
@@ -26,6 +29,14 @@ class LocalProcess:
     """
 
     poll_seconds = 0.5
+    keeps_weights = False
+
+    def plan(self, job: TrainingJob) -> dict[str, Any]:
+        """Return the command that ``submit`` would run and where; nothing is written or started."""
+        return {
+            "command": command(place_trainer(job.backend), job.folder / "job.json"),
+            "folder": str(job.folder),
+        }
 
     def submit(self, job: TrainingJob) -> JobHandle:
         """Start the job unless it runs or is done; after a failure or a kill, go on with it."""
@@ -69,8 +80,9 @@ class LocalProcess:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
 
-    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
-        """Do nothing: the trainer worked in the job's folder."""
+    def collect(self, job: TrainingJob, handle: JobHandle) -> Checkpoint:
+        """Return the checkpoint: the trainer worked in the job's folder."""
+        return take_checkpoint(job)
 
     def _stored(self, job: TrainingJob) -> JobHandle | None:
         path = job.folder / "handle.json"
@@ -84,7 +96,7 @@ class LocalProcess:
     def _start(self, job: TrainingJob, job_file: Path) -> "subprocess.Popen[bytes]":
         with (job_file.parent / "trainer.log").open("ab") as log:
             return subprocess.Popen(
-                command(job.training.backend, job_file),
+                command(place_trainer(job.backend), job_file),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -103,11 +115,11 @@ class LocalProcess:
             time.sleep(0.05)
 
 
-def command(backend: Any, job_file: Path) -> list[str]:
-    """Return the command that trains: one process, or torchrun and as many as the backend says."""
+def command(place: LocalBackend, job_file: Path) -> list[str]:
+    """Return the command that trains: one process, or torchrun and as many as the place says."""
     module = ["-m", "tasks.training.trainer", str(job_file)]
-    count = processes(backend)
-    if count == 1 and getattr(backend, "sharding", "none") == "none":
+    count = count_processes(place)
+    if count == 1 and place.sharding == "none":
         return [sys.executable, *module]
     # Its own rendezvous on a free port of this machine: nothing outside is asked for an address.
     return [
@@ -123,11 +135,10 @@ def command(backend: Any, job_file: Path) -> list[str]:
     ]
 
 
-def processes(backend: Any) -> int:
+def count_processes(place: LocalBackend) -> int:
     """Return how many processes share a step: as asked, or one for each GPU, or one."""
-    asked: int | None = getattr(backend, "processes", None)
-    if asked is not None:
-        return asked
+    if place.processes is not None:
+        return place.processes
     import torch
 
     return max(torch.cuda.device_count(), 1)

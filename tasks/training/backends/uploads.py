@@ -7,13 +7,13 @@ import io
 import tarfile
 from pathlib import Path
 
-from configs.backends import LocalBackend
 from tasks.artifacts import LocalModel, MixtureReceipt, Receipt
 from tasks.errors import SetupError
 from tasks.models.identity import weight_files
 from tasks.storage import building, digest_of, file_digest, home, write_text
 from tasks.store.places import Place, address_of, files_below, publish
 from tasks.training.job import TrainingJob
+from tasks.training.placement import place_trainer
 from tasks.training.rewards import OWN, own_modules
 
 Part = tuple[str, str, dict[str, Path]]
@@ -102,19 +102,11 @@ def _job_file(job: TrainingJob) -> Path:
         update={
             "folder": Path("/opt/ml/checkpoints"),
             **receipts,
-            "training": job.training.model_copy(update={"backend": _local(job)}),
+            "training": job.training.model_copy(update={"backend": place_trainer(job.backend)}),
         }
     )
     write_text(path, elsewhere.model_dump_json(indent=1))
     return path
-
-
-def _local(job: TrainingJob) -> LocalBackend:
-    """Return where the trainer is placed once it is on the other machine: there."""
-    backend = job.training.backend
-    return LocalBackend(
-        threads=getattr(backend, "threads", None), sharding=getattr(backend, "sharding", "none")
-    )
 
 
 # The installed project as a source package that a bare machine can run.

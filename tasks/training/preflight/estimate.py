@@ -396,8 +396,10 @@ def _hours(size: ModelSize, training: Training, load: Load, machine: Machine | N
 
 
 def computes_in(training: Training) -> str:
-    """Return the dtype that training computes in on its machine: bfloat16 on GPUs, unless told."""
-    machine = MACHINES.get(getattr(training.backend, "instance_type", ""))
+    """Return the dtype that training on SageMaker computes in: bfloat16 on GPUs, unless told."""
+    backend = training.backend
+    assert isinstance(backend, SagemakerBackend)
+    machine = MACHINES.get(backend.instance_type)
     if training.dtype == "auto":
         return "bfloat16" if machine and machine.gpus else "float32"
     return training.dtype

@@ -114,7 +114,8 @@ def _sized(training: Training, model: LocalModel, load: Load) -> tuple[Estimate 
 
 
 def _memory(training: Training, found: Estimate) -> Look:
-    kind = getattr(training.backend, "instance_type", "")
+    assert isinstance(training.backend, SagemakerBackend)
+    kind = training.backend.instance_type
     need, have = found.memory_gib, found.available_gib
     if have is None:
         return Look(

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows.demo.driver import ARMS, recipe_of, surprises
+from flows.demo.driver import ARMS, list_surprises, make_recipe
 
 
 def report(retention, improve="PASS"):
@@ -14,7 +14,7 @@ def report(retention, improve="PASS"):
 
 
 def test_retention_lost_without_the_mix_and_kept_with_it_is_as_claimed():
-    assert surprises({"domain only": report("FAIL"), "mixed": report("PASS")}) == []
+    assert list_surprises({"domain only": report("FAIL"), "mixed": report("PASS")}) == []
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ def test_retention_lost_without_the_mix_and_kept_with_it_is_as_claimed():
     ],
 )
 def test_any_other_outcome_is_a_surprise(alone, mixed, says):
-    assert any(says in line for line in surprises({"domain only": alone, "mixed": mixed}))
+    assert any(says in line for line in list_surprises({"domain only": alone, "mixed": mixed}))
 
 
 def test_the_arms_differ_in_name_and_domain_share_alone(temper_home):
-    alone, mixed = (recipe_of(arm).model_dump() for arm in ARMS)
+    alone, mixed = (make_recipe(arm).model_dump() for arm in ARMS)
     assert alone.pop("name") != mixed.pop("name")
     assert alone["mixture"].pop("domain_share") == 1.0
     assert mixed["mixture"].pop("domain_share") < 1

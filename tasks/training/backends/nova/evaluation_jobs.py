@@ -1,7 +1,6 @@
 """Evaluations by Nova's own evaluator: submitted or found, watched, and their files fetched."""
 
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,7 +20,9 @@ from tasks.training.backends.nova.service import POLL_SECONDS, NovaWork
 from tasks.training.backends.nova.training_request import NovaPlaced, Request, start_command
 from tasks.training.backends.sagemaker.attempts import Calls
 from tasks.training.backends.sagemaker.jobs import s3_store
+from tasks.training.job import JobHandle
 from tasks.training.preflight.run import reached, refuse
+from tasks.training.progress_view import watched
 
 OUTPUTS = "inference_output.jsonl"
 
@@ -54,8 +55,6 @@ class NovaEvaluation(NovaWork):
         poll_seconds: Between two looks.
     """
 
-    doing = "Nova's evaluator"
-
     def __init__(
         self,
         asked: NovaAsked,
@@ -63,7 +62,7 @@ class NovaEvaluation(NovaWork):
         cluster: Cluster | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        super().__init__(asked.backend, calls, cluster, poll_seconds)
+        super().__init__(asked.backend, evaluation_name, calls, cluster, poll_seconds)
         self.asked = asked
 
     @property
@@ -76,18 +75,8 @@ class NovaEvaluation(NovaWork):
         """The evaluation's."""
         return home("jobs", self.key[:32])
 
-    def planned(self) -> dict[str, Any]:
-        """Return exactly what ``submit`` would send; nothing is uploaded, sent or asked."""
-        placed = self.placed(self._address())
-        if self.backend.hyperpod is None:
-            return {"CreateTrainingJob": self.request(placed, 1)}
-        return {
-            "recipe": self.recipe(placed, 1),
-            "commands": [start_command(self.backend.hyperpod, str(self.recipe_file))],
-        }
-
     def wait(self, name: str) -> NovaFound:
-        """Return the files once the job is done; otherwise what is raised is that of ``ended``.
+        """Return the files once the job is done; a wait that is broken off stops it.
 
         The evaluator's guide says that results lie under the output's address and the job's name,
         and names two folders below it; so the files are looked for by their names, and of several
@@ -95,11 +84,14 @@ class NovaEvaluation(NovaWork):
 
         Raises:
             EvaluationError: The job is done and left no results.
+            TrainingError: The job failed or was stopped, with the service's reason.
+            Unreachable: AWS does not answer; the job goes on and is found again.
         """
         folder = self.folder / name
         found = _kept(folder)
         if not found:
-            self.ended(name)
+            handle = JobHandle(backend="nova", key=self.key, folder=self.folder, name=name)
+            watched(self, handle, doing="Nova's evaluator")
             found = self._fetched(name, folder)
         outputs = found.get(OUTPUTS)
         return NovaFound(key=self.key, job=name, results=found["results"], outputs=outputs)
@@ -109,10 +101,6 @@ class NovaEvaluation(NovaWork):
         found = [place.parent for place in self.folder.glob("*/results_*.json")]
         return max(found, key=lambda f: (f.stat().st_mtime, f.name)).name if found else None
 
-    def name_of(self, attempt: int) -> str:
-        """Return the service's name of an attempt."""
-        return evaluation_name(self.key, attempt)
-
     def look(self) -> None:
         """Refuse what the service would."""
         refuse(reached(self.backend))
@@ -121,7 +109,7 @@ class NovaEvaluation(NovaWork):
         """Publish data of one's own and return the address of its file."""
         if self.asked.data is not None:
             publish("rows", self.asked.data.digest, self._files(), s3_store(self.backend.region))
-        return self._address()
+        return self.address()
 
     def request(self, placed: NovaPlaced, attempt: int) -> Request:
         """Return the CreateTrainingJob request."""
@@ -131,7 +119,13 @@ class NovaEvaluation(NovaWork):
         """Return the HyperPod recipe."""
         return evaluation_recipe(self.asked, placed, attempt)
 
-    def _address(self) -> str:
+    def commands(self) -> list[list[str]]:
+        """Return the command that starts the job; the training has connected the cluster."""
+        assert self.backend.hyperpod is not None
+        return [start_command(self.backend.hyperpod, str(self.recipe_file))]
+
+    def address(self) -> str:
+        """Return the address of the data's file; empty for a benchmark."""
         if self.asked.data is None:
             return ""
         key, _ = address_of("rows", self.asked.data.digest, self._files())

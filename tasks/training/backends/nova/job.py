@@ -127,6 +127,11 @@ def check_rows(rows: int, backend: NovaBackend) -> None:
         )
 
 
+def identity(backend: NovaBackend, model: str | None) -> str:
+    """Return what stands for a Nova model's weights, which can't be seen; the base's for None."""
+    return digest_of(["nova", backend.model, backend.model_version, model])
+
+
 class NovaModelReceipt(BaseModel):
     """A trained Nova model; its weights stay with AWS.
 

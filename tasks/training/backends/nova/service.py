@@ -2,17 +2,14 @@
 
 import json
 import re
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import yaml
 
 from configs.nova import NovaBackend
 from configs.settings import Settings
-from tasks.errors import TrainingError, Unreachable
-from tasks.progress import report
 from tasks.storage import write_text
 from tasks.store.aws import region_of
 from tasks.training.backends.nova.hyperpod import Cluster
@@ -20,34 +17,79 @@ from tasks.training.backends.nova.training_request import NovaPlaced, Request, s
 from tasks.training.backends.sagemaker.attempts import ENDED, Attempts, Calls, Described
 from tasks.training.backends.sagemaker.jobs import open_sagemaker, refuse_dry_run, role, s3_store
 from tasks.training.backends.sagemaker.sdk import TrainingService, require_sdk
+from tasks.training.job import JobHandle, JobStatus
 
 POLL_SECONDS = 15.0
 
 
-class NovaWork(ABC):
-    """A job at the service, serverless or on a HyperPod cluster; found by its key.
+class NovaService:
+    """Jobs at the service, serverless or on a HyperPod cluster, by their names.
 
     Args:
         backend: The recipe's.
+        name_of: Key and attempt to the service's name of a job.
         calls: SageMaker; opened when absent.
         cluster: Runs the commands of HyperPod.
         poll_seconds: Between two looks.
     """
 
-    doing = "Nova"
-
     def __init__(
         self,
         backend: NovaBackend,
+        name_of: Callable[[str, int], str],
         calls: Calls | None = None,
         cluster: Cluster | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self.backend, self._poll = backend, poll_seconds
+        self.backend, self.poll_seconds = backend, poll_seconds
         patience, region = backend.patience_minutes * 60, backend.region
-        calls = calls or Calls(lambda: TrainingService(open_sagemaker(region), region), patience)
-        self.attempts = Attempts(calls, lambda _, attempt: self.name_of(attempt), poll_seconds)
+        self._calls = calls or Calls(
+            lambda: TrainingService(open_sagemaker(region), region), patience
+        )
+        self._name_of = name_of
+        self.attempts = Attempts(self._calls, name_of, poll_seconds)
         self._cluster = cluster or Cluster()
+
+    def poll(self, handle: JobHandle) -> JobStatus:
+        """Return where the job stands, in the service's words.
+
+        Raises:
+            Unreachable: AWS does not answer; the job goes on and is found again.
+        """
+        found = self.described(handle.name)
+        if found is None:
+            lost = "the service does not know the job any more."
+            return JobStatus(state="lost", message=lost, where=handle.name)
+        status = found["TrainingJobStatus"]
+        if status in ("Failed", "Stopped"):
+            why = str(found.get("FailureReason") or f"the job ended as {status}")
+            return JobStatus(state="failed", message=f"{why.rstrip('.')}.", where=handle.name)
+        says = str(found.get("SecondaryStatus", status))
+        return JobStatus(state="completed" if status == "Completed" else "running", message=says)
+
+    def cancel(self, handle: JobHandle) -> None:
+        """Stop the job; one that has ended stays as it is."""
+        self.stop(handle.name)
+
+    def described(self, name: str) -> Described | None:
+        """Return what is known of a job; None where nobody knows it."""
+        if self.backend.hyperpod is not None:
+            return self._cluster.described(self.backend.hyperpod, name)
+        return self.attempts.described(name)
+
+    def stop(self, name: str) -> None:
+        """Stop a job; one that has ended stays as it is."""
+        if self.backend.hyperpod is not None:
+            # On a cluster to stop is to remove, and what has ended has to stay to be found.
+            found = self._cluster.find(self.backend.hyperpod, name)
+            if found is not None and found["TrainingJobStatus"] not in ENDED:
+                self._cluster.delete(self.backend.hyperpod, name)
+        else:
+            self.attempts.stop(name)
+
+
+class NovaWork(NovaService, ABC):
+    """One piece of work for the service; found by its key."""
 
     @property
     @abstractmethod
@@ -60,12 +102,12 @@ class NovaWork(ABC):
         """Its folder on this machine."""
 
     @abstractmethod
-    def name_of(self, attempt: int) -> str:
-        """Return the service's name of an attempt."""
-
-    @abstractmethod
     def look(self) -> None:
         """Refuse what the service would, before anything is uploaded."""
+
+    @abstractmethod
+    def address(self) -> str:
+        """Return the S3 address that ``upload`` would give; nothing is published."""
 
     @abstractmethod
     def upload(self) -> str:
@@ -83,10 +125,25 @@ class NovaWork(ABC):
     def kept(self) -> str | None:
         """Return the job whose result is on this machine already; None if there is none."""
 
+    @abstractmethod
+    def commands(self) -> list[list[str]]:
+        """Return the commands that submit the job on HyperPod."""
+
+    def name_of(self, attempt: int) -> str:
+        """Return the service's name of an attempt."""
+        return self._name_of(self.key, attempt)
+
     @property
     def recipe_file(self) -> Path:
         """Where the HyperPod recipe is written."""
         return self.folder / "recipe.yaml"
+
+    def plan(self) -> Request:
+        """Return exactly what ``submit`` would send; nothing is uploaded, sent or asked."""
+        placed = self.placed(self.address())
+        if self.backend.hyperpod is None:
+            return {"CreateTrainingJob": self.request(placed, 1)}
+        return {"recipe": self.recipe(placed, 1), "commands": self.commands()}
 
     def submit(self) -> str:
         """Start the job, or find it, and return its name; nothing is asked where it is kept.
@@ -109,68 +166,12 @@ class NovaWork(ABC):
             self.attempts.create(name, "create_training_job", **request)
         return name
 
-    def ended(self, name: str) -> Described:
-        """Return the job's description once it is done; a wait that is broken off stops it.
-
-        Raises:
-            TrainingError: The job failed or was stopped, with the service's reason.
-            Unreachable: AWS does not answer; the job goes on and is found again.
-        """
-        try:
-            return self._watched(name)
-        except (TrainingError, Unreachable):
-            raise
-        except BaseException:
-            self._give_up(name)
-            raise
-
-    def cancel(self, name: str) -> None:
-        """Stop the job; one that has ended stays as it is."""
-        if self.backend.hyperpod is not None:
-            # On a cluster to stop is to remove, and what has ended has to stay to be found.
-            found = self._cluster.find(self.backend.hyperpod, name)
-            if found is not None and found["TrainingJobStatus"] not in ENDED:
-                self._cluster.delete(self.backend.hyperpod, name)
-        else:
-            self.attempts.stop(name)
-
     def placed(self, data: str) -> NovaPlaced:
         """Return who the job runs as and where its files are."""
         name = role() if self.backend.hyperpod is None else (Settings().sagemaker_role or "")
         return NovaPlaced(
             name, region_of(self.backend.region), data, s3_store(self.backend.region).uri("outputs")
         )
-
-    def _give_up(self, name: str) -> None:
-        try:
-            self.cancel(name)
-        except Unreachable as lost:
-            # Not Unreachable again: what breaks the wait off is not that AWS doesn't answer.
-            raise TrainingError(
-                f"the job could not be stopped: {lost.message}",
-                where=name,
-                fix="stop it there, or run again: it is found.",
-            ) from lost
-
-    def _watched(self, name: str) -> Described:
-        while True:
-            if self.backend.hyperpod is not None:
-                found = self._cluster.described(self.backend.hyperpod, name)
-            else:
-                found = self.attempts.described(name) or _lost(name)
-            status = found["TrainingJobStatus"]
-            says = f"{self.doing}: {found.get('SecondaryStatus', status)}"
-            report(says, int(status == "Completed"), 1)
-            if status == "Completed":
-                return found
-            if status in ("Failed", "Stopped"):
-                why = found.get("FailureReason") or f"the job ended as {status}"
-                raise TrainingError(
-                    f"{str(why).rstrip('.')}.",
-                    where=name,
-                    fix="mend the cause named and run again.",
-                )
-            time.sleep(self._poll)
 
     def _submit_to_cluster(self) -> str:
         pod = self.backend.hyperpod
@@ -199,14 +200,6 @@ class NovaWork(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         known = {**self._submitted(), str(attempt): name}
         write_text(self.folder / "cluster.json", json.dumps(known))
-
-
-def _lost(name: str) -> Described:
-    raise TrainingError(
-        "the service does not know the job any more.",
-        where=name,
-        fix="run again: it is submitted anew.",
-    )
 
 
 # Which of a cluster's jobs are attempts at one piece of work, and which of them is to be used.

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from configs.remote_backends import SagemakerBackend
 from configs.settings import Settings
+from tasks.artifacts import Checkpoint
 from tasks.errors import SetupError, TrainingError
 from tasks.storage import write_text
 from tasks.store.aws import Client, open_client, region_of
@@ -17,7 +18,7 @@ from tasks.training.backends.sagemaker.logs import LogTail
 from tasks.training.backends.sagemaker.request import Placed, Request, job_name
 from tasks.training.backends.sagemaker.sdk import TrainingService, planned_request, require_sdk
 from tasks.training.backends.uploads import addresses, upload
-from tasks.training.job import JobHandle, JobStatus, TrainingJob
+from tasks.training.job import JobHandle, JobStatus, TrainingJob, take_checkpoint
 from tasks.training.preflight.run import look_first
 
 
@@ -25,6 +26,7 @@ class SagemakerJobs:
     """Training jobs of one AWS account and region."""
 
     poll_seconds = 10.0
+    keeps_weights = False
 
     def __init__(self, backend: SagemakerBackend, sagemaker: Calls | None = None) -> None:
         self.backend = backend
@@ -59,10 +61,11 @@ class SagemakerJobs:
         write_text(job.folder / "handle.json", handle.model_dump_json())
         return handle
 
-    def planned(self, job: TrainingJob) -> Request:
+    def plan(self, job: TrainingJob) -> Request:
         """Return the request that ``submit`` would send; nothing is uploaded or sent."""
         placed = self._placed(job, addresses(job, self._store()))
-        return planned_request(job, self.backend, placed, self.attempts.newest(job.key)[0])
+        attempt = self.attempts.newest(job.key)[0]
+        return {"CreateTrainingJob": planned_request(job, self.backend, placed, attempt)}
 
     def poll(self, handle: JobHandle) -> JobStatus:
         """Return where the job stands; its log is brought up to date on the way.
@@ -88,10 +91,10 @@ class SagemakerJobs:
         """Stop the job; what it has saved stays in S3."""
         self.attempts.stop(handle.name)
 
-    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
-        """Bring ``model.tar.gz`` of a completed job into the job's folder."""
+    def collect(self, job: TrainingJob, handle: JobHandle) -> Checkpoint:
+        """Return the checkpoint of a completed job, whose ``model.tar.gz`` is fetched once."""
         if (job.folder / "out").is_dir() and (job.folder / "result.json").is_file():
-            return
+            return take_checkpoint(job)
         found = self.attempts.described(handle.name) or {}
         uri = str(found["ModelArtifacts"]["S3ModelArtifacts"])
         parent, _, name = uri.rpartition("/")
@@ -99,6 +102,7 @@ class SagemakerJobs:
         open_place(parent, self.backend.region).get(name, archive)
         _unpack(archive, job.folder)
         archive.unlink()
+        return take_checkpoint(job)
 
     def _placed(self, job: TrainingJob, channels: dict[str, str]) -> Placed:
         store, mlflow = self._store(), Settings().mlflow_uri

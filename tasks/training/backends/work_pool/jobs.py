@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from configs.remote_backends import WorkPoolBackend
+from tasks.artifacts import Checkpoint
 from tasks.errors import StorageError, TrainingError, Unreachable
 from tasks.storage import write_text
 from tasks.store.places import Place, fetch, open_place
 from tasks.training.backends.local import latest_record
 from tasks.training.backends.uploads import addresses, upload
 from tasks.training.backends.work_pool.worker import stream_key
-from tasks.training.job import JobHandle, JobStatus, State, TrainingJob
+from tasks.training.job import JobHandle, JobStatus, State, TrainingJob, take_checkpoint
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class PoolJobs:
     """Trainings as runs of one deployment."""
 
     poll_seconds = 5.0
+    keeps_weights = False
 
     def __init__(self, backend: WorkPoolBackend) -> None:
         self.backend = backend
@@ -52,7 +54,7 @@ class PoolJobs:
         write_text(job.folder / "handle.json", handle.model_dump_json())
         return handle
 
-    def planned(self, job: TrainingJob) -> dict[str, Any]:
+    def plan(self, job: TrainingJob) -> dict[str, Any]:
         """Return what ``submit`` would start; nothing is published or started."""
         place = open_place()
         return {
@@ -83,14 +85,14 @@ class PoolJobs:
 
         self._patient(lambda: cancel_run(handle.name))
 
-    def collect(self, job: TrainingJob, handle: JobHandle) -> None:
-        """Fetch what the worker left into the job's folder.
+    def collect(self, job: TrainingJob, handle: JobHandle) -> Checkpoint:
+        """Fetch what the worker left into the job's folder and return its checkpoint.
 
         Raises:
             StorageError: The run ended well and published nothing.
         """
         if (job.folder / "out").is_dir() and (job.folder / "result.json").is_file():
-            return
+            return take_checkpoint(job)
         told = open_place().read(f"results/{job.key[:32]}/{handle.name}.json")
         if told is None:
             raise StorageError(
@@ -104,6 +106,7 @@ class PoolJobs:
         for path in sorted(aside.iterdir()):
             path.replace(job.folder / path.name)
         aside.rmdir()
+        return take_checkpoint(job)
 
     def _catch_up(self, handle: JobHandle) -> str:
         """Fetch the metrics stream where it has changed; return what is in the way, if anything."""

@@ -104,7 +104,7 @@ def test_data_of_one_s_own_is_uploaded_once_and_answers_come_with_the_results(
     at = channel["DataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://temper-tests/")
     body = bucket.get_object(Bucket="temper-tests", Key=at)["Body"].read()
     assert body == evaluation.asked.data.path.read_bytes()
-    assert evaluation.planned()["CreateTrainingJob"] == service.requests[name]
+    assert evaluation.plan()["CreateTrainingJob"] == service.requests[name]
     folder = f"{name}/output/output/None/eval_results"
     put(bucket, f"{folder}/results_1.json", RESULTS)
     with pytest.raises(EvaluationError, match=r"left no inference_output\.jsonl"):
@@ -141,7 +141,7 @@ def test_a_wait_that_is_broken_off_stops_the_job(
     def cancelled(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.backends.nova.service.report", cancelled)
+    monkeypatch.setattr("tasks.training.progress_view.report", cancelled)
     with pytest.raises(KeyboardInterrupt):
         evaluation.wait(name)
     assert service.status == "Stopped"
@@ -149,7 +149,7 @@ def test_a_wait_that_is_broken_off_stops_the_job(
 
 def test_a_dry_run_uploads_and_submits_nothing(bucket: Any, ready: Any) -> None:
     evaluation, service = ready(OWN, dry_run=True)
-    assert problems(evaluation.planned()["CreateTrainingJob"]) == []
+    assert problems(evaluation.plan()["CreateTrainingJob"]) == []
     with pytest.raises(TrainingError, match="nothing was uploaded or submitted"):
         evaluation.submit()
     assert service.requests == {}

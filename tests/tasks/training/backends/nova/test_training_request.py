@@ -12,8 +12,8 @@ import yaml
 from configs.recipe import Recipe
 from tasks.errors import DataError, StorageError, TrainingError, Unreachable
 from tasks.training.backends.nova.hyperpod import Cluster
-from tasks.training.backends.nova.job import NovaJob, Rows, check_rows, nova_job
-from tasks.training.backends.nova.training_jobs import NovaJobs
+from tasks.training.backends.nova.job import NovaJob, NovaModelReceipt, Rows, check_rows, nova_job
+from tasks.training.backends.nova.training_jobs import NovaJobs, NovaTraining, read_receipt
 from tasks.training.backends.nova.training_request import (
     NovaPlaced,
     hyperpod_commands,
@@ -22,6 +22,8 @@ from tasks.training.backends.nova.training_request import (
 )
 from tasks.training.backends.sagemaker.attempts import Calls
 from tasks.training.backends.sagemaker.standin.rules import problems
+from tasks.training.job import JobHandle
+from tasks.training.progress_view import watched
 
 Make = Callable[..., Recipe]
 ROLE = "arn:aws:iam::123456789012:role/temper-job"
@@ -250,7 +252,7 @@ class Service:
 @pytest.fixture
 def ready(
     nova_recipe: Make, temper_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[NovaJobs, Service]]:
+) -> Callable[..., tuple[NovaTraining, Service]]:
     """A function from the states of the service to jobs of it; preflight is let through."""
     import tasks.training.backends.nova.training_jobs as module
 
@@ -258,17 +260,29 @@ def ready(
     monkeypatch.setenv("TEMPER_SAGEMAKER_ROLE", ROLE)
     monkeypatch.setattr(module, "refuse", lambda _: None)
     monkeypatch.setattr(module, "looked_at", lambda *_: None)
-    monkeypatch.setattr(NovaJobs, "upload", lambda _: "s3://bucket/store/rows/train.jsonl")
+    monkeypatch.setattr(NovaTraining, "upload", lambda _: "s3://bucket/store/rows/train.jsonl")
     rows = tmp_path / "train.jsonl"
     rows.write_text("{}\n")
 
-    def made(*states: dict[str, Any], **fields: Any) -> tuple[NovaJobs, Service]:
+    def made(*states: dict[str, Any], **fields: Any) -> tuple[NovaTraining, Service]:
         service = Service(*states)
         job = nova_job(nova_recipe({"code": 1}, **fields), Rows("d" * 64, rows, 1000))
         calls = Calls(lambda: service, 60)
-        return NovaJobs(job, calls, poll_seconds=0.0), service
+        return NovaTraining(job, calls, poll_seconds=0.0), service
 
     return made
+
+
+def wait_for(training: NovaTraining, name: str) -> NovaModelReceipt:
+    """Wait for a job as every backend is waited for, and return what it left."""
+    backend = NovaJobs(training.backend, training._calls, training._cluster, 0.0)
+    handle = JobHandle(backend="nova", key=training.key, folder=training.folder, name=name)
+    watched(backend, handle)
+    checkpoint = backend.collect(training.job, handle)
+    receipt = read_receipt(checkpoint.path)
+    assert receipt is not None
+    assert (checkpoint.name, checkpoint.has_weights) == (receipt.model, False)
+    return receipt
 
 
 RUNNING = {"TrainingJobStatus": "InProgress", "SecondaryStatus": "Training"}
@@ -280,7 +294,7 @@ def test_a_job_is_submitted_once_and_its_model_is_named(ready: Any, temper_home:
     jobs, service = ready(RUNNING, RUNNING, RUNNING, DONE)
     name = jobs.submit()
     assert jobs.submit() == name
-    receipt = jobs.wait(name)
+    receipt = wait_for(jobs, name)
     assert len(service.requests) == 1
     assert problems(service.requests[0]) == []
     assert receipt.model == "arn:package/1"
@@ -291,7 +305,7 @@ def test_a_failed_job_says_why_and_is_followed_by_another_attempt(ready: Any) ->
     jobs, service = ready(BROKEN)
     name = jobs.submit()
     with pytest.raises(TrainingError, match="ClientError: bad rows"):
-        jobs.wait(name)
+        wait_for(jobs, name)
     service.states = [BROKEN, RUNNING]
     assert jobs.submit().endswith("-2")
 
@@ -303,15 +317,15 @@ def test_a_wait_that_is_broken_off_stops_the_job(ready: Any, monkeypatch: Any) -
     def cancelled(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.backends.nova.service.report", cancelled)
+    monkeypatch.setattr("tasks.training.progress_view.report", cancelled)
     with pytest.raises(KeyboardInterrupt):
-        jobs.wait(name)
+        wait_for(jobs, name)
     assert service.stopped == 1
 
 
 def test_a_dry_run_plans_the_same_request_and_sends_nothing(ready: Any) -> None:
     jobs, service = ready(RUNNING, dry_run=True)
-    planned = jobs.planned()["CreateTrainingJob"]
+    planned = jobs.plan()["CreateTrainingJob"]
     with pytest.raises(TrainingError, match="nothing was uploaded or submitted"):
         jobs.submit()
     assert service.requests == []
@@ -372,11 +386,11 @@ class Shell:
 
 
 @pytest.fixture
-def on_cluster(ready: Any) -> Callable[..., NovaJobs]:
+def on_cluster(ready: Any) -> Callable[..., NovaTraining]:
     """A function from a command line to jobs of its cluster."""
 
-    def made(shell: Shell) -> NovaJobs:
-        jobs: NovaJobs = ready(hyperpod={"cluster": "c"}, model_package_group=None)[0]
+    def made(shell: Shell) -> NovaTraining:
+        jobs: NovaTraining = ready(hyperpod={"cluster": "c"}, model_package_group=None)[0]
         jobs._cluster = Cluster(shell)
         return jobs
 
@@ -391,7 +405,7 @@ def test_a_cluster_is_asked_first_and_submitted_to_once(on_cluster: Any) -> None
     assert shell.started == 1
     written = yaml.safe_load(jobs.recipe_file.read_text())
     assert written["run"]["name"].startswith("temper-nova-")
-    assert jobs.wait(name).model.startswith("s3://bucket/store/outputs")
+    assert wait_for(jobs, name).model.startswith("s3://bucket/store/outputs")
     assert [c[1] for c in shell.commands[:3]] == ["connect-cluster", "get", "start-job"]
 
 
@@ -423,19 +437,19 @@ def test_a_model_that_is_there_is_not_bought_again_when_the_cluster_forgets(
     shell = Shell("Succeeded")
     jobs = on_cluster(shell)
     name = jobs.submit()
-    receipt = jobs.wait(name)
+    receipt = wait_for(jobs, name)
     shell.jobs.clear()
     asked = len(shell.commands)
     again = on_cluster(shell)
-    assert again.wait(again.submit()) == receipt
+    assert wait_for(again, again.submit()) == receipt
     assert len(shell.commands) == asked
 
 
 def test_a_serverless_model_that_is_there_is_not_asked_for_again(ready: Any) -> None:
     jobs, service = ready(DONE)
-    receipt = jobs.wait(jobs.submit())
+    receipt = wait_for(jobs, jobs.submit())
     again, other = ready(BROKEN)
-    assert again.wait(again.submit()) == receipt
+    assert wait_for(again, again.submit()) == receipt
     assert (len(service.requests), other.requests) == (1, [])
 
 
@@ -483,7 +497,7 @@ def test_only_what_still_runs_is_removed_from_a_cluster(
 ) -> None:
     shell = Shell(condition)
     jobs = on_cluster(shell)
-    jobs.cancel(jobs.submit())
+    jobs.stop(jobs.submit())
     assert (shell.commands[-1][:3] == ["kubectl", "delete", "pytorchjob"]) == removed
 
 
@@ -497,9 +511,9 @@ def test_a_wait_broken_off_while_the_cluster_is_away_says_that_the_job_may_go_on
         monkeypatch.setattr(Cluster, "find", _no_answer)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.backends.nova.service.report", away)
+    monkeypatch.setattr("tasks.training.progress_view.report", away)
     with pytest.raises(TrainingError, match="could not be stopped") as caught:
-        jobs.wait(name)
+        wait_for(jobs, name)
     assert not isinstance(caught.value, Unreachable)
 
 

@@ -12,13 +12,13 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
-from tasks.training.backends.sagemaker.sdk import TrainingService
 
 from configs.remote_backends import SagemakerBackend
 from tasks.errors import SetupError, TrainingError, Unreachable
 from tasks.store.aws import trouble
 from tasks.training.backends.sagemaker.attempts import LOGINS, Calls
 from tasks.training.backends.sagemaker.jobs import SagemakerJobs
+from tasks.training.backends.sagemaker.sdk import TrainingService
 from tasks.training.backends.sagemaker.standin.service import StandIn
 from tasks.training.backends.sagemaker.standin.state import JobFolder
 from tasks.training.job import JobHandle, TrainingJob
@@ -226,7 +226,7 @@ def test_a_dry_run_only_reads(
 
     job = make(dry_run=True)
     jobs = SagemakerJobs(job.training.backend, _calls(Reader)[0])
-    request = jobs.planned(job)
+    request = jobs.plan(job)["CreateTrainingJob"]
     assert request["TrainingJobName"].endswith("-1")
     with pytest.raises(TrainingError, match="nothing was uploaded or submitted"):
         jobs.submit(job)

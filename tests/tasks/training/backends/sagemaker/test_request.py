@@ -9,12 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tasks.training.backends.sagemaker.sdk import (
-    VERSIONS,
-    RequestKeeper,
-    TrainingService,
-    image_of,
-)
 
 from configs.machines import MACHINES
 from configs.remote_backends import SagemakerBackend
@@ -26,6 +20,12 @@ from tasks.training.backends.sagemaker.request import (
     environment,
     job_name,
     metric_definitions,
+)
+from tasks.training.backends.sagemaker.sdk import (
+    VERSIONS,
+    RequestKeeper,
+    TrainingService,
+    image_of,
 )
 from tasks.training.backends.sagemaker.standin.rules import problems
 from tasks.training.job import TrainingJob

@@ -78,7 +78,7 @@ def test_a_training_goes_to_the_worker_and_its_checkpoint_comes_back(
 ) -> None:
     job = make()
     jobs = PoolJobs(job.training.backend)
-    planned = jobs.planned(job)["parameters"]
+    planned = jobs.plan(job)["parameters"]
     assert not (tmp_path / "store").exists()
     handle = jobs.submit(job)
     assert jobs.submit(job) == handle

@@ -6,40 +6,51 @@ from typing import Any
 
 from flows.report import RunReport, find_report
 from tasks.deploying.card import Release
+from tasks.deploying.endpoint import Endpoint, deploy_endpoint
+from tasks.deploying.folder import deploy_folder
 from tasks.errors import DataError
+from tasks.store.aws import region_of
 
 
-def deployed(run: str, to: str, out: Path | None, endpoint: tuple[Any, str, Any]) -> dict[str, Any]:
-    """Deploy the model of a run and return what there is now.
+def deploy_to_folder(run: str, out: Path | None) -> dict[str, Any]:
+    """Write the model of a run to a new folder and return what there is now.
 
     Args:
         run: A run's id, or its folder.
-        to: ``folder`` or ``sagemaker``.
         out: The new folder.
-        endpoint: Name, instance type and container of an endpoint.
+
+    Raises:
+        DataError: No folder is named, or the run's weights are not here.
     """
-    release = release_of(find_report(run))
-    if to == "folder":
-        from tasks.deploying.folder import deploy_folder
+    release = make_release(find_report(run))
+    if out is None:
+        raise DataError(
+            "no folder is named.", where="temper deploy --to folder", fix="add --out FOLDER."
+        )
+    return {
+        "folder": str(deploy_folder(release, out)),
+        "weights_digest": release.model.digest,
+        "verdict": release.verdict,
+    }
 
-        if out is None:
-            raise DataError(
-                "no folder is named.", where="temper deploy --to folder", fix="add --out FOLDER."
-            )
-        return {
-            "folder": str(deploy_folder(release, out)),
-            "weights_digest": release.model.digest,
-            "verdict": release.verdict,
-        }
-    from tasks.deploying.endpoint import Endpoint, deploy_endpoint
-    from tasks.store.aws import region_of
 
-    name, instance, image = endpoint
+def deploy_to_sagemaker(
+    run: str, name: str | None, instance: str, image: str | None
+) -> dict[str, Any]:
+    """Put the model of a run behind an endpoint and return what there is now.
+
+    Args:
+        run: A run's id, or its folder.
+        name: Of the endpoint.
+        instance: Type of its machine.
+        image: Container; AWS's vLLM when absent.
+    """
+    release = make_release(find_report(run))
     made = deploy_endpoint(release, Endpoint(name, instance, image, region_of()))
     return {**made, "weights_digest": release.model.digest, "verdict": release.verdict}
 
 
-def release_of(report: RunReport) -> Release:
+def make_release(report: RunReport) -> Release:
     """Return a run's model with its evidence.
 
     Raises:

@@ -133,18 +133,18 @@ KNOWS = {"metric": "knows/accuracy", "rule": "hold", "margin": 0.02}
 def test_a_nova_model_is_judged_on_its_answers_and_shown_by_its_benchmarks(
     service: Service, recipe: Callable[..., Recipe]
 ) -> None:
-    from flows import show
-    from flows.remote import answered
+    from flows.cli.commands import run
+    from flows.report import find_report
 
     asked = recipe(IMPROVE, {**KNOWS, "on_inconclusive": "warn"})
-    said = answered("run", asked)
+    said = run(asked)
     jobs = [r["ServerlessJobConfig"]["JobType"] for r in service.requests]
     assert jobs == ["FineTuning", *["Evaluation"] * 4]
     sources = [
         r.get("ModelPackageConfig", {}).get("SourceModelPackageArn") for r in service.requests[1:]
     ]
     assert sources == [None, None, PACKAGE, PACKAGE]
-    report = said.shown
+    report = find_report(said.json["run_id"])
     improve, knows = report.gates
     assert (improve.verdict, improve.base, improve.candidate) == ("PASS", 0.0, 1.0)
     assert improve.n == 16
@@ -152,10 +152,10 @@ def test_a_nova_model_is_judged_on_its_answers_and_shown_by_its_benchmarks(
     assert (report.verdict, said.exit_code) == ("PASS", 0)
     assert report.scorecard.is_file()
     assert "without its items" in report.scorecard.read_text()
-    show.answer("run", said, as_json=False)
+    said.print(as_json=False)
 
     # Again, as after a crash: everything is found, nothing is asked a second time.
-    again = answered("run", asked).shown
+    again = find_report(run(asked).json["run_id"])
     assert len(service.requests) == 5
     assert again.metrics == report.metrics
 
@@ -163,25 +163,25 @@ def test_a_nova_model_is_judged_on_its_answers_and_shown_by_its_benchmarks(
 def test_a_gate_that_can_not_be_judged_is_refused_before_anything_is_submitted(
     service: Service, recipe: Callable[..., Recipe]
 ) -> None:
-    from flows.nova_run import finetune_nova
+    from flows.finetune import finetune
 
     letters = {"metric": "mmlu/letter_mass", "rule": "hold", "margin": 0.2}
     with pytest.raises(RecipeError, match="needs log-probabilities"):
-        finetune_nova(recipe(letters))
+        finetune(recipe(letters))
     assert service.requests == []
 
 
 def test_a_dry_run_prints_every_request_and_sends_nothing(
     service: Service, recipe: Callable[..., Recipe]
 ) -> None:
-    from flows.nova_run import finetune_nova
-    from flows.remote import answered
+    from flows.cli.commands import run
+    from flows.finetune import finetune
 
     dry = recipe(IMPROVE, dry_run=True)
-    request = answered("run", dry).json["request"]
+    request = run(dry).json["request"]
     assert problems(request["CreateTrainingJob"]) == []
     assert [e["suite"] for e in request["evaluations"]] == ["reviews", "knows"]
     assert all(problems(e["CreateTrainingJob"]) == [] for e in request["evaluations"])
     with pytest.raises(TrainingError, match="nothing was uploaded or submitted"):
-        finetune_nova(dry)
+        finetune(dry)
     assert service.requests == []

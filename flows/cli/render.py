@@ -5,16 +5,29 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from flows.commands import Answer
+from flows.cli.doctor import Check
+from flows.report import RunReport
+from tasks.artifacts import CleanSource
 from tasks.errors import TemperError
 from tasks.progress import listening
+from tasks.scores import Estimate, SuiteScores
+from tasks.training.preflight.estimate import Preflight
+
+if TYPE_CHECKING:  # what these come from takes seconds to load, and --help shows none of them
+    from flows.dry_run import DryRun
+    from flows.promote import Promotion
+    from tasks.gates.compare import Comparison
+    from tasks.mixture.export import Export
+    from tasks.mixture.table import PlanTable
+    from tasks.tracking.trace import Trace
 
 # A pipe has no width of its own; 80 columns would fold the tables.
 out = Console(width=None if sys.stdout.isatty() else 128)
@@ -37,30 +50,15 @@ COLOURS = {
 }
 
 
-def answer(command: str, found: Answer, as_json: bool) -> None:
-    """Print an answer, as one JSON object or as tables."""
-    if as_json:
-        print(json.dumps(found.json, default=str))
-        return
-    views: dict[str, Callable[[Any], None]] = {
-        "run": _run,
-        "plan": _plan,
-        "check": _check,
-        "compare": _compare,
-        "doctor": _doctor,
-        "evaluate": _evaluate,
-        "import_samples": _evaluate,
-        "export": _export,
-        "trace": _trace,
-        "preflight": _preflight,
-        "told": _told,
-        "promote": _promote,
-    }
-    view = found.view or command
-    views.get(view, lambda _: out.print_json(json.dumps(found.json, default=str)))(found.shown)
+def print_json(fields: dict[str, Any], *, indent: bool) -> None:
+    """Print an object: for a program in one line, for a person indented and coloured."""
+    if indent:
+        out.print_json(json.dumps(fields, default=str))
+    else:
+        print(json.dumps(fields, default=str))
 
 
-def failure(error: Exception, as_json: bool) -> int:
+def print_failure(error: Exception, as_json: bool) -> int:
     """Print a failure and return the exit code: expected ones as one paragraph."""
     known = (
         error if isinstance(error, TemperError) else TemperError(f"{type(error).__name__}: {error}")
@@ -92,7 +90,7 @@ def quiet_libraries() -> None:
 
 
 @contextlib.contextmanager
-def progress(quiet: bool) -> Iterator[None]:
+def show_progress(quiet: bool) -> Iterator[None]:
     """Show bars with the time left for everything that reports progress."""
     if quiet or not err.is_terminal:
         yield
@@ -116,7 +114,7 @@ def progress(quiet: bool) -> Iterator[None]:
         yield
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; cells that are a verdict are coloured, nothing else is interpreted."""
     grid = Table(title=title, title_justify="left", header_style="bold")
     for i, column in enumerate(columns):
@@ -127,30 +125,30 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _cell(text: str) -> str:
-    from rich.markup import escape
-
     colour = COLOURS.get(text)
     return f"[{colour}]{text}[/{colour}]" if colour else escape(text)
 
 
-def _told(found: Any) -> None:
+def show_dry_run(found: "DryRun") -> None:
     """Show a dry run, or a plan for Nova: the table, what was looked at, the request as it is."""
-    _plan(found.table)
-    if found.found is not None:
-        _preflight(found.found)
+    show_plan(found.table)
+    if found.preflight is not None:
+        show_preflight(found.preflight)
     out.print("the request:", markup=False)
     out.print_json(json.dumps(found.request, default=str))
 
 
-def _preflight(found: Any) -> None:
+def show_preflight(found: Preflight) -> None:
+    """Show what was looked at of a backend."""
     rows = [[look.name, look.state, look.says, look.fix] for look in found.looks]
-    table(f"preflight: {found.backend}", ["look", "state", "says", "fix"], rows)
+    print_table(f"preflight: {found.backend}", ["look", "state", "says", "fix"], rows)
 
 
-def _plan(found: Any) -> None:
+def show_plan(found: "PlanTable") -> None:
+    """Show the plan of a mixture, with its notes."""
     from tasks.mixture.table import cells, notes
 
-    table(
+    print_table(
         f"plan {found.digest[:12]}: {found.total:,} {found.unit}",
         ["source", "role", "weight", "share", "rows", "tokens", "supervised", "epochs", "got"],
         [cells(line, found.unit) for line in found.sources],
@@ -159,7 +157,8 @@ def _plan(found: Any) -> None:
         out.print(line, markup=False)
 
 
-def _check(found: Any) -> None:
+def show_check(found: Sequence[CleanSource]) -> None:
+    """Show the verdict on each source."""
     rows = [
         [
             c.name,
@@ -170,38 +169,39 @@ def _check(found: Any) -> None:
         ]
         for c in found
     ]
-    table("quality", ["source", "verdict", "rows in", "rows out", "findings"], rows)
+    print_table("quality", ["source", "verdict", "rows in", "rows out", "findings"], rows)
     for clean in found:
         if clean.reason:
             out.print(f"{clean.name}: {clean.reason}", markup=False)
         out.print(f"page: {clean.path / 'page.html'}", markup=False, soft_wrap=True)
 
 
-def _evaluate(found: Any) -> None:
+def show_scores(found: Sequence[SuiteScores]) -> None:
+    """Show scores, the worst classes, and what is to be known of them."""
     from tasks.tracking.scorecard.notes import notes
 
-    table(
+    print_table(
         "scores",
         ["metric", "value", "95 % interval", "n"],
         [
-            [f"{s.suite}/{m}", f"{e.value:.4f}", _between(e), f"{e.n:,}"]
+            [f"{s.suite}/{m}", f"{e.value:.4f}", _interval(e), f"{e.n:,}"]
             for s in found
             for m, e in s.metrics.items()
         ],
     )
     for scores in found:
-        _worst_classes(scores)
+        _show_worst_classes(scores)
     for scores in found:
         for note in notes(scores):
             out.print(f"{scores.suite}: {note}", markup=False, soft_wrap=True)
 
 
-def _between(estimate: Any) -> str:
+def _interval(estimate: Estimate) -> str:
     """Return an interval; a metric that came without items has none."""
     return f"{estimate.low:.4f} to {estimate.high:.4f}" if estimate.n else NO_ITEMS
 
 
-def _worst_classes(scores: Any) -> None:
+def _show_worst_classes(scores: SuiteScores) -> None:
     from tasks.tracking.scorecard.classes import worst_classes
 
     rows = [
@@ -216,21 +216,22 @@ def _worst_classes(scores: Any) -> None:
         for c in worst_classes(scores)
     ]
     if rows:
-        table(
+        print_table(
             f"worst classes of {scores.suite}",
             ["class", "F1", "precision", "recall", "in gold", "said"],
             rows,
         )
 
 
-def _run(found: Any) -> None:
+def show_run(found: RunReport) -> None:
+    """Show the scorecard of a run and its gates."""
     base, candidate = found.metrics["base"], found.metrics["candidate"]
-    table(
+    print_table(
         f"scorecard {found.name}",
         ["metric", "base", "candidate", "95 % interval"],
-        [[m, f"{base[m].value:.4f}", f"{c.value:.4f}", _between(c)] for m, c in candidate.items()],
+        [[m, f"{base[m].value:.4f}", f"{c.value:.4f}", _interval(c)] for m, c in candidate.items()],
     )
-    table(
+    print_table(
         "gates",
         ["metric", "rule", "verdict", "difference", "interval", "why"],
         [
@@ -259,7 +260,8 @@ def _run(found: Any) -> None:
     )
 
 
-def _compare(found: Any) -> None:
+def show_comparison(found: "Comparison") -> None:
+    """Show two runs beside each other."""
     rows = [
         [
             r.metric,
@@ -272,12 +274,12 @@ def _compare(found: Any) -> None:
         ]
         for r in found.metrics
     ]
-    table(
+    print_table(
         "b against a", ["metric", "a", "b", "difference", "95 % interval", "n", "won / lost"], rows
     )
     worst = [s for s in found.slices if s.worse][:MOST_SLICES]
     if worst:
-        table(
+        print_table(
             "where b is worse (exploratory; p adjusted for all slices)",
             ["metric", "part", "n", "a", "b", "difference", "adjusted p"],
             [
@@ -294,7 +296,7 @@ def _compare(found: Any) -> None:
             ],
         )
     if found.flips:
-        table(
+        print_table(
             "examples",
             ["item", "b", "right", "a said", "b said"],
             [
@@ -302,8 +304,8 @@ def _compare(found: Any) -> None:
                     f"{f.suite} {f.item_id[:8]}",
                     "lost" if f.lost else "won",
                     f.gold or "",
-                    _said(f.first),
-                    _said(f.second),
+                    _answer_text(f.first),
+                    _answer_text(f.second),
                 ]
                 for f in found.flips
             ],
@@ -312,12 +314,13 @@ def _compare(found: Any) -> None:
         out.print(f"only one of the two has suite {suite}", markup=False)
 
 
-def _said(answer: Any) -> str:
+def _answer_text(answer: Any) -> str:
     said = answer.output if answer.output is not None else answer.prediction
     return " ".join((said or "(nothing)").split())[:80]
 
 
-def _promote(found: Any) -> None:
+def show_promotion(found: "Promotion") -> None:
+    """Show what a promotion did."""
     release, before = found.release, found.before
     out.print(
         f"{release.name} version {release.version} is the champion: weights "
@@ -330,7 +333,8 @@ def _promote(found: Any) -> None:
         out.print(f"let through with verdict {found.verdict}: {found.waiver}", markup=False)
 
 
-def _export(found: Any) -> None:
+def show_export(found: "Export") -> None:
+    """Show what was exported."""
     out.print(
         f"{found.rows:,} rows in format {found.format}: {found.path}", markup=False, soft_wrap=True
     )
@@ -338,8 +342,9 @@ def _export(found: Any) -> None:
         out.print(f"left out: {rows:,} rows ({reason}), named in left-out.jsonl", markup=False)
 
 
-def _trace(found: Any) -> None:
-    table(
+def show_trace(found: "Trace") -> None:
+    """Show where a row was found."""
+    print_table(
         "trace",
         ["holds it", "name", "where in it", "rows", "folder"],
         [[h.stage, h.name, h.place[:12], f"{h.count:,}", str(h.path)] for h in found.holdings],
@@ -350,8 +355,9 @@ def _trace(found: Any) -> None:
         out.print(f"can't be told, its mixture is gone: {path}", markup=False, soft_wrap=True)
 
 
-def _doctor(found: Any) -> None:
-    table(
+def show_checks(found: Sequence[Check]) -> None:
+    """Show what the doctor found."""
+    print_table(
         "doctor",
         ["what", "state", "found", "mend it with"],
         [[c.name, c.state, c.detail, c.fix] for c in found],

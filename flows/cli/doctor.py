@@ -25,7 +25,7 @@ class Check(BaseModel):
     fix: str = ""
 
 
-def examine() -> list[Check]:
+def examine_machine() -> list[Check]:
     """Return what was found, the necessary first."""
     looks: tuple[Callable[[], Check], ...] = (
         _python,

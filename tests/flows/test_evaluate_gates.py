@@ -9,8 +9,9 @@ import pytest
 
 from configs.loading import load_recipe
 from configs.recipe import Recipe
-from flows import gates
-from flows.data import Data
+from flows import evaluate, pipeline
+from flows.evaluate import ScoredModel, evaluate_gates, find_champion
+from flows.pipeline import Data, plan_gates
 from tasks.artifacts import LocalModel
 from tasks.errors import DataError, RecipeError
 from tasks.evaluation.items import ItemRow, write_items
@@ -91,10 +92,9 @@ def held(**more: Any) -> dict[str, Any]:
 
 def judge(declared: Recipe, scorer: Scorer, data: Data) -> list[Any]:
     base, candidate = model("base"), model("candidate")
-    scores = scorer(declared, data, base)
-    known = gates.references(declared, data, scores, scorer)
-    after = scorer(declared, data, candidate)
-    return gates.judged(declared, data, (base, candidate), (known, after), scorer)
+    before = ScoredModel(base, scorer(declared, data, base))
+    after = ScoredModel(candidate, scorer(declared, data, candidate))
+    return evaluate_gates(declared, data, before, after, scorer)
 
 
 @pytest.fixture
@@ -131,8 +131,8 @@ def test_only_what_cannot_be_told_is_asked_again_with_more_items(
 def test_each_model_that_a_gate_names_is_asked_and_no_other(
     suite_scores: Callable[..., SuiteScores], data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gates, "_original", lambda _: model("original"))
-    monkeypatch.setattr(gates, "_champion", lambda _: model("champion"))
+    monkeypatch.setattr(evaluate, "fetch_original", lambda _: model("original"))
+    monkeypatch.setattr(evaluate, "find_champion", lambda _: model("champion"))
     bits = {"base": 1.0, "original": 0.9, "champion": 0.5, "candidate": 1.02}
     scorer = Scorer(suite_scores, bits)
     declared = recipe(held(), held(against="original"))
@@ -153,14 +153,14 @@ def test_a_margin_is_refused_before_anything_is_trained(
         n = 20 * (suite.items_per_label or 0) if suite.name == "voc" else suite.limit
         return lambda metric: n
 
-    monkeypatch.setattr(gates, "_items", items)
-    plans = gates.planned_gates(recipe(HOLD, HOLD | {"margin": 0.2}, held()), data)
+    monkeypatch.setattr(pipeline, "count_items", items)
+    plans = plan_gates(recipe(HOLD, HOLD | {"margin": 0.2}, held()), data)
     assert [p.n for p in plans] == [400, 400, 50]
     assert sorted(asked) == ["general", "voc"]
     with pytest.raises(RecipeError, match="voc/accuracy can't be held"):
-        gates.planned_gates(recipe(HOLD | {"margin": 0.04}), data)
+        plan_gates(recipe(HOLD | {"margin": 0.04}), data)
     extended = HOLD | {"margin": 0.04, "on_inconclusive": "extend"}
-    assert gates.planned_gates(recipe(extended), data)[0].n == 1600
+    assert plan_gates(recipe(extended), data)[0].n == 1600
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_champion_that_is_not_on_this_machine_is_named(
         lambda name: Release(name=name, version="3", run_id="r" * 32, weights="w"),
     )
     with pytest.raises(DataError, match=r"version 3 of run rrr.*isn't on this machine"):
-        gates._champion(recipe())
+        find_champion(recipe())
 
 
 @pytest.mark.parametrize(("there", "weights"), [(False, True), (True, False)])
@@ -208,6 +208,6 @@ def test_a_champion_whose_weights_are_not_here_is_named(
         folder.mkdir(parents=True)
     trained = SimpleNamespace(path=folder, has_weights=weights)
     report = SimpleNamespace(run_id="r" * 32, trained=trained)
-    monkeypatch.setattr("flows.report.champion_report", lambda _: report)
+    monkeypatch.setattr("flows.evaluate.find_champion_report", lambda _: report)
     with pytest.raises(DataError, match="weights of the champion"):
-        gates._champion(recipe())
+        find_champion(recipe())

@@ -54,9 +54,9 @@ def _held(client: Any) -> list[str]:
 
 
 def test_a_preflight_says_what_it_looked_at(account: Any, recipe: Callable[..., str]) -> None:
-    from flows.commands import preflight
+    from flows.cli.commands import check
 
-    answer = preflight(recipe(SAGEMAKER), [])
+    answer = check(recipe(SAGEMAKER), backend=True)
     assert answer.exit_code == 0
     looks = {look["name"]: look["state"] for look in answer.json["looks"]}
     assert looks == {
@@ -74,9 +74,9 @@ def test_a_preflight_says_what_it_looked_at(account: Any, recipe: Callable[..., 
 def test_a_preflight_that_would_be_refused_ends_with_code_2(
     account: Any, recipe: Callable[..., str]
 ) -> None:
-    from flows.commands import preflight
+    from flows.cli.commands import check
 
-    answer = preflight(recipe(SAGEMAKER), ["training.sequence_length=4096"])
+    answer = check(recipe(SAGEMAKER), True, ["training.sequence_length=4096"])
     assert answer.exit_code == 2
     assert [x["name"] for x in answer.json["looks"] if x["state"] == "refused"] == ["context"]
 
@@ -85,16 +85,16 @@ def test_a_preflight_that_would_be_refused_ends_with_code_2(
 def test_a_dry_run_shows_the_request_and_uploads_and_submits_nothing(
     account: Any, recipe: Callable[..., str], tmp_path: Path, command: str
 ) -> None:
-    from flows import commands, show
+    from flows.cli import commands
 
     path = recipe({**SAGEMAKER, "dry_run": True})
-    answer = commands.run(path, []) if command == "run" else commands.train(path, [], None)
+    answer = commands.run(path) if command == "run" else commands.train(path)
     request = answer.json["request"]["CreateTrainingJob"]
     assert answer.exit_code == 0
     assert problems(request) == []
     assert answer.json["preflight"]["looks"]
     assert _held(account) == []
-    show.answer(command, answer, as_json=False)
+    answer.print(as_json=False)
 
 
 def _nova(**backend: Any) -> Fields:
@@ -109,7 +109,7 @@ def _nova_sources(fields: Fields) -> list[Fields]:
 def test_a_plan_for_nova_prints_the_exact_request(
     account: Any, recipe: Callable[..., str], tiny_fields: Fields
 ) -> None:
-    from flows.commands import plan
+    from flows.cli.commands import plan
 
     mixture = {
         "unit": "rows",
@@ -136,7 +136,7 @@ def test_a_plan_for_nova_prints_the_exact_request(
 def test_a_plan_for_a_cluster_prints_recipe_and_commands(
     account: Any, recipe: Callable[..., str], tiny_fields: Fields
 ) -> None:
-    from flows.commands import plan
+    from flows.cli.commands import plan
 
     backend = _nova(hyperpod={"cluster": "c"}, model_package_group=None)
     mixture = {
@@ -152,7 +152,7 @@ def test_a_plan_for_a_cluster_prints_recipe_and_commands(
 
 
 def test_too_few_rows_for_nova_are_told(account: Any, recipe: Callable[..., str]) -> None:
-    from flows.commands import plan
+    from flows.cli.commands import plan
     from tasks.errors import DataError
 
     with pytest.raises(DataError, match="outside what the service takes"):

@@ -1,5 +1,7 @@
 """What a run leaves at Nova's service when it breaks off: nothing that is still paid for."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from configs.loading import load_recipe
 from configs.recipe import Recipe
 from tasks.errors import SetupError, TrainingError, Unreachable
+from tasks.training.job import JobHandle
 
 GROUP = "arn:aws:sagemaker:us-east-1:123456789012:model-package-group/temper"
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/temper/1"
@@ -47,7 +50,7 @@ def _error(code: str) -> Exception:
 @pytest.fixture
 def service(temper_home: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The service; account and store are let through."""
-    import flows.nova_evaluation as flow
+    import flows.evaluators as flow
     import tasks.training.backends.nova.evaluation_jobs as module
 
     made = Service()
@@ -56,18 +59,18 @@ def service(temper_home: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
     monkeypatch.setattr("tasks.training.backends.nova.service.open_sagemaker", lambda _: made)
     monkeypatch.setattr(module, "refuse", lambda _: None)
     monkeypatch.setattr(module, "reached", lambda _: None)
-    monkeypatch.setattr(flow, "evaluation_context", lambda *_: None)
+    monkeypatch.setattr(flow, "make_context", lambda *_: None)
     return made
 
 
 def evaluate() -> Any:
     """Put four benchmarks to the base and to a candidate."""
-    from flows.nova_evaluation import evaluated_by_nova
+    from flows.evaluators import score_nova_models
 
     recipe = _recipe()
     opened: Any = [(suite, None) for suite in recipe.evaluation.suites]
     nothing: Any = None
-    return evaluated_by_nova(recipe, nothing, opened, (None, PACKAGE))
+    return score_nova_models(recipe, nothing, opened, (None, PACKAGE))
 
 
 def _recipe() -> Recipe:
@@ -91,7 +94,7 @@ def _break_at_first_look(monkeypatch: pytest.MonkeyPatch, error: BaseException) 
     def broken(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr("tasks.training.backends.nova.service.report", broken)
+    monkeypatch.setattr("tasks.training.progress_view.report", broken)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +115,8 @@ def test_an_evaluation_that_fails_stops_the_other_seven(
     def look(*_: Any) -> None:
         service.states[next(iter(service.states))] = "Failed"
 
-    monkeypatch.setattr("tasks.training.backends.nova.service.report", look)
-    monkeypatch.setattr("tasks.training.backends.nova.service.time.sleep", lambda _: None)
+    monkeypatch.setattr("tasks.training.progress_view.report", look)
+    monkeypatch.setattr("tasks.training.progress_view.time.sleep", lambda _: None)
     with pytest.raises(TrainingError, match="no capacity"):
         evaluate()
     assert list(service.states.values()) == ["Failed"] + ["Stopped"] * 7
@@ -142,7 +145,7 @@ def test_a_job_that_can_not_be_stopped_is_named_and_the_others_are_stopped(
         service.stubborn = list(service.states)[2]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.training.backends.nova.service.report", interrupted)
+    monkeypatch.setattr("tasks.training.progress_view.report", interrupted)
     with pytest.raises(TrainingError, match="could not be stopped") as caught:
         evaluate()
     assert service.stubborn in caught.value.message
@@ -162,26 +165,27 @@ def test_what_is_stopped_is_submitted_anew_by_the_next_run(
 
 
 def test_a_training_is_stopped_between_its_submission_and_its_wait(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flows.nova as module
+    import flows.finetune as module
 
     stopped: list[str] = []
 
-    class Jobs:
-        def __init__(self, _: object) -> None: ...
+    class Backend:
+        def cancel(self, handle: JobHandle) -> None:
+            stopped.append(handle.name)
 
-        def cancel(self, name: str) -> None:
-            stopped.append(name)
-
-    def once(shell: Any, *_: Any) -> str:
-        if shell is module.wait_for_nova:
+    def run_task(task: Any, *_: Any) -> JobHandle:
+        if task is module.wait_for_training:
             raise KeyboardInterrupt
-        return "the-job"
+        return JobHandle(backend="nova", key="k", folder=tmp_path, name="the-job")
 
-    monkeypatch.setattr(module, "NovaJobs", Jobs)
-    monkeypatch.setattr(module, "once", once)
-    job: Any = None
+    job: Any = SimpleNamespace(backend=None)
+    monkeypatch.setattr(module, "make_training_job", lambda *_: job)
+    monkeypatch.setattr(module, "find_checkpoint", lambda _: None)
+    monkeypatch.setattr(module, "open_backend", lambda _: Backend())
+    monkeypatch.setattr(module, "run_task", run_task)
+    nothing: Any = None
     with pytest.raises(KeyboardInterrupt):
-        module.trained_rows(job)
+        module.train(_recipe(), nothing, nothing)
     assert stopped == ["the-job"]

@@ -1,0 +1,10 @@
+"""The command line: ``temper``, or ``python -m flows.cli``."""
+
+import sys
+
+from flows.cli import commands
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(commands.app(standalone_mode=True))

@@ -1,0 +1,338 @@
+"""From recipe to mixture: the data half of every flow, its plan, and what its gates can tell."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from configs.evaluation import Suite
+from configs.gates import Gate, multiply_item_limits
+from configs.quality import Quality
+from configs.recipe import Recipe
+from configs.settings import Settings
+from configs.sources import RehearsalSource, Rewrite, StoredSource
+from flows.run_task import map_task, map_task_over_pairs, run_task
+from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
+from tasks.errors import QualityBlocked
+from tasks.evaluation.items import EvalContext, items_of
+from tasks.evaluation.registry import open_exam, overlap_texts
+from tasks.gates.planning import GatePlan, plan_gate, refuse_unresolved
+from tasks.ingest.rehearsal import SLACK, rehearsal_plan
+from tasks.ingest.task import fetch_model, generate_rehearsal, ingest_source
+from tasks.mixture.build import blocks
+from tasks.mixture.methods import How
+from tasks.mixture.plan import make_plan
+from tasks.mixture.planning import plan_table, sizes_of, stocks_of
+from tasks.mixture.shares import Stock, quotas, shares, stage_quotas
+from tasks.mixture.table import UNITS, PlanLine, PlanTable, drawn, shares_got
+from tasks.mixture.task import finish_mixture, plan_mixture, tokenise_source, write_shards
+from tasks.quality.task import check_quality, remove_duplicates
+from tasks.rewriting.task import rewrite_targets
+from tasks.rewriting.telling import told_before
+from tasks.storage import digest_of
+from tasks.text.overlap import Item
+from tasks.training.backends.base import open_backend
+from tasks.training.backends.nova.mixing import own_part
+
+Units = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the data stages made so far.
+
+    Attributes:
+        model: The base model on this machine.
+        clean: Sources after quality, in the recipe's order.
+        tokens: The same sources tokenised.
+        needs: What each rehearsal source must give, in the mixture's unit.
+        excluded: By suite, the items that training rows may not overlap with.
+        gates: What each gate can tell on the items its suite will ask.
+    """
+
+    model: LocalModel
+    clean: tuple[CleanSource, ...]
+    tokens: tuple[TokenizedSource, ...] = ()
+    needs: dict[str, int] = field(default_factory=dict)
+    excluded: dict[str, list[str | Item]] = field(default_factory=dict)
+    gates: tuple[GatePlan, ...] = ()
+
+    def by_name(self) -> dict[str, CleanSource]:
+        """Return the clean sources by name."""
+        return {c.name: c for c in self.clean}
+
+
+def check_sources(recipe: Recipe) -> tuple[CleanSource, ...]:
+    """Ingest the stored sources and return their verdicts; blocks nothing by itself."""
+    stored = [s for s in recipe.sources if isinstance(s, StoredSource)]
+    snapshots = map_task(ingest_source, stored)
+    pairs = zip(snapshots, stored, strict=True)
+    return tuple(map_task_over_pairs(check_quality, pairs, recipe.quality, recipe.seed))
+
+
+def keeps_weights(recipe: Recipe) -> bool:
+    """Return whether the recipe's backend keeps all weights to itself."""
+    return open_backend(recipe.training.backend).keeps_weights
+
+
+def refuse_blocked(clean: Sequence[CleanSource]) -> None:
+    """Raise QualityBlocked for the first source whose verdict is ``block``."""
+    for source in clean:
+        if source.verdict == "block":
+            raise QualityBlocked(
+                source.reason,
+                where=f"sources.{source.name}",
+                fix=f"see {source.path / 'page.html'}, then mend the data or the quality section.",
+            )
+
+
+def prepare_stored_data(recipe: Recipe, *, weights: bool) -> Data:
+    """Return model, clean and tokenised stored sources, and what rehearsal must give.
+
+    Args:
+        recipe: What to prepare.
+        weights: Whether the base model's weights are fetched; targets are rewritten with them.
+    """
+    recipe = own_part(recipe)
+    # Data first: a missing file is told in seconds, converting a model takes longer.
+    clean = check_sources(recipe)
+    refuse_blocked(clean)
+    clean = run_task(remove_duplicates, clean, recipe.quality)
+    refuse_blocked(clean)
+    data = Data(run_task(fetch_model, recipe.model, weights), clean)
+    data = replace(data, excluded=collect_exclusions(recipe, data), gates=plan_gates(recipe, data))
+    tokens = map_task(
+        tokenise_source,
+        rewrite_sources(recipe, data) if weights else clean,
+        data.model,
+        recipe.training.sequence_length,
+        data.excluded,
+        make_row_format(recipe),
+    )
+    return replace(data, tokens=tuple(tokens), needs=count_rehearsal_needs(recipe, tokens))
+
+
+def prepare_data(recipe: Recipe) -> Data:
+    """Return every source of the recipe tokenised, rehearsal generated by the base model.
+
+    The base model comes with its weights, but for a backend that keeps them to itself.
+    """
+    data = prepare_stored_data(recipe, weights=not keeps_weights(recipe))
+    for source in list_rehearsals(recipe):
+        need = data.needs[source.name]
+        snapshot = run_task(
+            generate_rehearsal, source, data.model, need, recipe.mixture.unit, recipe.seed
+        )
+        clean = run_task(check_quality, snapshot, source, recipe.quality, recipe.seed)
+        refuse_blocked([clean])
+        [clean] = run_task(
+            remove_duplicates, [clean], keep_near_duplicates(recipe.quality), data.clean
+        )
+        tokens = run_task(
+            tokenise_source,
+            clean,
+            data.model,
+            recipe.training.sequence_length,
+            data.excluded,
+            make_row_format(recipe),
+        )
+        data = replace(data, clean=(*data.clean, clean), tokens=(*data.tokens, tokens))
+    return data
+
+
+def rewrite_sources(recipe: Recipe, data: Data) -> tuple[CleanSource, ...]:
+    """Return the sources as they are trained on: some with targets in the base's own words.
+
+    What is evaluated or validated on stays as it is.
+    """
+    length, sections = recipe.training.sequence_length, collect_rewrites(recipe)
+    return tuple(
+        run_task(rewrite_targets, c, sections[c.name], data.model, length, recipe.seed)
+        if c.name in sections
+        else c
+        for c in data.clean
+    )
+
+
+def collect_rewrites(recipe: Recipe) -> dict[str, Rewrite]:
+    """Return how targets are rewritten, by source."""
+    return {
+        s.name: s.rewrite
+        for s in recipe.sources
+        if isinstance(s, StoredSource) and s.rewrite is not None
+    }
+
+
+def make_row_format(recipe: Recipe) -> How:
+    """Return what the recipe's method makes of a chat row."""
+    return How(recipe.training.method, recipe.training.overlong)
+
+
+def keep_near_duplicates(quality: Quality) -> Quality:
+    """Return the section for rehearsal: exact duplicates of other sources go, no others.
+
+    Several answers of the model to one prompt are alike on purpose, and as many were generated as
+    the mixture needs.
+    """
+    return quality.model_copy(update={"near_duplicates": None})
+
+
+def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
+    """Return the materialised mixture, its shards written side by side.
+
+    What a backend mixes in of its own is not part of it.
+    """
+    recipe = own_part(recipe)
+    opened = run_task(
+        plan_mixture, recipe.mixture, data.tokens, collect_weights(recipe), recipe.seed
+    )
+    map_task(write_shards, blocks(opened, Settings().workers))
+    origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
+    return run_task(finish_mixture, opened, data.model, origin)
+
+
+def collect_weights(recipe: Recipe) -> dict[str, float]:
+    """Return the weight of each source as written."""
+    return {s.name: s.weight for s in recipe.sources}
+
+
+def collect_exclusions(recipe: Recipe, data: Data) -> dict[str, list[str | Item]]:
+    """Return the items of the suites that training rows may not overlap with."""
+    context = make_context(recipe, data)
+    return {
+        name: overlap_texts(recipe.suite(name), context)
+        for name in recipe.mixture.exclude_overlap_with
+    }
+
+
+def make_context(recipe: Recipe, data: Data) -> EvalContext:
+    """Return what a suite needs to know beside the model."""
+    section = recipe.evaluation
+    return EvalContext(
+        split=section.split, seed=recipe.seed, dtype=section.dtype, sources=data.by_name()
+    )
+
+
+def list_rehearsals(recipe: Recipe) -> list[RehearsalSource]:
+    """Return the sources that the base model generates; none where all rows are the domain's."""
+    used = recipe.mixture.least_domain_share < 1
+    return [s for s in recipe.sources if isinstance(s, RehearsalSource) and used]
+
+
+def count_rehearsal_needs(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> dict[str, int]:
+    """Return the units each rehearsal source must give, from the shares of the others."""
+    rehearsals = list_rehearsals(recipe)
+    if not rehearsals:
+        return {}
+    stocks = stocks_of(recipe.mixture, tokens, collect_weights(recipe))
+    stocks += [Stock(s.name, s.role, s.weight, None) for s in rehearsals]
+    asked = quotas(recipe.mixture, stocks)
+    return {s.name: asked[s.name] for s in rehearsals}
+
+
+def plan_gates(recipe: Recipe, data: Data) -> tuple[GatePlan, ...]:
+    """Return what each gate can tell on the items its metric will be over.
+
+    Raises:
+        RecipeError: A margin can't be shown by so many items.
+    """
+    suites = [_suite_of(recipe, gate) for gate in recipe.gates]
+    # Several gates may rest on one suite, and opening it reads its data.
+    counts = {
+        key: count_items(recipe, data, suite)
+        for key, suite in {s.model_dump_json(): s for s in suites}.items()
+    }
+    plans = []
+    for gate, suite in zip(recipe.gates, suites, strict=True):
+        name = gate.metric.partition("/")[2]
+        n = counts[suite.model_dump_json()](name)
+        plans.append(plan_gate(gate, suite.metric_table()[name], n))
+    refuse_unresolved(tuple(plans))
+    return tuple(plans)
+
+
+def count_items(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str], int]:
+    """Return what tells, of an opened suite, how many items each metric is over."""
+    return partial(items_of, open_exam(suite, make_context(recipe, data)))
+
+
+def _suite_of(recipe: Recipe, gate: Gate) -> Suite:
+    suite = recipe.suite(gate.metric.partition("/")[0])
+    return (
+        multiply_item_limits(suite, gate.extend_times)
+        if gate.on_inconclusive == "extend"
+        else suite
+    )
+
+
+def plan_recipe(recipe: Recipe) -> PlanTable:
+    """Return the plan; what rehearsal will generate is estimated and says so."""
+    recipe = own_part(recipe)
+    data = prepare_stored_data(recipe, weights=False)
+    table = (
+        _plan_with_rehearsal(recipe, data)
+        if data.needs
+        else plan_table(recipe.mixture, data.tokens, collect_weights(recipe), recipe.seed)
+    )
+    rewritten, clean = collect_rewrites(recipe), data.by_name()
+    lines = []
+    for line in table.sources:
+        if line.name in rewritten:
+            notes = filter(None, [line.note, told_before(clean[line.name])])
+            line = line.model_copy(update={"note": "; ".join(notes)})
+        lines.append(line)
+    gates = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
+    return table.model_copy(update={"gates": gates, "sources": tuple(lines)})
+
+
+def _plan_with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:
+    mixture, weights = recipe.mixture, collect_weights(recipe)
+    stocks = stocks_of(mixture, data.tokens, weights)
+    stocks += [Stock(n, "general", weights[n], None) for n in data.needs]
+    asked = quotas(mixture, stocks)
+    sizes = {unit: sizes_of(data.tokens, unit) for unit in UNITS}
+    stored = {s.name: asked[s.name] for s in data.tokens}
+    plan = make_plan(
+        stage_quotas(mixture, stocks, stored),
+        sizes[mixture.unit],
+        recipe.seed,
+        mixture.unit == "rows",
+    )
+    made = {n: _estimate_rehearsal(recipe, data, n) for n in data.needs}
+    units = dict.fromkeys(stored, dict.fromkeys(UNITS, 0)) | drawn(plan, sizes) | made
+    intent = [plan.digest(), recipe.model, [recipe.source(n) for n in made], data.needs]
+    return PlanTable(
+        digest=digest_of(intent),
+        unit=mixture.unit,
+        total=sum(u[mixture.unit] for u in units.values()),
+        sources=_plan_lines(recipe, data, stocks, units),
+    )
+
+
+def _estimate_rehearsal(recipe: Recipe, data: Data, name: str) -> Units:
+    """Return what rehearsal is expected to give for its need, without generating anything."""
+    source, need, unit = recipe.source(name), data.needs[name], recipe.mixture.unit
+    assert isinstance(source, RehearsalSource)
+    found = rehearsal_plan(source, data.model, need, unit)
+    rows = max(round(found["answers"] / SLACK), 1)
+    answer = found["generated_tokens"] / found["answers"]
+    tokens = round(rows * (answer + found["prompt_tokens"]))
+    return {"rows": rows, "tokens": tokens, "supervised_tokens": round(rows * answer), unit: need}
+
+
+def _plan_lines(
+    recipe: Recipe, data: Data, stocks: list[Stock], units: dict[str, Units]
+) -> tuple[PlanLine, ...]:
+    parts, got = shares(recipe.mixture, stocks), shares_got(units)
+    return tuple(
+        PlanLine(
+            name=s.name,
+            role=s.role,
+            weight=s.weight,
+            share=float(parts[s.name]),
+            **units[s.name],
+            epochs=units[s.name][recipe.mixture.unit] / s.units if s.units else 1.0,
+            share_got=got[s.name],
+            note="to be generated; estimated" if s.name in data.needs else "",
+        )
+        for s in stocks
+    )
