@@ -203,6 +203,19 @@ def trace(
 
 
 @app.command()
+def why(
+    row: Annotated[str | None, typer.Option("--row", help="the row's text, or a message")] = None,
+    row_id: Annotated[str | None, typer.Option("--row-id", help="the row's id")] = None,
+    contains: Annotated[
+        bool, typer.Option("--contains", help="with --row: also rows it is part of")
+    ] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Say what became of a row: taken and where, or set aside and by which check."""
+    _answer("why", json_, row, row_id, contains)
+
+
+@app.command()
 def doctor(json_: JsonOption = False) -> None:
     """Say what this machine can do, what is missing, and the command that mends it."""
     _answer("doctor", json_)

@@ -249,10 +249,9 @@ def promote(run: str, name: str | None, waiver: str | None) -> Answer:
 def export(mixture: str, overrides: Sequence[str], wish: tuple[Any, Path, bool, bool]) -> Answer:
     """Export a mixture; ``wish`` is format, folder, strict and croissant."""
     from flows.mixtures import find_mixture
-    from tasks.mixture.export import Wish
-    from tasks.mixture.export import export as export_rows
+    from tasks.export.stage import ExportRequest, export_mixture
 
-    made = export_rows(find_mixture(mixture, overrides), Wish(*wish))
+    made = export_mixture(find_mixture(mixture, overrides), ExportRequest(*wish))
     return Answer(
         {"folder": str(made.path), **made.model_dump(mode="json", exclude={"path"})}, made
     )
@@ -260,17 +259,31 @@ def export(mixture: str, overrides: Sequence[str], wish: tuple[Any, Path, bool, 
 
 def trace(row: str | None, row_id: str | None, contains: bool) -> Answer:
     """Look for a row in everything that is stored."""
-    from tasks.tracking.rows import ById, ByText
-    from tasks.tracking.trace import trace as trace_row
+    from tasks.lineage.trace import trace as trace_row
+
+    found = trace_row(named_row("trace", row, row_id, contains))
+    return Answer(found.model_dump(mode="json"), found)
+
+
+def why(row: str | None, row_id: str | None, contains: bool) -> Answer:
+    """Say what became of a row."""
+    from tasks.lineage.why import explain_row
+
+    found = explain_row(named_row("why", row, row_id, contains))
+    return Answer(found.model_dump(mode="json"), found)
+
+
+def named_row(command: str, row: str | None, row_id: str | None, contains: bool) -> Any:
+    """Return what to look for: a row by its id or by its text."""
+    from tasks.lineage.search import ById, ByText
 
     if (row is None) == (row_id is None) or (row is not None and not row.strip()):
         raise DataError(
             "one row has to be named.",
-            where="temper trace",
+            where=f"temper {command}",
             fix="give either --row with its text or --row-id.",
         )
-    found = trace_row(ById(row_id) if row_id else ByText(row or "", contains=contains))
-    return Answer(found.model_dump(mode="json"), found)
+    return ById(row_id) if row_id else ByText(row or "", contains=contains)
 
 
 def doctor() -> Answer:

@@ -13,6 +13,7 @@ from flows.calling import each, once
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
 from tasks.errors import QualityBlocked
 from tasks.gates.planning import GatePlan
+from tasks.mixture.shares import Supply, plan_quotas
 from tasks.text.overlap import Item
 
 
@@ -140,9 +141,9 @@ def all_data(recipe: Recipe) -> Data:
 
 def row_kind(recipe: Recipe) -> Any:
     """Return what the recipe's method makes of a chat row."""
-    from tasks.mixture.methods import How
+    from tasks.mixture.tokenize import RowFormat
 
-    return How(recipe.training.method, recipe.training.overlong)
+    return RowFormat(recipe.training.method, recipe.training.overlong)
 
 
 def among_stored(quality: Quality) -> Quality:
@@ -156,19 +157,21 @@ def among_stored(quality: Quality) -> Quality:
 
 def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
     """Return the materialised mixture, its shards written side by side."""
-    from tasks.mixture.build import blocks
-    from tasks.mixture.task import finish_mixture, plan_mixture, write_shards
+    from tasks.mixture.stage import split_blocks
+    from tasks.mixture.task import finish_mixture, plan_mixture, show_plan, write_shards
 
-    opened = once(plan_mixture, recipe.mixture, data.tokens, source_weights(recipe), recipe.seed)
-    each(write_shards, [blocks(opened, Settings().workers)])
+    build = once(plan_mixture, recipe.mixture, join_supplies(recipe, data.tokens), recipe.seed)
+    once(show_plan, build.table)
+    each(write_shards, [split_blocks(build, Settings().workers)])
     origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
-    receipt: MixtureReceipt = once(finish_mixture, opened, data.model, origin)
+    receipt: MixtureReceipt = once(finish_mixture, build, data.model, origin)
     return receipt
 
 
-def source_weights(recipe: Recipe) -> dict[str, float]:
-    """Return the weight of each source as written."""
-    return {s.name: s.weight for s in recipe.sources}
+def join_supplies(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> list[Supply]:
+    """Return what each tokenised source can give to the mixture, with its weight as written."""
+    weights, unit = {s.name: s.weight for s in recipe.sources}, recipe.mixture.unit
+    return [Supply(t.name, t.role, weights[t.name], int(getattr(t, unit)), t) for t in tokens]
 
 
 def exclusions(recipe: Recipe, data: Data) -> dict[str, list[str | Item]]:
@@ -194,16 +197,16 @@ def evaluation_context(recipe: Recipe, data: Data) -> Any:
 
 def rehearsal_needs(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> dict[str, int]:
     """Return the units each rehearsal source must give, from the shares of the others."""
-    from tasks.mixture.planning import stocks_of
-    from tasks.mixture.shares import Stock, quotas
-
-    rehearsals = _rehearsals(recipe)
-    if not rehearsals:
+    if not _rehearsals(recipe):
         return {}
-    stocks = stocks_of(recipe.mixture, tokens, source_weights(recipe))
-    stocks += [Stock(s.name, s.role, s.weight, None) for s in rehearsals]
-    asked = quotas(recipe.mixture, stocks)
-    return {s.name: asked[s.name] for s in rehearsals}
+    stages = plan_quotas(recipe.mixture, all_supplies(recipe, tokens))
+    return {s.name: sum(quota[s.name] for quota in stages) for s in _rehearsals(recipe)}
+
+
+def all_supplies(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> list[Supply]:
+    """Return what all sources can give, rehearsal that is still to be generated among them."""
+    rehearsals = [Supply(s.name, s.role, s.weight, None) for s in _rehearsals(recipe)]
+    return [*join_supplies(recipe, tokens), *rehearsals]
 
 
 def _rehearsals(recipe: Recipe) -> list[RehearsalSource]:

@@ -8,7 +8,7 @@ from flows.calling import once
 from flows.nova_stopping import stopped_on_break
 from flows.planning import planned
 from tasks.artifacts import MixtureReceipt
-from tasks.mixture.formats import FormatName
+from tasks.export.formats import FormatName
 from tasks.storage import digest_of, home
 from tasks.training.backends.nova.job import CHANNEL, NovaJob, NovaModelReceipt, Rows, nova_job
 from tasks.training.backends.nova.mixing import own_part
@@ -54,12 +54,12 @@ def ready_job(recipe: Recipe) -> NovaJob:
 
 def rows_of(recipe: Recipe, mixture: MixtureReceipt) -> Rows:
     """Return a mixture's rows as the service reads them; written once."""
-    from tasks.mixture.export import Export, Wish, export
+    from tasks.export.stage import Export, ExportRequest, export_mixture
     from tasks.storage import find
 
     backend = recipe.training.backend
     assert backend.kind == "nova"
     form: FormatName = "text" if backend.method == "cpt" else "converse"
     folder = home("exports", digest_of([mixture.digest, form])[:32])
-    made = find(folder, Export) or export(mixture, Wish(form, folder, strict=True))
+    made = find(folder, Export) or export_mixture(mixture, ExportRequest(form, folder, strict=True))
     return Rows(made.digest, made.path / CHANNEL, made.rows)

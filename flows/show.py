@@ -52,6 +52,7 @@ def answer(command: str, found: Answer, as_json: bool) -> None:
         "import_samples": _evaluate,
         "export": _export,
         "trace": _trace,
+        "why": _why,
         "preflight": _preflight,
         "told": _told,
         "promote": _promote,
@@ -148,14 +149,14 @@ def _preflight(found: Any) -> None:
 
 
 def _plan(found: Any) -> None:
-    from tasks.mixture.table import cells, notes
+    from tasks.mixture.table import format_cells, list_notes
 
     table(
         f"plan {found.digest[:12]}: {found.total:,} {found.unit}",
         ["source", "role", "weight", "share", "rows", "tokens", "supervised", "epochs", "got"],
-        [cells(line, found.unit) for line in found.sources],
+        [format_cells(line, found.unit) for line in found.sources],
     )
-    for line in notes(found):
+    for line in list_notes(found):
         out.print(line, markup=False)
 
 
@@ -348,6 +349,18 @@ def _trace(found: Any) -> None:
         out.print("Nothing stored here says exactly this; --contains finds longer rows, too.")
     for path in found.unknown:
         out.print(f"can't be told, its mixture is gone: {path}", markup=False, soft_wrap=True)
+
+
+def _why(found: Any) -> None:
+    from tasks.lineage.why import describe_outcome
+
+    for outcome in found.outcomes:
+        first, *lines = describe_outcome(outcome)
+        out.print(first, markup=False, soft_wrap=True)
+        for line in lines:
+            out.print(f"  {line}", markup=False, soft_wrap=True)
+    if not found.found:
+        out.print("Nothing stored here says exactly this; --contains finds longer rows, too.")
 
 
 def _doctor(found: Any) -> None:

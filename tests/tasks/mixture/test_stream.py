@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.mixture.packed import pack
+from tasks.mixture.packs import pack
 
 torch_data = pytest.importorskip("torch.utils.data")
-from tasks.mixture.stream import MixtureStream  # noqa: E402 (needs torch)
+from fakes.stream import MixtureStream  # noqa: E402 (needs torch)
 
 ROWS = 50
 
