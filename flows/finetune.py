@@ -19,10 +19,10 @@ from flows.report import RunReport, map_metrics
 from flows.run_task import run_task
 from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, HeldOut, MixtureReceipt
+from tasks.export.formats import FormatName
+from tasks.export.stage import Export, ExportRequest, export_mixture
 from tasks.gates.judge import overall
 from tasks.gates.task import count_looks
-from tasks.mixture.export import Export, Wish, export
-from tasks.mixture.formats import FormatName
 from tasks.mixture.task import hold_out_rows, pack_mixture
 from tasks.scores import GateResult, SuiteScores
 from tasks.storage import digest_of, find, home
@@ -140,7 +140,7 @@ def export_rows(mixture: MixtureReceipt, backend: NovaBackend) -> Rows:
     """Return a mixture's rows as the service reads them; written once."""
     form: FormatName = "text" if backend.method == "cpt" else "converse"
     folder = home("exports", digest_of([mixture.digest, form])[:32])
-    made = find(folder, Export) or export(mixture, Wish(form, folder, strict=True))
+    made = find(folder, Export) or export_mixture(mixture, ExportRequest(form, folder, strict=True))
     return Rows(made.digest, made.path / CHANNEL, made.rows)
 
 

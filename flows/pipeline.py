@@ -18,13 +18,17 @@ from tasks.evaluation.registry import open_exam, overlap_texts
 from tasks.gates.planning import GatePlan, plan_gate, refuse_unresolved
 from tasks.ingest.rehearsal import SLACK, rehearsal_plan
 from tasks.ingest.task import fetch_model, generate_rehearsal, ingest_source
-from tasks.mixture.build import blocks
-from tasks.mixture.methods import How
-from tasks.mixture.plan import make_plan
-from tasks.mixture.planning import plan_table, sizes_of, stocks_of
-from tasks.mixture.shares import Stock, quotas, shares, stage_quotas
-from tasks.mixture.table import UNITS, PlanLine, PlanTable, drawn, shares_got
-from tasks.mixture.task import finish_mixture, plan_mixture, tokenise_source, write_shards
+from tasks.mixture.shares import Supply, plan_quotas
+from tasks.mixture.stage import split_blocks
+from tasks.mixture.table import PlanTable, plan_table
+from tasks.mixture.task import (
+    finish_mixture,
+    plan_mixture,
+    show_plan,
+    tokenise_source,
+    write_shards,
+)
+from tasks.mixture.tokenize import RowFormat
 from tasks.quality.task import check_quality, remove_duplicates
 from tasks.rewriting.task import rewrite_targets
 from tasks.rewriting.telling import told_before
@@ -162,9 +166,9 @@ def collect_rewrites(recipe: Recipe) -> dict[str, Rewrite]:
     }
 
 
-def make_row_format(recipe: Recipe) -> How:
+def make_row_format(recipe: Recipe) -> RowFormat:
     """Return what the recipe's method makes of a chat row."""
-    return How(recipe.training.method, recipe.training.overlong)
+    return RowFormat(recipe.training.method, recipe.training.overlong)
 
 
 def keep_near_duplicates(quality: Quality) -> Quality:
@@ -182,17 +186,24 @@ def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
     What a backend mixes in of its own is not part of it.
     """
     recipe = own_part(recipe)
-    opened = run_task(
-        plan_mixture, recipe.mixture, data.tokens, collect_weights(recipe), recipe.seed
-    )
-    map_task(write_shards, blocks(opened, Settings().workers))
+    supplies = join_supplies(recipe, data.tokens)
+    build = run_task(plan_mixture, recipe.mixture, supplies, recipe.seed)
+    run_task(show_plan, build.table)
+    map_task(write_shards, split_blocks(build, Settings().workers))
     origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
-    return run_task(finish_mixture, opened, data.model, origin)
+    return run_task(finish_mixture, build, data.model, origin)
 
 
-def collect_weights(recipe: Recipe) -> dict[str, float]:
-    """Return the weight of each source as written."""
-    return {s.name: s.weight for s in recipe.sources}
+def join_supplies(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> list[Supply]:
+    """Return what each tokenised source can give to the mixture, with its weight as written."""
+    weights, unit = {s.name: s.weight for s in recipe.sources}, recipe.mixture.unit
+    return [Supply(t.name, t.role, weights[t.name], int(getattr(t, unit)), t) for t in tokens]
+
+
+def list_supplies(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> list[Supply]:
+    """Return what all sources can give, rehearsal that is still to be generated among them."""
+    rehearsals = [Supply(s.name, s.role, s.weight, None) for s in list_rehearsals(recipe)]
+    return [*join_supplies(recipe, tokens), *rehearsals]
 
 
 def collect_exclusions(recipe: Recipe, data: Data) -> dict[str, list[str | Item]]:
@@ -223,10 +234,8 @@ def count_rehearsal_needs(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> 
     rehearsals = list_rehearsals(recipe)
     if not rehearsals:
         return {}
-    stocks = stocks_of(recipe.mixture, tokens, collect_weights(recipe))
-    stocks += [Stock(s.name, s.role, s.weight, None) for s in rehearsals]
-    asked = quotas(recipe.mixture, stocks)
-    return {s.name: asked[s.name] for s in rehearsals}
+    stages = plan_quotas(recipe.mixture, list_supplies(recipe, tokens))
+    return {s.name: sum(quota[s.name] for quota in stages) for s in rehearsals}
 
 
 def plan_gates(recipe: Recipe, data: Data) -> tuple[GatePlan, ...]:
@@ -268,11 +277,13 @@ def plan_recipe(recipe: Recipe) -> PlanTable:
     """Return the plan; what rehearsal will generate is estimated and says so."""
     recipe = own_part(recipe)
     data = prepare_stored_data(recipe, weights=False)
-    table = (
-        _plan_with_rehearsal(recipe, data)
-        if data.needs
-        else plan_table(recipe.mixture, data.tokens, collect_weights(recipe), recipe.seed)
-    )
+    estimates = {n: _estimate_rehearsal(recipe, data, n) for n in data.needs}
+    supplies = (list_supplies if estimates else join_supplies)(recipe, data.tokens)
+    table = plan_table(recipe.mixture, supplies, recipe.seed, estimates)
+    digest = table.digest
+    if estimates:
+        rehearsals = [recipe.source(n) for n in estimates]
+        digest = digest_of([digest, recipe.model, rehearsals, data.needs])
     rewritten, clean = collect_rewrites(recipe), data.by_name()
     lines = []
     for line in table.sources:
@@ -281,31 +292,7 @@ def plan_recipe(recipe: Recipe) -> PlanTable:
             line = line.model_copy(update={"note": "; ".join(notes)})
         lines.append(line)
     gates = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
-    return table.model_copy(update={"gates": gates, "sources": tuple(lines)})
-
-
-def _plan_with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:
-    mixture, weights = recipe.mixture, collect_weights(recipe)
-    stocks = stocks_of(mixture, data.tokens, weights)
-    stocks += [Stock(n, "general", weights[n], None) for n in data.needs]
-    asked = quotas(mixture, stocks)
-    sizes = {unit: sizes_of(data.tokens, unit) for unit in UNITS}
-    stored = {s.name: asked[s.name] for s in data.tokens}
-    plan = make_plan(
-        stage_quotas(mixture, stocks, stored),
-        sizes[mixture.unit],
-        recipe.seed,
-        mixture.unit == "rows",
-    )
-    made = {n: _estimate_rehearsal(recipe, data, n) for n in data.needs}
-    units = dict.fromkeys(stored, dict.fromkeys(UNITS, 0)) | drawn(plan, sizes) | made
-    intent = [plan.digest(), recipe.model, [recipe.source(n) for n in made], data.needs]
-    return PlanTable(
-        digest=digest_of(intent),
-        unit=mixture.unit,
-        total=sum(u[mixture.unit] for u in units.values()),
-        sources=_plan_lines(recipe, data, stocks, units),
-    )
+    return table.model_copy(update={"digest": digest, "gates": gates, "sources": tuple(lines)})
 
 
 def _estimate_rehearsal(recipe: Recipe, data: Data, name: str) -> Units:
@@ -317,22 +304,3 @@ def _estimate_rehearsal(recipe: Recipe, data: Data, name: str) -> Units:
     answer = found["generated_tokens"] / found["answers"]
     tokens = round(rows * (answer + found["prompt_tokens"]))
     return {"rows": rows, "tokens": tokens, "supervised_tokens": round(rows * answer), unit: need}
-
-
-def _plan_lines(
-    recipe: Recipe, data: Data, stocks: list[Stock], units: dict[str, Units]
-) -> tuple[PlanLine, ...]:
-    parts, got = shares(recipe.mixture, stocks), shares_got(units)
-    return tuple(
-        PlanLine(
-            name=s.name,
-            role=s.role,
-            weight=s.weight,
-            share=float(parts[s.name]),
-            **units[s.name],
-            epochs=units[s.name][recipe.mixture.unit] / s.units if s.units else 1.0,
-            share_got=got[s.name],
-            note="to be generated; estimated" if s.name in data.needs else "",
-        )
-        for s in stocks
-    )

@@ -13,8 +13,8 @@ from flows.pipeline import mix, prepare_data
 from flows.runner import task_runner
 from tasks.artifacts import MixtureReceipt
 from tasks.errors import DataError
-from tasks.mixture.export import Export, Wish, export
-from tasks.mixture.formats import FormatName
+from tasks.export.formats import FormatName
+from tasks.export.stage import Export, ExportRequest, export_mixture
 from tasks.storage import MANIFEST, find, home, load
 
 
@@ -49,7 +49,7 @@ def find_mixture(name: str, overrides: Sequence[str]) -> MixtureReceipt:
     return prepare_mixture(load_recipe(name, overrides))
 
 
-def export_mixture(
+def export_named_mixture(
     name: str,
     overrides: Sequence[str],
     form: FormatName,
@@ -68,7 +68,8 @@ def export_mixture(
         strict: Refuse when any row can't be held, instead of leaving it out.
         croissant: Also write Croissant metadata.
     """
-    return export(find_mixture(name, overrides), Wish(form, out, strict, croissant))
+    request = ExportRequest(form, out, strict, croissant)
+    return export_mixture(find_mixture(name, overrides), request)
 
 
 def _load_folder(folder: Path) -> MixtureReceipt:

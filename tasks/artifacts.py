@@ -106,7 +106,8 @@ class CleanSource(Receipt):
 
 
 class TokenizedSource(Receipt):
-    """Training rows rendered, tokenised and masked: ``rows.arrow``.
+    """Training rows rendered, tokenised and masked: ``rows.arrow``, and ``quarantine.parquet``
+    (rows that may not or can't be trained on, with their reasons).
 
     Attributes:
         clean_digest: Digest of the CleanSource it was made from.
@@ -133,6 +134,16 @@ class TokenizedSource(Receipt):
     supervised_tokens: int
     left_out: dict[str, int]
     filters: tuple[Filter, ...] = ()
+
+    @property
+    def rows_file(self) -> Path:
+        """The rows that can be drawn."""
+        return self.path / "rows.arrow"
+
+    @property
+    def quarantine(self) -> Path:
+        """The rows left out, each with its reason."""
+        return self.path / "quarantine.parquet"
 
 
 class MixtureReceipt(Receipt):
@@ -177,7 +188,7 @@ class Checkpoint(LocalModel):
 # What packing makes of a mixture, as the stages hand it on.
 
 
-class Lost(BaseModel):
+class OverlongLoss(BaseModel):
     """What the rows of one source that are longer than a pack lost by it.
 
     Attributes:
@@ -217,4 +228,4 @@ class PackedMixture(Receipt):
     supervised_tokens: int
     shards: tuple[str, ...]
     sources: tuple[str, ...]
-    lost: dict[str, Lost]
+    lost: dict[str, OverlongLoss]

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +28,9 @@ from tasks.errors import DataError, SetupError
 from tasks.scores import SuiteScores
 from tasks.training.backends.base import open_backend
 from tasks.training.backends.nova.training_jobs import read_receipt
+
+if TYPE_CHECKING:
+    from tasks.lineage.search import ById, ByText
 
 __all__ = ["app"]
 
@@ -351,9 +354,11 @@ def export(
     set_: SetOption = None,
 ) -> Answer:
     """Write a mixture as JSONL for other trainers, with its data card."""
-    from flows.prepare import export_mixture
+    from flows.prepare import export_named_mixture
 
-    made = export_mixture(mixture, set_ or (), form.value, out, strict=strict, croissant=croissant)
+    made = export_named_mixture(
+        mixture, set_ or (), form.value, out, strict=strict, croissant=croissant
+    )
     return Answer(
         {"folder": str(made.path), **made.model_dump(mode="json", exclude={"path"})},
         partial(render.show_export, made),
@@ -369,17 +374,42 @@ def trace(
     ] = False,
 ) -> Answer:
     """Say which data, mixtures and checkpoints hold a row, for a request to erase it."""
-    from tasks.tracking.rows import ById, ByText
-    from tasks.tracking.trace import trace as trace_row
+    from tasks.lineage.trace import trace as trace_row
+
+    found = trace_row(parse_row("trace", row, row_id, contains))
+    return Answer(found.model_dump(mode="json"), partial(render.show_trace, found))
+
+
+@command()
+def why(
+    row: Annotated[str | None, typer.Option("--row", help="the row's text, or a message")] = None,
+    row_id: Annotated[str | None, typer.Option("--row-id", help="the row's id")] = None,
+    contains: Annotated[
+        bool, typer.Option("--contains", help="with --row: also rows it is part of")
+    ] = False,
+) -> Answer:
+    """Say what became of a row: taken and where, or set aside and by which check."""
+    from tasks.lineage.why import explain_row
+
+    found = explain_row(parse_row("why", row, row_id, contains))
+    return Answer(found.model_dump(mode="json"), partial(render.show_why, found))
+
+
+def parse_row(command: str, row: str | None, row_id: str | None, contains: bool) -> "ById | ByText":
+    """Return what to look for: a row by its id or by its text.
+
+    Raises:
+        DataError: Neither is given, or both are.
+    """
+    from tasks.lineage.search import ById, ByText
 
     if (row is None) == (row_id is None) or (row is not None and not row.strip()):
         raise DataError(
             "one row has to be named.",
-            where="temper trace",
+            where=f"temper {command}",
             fix="give either --row with its text or --row-id.",
         )
-    found = trace_row(ById(row_id) if row_id else ByText(row or "", contains=contains))
-    return Answer(found.model_dump(mode="json"), partial(render.show_trace, found))
+    return ById(row_id) if row_id else ByText(row or "", contains=contains)
 
 
 @command()

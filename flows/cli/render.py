@@ -24,10 +24,11 @@ from tasks.training.preflight.estimate import Preflight
 if TYPE_CHECKING:  # what these come from takes seconds to load, and --help shows none of them
     from flows.dry_run import DryRun
     from flows.promote import Promotion
+    from tasks.export.stage import Export
     from tasks.gates.compare import Comparison
-    from tasks.mixture.export import Export
+    from tasks.lineage.trace import Trace
+    from tasks.lineage.why import Explanation
     from tasks.mixture.table import PlanTable
-    from tasks.tracking.trace import Trace
 
 # A pipe has no width of its own; 80 columns would fold the tables.
 out = Console(width=None if sys.stdout.isatty() else 128)
@@ -146,14 +147,14 @@ def show_preflight(found: Preflight) -> None:
 
 def show_plan(found: "PlanTable") -> None:
     """Show the plan of a mixture, with its notes."""
-    from tasks.mixture.table import cells, notes
+    from tasks.mixture.table import format_cells, list_notes
 
     print_table(
         f"plan {found.digest[:12]}: {found.total:,} {found.unit}",
         ["source", "role", "weight", "share", "rows", "tokens", "supervised", "epochs", "got"],
-        [cells(line, found.unit) for line in found.sources],
+        [format_cells(line, found.unit) for line in found.sources],
     )
-    for line in notes(found):
+    for line in list_notes(found):
         out.print(line, markup=False)
 
 
@@ -353,6 +354,19 @@ def show_trace(found: "Trace") -> None:
         out.print("Nothing stored here says exactly this; --contains finds longer rows, too.")
     for path in found.unknown:
         out.print(f"can't be told, its mixture is gone: {path}", markup=False, soft_wrap=True)
+
+
+def show_why(found: "Explanation") -> None:
+    """Show what became of a row."""
+    from tasks.lineage.why import describe_outcome
+
+    for outcome in found.outcomes:
+        first, *lines = describe_outcome(outcome)
+        out.print(first, markup=False, soft_wrap=True)
+        for line in lines:
+            out.print(f"  {line}", markup=False, soft_wrap=True)
+    if not found.found:
+        out.print("Nothing stored here says exactly this; --contains finds longer rows, too.")
 
 
 def show_checks(found: Sequence[Check]) -> None:

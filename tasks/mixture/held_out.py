@@ -1,23 +1,21 @@
 """Held-out rows of the mixture's sources, as training sees rows: to validate on as it goes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.artifacts import CleanSource, HeldOut, LocalModel
-from tasks.mixture.methods import How, fitted, records
-from tasks.mixture.tokens import SCHEMA, read_rows
+from tasks.mixture.tokenize import SCHEMA, Record, RowFormat, fit_record, make_record, read_rows
 from tasks.storage import building, commit, digest_of, find, home, stage_key
-from tasks.text.chat import load_tokenizer
+from tasks.text.chat import Tokenizer, load_tokenizer
 from tasks.text.keyed import key_of, keyed_rank
 
 COLUMNS = ("row_id", "input_ids", "labels")
 
 
 def hold_out(
-    sources: Sequence[CleanSource], model: LocalModel, length: int, how: How, rows: int
+    sources: Sequence[CleanSource], model: LocalModel, length: int, row_format: RowFormat, rows: int
 ) -> HeldOut:
     """Return the dev rows of each role, at most ``rows`` of them, made now or found from before.
 
@@ -27,7 +25,7 @@ def hold_out(
         sources: After quality; those without dev rows give none.
         model: Its tokenizer and chat template render the rows.
         length: Tokens; longer rows are treated as training treats them.
-        how: The training method, and what becomes of longer rows.
+        row_format: The training method, and what becomes of longer rows.
         rows: Most rows of a role.
     """
     key = stage_key(
@@ -36,7 +34,7 @@ def hold_out(
             "sources": [[s.name, s.role, s.digest] for s in sources],
             "length": length,
             "rows": rows,
-            "how": how._asdict(),
+            "how": row_format._asdict(),
             "tokenizer": model.tokenizer_digest,
         },
         __name__,
@@ -45,10 +43,12 @@ def hold_out(
     if (done := find(folder, HeldOut)) is not None:
         return done
     tokenizer = load_tokenizer(model.path)
-    found: list[dict[str, Any]] = []
+    order = key_of(0, "held_out")
+    found: list[Record] = []
     for role in sorted({s.role for s in sources}):
         of_role = [s for s in sources if s.role == role]
-        found += _first(_rendered(of_role, tokenizer, length, how), rows)
+        rendered = _render_dev(of_role, tokenizer, length, row_format)
+        found += sorted(rendered, key=lambda r: keyed_rank(order, r["row_id"]))[:rows]
     schema = pa.schema(
         [
             *(SCHEMA.field(name) for name in COLUMNS),
@@ -63,25 +63,17 @@ def hold_out(
         return commit(aside, HeldOut(path=folder, digest=digest, rows=counts))
 
 
-def _rendered(
-    sources: Sequence[CleanSource], tokenizer: Any, length: int, how: How
-) -> Iterator[dict[str, Any]]:
+def _render_dev(
+    sources: Sequence[CleanSource], tokenizer: Tokenizer, length: int, row_format: RowFormat
+) -> Iterator[Record]:
+    """Yield the dev rows of sources that can be validated on; of a long row its first part."""
     for source in sources:
         if not source.splits.get("dev"):
             continue
         for row in read_rows(source.split("dev")):
-            for record in records(tokenizer, row, how):
-                for part in fitted(record, length, how, row["origin"])[:1]:
-                    if part["supervised_tokens"]:
-                        kept = {name: part[name] for name in COLUMNS if name in part}
-                        yield {
-                            "row_id": row["row_id"],
-                            **kept,
-                            "source": source.name,
-                            "role": source.role,
-                        }
-
-
-def _first(rows: Iterator[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    order = key_of(0, "held_out")
-    return sorted(rows, key=lambda r: keyed_rank(order, r["row_id"]))[:limit]
+            record = make_record(tokenizer, row, row_format)
+            parts = fit_record(record, length, row_format, row["origin"])
+            if not parts or not parts[0]["supervised_tokens"]:
+                continue
+            kept = {name: parts[0][name] for name in COLUMNS if name != "row_id"}
+            yield {"row_id": row["row_id"], **kept, "source": source.name, "role": source.role}

@@ -5,19 +5,18 @@ ids and the boundaries of a variable-length attention kernel follow from it), an
 of each carries no loss.
 """
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numba import njit
 
+from configs.training import Overflow
 from tasks.errors import DataError
-from tasks.mixture.bins import best_fit_decreasing, gather
+from tasks.mixture.order import Ints
 from tasks.text.chat import IGNORED
 
-Ints = npt.NDArray[np.int64]
-Overflow = Literal["drop", "split", "error"]
 WINDOW = 16_384
 """Plan positions that are packed together. The order's promise on shares holds at its edges; over
 everything at once, packs would be fewer by about 1 % at the most and the order lost."""
@@ -64,7 +63,7 @@ class PackPlan(NamedTuple):
     offsets: Ints
 
 
-def cut(lengths: Ints, capacity: int, overflow: Overflow) -> Pieces:
+def cut_rows(lengths: Ints, capacity: int, overflow: Overflow) -> Pieces:
     """Return the pieces of rows: one a row, but for those longer than ``capacity``.
 
     ``drop`` leaves these out whole, ``split`` cuts them into parts of ``capacity`` tokens, the
@@ -109,28 +108,20 @@ def plan_packs(lengths: Ints, capacity: int, window: int = WINDOW) -> PackPlan:
     packs = 0
     for start in range(0, len(lengths), window):
         part = slice(start, start + window)
-        found = _by_longest(best_fit_decreasing(lengths[part], capacity), lengths[part])
+        found = _order_by_longest(fill_bins(lengths[part], capacity), lengths[part])
         bins[part] = packs + found
         packs += int(found.max()) + 1
     order = np.argsort(bins, kind="stable")
     return PackPlan(bins, order, np.searchsorted(bins[order], np.arange(packs + 1)))
 
 
-def _by_longest(bins: Ints, lengths: Ints) -> Ints:
+def _order_by_longest(bins: Ints, lengths: Ints) -> Ints:
     """Return the bins renumbered by the place of the item that opened each: its longest."""
     longest_first = np.argsort(-lengths, kind="stable")
     _, seen = np.unique(bins[longest_first], return_index=True)
     rank = np.empty(len(seen), dtype=np.int64)
     rank[np.argsort(longest_first[seen])] = np.arange(len(seen))
     return rank[bins]
-
-
-def position_ids(seq_lengths: Sequence[int] | Ints) -> Ints:
-    """Return the position of every token within its document, int64 (tokens,)."""
-    lengths = np.asarray(seq_lengths, dtype=np.int64)
-    starts = np.cumsum(lengths) - lengths
-    positions: Ints = np.arange(lengths.sum()) - np.repeat(starts, lengths)
-    return positions
 
 
 def pack_table(
@@ -142,7 +133,7 @@ def pack_table(
         rows: ``input_ids`` and ``labels`` (lists of int32); ``position`` (int64) and
             ``source_id`` (int32) where they are known, else the row's number and 0.
         capacity: Tokens a pack holds.
-        overflow: What becomes of longer rows (:func:`cut`).
+        overflow: What becomes of longer rows (:func:`cut_rows`).
         window: Rows that are packed together.
 
     Returns:
@@ -158,22 +149,22 @@ def pack_table(
 
 
 def _pack_window(rows: pa.Table, capacity: int, overflow: Overflow, first: int) -> pa.Table:
-    ids, labels = (_lists(rows[name]) for name in ("input_ids", "labels"))
-    pieces = cut(np.diff(ids.offsets), capacity, overflow)
+    ids, labels = (_open_lists(rows[name]) for name in ("input_ids", "labels"))
+    pieces = cut_rows(np.diff(ids.offsets), capacity, overflow)
     # Parts of a cut row would make the window longer, and its edge is a promise.
     plan = plan_packs(pieces.length, capacity, max(len(pieces.length), 1))
     chosen = Pieces(*(column[plan.order] for column in pieces))
     ends = np.cumsum(chosen.length)
     tokens = np.concatenate([[0], ends])[plan.offsets]
-    targets = _gathered(labels, chosen)
+    targets = _copy_pieces(labels, chosen)
     targets[ends - chosen.length] = IGNORED
-    sources, positions = _origins(rows, first)
+    sources, positions = _read_origins(rows, first)
     columns = [
-        _list(_gathered(ids, chosen), tokens),
-        _list(targets, tokens),
-        _list(chosen.length.astype(np.int32), plan.offsets),
-        _list(sources[chosen.row], plan.offsets),
-        _list(positions[chosen.row], plan.offsets),
+        _make_list(_copy_pieces(ids, chosen), tokens),
+        _make_list(targets, tokens),
+        _make_list(chosen.length.astype(np.int32), plan.offsets),
+        _make_list(sources[chosen.row], plan.offsets),
+        _make_list(positions[chosen.row], plan.offsets),
     ]
     return pa.Table.from_arrays(columns, schema=PACK_SCHEMA)
 
@@ -183,7 +174,7 @@ class _Lists(NamedTuple):
     values: npt.NDArray[np.int32]
 
 
-def _lists(column: pa.ChunkedArray) -> _Lists:
+def _open_lists(column: pa.ChunkedArray) -> _Lists:
     array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks or [pa.array([], _TOKENS)])
@@ -191,14 +182,14 @@ def _lists(column: pa.ChunkedArray) -> _Lists:
     return _Lists(np.asarray(array.offsets).astype(np.int64), values)
 
 
-def _gathered(lists: _Lists, pieces: Pieces) -> npt.NDArray[np.int32]:
+def _copy_pieces(lists: _Lists, pieces: Pieces) -> npt.NDArray[np.int32]:
     # Memory of Arrow's pool is used again between windows; fresh pages cost as much as the copy.
     out = np.frombuffer(pa.allocate_buffer(4 * int(pieces.length.sum())), dtype=np.int32)
-    gather(lists.values, lists.offsets[pieces.row] + pieces.start, pieces.length, out)
+    copy_runs(lists.values, lists.offsets[pieces.row] + pieces.start, pieces.length, out)
     return out
 
 
-def _origins(rows: pa.Table, first: int) -> tuple[npt.NDArray[np.int32], Ints]:
+def _read_origins(rows: pa.Table, first: int) -> tuple[npt.NDArray[np.int32], Ints]:
     known = set(rows.column_names)
     sources = rows["source_id"].to_numpy() if "source_id" in known else np.zeros(rows.num_rows)
     positions = (
@@ -209,9 +200,98 @@ def _origins(rows: pa.Table, first: int) -> tuple[npt.NDArray[np.int32], Ints]:
     return sources.astype(np.int32), positions
 
 
-def _list(values: npt.NDArray[np.generic], offsets: Ints) -> pa.ListArray:
+def _make_list(values: npt.NDArray[np.generic], offsets: Ints) -> pa.ListArray:
     if offsets[-1] > np.iinfo(np.int32).max:
         raise DataError(
             "a window holds more than 2^31 tokens.", where="packing", fix="choose a smaller window."
         )
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
+
+
+def fill_bins(lengths: Ints, capacity: int) -> Ints:
+    """Return the bin of each item: longest first, into the fullest bin that still has room.
+
+    Best fit decreasing (Johnson 1974), equal lengths in the order given. Bins are numbered as
+    they are opened.
+
+    Args:
+        lengths: Item sizes, 1 to ``capacity`` each, int64.
+        capacity: Size of a bin.
+    """
+    bins: Ints = _fill_best(lengths, np.argsort(-lengths, kind="stable"), capacity)
+    return bins
+
+
+@njit(cache=True)
+def _fill_best(lengths: Ints, order: Ints, capacity: int) -> Ints:
+    # Open bins are kept by the space left in them: a stack for each space, and a tree over the
+    # spaces that occur, so that an item costs O(log capacity).
+    leaves = 1
+    while leaves <= capacity:
+        leaves *= 2
+    occurs = np.zeros(2 * leaves, np.bool_)
+    top = np.full(capacity + 1, -1, np.int64)
+    below = np.full(len(lengths), -1, np.int64)
+    bins = np.empty(len(lengths), np.int64)
+    opened = 0
+    for item in order:
+        space = _find_space(occurs, leaves, lengths[item])
+        if space < 0:
+            chosen, space = opened, capacity
+            opened += 1
+        else:
+            chosen = top[space]
+            top[space] = below[chosen]
+            if top[space] < 0:
+                _drop_space(occurs, leaves, space)
+        left = space - lengths[item]
+        if top[left] < 0:
+            _add_space(occurs, leaves, left)
+        below[chosen], top[left] = top[left], chosen
+        bins[item] = chosen
+    return bins
+
+
+@njit(cache=True)
+def _find_space(occurs: npt.NDArray[np.bool_], leaves: int, least: int) -> int:
+    """Return the smallest space that occurs and is at least ``least``; -1 where there is none."""
+    node = leaves + least
+    if occurs[node]:
+        return least
+    while node > 1:
+        if node % 2 == 0 and occurs[node + 1]:
+            node += 1
+            while node < leaves:
+                node = 2 * node if occurs[2 * node] else 2 * node + 1
+            return int(node - leaves)
+        node //= 2
+    return -1
+
+
+@njit(cache=True)
+def _add_space(occurs: npt.NDArray[np.bool_], leaves: int, space: int) -> None:
+    node = leaves + space
+    while node and not occurs[node]:
+        occurs[node] = True
+        node //= 2
+
+
+@njit(cache=True)
+def _drop_space(occurs: npt.NDArray[np.bool_], leaves: int, space: int) -> None:
+    node = leaves + space
+    occurs[node] = False
+    node //= 2
+    while node and not (occurs[2 * node] or occurs[2 * node + 1]):
+        occurs[node] = False
+        node //= 2
+
+
+@njit(cache=True)
+def copy_runs(
+    values: npt.NDArray[np.int32], starts: Ints, lengths: Ints, out: npt.NDArray[np.int32]
+) -> None:
+    """Copy the runs of ``values`` one after the other into ``out``, which has their exact size."""
+    at = 0
+    for start, length in zip(starts, lengths):  # noqa: B905 (numba knows no strict)
+        out[at : at + length] = values[start : start + length]
+        at += length

@@ -23,6 +23,11 @@ def write_shard(rows: pa.Table, path: Path, group_rows: int = GROUP_ROWS) -> Non
     pq.write_table(rows, path, compression="zstd", row_group_size=group_rows)
 
 
+def name_shard(number: int) -> str:
+    """Return the file name of a shard."""
+    return f"shard-{number:05d}.parquet"
+
+
 class Shards:
     """The rows of equal shards (the last may be shorter), found by position.
 
@@ -37,7 +42,7 @@ class Shards:
         self._columns = list(columns) if columns is not None else None
         self._open: tuple[int, Any, list[int]] | None = None
         self._group: tuple[int, pa.Table] | None = None
-        self._decoded: tuple[int, Decoded] | None = None
+        self._decoded: tuple[int, DecodedGroup] | None = None
         self._each = max(rows, 1)
         if names:
             self._each = max(int(self._footer(0).metadata.num_rows), 1)
@@ -51,7 +56,7 @@ class Shards:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None, "_group": None, "_decoded": None}
 
-    def group(self, position: int) -> tuple[int, pa.Table]:
+    def read_group(self, position: int) -> tuple[int, pa.Table]:
         """Return the row group that holds a position, after the position of its first row."""
         if self._group is not None:
             first, table = self._group
@@ -64,26 +69,26 @@ class Shards:
         self._group = shard * self._each + starts[number], table
         return self._group
 
-    def row(self, position: int) -> Row:
+    def read_row(self, position: int) -> Row:
         """Return the row at a position."""
-        first, table = self.group(position)
+        first, table = self.read_group(position)
         if self._decoded is None or self._decoded[0] != first:
-            self._decoded = first, Decoded(table)
+            self._decoded = first, DecodedGroup(table)
         return self._decoded[1][position - first]
 
     def read(self, start: int, stop: int) -> pa.Table:
         """Return the rows of positions ``start`` to ``stop - 1``, where there is one."""
-        return pa.concat_tables([*self.tables(start, stop)])
+        return pa.concat_tables([*self.read_tables(start, stop)])
 
-    def shard(self, number: int) -> pa.Table:
+    def read_shard(self, number: int) -> pa.Table:
         """Return the rows of one shard."""
         return self._shard(number)[0].read(columns=self._columns)
 
-    def tables(self, start: int, stop: int) -> Iterator[pa.Table]:
+    def read_tables(self, start: int, stop: int) -> Iterator[pa.Table]:
         """Yield the rows of positions ``start`` to ``stop - 1``, a row group at a time."""
         at = start
         while at < stop:
-            first, table = self.group(at)
+            first, table = self.read_group(at)
             part = table.slice(at - first, stop - at)
             yield part
             at += part.num_rows
@@ -113,40 +118,30 @@ class Shards:
         )
 
 
-def shards_of(data: MixtureReceipt | PackedMixture, columns: Sequence[str] | None = None) -> Shards:
+def open_shards(
+    data: MixtureReceipt | PackedMixture, columns: Sequence[str] | None = None
+) -> Shards:
     """Return the rows of a mixture by plan position, or its packs by number."""
     rows = data.packs if isinstance(data, PackedMixture) else data.rows
     return Shards(data.path, data.shards, rows, columns)
 
 
-class Decoded:
+class DecodedGroup:
     """A row group ready to give its rows one by one, as dicts."""
 
     def __init__(self, table: pa.Table) -> None:
         whole = table.combine_chunks()
-        self._readers = {name: _reader(whole[name]) for name in whole.column_names}
+        self._readers = {name: _make_reader(whole[name]) for name in whole.column_names}
 
     def __getitem__(self, index: int) -> Row:
         """Return a row; lists of integers as int64 arrays of its own."""
         return {name: read(index) for name, read in self._readers.items()}
 
 
-def _reader(column: pa.ChunkedArray) -> Callable[[int], Any]:
+def _make_reader(column: pa.ChunkedArray) -> Callable[[int], Any]:
     if not pa.types.is_list(column.type) or not column.num_chunks:
         plain: list[Any] = column.to_pylist()
         return plain.__getitem__
     array = column.chunk(0)
     offsets, values = array.offsets.to_numpy().tolist(), array.values.to_numpy()
     return lambda i: values[offsets[i] : offsets[i + 1]].astype(np.int64)
-
-
-def row_at(table: pa.Table, index: int) -> Row:
-    """Return one row of a table; lists of integers as int64 arrays of its own."""
-    return {name: _value(table[name], index) for name in table.column_names}
-
-
-def _value(column: pa.ChunkedArray, index: int) -> Any:
-    value = column[index]
-    if pa.types.is_list(value.type):
-        return value.values.to_numpy(zero_copy_only=False).astype(np.int64)
-    return value.as_py()

@@ -1,18 +1,20 @@
-"""The plan as people read it: one line a source, asked and got in every unit."""
+"""The plan as people read it: one line a source, asked and realised in every unit."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from tasks.mixture.plan import INTERVAL, Plan
+from configs.mixture import Mixture
+from tasks.mixture.order import Ints
+from tasks.mixture.plan import INTERVAL, Plan, make_plan, update_digest
+from tasks.mixture.rows import open_rows
+from tasks.mixture.shares import Supply, compute_shares, plan_quotas
 
-Ints = npt.NDArray[np.int64]
 UNITS = ("rows", "tokens", "supervised_tokens")
 
 
-class Got(BaseModel):
+class RealisedShares(BaseModel):
     """Shares that came out, of each unit; each sums to 1 over the sources."""
 
     model_config = ConfigDict(frozen=True)
@@ -35,7 +37,7 @@ class PlanLine(BaseModel):
     tokens: int
     supervised_tokens: int
     epochs: float
-    share_got: Got
+    share_got: RealisedShares
     note: str = ""
 
 
@@ -51,47 +53,87 @@ class PlanTable(BaseModel):
     gates: tuple[str, ...] = ()
 
 
-Sizes = Mapping[str, Ints]
-"""source -> units of each row."""
-
-
-def drawn(plan: Plan, sizes: Mapping[str, Sizes]) -> dict[str, dict[str, int]]:
-    """Return the units drawn from each source: source -> unit -> sum.
+def plan_table(
+    mixture: Mixture,
+    supplies: Sequence[Supply],
+    seed: int,
+    estimates: Mapping[str, Mapping[str, int]],
+) -> PlanTable:
+    """Return the plan of a mixture that is not going to be made.
 
     Args:
-        plan: Walked over once, an interval in memory at a time.
-        sizes: For each unit, the units of each source's rows.
+        mixture: The recipe's section.
+        supplies: The sources; those that are still to be generated have no tokens.
+        seed: The recipe's seed.
+        estimates: What each of these is expected to give, in every unit.
+
+    Raises:
+        InsufficientData: A quota can't be met under the shortage policy.
     """
-    result = {name: dict.fromkeys(sizes, 0) for name in plan.names}
-    for part in plan.parts(INTERVAL):
+    quotas = [
+        {n: units for n, units in stage.items() if n not in estimates}
+        for stage in plan_quotas(mixture, supplies)
+    ]
+    sizes = read_sizes(supplies, mixture.unit)
+    plan = make_plan(quotas, sizes, seed, rows_exact=mixture.unit == "rows")
+    return make_table(mixture, supplies, plan, estimates)
+
+
+def read_sizes(supplies: Sequence[Supply], unit: str) -> dict[str, Ints]:
+    """Return the units of every row of each tokenised source, int64."""
+    return {s.name: open_rows(s.tokens.rows_file).units(unit) for s in supplies if s.tokens}
+
+
+def make_table(
+    mixture: Mixture,
+    supplies: Sequence[Supply],
+    plan: Plan,
+    estimates: Mapping[str, Mapping[str, int]],
+) -> PlanTable:
+    """Return what a plan asks of each source and what it gives; the plan is walked over once."""
+    used = [s for s in supplies if s.name in plan.names]
+    sizes = {unit: read_sizes(used, unit) for unit in UNITS}
+    units = {s.name: dict.fromkeys(UNITS, 0) | dict(estimates.get(s.name, {})) for s in supplies}
+    digest = hashlib.sha256("\x1f".join(plan.names).encode())
+    for batch in plan.batches(INTERVAL):
+        update_digest(digest, batch)
         for i, name in enumerate(plan.names):
-            rows = part.row[part.source == i]
+            rows = batch.row[batch.source == i]
             for unit, of_source in sizes.items():
-                result[name][unit] += int(of_source[name][rows].sum())
-    return result
+                units[name][unit] += int(of_source[name][rows].sum())
+    shares = compute_shares(mixture, supplies).whole
+    totals = {unit: max(sum(line[unit] for line in units.values()), 1) for unit in UNITS}
+    lines = tuple(
+        PlanLine(
+            name=s.name,
+            role=s.role,
+            weight=s.weight,
+            share=float(shares[s.name]),
+            **units[s.name],
+            epochs=1.0 if s.units is None else units[s.name][mixture.unit] / max(s.units, 1),
+            share_got=RealisedShares(**{u: units[s.name][u] / totals[u] for u in UNITS}),
+            note="to be generated; estimated" if s.name in estimates else "",
+        )
+        for s in supplies
+    )
+    total = sum(line[mixture.unit] for line in units.values())
+    return PlanTable(digest=digest.hexdigest(), unit=mixture.unit, total=total, sources=lines)
 
 
-def shares_got(units: Mapping[str, Mapping[str, int]]) -> dict[str, Got]:
-    """Return the shares that came out, by source, in every unit."""
-    totals = {u: max(sum(line[u] for line in units.values()), 1) for u in UNITS}
-    return {n: Got(**{u: line[u] / totals[u] for u in UNITS}) for n, line in units.items()}
-
-
-def markdown(table: PlanTable) -> str:
+def render_markdown(table: PlanTable) -> str:
     """Return the plan as a Markdown table."""
     head = ["source", "role", "weight", "share", "rows", "tokens", "supervised", "epochs", "got"]
-    lines = [_cells(head), _cells(["---"] * len(head))]
-    lines += [_cells(cells(line, table.unit)) for line in table.sources]
-    return "\n".join(lines)
+    rows = [head, ["---"] * len(head), *(format_cells(line, table.unit) for line in table.sources)]
+    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in rows)
 
 
-def notes(table: PlanTable) -> list[str]:
+def list_notes(table: PlanTable) -> list[str]:
     """Return what the stars of the table mean, and what the gates can tell."""
     stars = [f"* {line.name}: {line.note}" for line in table.sources if line.note]
     return stars + [f"gate {told}" for told in table.gates]
 
 
-def cells(line: PlanLine, unit: str) -> list[str]:
+def format_cells(line: PlanLine, unit: str) -> list[str]:
     """Return a line of the plan as text, the share got in the mixture's own unit last."""
     got = getattr(line.share_got, unit)
     return [
@@ -105,7 +147,3 @@ def cells(line: PlanLine, unit: str) -> list[str]:
         f"{line.epochs:.2f}",
         f"{got:.4f}{' *' if line.note else ''}",
     ]
-
-
-def _cells(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(t.replace("|", "\\|") for t in texts) + " |"

@@ -8,7 +8,6 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
-from configs.mixture import Mixture
 from tasks.artifacts import (
     CleanSource,
     HeldOut,
@@ -17,9 +16,18 @@ from tasks.artifacts import (
     PackedMixture,
     TokenizedSource,
 )
-from tasks.mixture.build import Block, Build
-from tasks.mixture.methods import SFT, How
+from tasks.mixture.stage import Block, Build, mix
+from tasks.mixture.table import PlanTable, render_markdown
+from tasks.mixture.tokenize import SFT, RowFormat
 from tasks.text.overlap import Item
+
+plan_mixture = task(
+    name="plan_mixture",
+    persist_result=True,
+    cache_policy=NO_CACHE,
+    task_run_name="plan the mixture",
+)(mix)
+"""Opens the build of a mixture; there is nothing to add to the stage's own function."""
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="tokenise-{clean.name}")
@@ -28,37 +36,26 @@ def tokenise_source(
     model: LocalModel,
     sequence_length: int,
     exclusions: Mapping[str, Sequence[str | Item]],
-    how: How = SFT,
+    row_format: RowFormat = SFT,
 ) -> TokenizedSource:
     """Render, mask and count the training rows of one source."""
-    from tasks.mixture.tokens import tokenise
+    from tasks.mixture.tokenize import tokenise
 
-    return tokenise(clean, model, sequence_length, exclusions, how)
+    return tokenise(clean, model, sequence_length, exclusions, row_format)
 
 
-@task(persist_result=True, cache_policy=NO_CACHE, task_run_name="plan the mixture")
-def plan_mixture(
-    mixture: Mixture,
-    sources: Sequence[TokenizedSource],
-    weights: Mapping[str, float],
-    seed: int,
-) -> Build:
-    """Plan the mixture; the UI gets the plan."""
-    from tasks.mixture.build import open_build
-    from tasks.mixture.planning import plan_table
-    from tasks.mixture.table import markdown
-
-    build = open_build(mixture, sources, weights, seed)
+@task(cache_policy=NO_CACHE, task_run_name="show the plan")
+def show_plan(table: PlanTable) -> None:
+    """Give the plan to the Prefect UI."""
     if TaskRunContext.get() is not None:
-        plan = plan_table(mixture, sources, weights, seed)
-        create_markdown_artifact(markdown(plan), key="plan", description=f"in {plan.unit}")
-    return build
+        text = render_markdown(table)
+        create_markdown_artifact(text, key="plan", description=f"in {table.unit}")
 
 
 @task(cache_policy=NO_CACHE, task_run_name="write shards from {block.first}")
 def write_shards(block: Block) -> int:
     """Write one worker's part of the mixture."""
-    from tasks.mixture.build import write_block
+    from tasks.mixture.stage import write_block
 
     return write_block(block)
 
@@ -66,7 +63,7 @@ def write_shards(block: Block) -> int:
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="lock the mixture")
 def finish_mixture(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -> MixtureReceipt:
     """Write the lock, with the recipe it can be rebuilt from, and give the mixture its name."""
-    from tasks.mixture.build import close_build
+    from tasks.mixture.stage import close_build
 
     return close_build(build, model, recipe)
 
@@ -74,16 +71,20 @@ def finish_mixture(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="pack the mixture")
 def pack_mixture(mixture: MixtureReceipt, capacity: int) -> PackedMixture:
     """Fill sequences of ``capacity`` tokens with whole rows; those longer are cut before."""
-    from tasks.mixture.packed import pack
+    from tasks.mixture.packs import pack
 
     return pack(mixture, capacity, "error")
 
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="hold out rows to validate on")
 def hold_out_rows(
-    clean: Sequence[CleanSource], model: LocalModel, length: int, how: How, rows: int
+    clean: Sequence[CleanSource],
+    model: LocalModel,
+    length: int,
+    row_format: RowFormat,
+    rows: int,
 ) -> HeldOut:
     """Render and mask dev rows of each role."""
     from tasks.mixture.held_out import hold_out
 
-    return hold_out(clean, model, length, how, rows)
+    return hold_out(clean, model, length, row_format, rows)

@@ -21,11 +21,11 @@ from configs.quality import Quality
 from tasks.artifacts import CleanSource, Filter, SplitName
 from tasks.quality.labels import are_classes
 from tasks.quality.page import verdict_page
-from tasks.quality.report import EXAMPLES, QUARANTINE_SCHEMA, cut, label_counts, lengths
+from tasks.quality.report import EXAMPLES, cut, label_counts, lengths
 from tasks.quality.verdict import Example, Verdict, judge, load_verdict
 from tasks.storage import building, commit, digest_of, find, home, stage_key, write_text
 from tasks.text.normal import normal
-from tasks.text.rows import full_text
+from tasks.text.rows import QUARANTINE_SCHEMA, full_text
 
 RANKED: tuple[SplitName, ...] = ("test", "dev", "train")
 """Splits by who keeps a row: what is judged on stays as it is."""

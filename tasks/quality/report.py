@@ -13,19 +13,10 @@ import pyarrow.compute as pc
 from tasks.quality.checks.explanations import shown
 from tasks.quality.findings import Flags, first_match
 from tasks.quality.verdict import Bin, Example
-from tasks.text.rows import ROW_SCHEMA, full_text
+from tasks.text.rows import QUARANTINE_SCHEMA, full_text
 
 EXAMPLES, EXCERPT = 3, 240
 EDGES = (0, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
-QUARANTINE_SCHEMA = pa.schema(
-    [
-        *(field.with_nullable(True) for field in ROW_SCHEMA),
-        pa.field("reasons", pa.list_(pa.string())),
-        pa.field("raw", pa.string()),
-        pa.field("detail", pa.string()),
-    ]
-)
-"""Chat rows with the checks that found them; rejected rows have ``raw`` and ``detail`` instead."""
 
 
 def write_quarantine(path: Path, table: Any, rejected: Any, flags: Mapping[str, Flags]) -> None:

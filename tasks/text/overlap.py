@@ -35,6 +35,8 @@ GRAM, RUN, PHRASE = 13, 8, 2
 COMMON = 10
 """A window of more items than this is wording that they share."""
 
+Words = tuple[str, ...]
+
 _CUT = re.compile(r"[\n\t]|[.?!;:…。？！](?=\W|$)|[\"“”«»()\[\]{}*|`<>]|\s['‘’–—-]|['’]\s|^\W*['‘]")
 
 
@@ -53,23 +55,32 @@ class OverlapIndex:
     """
 
     def __init__(self, items: Iterable[str | Item]) -> None:
+        self._items = list(dict.fromkeys(items))
         self._runs = RunTable()
-        self._whole: set[tuple[str, ...]] = set()
-        self._alone: set[tuple[str, ...]] = set()
-        long, runs = [], []
-        for form, bare in _forms(items):
-            if len(form) >= GRAM:
-                long.append(form)
-            elif len(form) >= RUN:
-                runs.append(form)
-            else:
-                (self._whole if bare or len(form) < PHRASE else self._alone).add(form)
-        self._add_windows(long)
-        self._runs.add([*runs, *self._alone])
+        # Form -> the first item that has it.
+        self._whole: dict[Words, int] = {}
+        self._alone: dict[Words, int] = {}
+        self._run: dict[Words, int] = {}
+        self._window_hashes = np.zeros(0, dtype=np.uint64)
+        self._window_items = np.zeros(0, dtype=np.int32)
+        long: list[Words] = []
+        of_long: list[int] = []
+        for number, item in enumerate(self._items):
+            for form, bare in _forms(item):
+                if len(form) >= GRAM:
+                    long.append(form)
+                    of_long.append(number)
+                elif len(form) >= RUN:
+                    self._run.setdefault(form, number)
+                elif bare or len(form) < PHRASE:
+                    self._whole.setdefault(form, number)
+                else:
+                    self._alone.setdefault(form, number)
+        self._runs.add([*self._run, *self._alone])
+        if long:
+            self._add_windows(long, of_long)
 
-    def _add_windows(self, long: Sequence[Sequence[str]]) -> None:
-        if not long:
-            return
+    def _add_windows(self, long: Sequence[Words], of_long: Sequence[int]) -> None:
         hashes, of_item = self._runs.windows(long, GRAM)
         every, place = np.unique(hashes, return_inverse=True)
         # A window counts once an item. NumPy's own unique hashes, and badly so for such numbers.
@@ -78,7 +89,12 @@ class OverlapIndex:
         window, item = pairs // len(long), pairs % len(long)
         telling = np.bincount(window) <= COMMON
         self._runs.add_hashes(every[telling], GRAM)
+        first = item[np.searchsorted(window, np.arange(len(every)))]
+        self._window_hashes = every[telling]
+        self._window_items = np.asarray(of_long, dtype=np.int32)[first[telling]]
         untold = np.bincount(item, weights=telling[window], minlength=len(long)) == 0
+        for i in np.flatnonzero(untold):
+            self._run.setdefault(long[int(i)], of_long[int(i)])
         self._runs.add([long[int(i)] for i in np.flatnonzero(untold)])
 
     def hits(self, messages: Sequence[Message]) -> bool:
@@ -101,6 +117,35 @@ class OverlapIndex:
                 hit[i] = hit[i] or size >= RUN or self._stands(rows[i], size)
         return hit
 
+    def find_item(self, messages: Sequence[Message]) -> str | Item | None:
+        """Return an item that the row contains, None where it contains none.
+
+        Of several it is one that the row has in the fewest words.
+        """
+        texts = [words(m["content"]) for m in messages]
+        for text in texts:
+            if len(text) < RUN and tuple(text) in self._whole:
+                return self._items[self._whole[tuple(text)]]
+        said = [w for text in texts for w in text]
+        for size, places in self._runs.places([*self._runs.numbers_of(said), 0]):
+            for place in places:
+                number = self._number_of(messages, tuple(said[place : place + size]))
+                if number is not None:
+                    return self._items[number]
+        return None
+
+    def _number_of(self, messages: Sequence[Message], run: Words) -> int | None:
+        """Return the item that a run of words is of, where that tells that the row contains it."""
+        if len(run) < RUN:
+            stands = any(run in standing(m["content"], len(run)) for m in messages)
+            return self._alone.get(run) if stands else None
+        if run in self._run or len(run) != GRAM:
+            return self._run.get(run)
+        hashes, _ = self._runs.windows([run], GRAM)
+        place = int(np.searchsorted(self._window_hashes, hashes[0]))
+        known = self._window_hashes[place : place + 1].tolist() == hashes.tolist()
+        return int(self._window_items[place]) if known else None
+
     def _stands(self, messages: Sequence[Message], size: int) -> bool:
         """Return whether an item of that many words stands by itself in a message."""
         return any(run in self._alone for m in messages for run in standing(m["content"], size))
@@ -122,20 +167,19 @@ def _titled(word: str) -> bool:
     return word[:1].isupper() and word[1:2].islower()
 
 
-def _forms(items: Iterable[str | Item]) -> Iterator[tuple[tuple[str, ...], bool]]:
+def _forms(item: str | Item) -> Iterator[tuple[Words, bool]]:
     """Yield the words of every form an item may take, and whether it is a bare question.
 
     Forms without a single word (signs alone) can't be told from any other text and are none.
     """
-    for item in dict.fromkeys(items):
-        if isinstance(item, str):
-            forms = [item]
-        else:
-            lettered = [f"{chr(ord('A') + n)}. {text}" for n, text in enumerate(item.choices)]
-            forms = ["\n".join([item.question, *tail]) for tail in ([], item.choices, lettered)]
-        for n, form in enumerate(forms):
-            if found := tuple(words(form)):
-                yield found, n == 0 and len(forms) > 1
+    if isinstance(item, str):
+        forms = [item]
+    else:
+        lettered = [f"{chr(ord('A') + n)}. {text}" for n, text in enumerate(item.choices)]
+        forms = ["\n".join([item.question, *tail]) for tail in ([], item.choices, lettered)]
+    for n, form in enumerate(forms):
+        if found := tuple(words(form)):
+            yield found, n == 0 and len(forms) > 1
 
 
 # Looking up many runs of words in many texts at once, by hashes of numbered words.

@@ -77,6 +77,17 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        *(field.with_nullable(True) for field in ROW_SCHEMA),
+        pa.field("reasons", pa.list_(pa.string())),
+        pa.field("raw", pa.string()),
+        pa.field("detail", pa.string()),
+    ]
+)
+"""Chat rows that were set aside: what found them, and in ``detail`` what was found or which row
+stays. Rows that could not be read have ``raw`` instead of messages."""
+
 
 def row_id(
     messages: Sequence[Message],

@@ -29,9 +29,8 @@ def write_sources(folder: Path, rows: int) -> None:
 
 def mixed(folder: Path, out: Path) -> int:
     """Mix the sources as the product does, in one worker; return the rows written."""
-    from tasks.mixture.gather import gather, row_hashes
     from tasks.mixture.plan import make_plan
-    from tasks.mixture.rows import MappedRows, write_rows
+    from tasks.mixture.rows import MappedRows, gather_rows, hash_rows, write_rows
 
     mapped = []
     for name in sorted(SHARES):
@@ -42,9 +41,9 @@ def mixed(folder: Path, out: Path) -> int:
     rows = len(mapped[0])
     quotas = {n: round(rows / max(SHARES.values()) * s) for n, s in SHARES.items()}
     plan = make_plan([quotas], {n: np.ones(rows, np.int64) for n in quotas}, 17, rows_exact=True)
-    for number, part in enumerate(plan.parts(PER_SHARD)):
-        table = gather(part, plan.names, mapped, ("text", "n"))
-        row_hashes(table)
+    for number, part in enumerate(plan.batches(PER_SHARD)):
+        table = gather_rows(part, plan.names, mapped, ("text", "n"))
+        hash_rows(table)
         pq.write_table(table, out / f"shard-{number}.parquet", compression="snappy")
     return len(plan)
 

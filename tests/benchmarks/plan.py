@@ -42,7 +42,7 @@ def _pair(weights: Mapping[str, float], rows: int, *, by_tokens: bool, target: f
 
     def ours() -> object:
         made = make_plan([quotas], sizes, 17, not by_tokens)
-        return made.part(0, len(made))
+        return made.rows(0, len(made))
 
     def peer() -> object:
         return interleave_datasets(

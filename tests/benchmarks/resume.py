@@ -5,6 +5,7 @@ long), and how many rows each side loses or repeats against its own uninterrupte
 """
 
 import random
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from pair import Benchmark
 from tasks.artifacts import MixtureReceipt
 from tasks.mixture.shards import write_shard
 
+sys.path.append(str(Path(__file__).parents[1]))  # where ``fakes`` is
 ROWS, PER_SHARD, BUFFER = 100_000, 8192, 1000
 SHARES = (0.7, 0.2, 0.1)
 NAMES = ("s0", "s1", "s2")
@@ -97,7 +99,7 @@ def their_states(opened: Callable[[], Any], positions: Sequence[int]) -> dict[in
 
 def our_first(mixture: MixtureReceipt, position: int) -> Any:
     """Return the first row after resuming at a position."""
-    from tasks.mixture.stream import MixtureStream
+    from fakes.stream import MixtureStream
 
     stream = MixtureStream(mixture)
     stream.load_state_dict({"position": position})
@@ -144,7 +146,7 @@ def _difference(before: Iterator[str], after: Iterator[str], whole: Sequence[str
 
 def main(positions: int = 1000, theirs: int = 20, stop: int = 20_000) -> None:
     """Print times to the first row, and rows lost or repeated by a stop at row ``stop``."""
-    from tasks.mixture.stream import MixtureStream
+    from fakes.stream import MixtureStream
 
     folder = Path(tempfile.mkdtemp())
     mixture, opened = our_mixture(folder), their_stream(folder)

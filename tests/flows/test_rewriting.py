@@ -56,12 +56,12 @@ def test_the_plan_says_what_will_be_rewritten_and_what_rewriting_does_nothing_fo
     recipe: Recipe,
 ) -> None:
     from flows.pipeline import plan_recipe
-    from tasks.mixture.table import notes
+    from tasks.mixture.table import list_notes
 
     told = {line.name: line.note for line in plan_recipe(recipe).sources}
     assert told["own"].startswith("targets to be rewritten by the base")
     assert told["reviews"].startswith("rewrite does nothing here: the targets are labels")
-    assert any("own: targets to be rewritten" in note for note in notes(plan_recipe(recipe)))
+    assert any("own: targets to be rewritten" in note for note in list_notes(plan_recipe(recipe)))
 
 
 def test_the_mixture_has_the_rewritings_and_tests_have_what_they_had(
@@ -86,6 +86,6 @@ def test_the_mixture_has_the_rewritings_and_tests_have_what_they_had(
     assert 0.5 < shares["own"] <= 1
     steps = {s["name"]: [f["name"] for f in s["filters"]] for s in lock["sources"]}
     assert steps["own"].index("rewriting") < steps["own"].index("held_out")
-    from tasks.mixture.card import data_card
+    from tasks.export import data_card
 
     assert "## Rewritten targets" in data_card(lock, "openai", 1, {})

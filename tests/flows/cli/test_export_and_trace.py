@@ -1,4 +1,4 @@
-"""``temper export`` and ``temper trace``, as a person or a machine calls them."""
+"""``temper export``, ``temper trace`` and ``temper why``, as a person or a machine calls them."""
 
 import json
 from pathlib import Path
@@ -98,12 +98,30 @@ def test_a_row_is_traced_by_its_text_and_by_its_id(
     assert by_text.loaded & TORCH == set()
 
 
-def test_trace_wants_one_row_and_says_when_there_is_none(temper: Any) -> None:
+@pytest.mark.slow
+def test_what_became_of_a_row_is_told_by_its_text_and_by_its_id(temper: Any, folder: Path) -> None:
+    row = first_row(folder)
+    by_id, shown = temper.each(
+        [["why", "--row-id", row["row_id"], "--json"], ["why", "--row-id", row["row_id"]]]
+    )
+    assert (by_id.code, shown.code) == (0, 0), by_id.err
+    assert set(by_id.json) == {"found", "row_ids", "outcomes"}
+    [outcome] = by_id.json["outcomes"]
+    assert (outcome["outcome"], outcome["positions"]) == ("taken", [0])
+    assert outcome["folders"] == [str(folder)]
+    assert "taken: Mixture" in shown.out
+    by_text = temper("why", "--row", outcome["text"].upper(), "--json")
+    assert by_text.json == by_id.json
+    assert by_text.loaded & TORCH == set()
+
+
+@pytest.mark.parametrize("command", ["trace", "why"])
+def test_one_row_is_wanted_and_it_is_said_when_there_is_none(temper: Any, command: str) -> None:
     nothing, both, absent = temper.each(
         [
-            ["trace", "--json"],
-            ["trace", "--row", "a", "--row-id", "b", "--json"],
-            ["trace", "--row", "of this nobody ever wrote a word"],
+            [command, "--json"],
+            [command, "--row", "a", "--row-id", "b", "--json"],
+            [command, "--row", "of this nobody ever wrote a word"],
         ]
     )
     assert (nothing.code, both.code, absent.code) == (2, 2, 0)

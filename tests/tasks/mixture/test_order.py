@@ -1,9 +1,10 @@
-"""Order, through the plan that draws by it."""
+"""Order, through the plan that draws by it, and the permutation of the rows of a source."""
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.mixture.order import permute, permute_into
 from tasks.mixture.plan import make_plan
 
 NAMES = [f"s{i:02}" for i in range(40)]
@@ -24,7 +25,7 @@ def mixtures(draw):
 def walk(sizes, quotas, seed=17, rows_exact=False):
     """Return the units of each position and, after each, the units used of every source."""
     plan = make_plan([quotas], sizes, seed, rows_exact)
-    part = plan.part(0, len(plan))
+    part = plan.rows(0, len(plan))
     units = np.array([sizes[plan.names[s]][r] for s, r in zip(part.source, part.row, strict=True)])
     used = np.zeros((len(plan), len(plan.names)), np.int64)
     used[np.arange(len(plan)), part.source] = units
@@ -63,3 +64,35 @@ def test_the_order_of_the_sources_does_not_matter():
     quotas = {"a": 6, "b": 2, "c": 5}
     again = make_plan([dict(reversed(quotas.items()))], dict(reversed(sizes.items())), 17, False)
     assert make_plan([quotas], sizes, 17, False).digest() == again.digest()
+
+
+@given(st.integers(1, 3000), st.integers(0, 2**64 - 1), st.integers(0, 5))
+def test_every_row_comes_exactly_once(n, key, epoch):
+    assert sorted(permute(n, n, key, epoch).tolist()) == list(range(n))
+
+
+@given(st.integers(1, 2000), st.data())
+def test_any_part_can_be_computed_alone(n, data):
+    first = data.draw(st.integers(0, n - 1))
+    count = data.draw(st.integers(0, n - first))
+    out = np.empty(count, np.int64)
+    permute_into(out, first, n, np.uint64(5), 0)
+    assert out.tolist() == permute(n, n, 5).tolist()[first : first + count]
+
+
+def test_another_key_or_epoch_gives_another_order():
+    one = permute(100, 100, 1).tolist()
+    assert one != permute(100, 100, 2).tolist()
+    assert one != permute(100, 100, 1, epoch=1).tolist()
+
+
+def test_neighbours_land_anywhere():
+    places = permute(200_000, 200_000, 17)
+    steps = np.histogram(np.diff(places) % 200_000, bins=100)[0]
+    expected = 199_999 / 100
+    # Chi-square of 99 degrees of freedom: below 180 but once in a million.
+    assert ((steps - expected) ** 2 / expected).sum() < 180
+
+
+def test_a_permutation_is_the_same_on_every_machine():
+    assert permute(8, 8, 17).tolist() == [2, 1, 3, 4, 0, 7, 5, 6]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from configs.training import Overflow
 from tasks.errors import DataError
-from tasks.mixture.packing import Overflow, cut, pack_table, plan_packs, position_ids
+from tasks.mixture.packing import copy_runs, cut_rows, fill_bins, pack_table, plan_packs
 
 CAPACITY = 12
 ROWS = st.lists(st.integers(1, 30), max_size=60)
@@ -100,18 +101,14 @@ def test_neither_long_nor_short_documents_come_first() -> None:
 
 def test_error_refuses_a_row_that_is_too_long_and_names_it() -> None:
     with pytest.raises(DataError, match="row 2 has 30 tokens and a pack holds 12"):
-        cut(np.array([3, 12, 30]), CAPACITY, "error")
-    assert cut(np.array([3, 12]), CAPACITY, "error").row.tolist() == [0, 1]
+        cut_rows(np.array([3, 12, 30]), CAPACITY, "error")
+    assert cut_rows(np.array([3, 12]), CAPACITY, "error").row.tolist() == [0, 1]
 
 
 def test_a_length_that_fits_no_pack_is_a_mistake_of_the_caller() -> None:
     for wrong in ([0], [13]):
         with pytest.raises(ValueError, match="1 to 12"):
             plan_packs(np.array(wrong), CAPACITY)
-
-
-def test_position_ids_begin_anew_with_every_document() -> None:
-    assert position_ids([3, 1, 2]).tolist() == [0, 1, 2, 0, 0, 1]
 
 
 def test_a_row_without_tokens_is_in_no_pack() -> None:
@@ -128,7 +125,63 @@ def test_trl_takes_the_packs_on_its_padding_free_path() -> None:
     packs = pack_table(table([5, 4, 9, 2]), CAPACITY).to_pylist()
     batch = sft.DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)(packs)
     lengths = [n for pack in packs for n in pack["seq_lengths"]]
-    assert batch["position_ids"][0].tolist() == position_ids(lengths).tolist()
+    assert batch["position_ids"][0].tolist() == [i for n in lengths for i in range(n)]
     assert batch["cu_seq_lens_q"].tolist() == [0, *np.cumsum(lengths).tolist()]
     # It masks where a document begins, too; the packs have it done already.
     assert batch["labels"][0].tolist() == [i for pack in packs for i in pack["labels"]]
+
+
+BIN = 40
+LENGTHS = st.lists(st.integers(1, BIN), min_size=1, max_size=80)
+
+
+def plain(lengths: list[int], capacity: int) -> list[int]:
+    """Best fit decreasing, looked for in every bin."""
+    spaces: list[int] = []
+    bins = [0] * len(lengths)
+    for item in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        fits = [(space, b) for b, space in enumerate(spaces) if space >= lengths[item]]
+        if not fits:
+            spaces.append(capacity)
+            fits = [(capacity, len(spaces) - 1)]
+        bins[item] = min(fits)[1]
+        spaces[bins[item]] -= lengths[item]
+    return bins
+
+
+def first_fit(lengths: list[int], capacity: int) -> int:
+    spaces: list[int] = []
+    for length in lengths:
+        found = next((b for b, space in enumerate(spaces) if space >= length), len(spaces))
+        if found == len(spaces):
+            spaces.append(capacity)
+        spaces[found] -= length
+    return len(spaces)
+
+
+@given(LENGTHS)
+def test_there_are_as_many_bins_as_by_looking_through_all_of_them(lengths: list[int]) -> None:
+    found = fill_bins(np.array(lengths), BIN)
+    assert found.max() + 1 == max(plain(lengths, BIN)) + 1
+    assert sorted(set(found.tolist())) == list(range(found.max() + 1))
+
+
+@given(LENGTHS)
+def test_no_bin_is_over_full_and_no_two_would_fit_into_one(lengths: list[int]) -> None:
+    filled = np.bincount(fill_bins(np.array(lengths), BIN), weights=lengths)
+    assert filled.max() <= BIN
+    assert len(filled) < 2 or np.sort(filled)[:2].sum() > BIN
+
+
+def test_bins_are_never_more_than_first_fit_opens_on_chat_lengths() -> None:
+    draw = np.random.default_rng(3)
+    for _ in range(40):
+        lengths = np.clip(draw.lognormal(3, 1, 300), 1, 200).astype(np.int64)
+        found = fill_bins(lengths, 200).max() + 1
+        assert found <= first_fit(lengths.tolist(), 200)
+
+
+def test_runs_are_copied_in_the_order_asked() -> None:
+    out = np.empty(5, dtype=np.int32)
+    copy_runs(np.arange(10, dtype=np.int32), np.array([7, 0]), np.array([2, 3]), out)
+    assert out.tolist() == [7, 8, 0, 1, 2]

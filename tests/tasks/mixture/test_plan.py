@@ -10,7 +10,7 @@ from tasks.mixture.plan import INTERVAL, make_plan, read_cursors, write_cursors
 
 
 def whole(plan):
-    return plan.part(0, len(plan))
+    return plan.rows(0, len(plan))
 
 
 def sizes(n, seed=0):
@@ -77,10 +77,18 @@ def test_any_range_is_the_same_from_anywhere_with_cursors_or_without(tmp_path):
         fresh, helped = (make_plan([quota], rows, 17, False) for _ in range(2))
         helped.cursors.extend(read_cursors(tmp_path / "cursors.json"))
         for other in (fresh, helped):
-            part = other.part(start, start + 9)
+            part = other.rows(start, start + 9)
             for column in ("source", "row", "epoch"):
                 wanted = getattr(everything, column)[start : start + 9]
                 assert getattr(part, column).tolist() == wanted.tolist()
+
+
+def test_a_plan_made_again_from_its_draws_is_the_same_plan():
+    rows = {"a": sizes(300), "b": sizes(90, 1)}
+    stages = [{"a": 1800, "b": 200}, {"a": 200, "b": 1800}]
+    plan = make_plan(stages, rows, 17, rows_exact=False)
+    draws = [stage.draws.tolist() for stage in plan.stages]
+    assert make_plan(stages, rows, 17, False, draws).digest() == plan.digest()
 
 
 def test_a_schedule_draws_each_stage_in_turn_and_goes_on_with_the_same_rows():

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tasks.mixture.gather import gather, row_hashes
 from tasks.mixture.plan import Plan, make_plan
-from tasks.mixture.rows import MappedRows, write_rows
+from tasks.mixture.rows import MappedRows, gather_rows, hash_rows, write_rows
 
 SCHEMA = pa.schema([("row_id", pa.string()), ("input_ids", pa.list_(pa.int32()))])
 BY_ROWS = "034057c940d64a5c010631cf177d5b5d7bd82792d94ff7af1c4988c59bc122e5"
@@ -51,6 +50,6 @@ def test_a_plan_by_tokens_has_the_digest_it_always_had() -> None:
 def test_the_rows_of_a_plan_have_the_digest_they_always_had(tmp_path: Path) -> None:
     plan = _plan(rows_exact=False)
     rows = [_rows(tmp_path, name) for name in plan.names]
-    table = gather(plan.part(60_000, 70_000), plan.names, rows, SCHEMA.names)
-    hashed = hashlib.sha256(row_hashes(table).astype("<u8").tobytes())
+    table = gather_rows(plan.rows(60_000, 70_000), plan.names, rows, SCHEMA.names)
+    hashed = hashlib.sha256(hash_rows(table).astype("<u8").tobytes())
     assert hashed.hexdigest() == ROWS

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.mixture.packed import pack
+from tasks.mixture.packs import pack
 
 torch_data = pytest.importorskip("torch.utils.data")
-from tasks.mixture.stream import MixtureStream  # noqa: E402 (needs torch)
+from fakes.stream import MixtureStream  # noqa: E402 (needs torch)
 
 ROWS = 50
 
@@ -88,7 +88,7 @@ def test_a_loader_with_workers_gives_the_same_batches(mixture: Any, workers: int
 
 
 def test_a_worker_goes_on_in_its_own_batches(mixture: Any, monkeypatch: Any) -> None:
-    from tasks.mixture import stream as module
+    from tasks.ingest.streams import stream as module
 
     def of_worker(worker: int) -> MixtureStream:
         info = type("Info", (), {"id": worker, "num_workers": 2})

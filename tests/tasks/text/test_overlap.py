@@ -122,6 +122,35 @@ def test_the_index_agrees_with_the_rules_word_for_word(items, text):
     assert OverlapIndex(map(" ".join, items)).hits(row(joined)) == any(map(found, items))
 
 
+@given(st.lists(WORDS, min_size=1, max_size=6), WORDS)
+def test_the_item_that_a_row_contains_is_named_where_there_is_one(items, text):
+    said, texts = row(" ".join(text)), [" ".join(item) for item in items]
+    index = OverlapIndex(texts)
+    item = index.find_item(said)
+    assert (item is not None) == index.hits(said)
+    assert item is None or (item in texts and OverlapIndex([item]).hits(said))
+
+
+def test_the_item_is_named_in_each_form_it_is_found_by():
+    choice = Item("Which is a prime?", ("4", "6", "7", "9"))
+    horse = Item("Which of these animals is known to sleep standing up?", ("horse", "cat"))
+    frame = " ".join(f"word{i}" for i in range(30))
+    framed = [f"{frame} item number{i}" for i in range(COMMON + 1)]
+    index = OverlapIndex([LONG, MIDDLE, "Where is my card?", choice, horse, *framed])
+    for text, item in (
+        (f"He wrote: {' '.join(LONG.split()[2:15])}, and left.", LONG),
+        (f"so could you {MIDDLE.upper()} and why", MIDDLE),
+        (f"{BEFORE} Where is my card? {AFTER}", "Where is my card?"),
+        ("Which is a prime?", choice),
+        (f"{BEFORE}\n{choice.question}\nA) 4\nB) 6\nC) 7\nD) 9\n{AFTER}", choice),
+        (f"{BEFORE} {horse.question} A horse.", horse),
+        (framed[7], framed[7]),
+    ):
+        assert index.hits(row(text))
+        assert index.find_item(row(text)) == item
+    assert index.find_item(row(frame)) is None
+
+
 @given(st.text(st.sampled_from("abC .?\n"), max_size=30), st.integers(1, 5))
 def test_what_stands_by_itself_is_part_of_the_text(text, size):
     whole = words(text)

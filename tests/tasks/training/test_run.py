@@ -3,8 +3,9 @@ import json
 import pytest
 
 torch = pytest.importorskip("torch")
+
 from configs.training import Lora, Reward, Rft  # noqa: E402
-from tasks.mixture.packed import pack  # noqa: E402
+from tasks.mixture.packs import pack  # noqa: E402
 from tasks.models.identity import weights_digest  # noqa: E402
 from tasks.training.run import train  # noqa: E402
 

@@ -1,14 +1,14 @@
 """An exported mixture's metadata in Croissant 1.0, checked by mlcroissant itself."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import SetupError, StorageError
-from tasks.mixture.card import intended_use, licences
+from tasks.export.data_card import describe_use, list_licences
 from tasks.storage import file_digest, write_text
 
 RECORDS = "rows"
@@ -45,8 +45,8 @@ def write_croissant(rows: Path, lock: Mapping[str, Any], keys: Iterable[str], ma
     import mlcroissant as mlc
 
     path = rows.parent / "croissant.json"
-    record = _metadata(mlc, rows, lock, (sorted(keys), made)).to_json()
-    write_text(path, json.dumps(record, indent=1, default=_plain, ensure_ascii=False) + "\n")
+    record = _make_metadata(mlc, rows, lock, sorted(keys), made).to_json()
+    write_text(path, json.dumps(record, indent=1, default=_encode_date, ensure_ascii=False) + "\n")
     issues = mlc.Dataset(jsonld=str(path)).metadata.issues
     if issues.errors:
         raise StorageError(
@@ -56,8 +56,9 @@ def write_croissant(rows: Path, lock: Mapping[str, Any], keys: Iterable[str], ma
         )
 
 
-def _metadata(mlc: Any, rows: Path, lock: Mapping[str, Any], about: tuple[list[str], date]) -> Any:
-    keys, made = about
+def _make_metadata(
+    mlc: Any, rows: Path, lock: Mapping[str, Any], keys: Sequence[str], made: date
+) -> Any:
     context, digest = mlc.Context(), lock["mixture_digest"]
     file = mlc.FileObject(
         ctx=context,
@@ -69,7 +70,7 @@ def _metadata(mlc: Any, rows: Path, lock: Mapping[str, Any], about: tuple[list[s
         content_size=f"{rows.stat().st_size} B",
     )
     converse = "schemaVersion" in keys
-    fields = [f for key in keys for f in _fields(mlc, context, rows.name, (key, converse))]
+    fields = [f for key in keys for f in _make_fields(mlc, context, rows.name, key, converse)]
     records = mlc.RecordSet(
         ctx=context,
         id=RECORDS,
@@ -80,23 +81,23 @@ def _metadata(mlc: Any, rows: Path, lock: Mapping[str, Any], about: tuple[list[s
     return mlc.Metadata(
         ctx=context,
         name=f"mixture-{digest[:12]}",
-        description=intended_use(lock),
+        description=describe_use(lock),
         url=f"urn:sha256:{digest}",
-        license=licences(lock),
+        license=list_licences(lock),
         version="1.0.0",
         date_published=datetime(made.year, made.month, made.day),
         creators=[mlc.Organization(ctx=context, name="temper")],
-        cite_as=f"mixture {digest}, of " + ", ".join(_origin(s) for s in lock["sources"]),
+        cite_as=f"mixture {digest}, of " + ", ".join(_name_origin(s) for s in lock["sources"]),
         distribution=[file],
         record_sets=[records],
-        data_use_cases=[intended_use(lock)],
+        data_use_cases=[describe_use(lock)],
     )
 
 
-def _fields(mlc: Any, context: Any, file: str, place: tuple[str, bool]) -> list[Any]:
-    key, _ = place
+def _make_fields(mlc: Any, context: Any, file: str, key: str, converse: bool) -> list[Any]:
+    """Return the fields below a key of a line: one, or several for the values of a list."""
 
-    def field(name: str, path: str | None) -> Any:
+    def make_field(name: str, path: str | None) -> Any:
         below = [mlc.Transform(ctx=context, json_path=path)] if path else []
         source = mlc.Source(
             ctx=context,
@@ -114,12 +115,14 @@ def _fields(mlc: Any, context: Any, file: str, place: tuple[str, bool]) -> list[
             description=f"The {name} of each message." if path else f"The {name}.",
         )
 
-    return [field(name, path) for name, path in _PATHS.get(place, {key: None}).items()]
+    return [
+        make_field(name, path) for name, path in _PATHS.get((key, converse), {key: None}).items()
+    ]
 
 
-def _origin(source: Mapping[str, Any]) -> str:
+def _name_origin(source: Mapping[str, Any]) -> str:
     return f"{source['uri']}@{source['revision']}" if source["revision"] else str(source["uri"])
 
 
-def _plain(value: Any) -> str:
+def _encode_date(value: Any) -> str:
     return value.date().isoformat() if isinstance(value, datetime) else str(value)

@@ -8,7 +8,7 @@ from tasks.pages.markdown import listed, table
 Lock = Mapping[str, Any]
 
 
-def data_card(lock: Lock, form: str, rows: int, left_out: Mapping[str, int]) -> str:
+def make_data_card(lock: Lock, form: str, rows: int, left_out: Mapping[str, int]) -> str:
     """Return the card of an exported mixture.
 
     Args:
@@ -20,23 +20,23 @@ def data_card(lock: Lock, form: str, rows: int, left_out: Mapping[str, int]) -> 
     sources: list[Lock] = lock["sources"]
     parts = [
         f"# Training mixture {lock['mixture_digest'][:12]}",
-        intended_use(lock),
+        describe_use(lock),
         "## Sources",
-        _sources(sources),
+        _table_sources(sources),
         "## Shares",
-        _shares(sources, lock["unit"]),
+        _table_shares(sources, lock["unit"]),
         "## What was left out",
-        _filters(sources),
-        *_rewritten(sources),
+        _table_filters(sources),
+        *_describe_rewriting(sources),
         "## This export",
-        _export(form, rows, left_out),
+        _describe_export(form, rows, left_out),
         "## Digests",
-        _digests(lock),
+        _table_digests(lock),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def intended_use(lock: Lock) -> str:
+def describe_use(lock: Lock) -> str:
     """Return what the mixture is for and what it is not for, as one paragraph."""
     names = {
         role: [s["name"] for s in lock["sources"] if s["role"] == role]
@@ -55,12 +55,12 @@ def intended_use(lock: Lock) -> str:
     return f"{text}. Not for evaluation: {known}."
 
 
-def licences(lock: Lock) -> list[str]:
+def list_licences(lock: Lock) -> list[str]:
     """Return the licences of the sources, each once; ``unknown`` where none is given."""
     return sorted({s["licence"] or "unknown" for s in lock["sources"]})
 
 
-def _sources(sources: Sequence[Lock]) -> str:
+def _table_sources(sources: Sequence[Lock]) -> str:
     head = ["source", "role", "category", "licence", "from", "revision", "digest"]
     return table(
         head,
@@ -79,7 +79,7 @@ def _sources(sources: Sequence[Lock]) -> str:
     )
 
 
-def _shares(sources: Sequence[Lock], unit: str) -> str:
+def _table_shares(sources: Sequence[Lock], unit: str) -> str:
     head = [
         "source",
         "weight",
@@ -108,7 +108,7 @@ def _shares(sources: Sequence[Lock], unit: str) -> str:
     )
 
 
-def _filters(sources: Sequence[Lock]) -> str:
+def _table_filters(sources: Sequence[Lock]) -> str:
     lines = []
     for source in sources:
         found = {**source["findings"], **source["left_out"]}
@@ -127,7 +127,7 @@ def _filters(sources: Sequence[Lock]) -> str:
     )
 
 
-def _rewritten(sources: Sequence[Lock]) -> list[str]:
+def _describe_rewriting(sources: Sequence[Lock]) -> list[str]:
     """Return what was said anew by the base model, where anything was."""
     steps = [
         (s["name"], step["settings"])
@@ -146,7 +146,7 @@ def _rewritten(sources: Sequence[Lock]) -> list[str]:
     ]
 
 
-def _export(form: str, rows: int, left_out: Mapping[str, int]) -> str:
+def _describe_export(form: str, rows: int, left_out: Mapping[str, int]) -> str:
     text = f"{rows:,} rows in plan order, format `{form}`."
     if left_out:
         counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(left_out.items()))
@@ -154,6 +154,6 @@ def _export(form: str, rows: int, left_out: Mapping[str, int]) -> str:
     return text
 
 
-def _digests(lock: Lock) -> str:
+def _table_digests(lock: Lock) -> str:
     names = ("mixture_digest", "plan_digest", "code_digest", "tokenizer_digest", "seed")
     return table(["what", "value"], [[name, lock[name]] for name in names])

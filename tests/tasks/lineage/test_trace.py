@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt, Snapshot
+from tasks.lineage.search import ById, ByText
+from tasks.lineage.trace import Trace, trace
 from tasks.storage import building, commit, home
-from tasks.text.rows import ROW_SCHEMA, row_id
-from tasks.tracking.rows import ById, ByText
-from tasks.tracking.trace import Trace, trace
+from tasks.text.rows import QUARANTINE_SCHEMA, ROW_SCHEMA, row_id
 
 REJECTED = pa.schema([("origin", pa.string()), ("raw", pa.string()), ("reason", pa.string())])
 ABOUT: dict[str, Any] = {
@@ -200,6 +200,19 @@ def test_a_row_is_followed_into_mixtures_and_checkpoints_and_theirs(snapshot: No
     ]
     assert held.path in {h.path for h in found.holdings}
     assert free.path not in {h.path for h in found.holdings}
+
+
+def test_a_row_that_tokenising_set_aside_is_found_there_too(temper_home: Path) -> None:
+    folder = home("tokens", "voc-1")
+    with building(folder) as aside:
+        with pa.OSFile(str(aside / "rows.arrow"), "wb") as sink:
+            pa.ipc.new_file(sink, pa.schema([("row_id", pa.string())])).close()
+        write(aside / "quarantine.parquet", [MINE], QUARANTINE_SCHEMA)
+        manifest = {"receipt": {"digest": "t", "name": "voc"}}
+        (aside / "manifest.json").write_text(json.dumps(manifest))
+        aside.rename(folder)
+    for what in (ById(MINE["row_id"]), ByText("where is my parcel 12 elm street")):
+        assert places(trace(what)) == [("tokens", "quarantine", 1)]
 
 
 def test_a_checkpoint_whose_mixture_is_gone_is_not_called_free_of_the_row(snapshot: None) -> None:

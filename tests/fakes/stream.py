@@ -6,7 +6,7 @@ from typing import Literal
 from torch.utils.data import IterableDataset, get_worker_info
 
 from tasks.artifacts import MixtureReceipt, PackedMixture
-from tasks.mixture.shards import Row, shards_of
+from tasks.mixture.shards import Row, open_shards
 from tasks.text.chat import IGNORED
 
 Tail = Literal["drop", "pad"]
@@ -43,7 +43,7 @@ class MixtureStream(IterableDataset[Row]):
         batch_rows: int = 1,
         tail: Tail = "drop",
     ) -> None:
-        self._shards = shards_of(mixture)
+        self._shards = open_shards(mixture)
         if not 0 <= rank < world_size:
             raise ValueError(f"rank must be 0 to {world_size - 1}, not {rank}")
         if not 0 <= start <= len(self._shards):
@@ -94,7 +94,7 @@ class MixtureStream(IterableDataset[Row]):
                 yield step
 
     def _row(self, position: int) -> Row:
-        row = self._shards.row(min(position, len(self._shards) - 1))
+        row = self._shards.read_row(min(position, len(self._shards) - 1))
         if position >= len(self._shards):
             row["labels"][:] = IGNORED
         return row

@@ -9,10 +9,16 @@ import pytest
 
 from tasks.artifacts import CleanSource, MixtureReceipt
 from tasks.errors import DataError, SetupError, StorageError
-from tasks.mixture import croissant
-from tasks.mixture.card import data_card
-from tasks.mixture.export import Wish, export
-from tasks.mixture.formats import CONVERTERS, NotHeld, alpaca, converse, openai
+from tasks.export import croissant
+from tasks.export.data_card import make_data_card
+from tasks.export.formats import (
+    CONVERTERS,
+    Unheld,
+    convert_alpaca,
+    convert_converse,
+    convert_openai,
+)
+from tasks.export.stage import ExportRequest, export_mixture
 from tasks.storage import building, commit, home
 from tasks.text.rows import ROW_SCHEMA, row_id
 
@@ -144,12 +150,12 @@ def lines(path: Path) -> list[Any]:
 def test_every_row_is_written_in_plan_order_or_named_with_its_reason(
     mixture: MixtureReceipt, rows: Any, tmp_path: Path, form: Any
 ) -> None:
-    made = export(mixture, Wish(form, tmp_path / "out"))
+    made = export_mixture(mixture, ExportRequest(form, tmp_path / "out"))
     expected, left = [], []
     for position, (name, row) in enumerate(rows):
         try:
             expected.append(CONVERTERS[made.format](row["messages"]))
-        except NotHeld as reason:
+        except Unheld as reason:
             left.append(
                 {
                     "position": position,
@@ -166,15 +172,15 @@ def test_every_row_is_written_in_plan_order_or_named_with_its_reason(
 
 
 def test_each_format_has_its_shape() -> None:
-    assert openai([SYSTEM, ASK, TELL]) == {"messages": [SYSTEM, ASK, TELL]}
-    assert alpaca([SYSTEM, ASK, TELL]) == {
+    assert convert_openai([SYSTEM, ASK, TELL]) == {"messages": [SYSTEM, ASK, TELL]}
+    assert convert_alpaca([SYSTEM, ASK, TELL]) == {
         "instruction": ASK["content"],
         "input": "",
         "output": "da\n",
         "system": "Be brief.",
     }
-    assert "system" not in alpaca([ASK, TELL])
-    assert converse([SYSTEM, ASK, TELL]) == {
+    assert "system" not in convert_alpaca([ASK, TELL])
+    assert convert_converse([SYSTEM, ASK, TELL]) == {
         "schemaVersion": "bedrock-conversation-2024",
         "system": [{"text": "Be brief."}],
         "messages": [
@@ -187,26 +193,26 @@ def test_each_format_has_its_shape() -> None:
 @pytest.mark.parametrize(
     ("convert", "messages", "reason"),
     [
-        (alpaca, [ASK, TELL, ASK, TELL], "multi_turn"),
-        (alpaca, [ASK], "turn_order"),
-        (alpaca, [SHAPES[3][0]], "plain_text"),
-        (openai, SHAPES[3], "plain_text"),
-        (converse, SHAPES[3], "plain_text"),
-        (converse, [ASK, TELL, ASK], "turn_order"),
-        (converse, [SYSTEM], "turn_order"),
-        (converse, [TELL, ASK], "turn_order"),
+        (convert_alpaca, [ASK, TELL, ASK, TELL], "multi_turn"),
+        (convert_alpaca, [ASK], "turn_order"),
+        (convert_alpaca, [SHAPES[3][0]], "plain_text"),
+        (convert_openai, SHAPES[3], "plain_text"),
+        (convert_converse, SHAPES[3], "plain_text"),
+        (convert_converse, [ASK, TELL, ASK], "turn_order"),
+        (convert_converse, [SYSTEM], "turn_order"),
+        (convert_converse, [TELL, ASK], "turn_order"),
     ],
 )
 def test_what_a_format_has_no_place_for_is_refused_by_reason(
     convert: Any, messages: Any, reason: str
 ) -> None:
-    with pytest.raises(NotHeld, match=f"^{reason}$"):
+    with pytest.raises(Unheld, match=f"^{reason}$"):
         convert(messages)
 
 
 def test_strict_refuses_and_leaves_nothing(mixture: MixtureReceipt, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"position 1, source 'chat'.*multi_turn"):
-        export(mixture, Wish("alpaca", tmp_path / "out", strict=True))
+        export_mixture(mixture, ExportRequest("alpaca", tmp_path / "out", strict=True))
     assert not (tmp_path / "out").exists()
 
 
@@ -216,18 +222,51 @@ def test_a_folder_with_something_in_it_is_left_alone(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     with pytest.raises(DataError, match="not empty"):
-        export(mixture, Wish("openai", tmp_path / "out"))
+        export_mixture(mixture, ExportRequest("openai", tmp_path / "out"))
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
 
 
 def test_clean_rows_that_are_gone_are_told(mixture: MixtureReceipt, tmp_path: Path) -> None:
     (home("clean", "chat-1") / "manifest.json").unlink()
     with pytest.raises(StorageError, match="'chat'.*are gone"):
-        export(mixture, Wish("openai", tmp_path / "out"))
+        export_mixture(mixture, ExportRequest("openai", tmp_path / "out"))
+
+
+def rename_row(mixture: MixtureReceipt, position: int, row_id: str) -> None:
+    path = mixture.path / mixture.shards[0]
+    table = pq.read_table(path).to_pylist()
+    table[position]["row_id"] = row_id
+    pq.write_table(pa.Table.from_pylist(table), path)
+
+
+def test_a_row_that_was_cut_is_written_once_and_its_later_parts_are_named(
+    mixture: MixtureReceipt, rows: Any, tmp_path: Path
+) -> None:
+    part = f"{rows[0][1]['row_id']}.1"
+    rename_row(mixture, 4, part)
+    made = export_mixture(mixture, ExportRequest("openai", tmp_path / "out"))
+    assert (made.rows, made.left_out) == (6, {"plain_text": 1, "later_part": 1})
+    assert {"position": 4, "source": "voc", "row_id": part, "reason": "later_part"} in lines(
+        made.path / "left-out.jsonl"
+    )
+
+
+def test_a_row_that_its_clean_source_has_not_is_told(
+    mixture: MixtureReceipt, tmp_path: Path
+) -> None:
+    rename_row(mixture, 4, "f" * 32)
+    with pytest.raises(StorageError, match=r"'voc' \(row ffff.*are gone"):
+        export_mixture(mixture, ExportRequest("openai", tmp_path / "out"))
+
+
+def test_rows_that_the_model_wrote_anew_are_found(mixture: MixtureReceipt, tmp_path: Path) -> None:
+    home("rewritten").mkdir()
+    (home("clean", "chat-1")).rename(home("rewritten", "chat-1"))
+    assert export_mixture(mixture, ExportRequest("openai", tmp_path / "out")).rows == 7
 
 
 def test_the_card_says_sources_licences_shares_and_counts(mixture: MixtureReceipt) -> None:
-    card = data_card(json.loads(mixture.lock.read_text()), "alpaca", 5, {"multi_turn": 3})
+    card = make_data_card(json.loads(mixture.lock.read_text()), "alpaca", 5, {"multi_turn": 3})
     for said in (
         "`voc` to specialise it",
         "`chat` so that it keeps",
@@ -247,7 +286,7 @@ def test_the_card_says_sources_licences_shares_and_counts(mixture: MixtureReceip
 def test_a_sign_of_markdown_in_a_name_breaks_no_table(mixture: MixtureReceipt) -> None:
     lock = json.loads(mixture.lock.read_text())
     lock["sources"][0]["uri"] = "a|b\n| c |"
-    line = next(x for x in data_card(lock, "openai", 1, {}).splitlines() if "a\\|b" in x)
+    line = next(x for x in make_data_card(lock, "openai", 1, {}).splitlines() if "a\\|b" in x)
     assert line.replace("\\|", "").count("|") == 8
 
 
@@ -256,7 +295,7 @@ def test_croissant_describes_the_rows_so_that_they_can_be_read(
     mixture: MixtureReceipt, tmp_path: Path, form: Any
 ) -> None:
     mlc = pytest.importorskip("mlcroissant")
-    made = export(mixture, Wish(form, tmp_path / "out", croissant=True))
+    made = export_mixture(mixture, ExportRequest(form, tmp_path / "out", croissant=True))
     dataset = mlc.Dataset(jsonld=str(made.path / "croissant.json"))
     assert not dataset.metadata.issues.errors
     assert not dataset.metadata.issues.warnings
@@ -278,5 +317,5 @@ def test_croissant_that_is_not_installed_is_told_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr(croissant, "find_spec", lambda _: None)
     with pytest.raises(SetupError, match=r"\[croissant\]"):
-        export(mixture, Wish("openai", tmp_path / "out", croissant=True))
+        export_mixture(mixture, ExportRequest("openai", tmp_path / "out", croissant=True))
     assert not (tmp_path / "out").exists()

@@ -7,14 +7,14 @@ import pytest
 from configs.mixture import Mixture, MixtureSize
 from tasks.artifacts import CleanSource, Filter
 from tasks.errors import DataError, InsufficientData
-from tasks.mixture.build import blocks, build, close_build, open_build, write_block
-from tasks.mixture.planning import plan_table
+from tasks.mixture import stage
 from tasks.mixture.rows import open_rows
-from tasks.mixture.tokens import tokenise
+from tasks.mixture.shares import Supply
+from tasks.mixture.stage import close_build, mix, split_blocks, write_block
+from tasks.mixture.table import plan_table
+from tasks.mixture.tokenize import tokenise
 from tasks.text.overlap import RULES
 from tasks.text.rows import ROW_SCHEMA, row_id
-
-WEIGHTS = {"voc": 1.0, "chat": 1.0}
 
 
 def clean_source(folder, name, role, rows):
@@ -47,7 +47,7 @@ def clean_source(folder, name, role, rows):
 
 
 @pytest.fixture
-def sources(temper_home, tmp_path, tiny_model):
+def tokens(temper_home, tmp_path, tiny_model):
     made = [
         clean_source(tmp_path, "voc", "domain", 60),
         clean_source(tmp_path, "chat", "general", 90),
@@ -59,16 +59,28 @@ def mixture(**fields):
     return Mixture(**{"size": MixtureSize(domain_epochs=1), "domain_share": 0.5, **fields})
 
 
+def supplies(section, tokens):
+    return [Supply(t.name, t.role, 1.0, getattr(t, section.unit), t) for t in tokens]
+
+
+def build(section, model, tokens, seed=17):
+    opened = mix(section, supplies(section, tokens), seed)
+    for block in split_blocks(opened, workers=1):
+        write_block(block)
+    return close_build(opened, model, {})
+
+
 @pytest.mark.parametrize("unit", ["rows", "tokens", "supervised_tokens"])
-def test_the_shares_got_are_the_shares_asked_in_the_mixtures_unit(sources, unit):
-    table = plan_table(mixture(unit=unit), sources, WEIGHTS, 17)
+def test_the_shares_got_are_the_shares_asked_in_the_mixtures_unit(tokens, unit):
+    section = mixture(unit=unit)
+    table = plan_table(section, supplies(section, tokens), 17, {})
     for line in table.sources:
         longest = 40 if unit != "rows" else 1
         assert abs(getattr(line.share_got, unit) - line.share) <= longest / table.total
 
 
-def test_the_shards_hold_the_plan_in_order_with_rows_of_every_source(sources, tiny_model):
-    made = build(mixture(rows_per_shard=50), tiny_model, sources, WEIGHTS, 17)
+def test_the_shards_hold_the_plan_in_order_with_rows_of_every_source(tokens, tiny_model):
+    made = build(mixture(rows_per_shard=50), tiny_model, tokens)
     rows = pa.concat_tables([pq.read_table(made.path / s) for s in made.shards]).to_pylist()
     assert [r["position"] for r in rows] == list(range(made.rows))
     assert len(made.shards) == -(-made.rows // 50)
@@ -77,21 +89,19 @@ def test_the_shards_hold_the_plan_in_order_with_rows_of_every_source(sources, ti
     assert len({r["row_id"] for r in rows if r["source"] == "voc"}) == 60
 
 
-def test_the_digest_is_of_rows_not_of_shards(sources, tiny_model):
-    small, large = (
-        build(mixture(rows_per_shard=n), tiny_model, sources, WEIGHTS, 17) for n in (7, 1000)
-    )
+def test_the_digest_is_of_rows_not_of_shards(tokens, tiny_model):
+    small, large = (build(mixture(rows_per_shard=n), tiny_model, tokens) for n in (7, 1000))
     assert small.digest == large.digest
     assert small.path != large.path
 
 
-def test_another_seed_is_another_mixture(sources, tiny_model):
-    one, two = (build(mixture(), tiny_model, sources, WEIGHTS, seed) for seed in (17, 18))
+def test_another_seed_is_another_mixture(tokens, tiny_model):
+    one, two = (build(mixture(), tiny_model, tokens, seed) for seed in (17, 18))
     assert one.digest != two.digest
 
 
-def test_the_lock_says_what_went_in(sources, tiny_model):
-    made = build(mixture(), tiny_model, sources, WEIGHTS, 17)
+def test_the_lock_says_what_went_in(tokens, tiny_model):
+    made = build(mixture(), tiny_model, tokens)
     lock = json.loads(made.lock.read_text())
     assert lock["mixture_digest"] == made.digest
     assert lock["tokenizer_digest"] == tiny_model.tokenizer_digest
@@ -99,15 +109,15 @@ def test_the_lock_says_what_went_in(sources, tiny_model):
     assert {"uri", "licence", "digest", "weight", "share", "share_got", "epochs"} <= voc.keys()
 
 
-def test_without_general_data_a_source_of_share_zero_is_left_out(sources, tiny_model):
-    made = build(mixture(domain_share=1.0), tiny_model, sources, WEIGHTS, 17)
+def test_without_general_data_a_source_of_share_zero_is_left_out(tokens, tiny_model):
+    made = build(mixture(domain_share=1.0), tiny_model, tokens)
     assert made.sources == ("voc",)
     assert made.rows == 60
 
 
-def test_a_shortage_is_an_error_before_anything_is_written(sources, tiny_model, temper_home):
+def test_a_shortage_is_an_error_before_anything_is_written(tokens, tiny_model, temper_home):
     with pytest.raises(InsufficientData, match="'chat' must give"):
-        build(mixture(domain_share=0.1), tiny_model, sources, WEIGHTS, 17)
+        build(mixture(domain_share=0.1), tiny_model, tokens)
     assert not (temper_home / "mixtures").exists()
 
 
@@ -126,34 +136,35 @@ def test_rows_over_the_sequence_length_are_left_out_and_counted(tmp_path, temper
     assert done.left_out == {"too_long": sum(n > limit for n in lengths)}
 
 
-def opened(sources, rows_per_shard=10):
-    return open_build(mixture(rows_per_shard=rows_per_shard), sources, WEIGHTS, 17)
+def opened(tokens, rows_per_shard=10):
+    section = mixture(rows_per_shard=rows_per_shard)
+    return mix(section, supplies(section, tokens), 17)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
 def test_the_rows_are_the_same_for_any_number_of_workers_in_any_order(
-    sources, tiny_model, workers, temper_home
+    tokens, tiny_model, workers, temper_home
 ):
-    alone = build(mixture(rows_per_shard=1000), tiny_model, sources, WEIGHTS, 17)
-    work = opened(sources)
-    parts = blocks(work, workers)
+    alone = build(mixture(rows_per_shard=1000), tiny_model, tokens)
+    work = opened(tokens)
+    parts = split_blocks(work, workers)
     assert len(parts) == workers
     for part in reversed(parts):
         write_block(part)
     assert close_build(work, tiny_model, {}).digest == alone.digest
 
 
-def test_a_killed_build_goes_on_with_the_shards_that_are_missing(sources, tiny_model):
-    work = opened(sources)
-    first, second = blocks(work, 2)
+def test_a_killed_build_goes_on_with_the_shards_that_are_missing(tokens, tiny_model):
+    work = opened(tokens)
+    first, second = split_blocks(work, 2)
     write_block(first)
     written = {p.name: p.stat().st_mtime_ns for p in work.aside.glob("*.parquet")}
     (work.aside / "shard-00099.123-99").write_bytes(b"half a shard")
-    again = opened(sources)
+    again = opened(tokens)
     assert again.aside == work.aside
-    assert sum(write_block(b) for b in blocks(again, 1)) == work.shards - len(written)
+    assert sum(write_block(b) for b in split_blocks(again, 1)) == work.shards - len(written)
     made = close_build(again, tiny_model, {})
-    assert made.digest == build(mixture(rows_per_shard=99), tiny_model, sources, WEIGHTS, 17).digest
+    assert made.digest == build(mixture(rows_per_shard=99), tiny_model, tokens).digest
     assert {p.name for p in made.path.iterdir()} == {
         *made.shards,
         "manifest.json",
@@ -163,10 +174,26 @@ def test_a_killed_build_goes_on_with_the_shards_that_are_missing(sources, tiny_m
     assert all((made.path / n).stat().st_mtime_ns == t for n, t in written.items())
 
 
-def test_a_finished_mixture_has_nothing_left_to_write(sources, tiny_model):
-    made = build(mixture(rows_per_shard=10), tiny_model, sources, WEIGHTS, 17)
-    assert blocks(opened(sources), 4) == []
-    assert close_build(opened(sources), tiny_model, {}) == made
+def test_a_plan_is_made_once_however_many_shards_and_workers_there_are(
+    tokens, tiny_model, monkeypatch
+):
+    made = []
+    plan = stage.plan_quotas
+    monkeypatch.setattr(stage, "plan_quotas", lambda *asked: made.append(asked) or plan(*asked))
+    work = opened(tokens)
+    for block in split_blocks(work, 4):
+        write_block(block)
+    again = opened(tokens)
+    assert again == work
+    close_build(again, tiny_model, {})
+    assert opened(tokens).table == work.table
+    assert len(made) == 1
+
+
+def test_a_finished_mixture_has_nothing_left_to_write(tokens, tiny_model):
+    made = build(mixture(rows_per_shard=10), tiny_model, tokens)
+    assert split_blocks(opened(tokens), 4) == []
+    assert close_build(opened(tokens), tiny_model, {}) == made
 
 
 @pytest.mark.parametrize(
@@ -196,7 +223,7 @@ def test_the_lock_holds_the_chain_of_filters_from_ingest_to_tokens(
     clean = clean_source(tmp_path, "voc", "domain", 30).model_copy(update={"filters": (before,)})
     items = {"mmlu": ["what is 7 plus 3?"], "voc": ["nowhere to be found"]}
     done = tokenise(clean, tiny_model, 128, items)
-    made = build(mixture(domain_share=1.0), tiny_model, [done], {"voc": 1.0}, 17)
+    made = build(mixture(domain_share=1.0), tiny_model, [done])
     (line,) = json.loads(made.lock.read_text())["sources"]
     chain = [(f["name"], f["rows_in"], f["rows_out"]) for f in line["filters"]]
     assert chain == [

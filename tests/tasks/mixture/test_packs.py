@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import DataError
-from tasks.mixture.packed import PACKS_PER_SHARD, pack
-from tasks.mixture.shards import shards_of
+from tasks.mixture.packs import PACKS_PER_SHARD, pack
+from tasks.mixture.shards import open_shards
 
 CAPACITY = 20
 
@@ -27,7 +27,7 @@ def test_the_packs_hold_each_row_of_the_mixture_with_its_source(make_mixture: An
         ):
             tokens = one["input_ids"][start : start + length]
             found[position] = (mixture.sources[source], tokens, one["labels"][start])
-    rows = shards_of(mixture).read(0, 100).to_pylist()
+    rows = open_shards(mixture).read(0, 100).to_pylist()
     assert found == {r["position"]: (r["source"], r["input_ids"], -100) for r in rows}
     assert (packed.rows, packed.tokens) == (100, mixture.tokens)
     assert packed.supervised_tokens == mixture.supervised_tokens
@@ -40,7 +40,7 @@ def test_what_is_dropped_is_reported_by_source_and_nothing_else_is_missing(
     mixture = make_mixture(100)
     packed = pack(mixture, CAPACITY)
     long = [
-        r for r in shards_of(mixture).read(0, 100).to_pylist() if len(r["input_ids"]) > CAPACITY
+        r for r in open_shards(mixture).read(0, 100).to_pylist() if len(r["input_ids"]) > CAPACITY
     ]
     assert {r["source"] for r in long} == set(packed.lost)
     for name, lost in packed.lost.items():
@@ -91,5 +91,5 @@ def test_shards_are_equal_but_for_the_last_so_that_a_pack_is_found_by_its_number
     assert packed.packs > PACKS_PER_SHARD
     sizes = [pq.read_metadata(packed.path / name).num_rows for name in packed.shards]
     assert sizes == [PACKS_PER_SHARD, packed.packs - PACKS_PER_SHARD]
-    last = shards_of(packed).row(packed.packs - 1)
+    last = open_shards(packed).read_row(packed.packs - 1)
     assert last["positions"].tolist() == packs_in(packed)[-1]["positions"]

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 import pyarrow as pa
 
 from tasks.artifacts import MixtureReceipt
-from tasks.mixture.shards import GROUP_ROWS, Row, row_at, shards_of
-from tasks.storage import building, commit, find, home, stage_key
+from tasks.mixture.shards import GROUP_ROWS, Row, open_shards
+from tasks.storage import building, commit, find, home
 
 
 def arrow_copy(mixture: MixtureReceipt) -> MixtureReceipt:
@@ -17,15 +18,14 @@ def arrow_copy(mixture: MixtureReceipt) -> MixtureReceipt:
     Parquet has to be decoded; these files are mapped into memory as they are, and
     ``datasets.Dataset.from_file`` reads them too.
     """
-    key = stage_key("view", {"mixture": mixture.digest}, __name__)
-    folder = home("views", key[:32])
+    folder = home("views", mixture.digest[:32])
     if (done := find(folder, MixtureReceipt)) is not None:
         return done
     with building(folder) as aside:
         names = tuple(Path(name).with_suffix(".arrow").name for name in mixture.shards)
-        rows = shards_of(mixture)
+        rows = open_shards(mixture)
         for i, name in enumerate(names):
-            _write(rows.shard(i), aside / name)
+            _write(rows.read_shard(i), aside / name)
         return commit(aside, mixture.model_copy(update={"path": folder, "shards": names}))
 
 
@@ -58,7 +58,7 @@ class MixtureView(Sequence[Row]):
         """Return the row at a position, or the rows of a slice."""
         if isinstance(index, slice):
             return self.__getitems__(range(len(self))[index])
-        return row_at(self._rows, range(len(self))[index])
+        return _row_at(self._rows, range(len(self))[index])
 
     def __getitems__(self, positions: Sequence[int]) -> list[Row]:
         """Return the rows at these positions."""
@@ -84,3 +84,15 @@ class MixtureView(Sequence[Row]):
 
     def _files(self) -> list[Path]:
         return [self._copy.path / name for name in self._copy.shards]
+
+
+def _row_at(table: pa.Table, index: int) -> Row:
+    """Return one row of a table; lists of integers as int64 arrays of its own."""
+    return {name: _value(table[name], index) for name in table.column_names}
+
+
+def _value(column: pa.ChunkedArray, index: int) -> Any:
+    value = column[index]
+    if pa.types.is_list(value.type):
+        return value.values.to_numpy(zero_copy_only=False).astype(np.int64)
+    return value.as_py()

@@ -2,9 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.mixture.gather import gather, row_hashes
-from tasks.mixture.plan import Part
-from tasks.mixture.rows import BATCH, MappedRows, write_rows
+from tasks.mixture.plan import PlannedRows
+from tasks.mixture.rows import BATCH, MappedRows, gather_rows, hash_rows, write_rows
 
 SCHEMA = pa.schema([pa.field("row_id", pa.string()), pa.field("input_ids", pa.list_(pa.int32()))])
 
@@ -29,13 +28,13 @@ def test_rows_are_taken_from_any_batch_in_order(tmp_path):
 
 def test_a_run_of_the_plan_comes_in_the_plans_order(tmp_path):
     sources = [mapped(tmp_path, n, [table(10, n)]) for n in "ab"]
-    part = Part(
+    planned = PlannedRows(
         7,
         np.array([1, 0, 0, 1], np.int16),
         np.array([3, 9, 0, 3]),
         np.array([0, 0, 0, 1], np.int32),
     )
-    found = gather(part, ["one", "two"], sources, ["row_id", "input_ids"]).to_pylist()
+    found = gather_rows(planned, ["one", "two"], sources, ["row_id", "input_ids"]).to_pylist()
     assert [r["row_id"] for r in found] == ["b3", "a9", "a0", "b3"]
     assert [r["source"] for r in found] == ["two", "one", "one", "two"]
     assert [r["position"] for r in found] == [7, 8, 9, 10]
@@ -44,20 +43,20 @@ def test_a_run_of_the_plan_comes_in_the_plans_order(tmp_path):
 
 def test_hashes_are_of_rows_however_they_are_cut():
     whole = table(100)
-    pieces = np.concatenate([row_hashes(whole.slice(a, 7)) for a in range(0, 100, 7)])
-    assert (row_hashes(whole) == pieces).all()
+    pieces = np.concatenate([hash_rows(whole.slice(a, 7)) for a in range(0, 100, 7)])
+    assert (hash_rows(whole) == pieces).all()
 
 
 @pytest.mark.parametrize("column", ["row_id", "input_ids"])
 def test_any_change_of_a_value_changes_the_rows_hash_alone(column):
     rows = table(9).to_pylist()
-    before = row_hashes(pa.Table.from_pylist(rows, SCHEMA))
+    before = hash_rows(pa.Table.from_pylist(rows, SCHEMA))
     rows[4][column] = "other" if column == "row_id" else [0, 0]
-    after = row_hashes(pa.Table.from_pylist(rows, SCHEMA))
+    after = hash_rows(pa.Table.from_pylist(rows, SCHEMA))
     assert (before != after).any(axis=1).tolist() == [i == 4 for i in range(9)]
 
 
 def test_a_value_moved_from_one_list_to_the_next_changes_both_hashes():
     one = pa.table({"a": [[1, 2], [3]], "b": [[0], [0]]})
     two = pa.table({"a": [[1], [2, 3]], "b": [[0], [0]]})
-    assert (row_hashes(one) != row_hashes(two)).any(axis=1).all()
+    assert (hash_rows(one) != hash_rows(two)).any(axis=1).all()

@@ -9,14 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import Lost, MixtureReceipt, PackedMixture
-from tasks.mixture.packing import PACK_SCHEMA, WINDOW, Overflow, pack_table
-from tasks.mixture.shards import shards_of, write_shard
+from configs.training import Overflow
+from tasks.artifacts import MixtureReceipt, OverlongLoss, PackedMixture
+from tasks.mixture.packing import PACK_SCHEMA, WINDOW, pack_table
+from tasks.mixture.shards import name_shard, open_shards, write_shard
 from tasks.progress import report
 from tasks.storage import building, commit, find, home, stage_key
 from tasks.text.chat import IGNORED
 
 PACKS_PER_SHARD = 1024
+Losses = Mapping[str, OverlongLoss]
+"""Source -> what its overlong rows lost."""
 GROUP_PACKS = 32
 """Packs of a row group; a pack holds many times a row's tokens."""
 
@@ -43,11 +46,12 @@ def pack(
     if (done := find(folder, PackedMixture)) is not None:
         return done
     with building(folder) as aside:
-        out = _Writer(aside, mixture.digest)
-        lost: dict[str, Lost] = {}
-        for rows in _windows(mixture, window):
+        out = _PackWriter(aside, mixture.digest)
+        lost: dict[str, OverlongLoss] = {}
+        for rows in _read_windows(mixture, window):
             out.add(pack_table(rows, capacity, overflow, window))
-            lost = _sum(lost, overlong(rows, capacity, overflow))
+            lost = _add_losses(lost, measure_losses(rows, capacity, overflow))
+        dropped = sum(loss.rows for loss in lost.values()) if overflow == "drop" else 0
         return commit(
             aside,
             PackedMixture(
@@ -58,31 +62,31 @@ def pack(
                 sources=mixture.sources,
                 shards=tuple(out.names),
                 **out.counts,
-                rows=mixture.rows - _rows_dropped(lost, overflow),
+                rows=mixture.rows - dropped,
                 lost=lost,
             ),
         )
 
 
-def overlong(rows: pa.Table, capacity: int, overflow: Overflow) -> dict[str, Lost]:
+def measure_losses(rows: pa.Table, capacity: int, overflow: Overflow) -> dict[str, OverlongLoss]:
     """Return source -> what its rows longer than ``capacity`` lose under the policy.
 
     A cut row loses no token, but the first of each later part has nothing before it to be
     predicted from.
     """
     long = rows.filter(pc.greater(pc.list_value_length(rows["input_ids"]), capacity))
-    lost: dict[str, Lost] = {}
+    lost: dict[str, OverlongLoss] = {}
     for row in long.select(["source", "labels"]).to_pylist():
         labels = np.asarray(row["labels"])
         gone = labels if overflow == "drop" else labels[capacity::capacity]
         tokens = len(gone) if overflow == "drop" else 0
-        own = Lost(rows=1, tokens=tokens, supervised_tokens=int((gone != IGNORED).sum()))
-        lost = _sum(lost, {row["source"]: own})
+        own = OverlongLoss(rows=1, tokens=tokens, supervised_tokens=int((gone != IGNORED).sum()))
+        lost = _add_losses(lost, {row["source"]: own})
     return lost
 
 
-def _windows(mixture: MixtureReceipt, window: int) -> Iterator[pa.Table]:
-    rows = shards_of(mixture, ["position", "source", "input_ids", "labels"])
+def _read_windows(mixture: MixtureReceipt, window: int) -> Iterator[pa.Table]:
+    rows = open_shards(mixture, ["position", "source", "input_ids", "labels"])
     for start in range(0, len(rows), window):
         report("packing", start, len(rows))
         part = rows.read(start, min(start + window, len(rows)))
@@ -92,24 +96,20 @@ def _windows(mixture: MixtureReceipt, window: int) -> Iterator[pa.Table]:
     report("packing", len(rows), len(rows))
 
 
-def _sum(one: Mapping[str, Lost], two: Mapping[str, Lost]) -> dict[str, Lost]:
-    none = Lost(rows=0, tokens=0, supervised_tokens=0)
-    pairs = {name: (one.get(name, none), two.get(name, none)) for name in sorted({*one, *two})}
-    return {
-        name: Lost(
+def _add_losses(one: Losses, two: Losses) -> dict[str, OverlongLoss]:
+    none = OverlongLoss(rows=0, tokens=0, supervised_tokens=0)
+    total = {}
+    for name in sorted({*one, *two}):
+        a, b = one.get(name, none), two.get(name, none)
+        total[name] = OverlongLoss(
             rows=a.rows + b.rows,
             tokens=a.tokens + b.tokens,
             supervised_tokens=a.supervised_tokens + b.supervised_tokens,
         )
-        for name, (a, b) in pairs.items()
-    }
+    return total
 
 
-def _rows_dropped(lost: Mapping[str, Lost], overflow: Overflow) -> int:
-    return sum(line.rows for line in lost.values()) if overflow == "drop" else 0
-
-
-class _Writer:
+class _PackWriter:
     """Writes packs into shards of equal size, counting and digesting them."""
 
     def __init__(self, folder: Path, mixture_digest: str) -> None:
@@ -127,7 +127,7 @@ class _Writer:
             for chunk in packs[name].chunks:
                 self._state.update(np.asarray(pc.list_value_length(chunk)).astype("<i8").tobytes())
                 self._state.update(np.asarray(chunk.flatten()).astype("<i8").tobytes())
-        labels = _flat(packs["labels"])
+        labels = _flatten(packs["labels"])
         self.counts["tokens"] += len(labels)
         self.counts["supervised_tokens"] += pc.sum(pc.not_equal(labels, IGNORED)).as_py() or 0
         self._waiting = pa.concat_tables([self._waiting, packs])
@@ -141,10 +141,10 @@ class _Writer:
         return self._state.hexdigest()
 
     def _write(self, packs: int) -> None:
-        self.names.append(f"shard-{len(self.names):05d}.parquet")
+        self.names.append(name_shard(len(self.names)))
         write_shard(self._waiting.slice(0, packs), self._folder / self.names[-1], GROUP_PACKS)
         self._waiting = self._waiting.slice(packs)
 
 
-def _flat(column: pa.ChunkedArray) -> Any:
+def _flatten(column: pa.ChunkedArray) -> Any:
     return pa.chunked_array([chunk.flatten() for chunk in column.chunks], pa.int32())
