@@ -29,9 +29,9 @@ def planned(recipe: Recipe) -> PlanTable:
 def _rewriting_told(recipe: Recipe, data: Data, line: PlanLine) -> PlanLine:
     if line.name not in rewrites(recipe):
         return line
-    from tasks.rewriting.telling import told_before
+    from tasks.self_data.summary import describe_plan
 
-    told = told_before(data.by_name()[line.name])
+    told = describe_plan(data.by_name()[line.name])
     return line.model_copy(update={"note": "; ".join(filter(None, [line.note, told]))})
 
 
@@ -61,11 +61,11 @@ def _with_rehearsal(recipe: Recipe, data: Data) -> PlanTable:
 
 def _estimate(recipe: Recipe, data: Data, name: str) -> Units:
     """Return what rehearsal is expected to give for its need, without generating anything."""
-    from tasks.ingest.rehearsal import SLACK, rehearsal_plan
+    from tasks.self_data.rehearsal import SLACK, estimate_rehearsal
 
     source, need, unit = recipe.source(name), data.needs[name], recipe.mixture.unit
     assert isinstance(source, RehearsalSource)
-    found = rehearsal_plan(source, data.model, need, unit)
+    found = estimate_rehearsal(source, data.model, need, unit)
     rows = max(round(found["answers"] / SLACK), 1)
     answer = found["generated_tokens"] / found["answers"]
     tokens = round(rows * (answer + found["prompt_tokens"]))

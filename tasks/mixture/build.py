@@ -89,9 +89,7 @@ def mixture_key(
         "mixture",
         {
             "mixture": mixture.model_dump(mode="json", exclude={"exclude_overlap_with"}),
-            "sources": {
-                s.name: [s.digest, weights[s.name], s.uri, s.revision, s.licence] for s in sources
-            },
+            "sources": {s.name: [s.digest, weights[s.name], s.origin] for s in sources},
             "seed": seed,
         },
         *CODE,

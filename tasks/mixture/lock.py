@@ -35,10 +35,12 @@ def make_lock(mixture: Mixture, model: LocalModel, drawn: Drawn, seed: int) -> d
 
 
 def _source(source: TokenizedSource, line: dict[str, Any]) -> dict[str, Any]:
-    kept = ("uri", "revision", "licence", "category", "clean_digest", "rows_in", "findings")
     return {
         **line,
-        **{name: getattr(source, name) for name in kept},
+        **source.origin.model_dump(exclude={"name", "role"}),
+        "clean_digest": source.clean_digest,
+        "rows_in": source.rows_in,
+        "findings": source.findings,
         "digest": source.digest,
         "rows_available": source.rows,
         "left_out": source.left_out,

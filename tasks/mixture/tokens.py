@@ -88,8 +88,7 @@ def tokenise(
     folder = home("tokens", f"{clean.name}-{key[:16]}")
     if (done := find(folder, TokenizedSource)) is not None:
         # The same rows may come from elsewhere this time.
-        named = ("role", "category", "licence", "uri", "revision")
-        return done.model_copy(update={name: getattr(clean, name) for name in named})
+        return done.model_copy(update={"origin": clean.origin})
     indexes = {name: index_of(items) for name, items in exclusions.items()}
     out = _Out(Counter({f"overlap:{name}": 0 for name in exclusions}))
     rows = _kept(clean, _Shape(load_tokenizer(model.path), sequence_length, how), indexes, out)
@@ -201,12 +200,7 @@ def _receipt(folder: Path, clean: CleanSource, out: _Out) -> TokenizedSource:
     return TokenizedSource(
         path=folder,
         digest=out.state.hexdigest(),
-        name=clean.name,
-        role=clean.role,
-        category=clean.category,
-        licence=clean.licence,
-        uri=clean.uri,
-        revision=clean.revision,
+        origin=clean.origin,
         clean_digest=clean.digest,
         rows_in=clean.rows_in,
         findings=clean.findings,

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import CleanSource
+from tasks.artifacts import CleanSource, Origin
 from tasks.errors import DataError
 from tasks.mixture.held_out import hold_out
 from tasks.mixture.methods import How, check_kind, fitted, records
@@ -98,12 +98,7 @@ def texts(folder, words):
     return CleanSource(
         path=folder,
         digest=f"{folder.name}-{n}",
-        name="wiki",
-        role="general",
-        category=None,
-        licence=None,
-        uri="w",
-        revision=None,
+        origin=Origin(name="wiki", role="general", uri="w"),
         verdict="pass",
         reason="",
         rows_in=2 * n,
