@@ -114,8 +114,8 @@ class Limits(Section):
     )
 
 
-class _Rows(Section):
-    """What every source that is read from storage shares."""
+class StoredSource(Section):
+    """What every source that is read from storage shares, whatever its kind."""
 
     name: Name
     role: Role
@@ -136,9 +136,11 @@ class _Rows(Section):
     )
     split: Split = Split()
     limits: Limits = Limits()
+    kind: str
+    path: str
 
     @model_validator(mode="after")
-    def _columns_say_enough(self) -> "_Rows":
+    def _columns_say_enough(self) -> "StoredSource":
         if self.format == "columns" and not self.columns:
             raise rule_error("format 'columns' needs a columns: mapping")
         if self.columns and self.format not in ("auto", "columns"):
@@ -150,14 +152,14 @@ class _Rows(Section):
         return self
 
 
-class FilesSource(_Rows):
+class FilesSource(StoredSource):
     """JSONL, JSON, CSV, Parquet or Arrow; a file, a folder or a glob; local, s3:// or package:."""
 
     kind: Literal["files"]
     path: str
 
 
-class HubSource(_Rows):
+class HubSource(StoredSource):
     """A dataset of the Hugging Face hub at a pinned commit."""
 
     kind: Literal["hub"]
@@ -202,4 +204,3 @@ class NovaSource(Section):
 Source = Annotated[
     FilesSource | HubSource | RehearsalSource | NovaSource, Field(discriminator="kind")
 ]
-StoredSource = FilesSource | HubSource

@@ -16,8 +16,7 @@ from tasks.errors import QualityBlocked
 from tasks.evaluation.items import EvalContext, items_of
 from tasks.evaluation.registry import open_exam, overlap_texts
 from tasks.gates.planning import GatePlan, plan_gate, refuse_unresolved
-from tasks.ingest.rehearsal import SLACK, rehearsal_plan
-from tasks.ingest.task import fetch_model, generate_rehearsal, ingest_source
+from tasks.ingest.task import fetch_model, ingest_source
 from tasks.mixture.shares import Supply, plan_quotas
 from tasks.mixture.stage import split_blocks
 from tasks.mixture.table import PlanTable, plan_table
@@ -30,8 +29,9 @@ from tasks.mixture.task import (
 )
 from tasks.mixture.tokenize import RowFormat
 from tasks.quality.task import check_quality, remove_duplicates
-from tasks.rewriting.task import rewrite_targets
-from tasks.rewriting.telling import told_before
+from tasks.self_data.rehearsal import SLACK, estimate_rehearsal
+from tasks.self_data.summary import describe_plan
+from tasks.self_data.task import generate_rehearsal, rewrite_targets
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.training.backends.base import open_backend
@@ -288,7 +288,7 @@ def plan_recipe(recipe: Recipe) -> PlanTable:
     lines = []
     for line in table.sources:
         if line.name in rewritten:
-            notes = filter(None, [line.note, told_before(clean[line.name])])
+            notes = filter(None, [line.note, describe_plan(clean[line.name])])
             line = line.model_copy(update={"note": "; ".join(notes)})
         lines.append(line)
     gates = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
@@ -299,7 +299,7 @@ def _estimate_rehearsal(recipe: Recipe, data: Data, name: str) -> Units:
     """Return what rehearsal is expected to give for its need, without generating anything."""
     source, need, unit = recipe.source(name), data.needs[name], recipe.mixture.unit
     assert isinstance(source, RehearsalSource)
-    found = rehearsal_plan(source, data.model, need, unit)
+    found = estimate_rehearsal(source, data.model, need, unit)
     rows = max(round(found["answers"] / SLACK), 1)
     answer = found["generated_tokens"] / found["answers"]
     tokens = round(rows * (answer + found["prompt_tokens"]))

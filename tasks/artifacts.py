@@ -33,18 +33,55 @@ class LocalModel(Receipt):
     has_weights: bool = True
 
 
-class Snapshot(Receipt):
+class Origin(BaseModel):
+    """Where the rows of a source come from, the same from the snapshot to the lock.
+
+    Attributes:
+        name: The source's, as the recipe has it.
+        role: ``domain`` or ``general``.
+        category: What the rows are of, where the recipe says it.
+        licence: What they may be used under, where it is known.
+        uri: The recipe's path, or what generated them (``rehearsal:<model>``).
+        revision: Commit of the hub, or digest of the model that wrote them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    role: str
+    category: str | None = None
+    licence: str | None = None
+    uri: str
+    revision: str | None = None
+
+
+class SourceReceipt(Receipt):
+    """A receipt of one source's rows, whatever was done to them.
+
+    Attributes:
+        origin: Where they come from. It is no part of the digest: the same rows may come from
+            elsewhere another time.
+    """
+
+    origin: Origin
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self.origin.name
+
+    @property
+    def role(self) -> str:
+        """``domain`` or ``general``."""
+        return self.origin.role
+
+
+class Snapshot(SourceReceipt):
     """A source as ingested: ``rows/*.parquet`` in the chat-row schema, and ``rejected.parquet``.
 
     ``formats`` says in a sentence which row format was taken and why, once for each way it was.
     """
 
-    name: str
-    role: str
-    category: str | None
-    licence: str | None
-    uri: str
-    revision: str | None
     rows: int
     rejected: int
     formats: tuple[str, ...] = ()
@@ -67,7 +104,7 @@ class Filter(BaseModel):
     settings: dict[str, Any] = {}
 
 
-class CleanSource(Receipt):
+class CleanSource(SourceReceipt):
     """A source after quality: ``train.parquet``, ``dev.parquet``, ``test.parquet`` (chat rows),
     ``quarantine.parquet`` (rows with their reasons) and ``verdict.json``.
 
@@ -81,12 +118,6 @@ class CleanSource(Receipt):
         filters: What the rows went through since ingest, in order.
     """
 
-    name: str
-    role: str
-    category: str | None
-    licence: str | None
-    uri: str
-    revision: str | None
     verdict: Literal["pass", "quarantine", "block"]
     reason: str
     rows_in: int
@@ -105,7 +136,7 @@ class CleanSource(Receipt):
         return self.path / "quarantine.parquet" if self.rows_in > self.rows_out else None
 
 
-class TokenizedSource(Receipt):
+class TokenizedSource(SourceReceipt):
     """Training rows rendered, tokenised and masked: ``rows.arrow``, and ``quarantine.parquet``
     (rows that may not or can't be trained on, with their reasons).
 
@@ -120,12 +151,6 @@ class TokenizedSource(Receipt):
         filters: What the rows went through from ingest to here, in order.
     """
 
-    name: str
-    role: str
-    category: str | None
-    licence: str | None
-    uri: str
-    revision: str | None
     clean_digest: str
     rows_in: int
     findings: dict[str, int]

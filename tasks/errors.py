@@ -5,12 +5,15 @@ TemperError
 ├── SetupError                  configs.errors: something this machine lacks
 ├── DataError                   rows that can't be used; exit code 2
 │   ├── SourceError             a source can't be found, read or mapped
+│   │   └── SourceUnreachable   a store or the hub didn't answer; try again
 │   ├── QualityBlocked          a verdict blocks the run
 │   └── InsufficientData        a quota needs more rows than there are
 ├── TrainingError               the trainer failed or its output is not whole
 │   └── Unreachable             a backend does not answer; its job goes on
 ├── EvaluationError             a suite can't be run or two runs can't be compared
 └── StorageError                an artifact is missing or damaged
+
+Unusable is none of them: it is the reason kept beside a row that a source sets aside.
 """
 
 from configs.errors import RecipeError, SetupError, TemperError
@@ -27,6 +30,14 @@ class SourceError(DataError):
     """A source can't be found, read, or mapped to rows."""
 
     kind = "source"
+
+
+class SourceUnreachable(SourceError):
+    """A store or the hub didn't answer; the same request may work a little later."""
+
+
+class Unusable(ValueError):
+    """One row can't be converted; the text is the reason kept beside it."""
 
 
 class QualityBlocked(DataError):
@@ -73,19 +84,10 @@ __all__ = [
     "RecipeError",
     "SetupError",
     "SourceError",
+    "SourceUnreachable",
     "StorageError",
     "TemperError",
     "TrainingError",
     "Unreachable",
+    "Unusable",
 ]
-
-
-# Failures that only ingest knows.
-
-
-class SourceUnreachable(SourceError):
-    """A store or the hub didn't answer; the same request may work a little later."""
-
-
-class Unusable(ValueError):
-    """One row can't be converted; the text is the reason kept beside it."""

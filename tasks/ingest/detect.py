@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from configs.sources import RowFormat, StoredSource
 from tasks.errors import SourceError
-from tasks.ingest.values import Row
+from tasks.files.records import Row
 
 PAIRS = (
     ("prompt", "completion"),
@@ -33,7 +33,7 @@ _UNCLEAR = {
 _COLUMN, _COLUMNS = 40, 30
 
 
-class Choice(NamedTuple):
+class FormatChoice(NamedTuple):
     """The format taken, and how many of the rows looked at have each format's fields.
 
     ``rows`` counts all that were looked at. A format that the recipe names is not counted.
@@ -55,32 +55,32 @@ class Choice(NamedTuple):
         )
 
 
-def choose(source: StoredSource, rows: Sequence[Row], where: str) -> Choice:
+def choose_format(source: StoredSource, rows: Sequence[Row], where: str) -> FormatChoice:
     """Return the format of a source, as the recipe says or as most of the rows do.
 
     Raises:
         SourceError: The rows' columns mean no format, or could mean two.
     """
     if source.columns:
-        return Choice("columns", len(rows), {})
+        return FormatChoice("columns", len(rows), {})
     if source.format != "auto":
-        return Choice(source.format, len(rows), {})
-    columns = columns_of(rows)
-    votes = Counter(kind for row in rows if (kind := _kind_of(row)) is not None)
+        return FormatChoice(source.format, len(rows), {})
+    columns = collect_columns(rows)
+    votes = Counter(kind for row in rows if (kind := _guess_format(row)) is not None)
     if not votes:
-        raise _unknown(columns, where)
+        raise _unknown_error(columns, where)
     winner = max(votes, key=lambda kind: votes[kind])
     if winner in ("completion", "text"):
         _refuse_unclear("question" if winner == "completion" else "text", columns, where)
-    return Choice(winner, len(rows), dict(votes.most_common()))
+    return FormatChoice(winner, len(rows), dict(votes.most_common()))
 
 
-def columns_of(rows: Sequence[Row]) -> list[str]:
+def collect_columns(rows: Sequence[Row]) -> list[str]:
     """Return the names of all fields of the rows, in the order they are first seen."""
     return list(dict.fromkeys(str(name) for row in rows for name in row))
 
 
-def listed(columns: Sequence[str]) -> str:
+def list_columns(columns: Sequence[str]) -> str:
     """Return columns for a message, cut where there are too many or one is too long."""
     shown = [f"'{c[:_COLUMN]}{'…' if len(c) > _COLUMN else ''}'" for c in columns[:_COLUMNS]]
     more = len(columns) - len(shown)
@@ -88,17 +88,17 @@ def listed(columns: Sequence[str]) -> str:
     return text.encode("utf-8", "backslashreplace").decode() or "none"
 
 
-def _kind_of(row: Row) -> RowFormat | None:
+def _guess_format(row: Row) -> RowFormat | None:
     # A field that is null may be another format's, in a table that holds both.
     given = {name for name, value in row.items() if value is not None}
-    return _kind(row, given) or _kind(row, set(row))
+    return _match_columns(row, given) or _match_columns(row, set(row))
 
 
-def _kind(row: Row, names: set[str]) -> RowFormat | None:
+def _match_columns(row: Row, names: set[str]) -> RowFormat | None:
     if {"chosen", "rejected"} <= names:
         return "dpo"
     if "messages" in names:
-        return _of_messages(row, names)
+        return _match_messages(row, names)
     if "conversations" in names:
         return "sharegpt"
     if {"instruction", "output"} <= names:
@@ -113,7 +113,7 @@ def _kind(row: Row, names: set[str]) -> RowFormat | None:
     return "rft" if isinstance(metadata, Mapping) and metadata.get("prompt") is not None else None
 
 
-def _of_messages(row: Row, names: set[str]) -> RowFormat:
+def _match_messages(row: Row, names: set[str]) -> RowFormat:
     if "reference_answer" in names:
         return "rft"
     return "converse" if _is_converse(row) else "messages"
@@ -124,14 +124,14 @@ def _is_converse(row: Row) -> bool:
         return True
     blocks = [
         block
-        for message in _list(row.get("messages"))
+        for message in _as_list(row.get("messages"))
         if isinstance(message, Mapping)
-        for block in _list(message.get("content"))
+        for block in _as_list(message.get("content"))
     ]
     return bool(blocks) and all(isinstance(b, Mapping) and not b.get("type") for b in blocks)
 
 
-def _list(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
@@ -139,15 +139,15 @@ def _refuse_unclear(column: str, columns: Sequence[str], where: str) -> None:
     other, why, instead = _UNCLEAR[column]
     if column in columns and other in columns:
         raise SourceError(
-            f"the columns {listed(columns)} can be read in two ways: {why}.",
+            f"the columns {list_columns(columns)} can be read in two ways: {why}.",
             where=where,
             fix=f"say which: {instead}",
         )
 
 
-def _unknown(columns: Sequence[str], where: str) -> SourceError:
+def _unknown_error(columns: Sequence[str], where: str) -> SourceError:
     return SourceError(
-        f"no known row format has the columns there are: {listed(columns)}.",
+        f"no known row format has the columns there are: {list_columns(columns)}.",
         where=where,
         fix="map them, for example columns: {prompt: 'Classify: {review}', completion: category}.",
     )

@@ -4,37 +4,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.errors import Unusable
-from tasks.ingest.conversations import from_messages
-from tasks.ingest.fields import Fields, unused
-from tasks.ingest.tool_use import as_json, tools_of
-from tasks.ingest.turns import content_of, system_first
-from tasks.ingest.values import Row, as_text, look_up
+from tasks.files.records import Row
+from tasks.ingest.openai import convert_messages, put_system_first, read_content
+from tasks.ingest.tool_use import dump_json, normalise_tools
+from tasks.ingest.values import ConvertedRow, find_unused, look_up, to_text
 from tasks.text.rows import Message
 
-_PAIR = ("prompt", "chosen", "rejected", "system", "tools")
-_QUESTION = ("id", "messages", "prompt", "tools", "functions", "reference_answer", "metadata")
+_DPO_FIELDS = ("prompt", "chosen", "rejected", "system", "tools")
+_RFT_FIELDS = ("id", "messages", "prompt", "tools", "functions", "reference_answer", "metadata")
 
 
-def from_dpo(row: Row) -> Fields:
+def convert_dpo(row: Row) -> ConvertedRow:
     """Return a pair: the chosen answer ends the messages, the rejected one stands beside them.
 
     Prompt, chosen and rejected are texts or lists of messages; chosen and rejected may repeat the
     prompt, or hold all of it.
     """
-    chosen, rejected = (_side(look_up(row, n), n) for n in ("chosen", "rejected"))
+    chosen, rejected = (_read_side(look_up(row, n), n) for n in ("chosen", "rejected"))
     if chosen[:-1] != rejected[:-1]:
         raise Unusable("'chosen' and 'rejected' differ before their last message")
-    start = _joined(_prompt(row.get("prompt")), chosen[:-1])
-    messages = system_first(as_text(row.get("system"), "system"), [*start, chosen[-1]])
-    return Fields(
+    start = _join_prompts(_read_prompt(row.get("prompt")), chosen[:-1])
+    messages = put_system_first(to_text(row.get("system"), "system"), [*start, chosen[-1]])
+    return ConvertedRow(
         messages,
-        tools=tools_of(row.get("tools")),
+        tools=normalise_tools(row.get("tools")),
         rejected=rejected[-1],
-        extra=tuple(unused(row, _PAIR)),
+        extra=tuple(find_unused(row, _DPO_FIELDS)),
     )
 
 
-def from_rft(row: Row) -> Fields:
+def convert_rft(row: Row) -> ConvertedRow:
     """Return a question whose answers will be sampled and graded, with what the grader is given.
 
     Known are ``messages`` with ``reference_answer``, ``metadata`` that holds the prompt, and a
@@ -45,48 +44,55 @@ def from_rft(row: Row) -> Fields:
     reference = row.get("reference_answer")
     if reference is None and inner:
         reference = {k: v for k, v in inner.items() if k != "prompt"}
-    tools, extra = tools_of(row.get("tools") or row.get("functions")), unused(row, _QUESTION)
+    tools, extra = (
+        normalise_tools(row.get("tools") or row.get("functions")),
+        find_unused(row, _RFT_FIELDS),
+    )
     if row.get("messages") is not None:
-        found = from_messages({"messages": row["messages"]})
+        found = convert_messages({"messages": row["messages"]})
         messages, extra = found.messages, [*extra, *found.extra]
     else:
-        messages = _prompt(row["prompt"] if row.get("prompt") is not None else inner.get("prompt"))
+        messages = _read_prompt(
+            row["prompt"] if row.get("prompt") is not None else inner.get("prompt")
+        )
     if not messages:
         raise Unusable("there are neither 'messages' nor a 'prompt'")
-    return Fields(messages, tools=tools, reference=_reference(reference), extra=tuple(extra))
+    return ConvertedRow(
+        messages, tools=tools, reference=_dump_reference(reference), extra=tuple(extra)
+    )
 
 
-def _reference(value: Any) -> str:
+def _dump_reference(value: Any) -> str:
     # Parquet makes an object of nulls of one that was not there.
     nothing = isinstance(value, Mapping) and all(v is None for v in value.values())
-    return as_json(None if nothing else value, "reference_answer")
+    return dump_json(None if nothing else value, "reference_answer")
 
 
-def _side(value: Any, name: str) -> list[Message]:
+def _read_side(value: Any, name: str) -> list[Message]:
     if isinstance(value, list) and value:
-        said = _messages(value)
+        said = _read_messages(value)
     elif isinstance(value, Mapping):
-        said = _messages([value])
+        said = _read_messages([value])
     else:
-        said = [{"role": "assistant", "content": content_of(value, name)}]
+        said = [{"role": "assistant", "content": read_content(value, name)}]
     if said[-1]["role"] != "assistant":
         raise Unusable(f"'{name}' ends with a message of '{said[-1]['role']}'")
     return said
 
 
-def _prompt(value: Any) -> list[Message]:
+def _read_prompt(value: Any) -> list[Message]:
     if value is None or value == []:
         return []
     if isinstance(value, list):
-        return _messages(value)
-    return [{"role": "user", "content": as_text(value, "prompt")}]
+        return _read_messages(value)
+    return [{"role": "user", "content": to_text(value, "prompt")}]
 
 
-def _messages(value: list[Any]) -> list[Message]:
-    return from_messages({"messages": value}).messages
+def _read_messages(value: list[Any]) -> list[Message]:
+    return convert_messages({"messages": value}).messages
 
 
-def _joined(prompt: list[Message], before: list[Message]) -> list[Message]:
+def _join_prompts(prompt: list[Message], before: list[Message]) -> list[Message]:
     if not before or not prompt:
         return prompt or before
     shorter, longer = sorted((prompt, before), key=len)

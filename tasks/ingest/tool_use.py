@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.errors import Unusable
-from tasks.ingest.strict_json import loads
+from tasks.files.records import parse_json
 from tasks.text.rows import compact
 
 _NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
-def tools_of(value: Any) -> str | None:
+def normalise_tools(value: Any) -> str | None:
     """Return a row's tools as JSON text, or None where it has none.
 
     OpenAI's ``{"type": "function", "function": {...}}``, the bare function, Converse's
@@ -19,15 +19,17 @@ def tools_of(value: Any) -> str | None:
     Raises:
         Unusable: It is not a list of tools.
     """
-    tools = _parsed(value, "tools")
+    tools = _parse_value(value, "tools")
     if not tools:
         return None
     if not isinstance(tools, list):
         raise Unusable("'tools' is not a list")
-    return as_json([_tool(tool, number) for number, tool in enumerate(tools, start=1)], "tools")
+    return dump_json(
+        [_normalise_tool(tool, number) for number, tool in enumerate(tools, start=1)], "tools"
+    )
 
 
-def call_of(name: Any, arguments: Any, known_as: Any, place: str) -> dict[str, Any]:
+def normalise_call(name: Any, arguments: Any, call_id: Any, place: str) -> dict[str, Any]:
     """Return a call of a tool: its id, the tool's name and the arguments.
 
     Raises:
@@ -35,13 +37,13 @@ def call_of(name: Any, arguments: Any, known_as: Any, place: str) -> dict[str, A
     """
     if not isinstance(name, str) or not name:
         raise Unusable(f"{place}: a tool call has no name")
-    found = _parsed(arguments, f"{place}: the arguments of '{name}'")
+    found = _parse_value(arguments, f"{place}: the arguments of '{name}'")
     if found is not None and not isinstance(found, Mapping):
         raise Unusable(f"{place}: the arguments of '{name}' are not an object")
-    return {"id": str(known_as), "name": name, "arguments": found or {}}
+    return {"id": str(call_id), "name": name, "arguments": found or {}}
 
 
-def as_json(value: Any, what: str) -> str:
+def dump_json(value: Any, what: str) -> str:
     """Return a value as the JSON text that rows keep.
 
     Raises:
@@ -53,7 +55,7 @@ def as_json(value: Any, what: str) -> str:
         raise Unusable(f"{what}: no JSON can say it: {error}") from error
 
 
-class Calls:
+class CallIds:
     """The calls of one conversation, to number those that came without an id.
 
     Where a dialect has no ids, results come in the order of the calls they answer.
@@ -63,23 +65,23 @@ class Calls:
         self._open: list[tuple[str, str]] = []
         self._made = 0
 
-    def add(self, name: Any, known_as: Any) -> str:
+    def add(self, name: Any, call_id: Any) -> str:
         """Return the id of a new call, given or made."""
         self._made += 1
-        found = f"call_{self._made}" if known_as in (None, "") else str(known_as)
+        found = f"call_{self._made}" if call_id in (None, "") else str(call_id)
         self._open.append((found, str(name)))
         return found
 
-    def answer(self, known_as: Any, name: Any = None) -> str | None:
+    def answer(self, call_id: Any, name: Any = None) -> str | None:
         """Return the id of the call that a result is for; None where none is waiting."""
-        if known_as in (None, ""):
+        if call_id in (None, ""):
             waiting = [i for i, n in self._open if name in (None, "", n)]
-            known_as = waiting[0] if waiting else None
-        self._open = [(i, n) for i, n in self._open if i != known_as]
-        return None if known_as is None else str(known_as)
+            call_id = waiting[0] if waiting else None
+        self._open = [(i, n) for i, n in self._open if i != call_id]
+        return None if call_id is None else str(call_id)
 
 
-def _tool(tool: Any, number: int) -> dict[str, Any]:
+def _normalise_tool(tool: Any, number: int) -> dict[str, Any]:
     spec = tool
     if isinstance(tool, Mapping):
         spec = tool.get("function") or tool.get("toolSpec") or tool
@@ -93,7 +95,7 @@ def _tool(tool: Any, number: int) -> dict[str, Any]:
         (p for p in (spec.get("parameters"), schema, spec.get("input_schema")) if p is not None),
         _NO_ARGUMENTS,
     )
-    parameters = _parsed(parameters, f"tools: the parameters of '{name}'")
+    parameters = _parse_value(parameters, f"tools: the parameters of '{name}'")
     if not isinstance(parameters, Mapping):
         raise Unusable(f"tools: the parameters of '{name}' are not an object")
     about = spec.get("description")
@@ -104,12 +106,12 @@ def _tool(tool: Any, number: int) -> dict[str, Any]:
     }
 
 
-def _parsed(value: Any, what: str) -> Any:
+def _parse_value(value: Any, what: str) -> Any:
     if not isinstance(value, str):
         return value
     if not value.strip():
         return None
     try:
-        return loads(value)
+        return parse_json(value)
     except ValueError as error:
         raise Unusable(f"{what}: not JSON: {error}") from error

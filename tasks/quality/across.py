@@ -70,11 +70,8 @@ def distinct(
         for i, source in enumerate(ranked[len(kept) :], start=len(kept)):
             if done[source.name] is None:
                 done[source.name] = _store(folders[source.name], source, gone[i], quality)
-    named = {"role", "category", "licence", "uri", "revision"}
     return tuple(
-        r.model_copy(update=c.model_dump(include=named))
-        for c in cleans
-        if (r := done[c.name]) is not None
+        r.model_copy(update={"origin": c.origin}) for c in cleans if (r := done[c.name]) is not None
     )
 
 

@@ -43,10 +43,9 @@ def clean(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) ->
         DataError: An expectation of the user's own can't be computed.
     """
     folder = home("clean", f"{snapshot.name}-{_key(snapshot, source, quality, seed)[:12]}")
-    named = snapshot.model_dump(include={"name", "role", "category", "licence", "uri", "revision"})
     known = find(folder, CleanSource)
     if known is not None:
-        return known.model_copy(update=named)
+        return known.model_copy(update={"origin": snapshot.origin})
     table, redacted = redact(read_rows(snapshot.path), quality)
     rejected = _read(snapshot.path / "rejected.parquet")
     made = sanitise(table, quality.target) if quality.sanitise else Sanitised(table, 0, {})
@@ -61,6 +60,7 @@ def clean(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) ->
         receipt = CleanSource(
             path=folder,
             digest=_digest(frame, done),
+            origin=snapshot.origin,
             verdict=verdict.verdict,
             reason=verdict.reason,
             rows_in=verdict.rows_in,
@@ -68,7 +68,6 @@ def clean(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) ->
             findings=verdict.findings,
             splits=verdict.splits,
             filters=_filters(verdict, quality),
-            **named,
         )
         return commit(aside, receipt)
 
@@ -123,7 +122,7 @@ def _verdict(
     return Verdict(
         source=snapshot.name,
         role=snapshot.role,
-        uri=snapshot.uri,
+        uri=snapshot.origin.uri,
         verdict=word,
         reason=reason,
         rows_in=counts["rows_in"],

@@ -160,4 +160,4 @@ def load_verdict(clean: CleanSource) -> Verdict:
     """Return the verdict kept beside a clean source."""
     fields = json.loads((clean.path / "verdict.json").read_text(encoding="utf-8"))
     # The receipt knows today's name of the file; what was found is the same.
-    return Verdict.model_validate(fields | {"uri": clean.uri, "source": clean.name})
+    return Verdict.model_validate(fields | {"uri": clean.origin.uri, "source": clean.name})

@@ -365,13 +365,13 @@ def described(clean: CleanSource) -> dict[str, str]:
     They are written here and not by ``mlflow.data.from_pandas``: that takes a hub id for a local
     path, knows no ``package:`` address, and would report the rows of a sample as the dataset's.
     """
-    uri = mask_addresses(clean.uri)
+    uri = mask_addresses(clean.origin.uri)
     scheme = uri.partition(":")[0] if ":" in uri else "local"
     source = {
         "uri": uri,
-        "revision": clean.revision,
-        "licence": clean.licence,
-        "category": clean.category,
+        "revision": clean.origin.revision,
+        "licence": clean.origin.licence,
+        "category": clean.origin.category,
     }
     profile = {
         "num_rows": clean.rows_out,

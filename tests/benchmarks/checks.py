@@ -25,13 +25,16 @@ def _checked(folder: Path, name: str) -> float:
     """Return the seconds that the checks of one file take once it is ingested."""
     from configs.quality import NearDuplicates, Quality
     from configs.sources import FilesSource
-    from tasks.ingest.ingest import ingest
+    from tasks.ingest.stage import make_snapshot
     from tasks.quality.across import distinct
     from tasks.quality.clean import clean
 
     path = str(folder / f"{name}.jsonl")
     source = FilesSource(name=name, role="domain", kind="files", path=path)
-    snapshot, quality = ingest(source), Quality(near_duplicates=NearDuplicates(), max_quarantine=1)
+    snapshot, quality = (
+        make_snapshot(source),
+        Quality(near_duplicates=NearDuplicates(), max_quarantine=1),
+    )
     began = time.perf_counter()
     distinct([clean(snapshot, source, quality, 17)], quality)
     return time.perf_counter() - began

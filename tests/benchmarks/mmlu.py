@@ -19,7 +19,7 @@ from pair import Benchmark
 
 from configs.models import Model
 from configs.suites.mmlu import MmluSuite
-from tasks.evaluation.records import find_files, read_records
+from tasks.evaluation.datasets import of_files
 from tasks.evaluation.suites.mmlu import MmluExam, Questions, letters_prompt, load_questions
 from tasks.models.api import Choice
 from tasks.models.factory import open_model
@@ -72,7 +72,7 @@ def mmlu_sides(model: str, dtype: str, subjects: int, items: int) -> Sides:
 def hellaswag_sides(model: str, dtype: str, records: int) -> Sides:
     """Return both sides of HellaSwag, over records chosen by seed."""
     local, kind = prepare_model(Model(path=model)), resolve_dtype(dtype)
-    docs = [r for file in find_files(HELLASWAG) for r in read_records(file)]
+    docs = [found.record for found in of_files(HELLASWAG)]
     ids = [f"{r['ind']}-{i}" for i, r in enumerate(docs)]
     chosen = [docs[i] for i in keyed_sample(ids, records, key_of(17, "hellaswag"))]
     peer = harness.hflm(local.path, kind)

@@ -68,10 +68,10 @@ def test_the_mixture_has_the_rewritings_and_tests_have_what_they_had(
     recipe: Recipe, fields: Fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flows.pipeline import mix, prepare_data
-    from tasks.rewriting import rewrite
+    from tasks.self_data import rewriting
     from tasks.tracking.scorecard.card import rewritten_shares
 
-    monkeypatch.setattr(rewrite, "open_model", lambda _: Echo())
+    monkeypatch.setattr(rewriting, "open_model", lambda _: Echo())
     for source in fields["sources"]:
         source["rewrite"] = None
     plain, data = prepare_data(load_recipe(fields)), prepare_data(recipe)

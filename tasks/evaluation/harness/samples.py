@@ -7,6 +7,7 @@ from typing import Any
 
 from configs.suites.harness import HarnessSuite
 from tasks.errors import EvaluationError
+from tasks.evaluation.datasets import of_files
 from tasks.evaluation.items import (
     ItemRow,
     fingerprint,
@@ -15,7 +16,6 @@ from tasks.evaluation.items import (
     protocol_of,
     write_items,
 )
-from tasks.evaluation.records import read_records
 from tasks.metrics.estimates import estimate_all
 from tasks.scores import SuiteScores
 from tasks.storage import building, commit, digest_of, file_digest, find, home
@@ -42,7 +42,9 @@ def import_samples(files: Sequence[Path], suite: HarnessSuite) -> SuiteScores:
     known = find(folder, SuiteScores)
     if known is not None:
         return known
-    rows = rows_of({_task_of(f): list(read_records(f)) for f in files}, suite, {})
+    rows = rows_of(
+        {_task_of(f): [found.record for found in of_files(str(f))] for f in files}, suite, {}
+    )
     protocol = protocol_of(suite, None)
     with building(folder) as aside:
         write_items(aside / "items.parquet", suite.name, rows, None)

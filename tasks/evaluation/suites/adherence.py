@@ -77,9 +77,11 @@ def _case(found: Located) -> Case:
 
 def _prompt(found: Located, passage: str) -> list[Message]:
     record = found.record
-    if ("prompt" in record) == ("messages" in record):
+    # Parquet gives every row every field of any row, null where it has none.
+    has_prompt, has_messages = (record.get(n) is not None for n in ("prompt", "messages"))
+    if has_prompt == has_messages:
         fail(found, "prompt", "and 'messages' are both given, or neither is", "give one of them.")
-    turns = _turns(found, record["messages"]) if "messages" in record else _single(found)
+    turns = _turns(found, record["messages"]) if has_messages else _single(found)
     system = record.get("system")
     if system is not None and (not isinstance(system, str) or turns[0]["role"] == "system"):
         fail(found, "system", "is no text, or stands in 'messages' too", "give one text, once.")

@@ -7,9 +7,8 @@ import pyarrow.parquet as pq
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.datasets import path_for
+from tasks.evaluation.datasets import of_files, path_for
 from tasks.evaluation.items import ItemRow, item_ids
-from tasks.evaluation.records import find_files, read_records
 from tasks.evaluation.runner import CaseExam
 from tasks.models.api import Model, Text
 from tasks.progress import Progress
@@ -114,13 +113,12 @@ def _of_source(source: CleanSource, split: SplitName) -> list[Held]:
 
 def _of_path(suite: BitsPerByteSuite, split: SplitName) -> list[Held]:
     found = []
-    for file in find_files(path_for(suite, split)):
-        for number, record in enumerate(read_records(file), start=1):
-            if not isinstance(record.get(suite.column), str):
-                raise EvaluationError(
-                    f"it has no text in column '{suite.column}'.",
-                    where=f"{file}:{number}",
-                    fix=f"set column: to one of {', '.join(sorted(record))}.",
-                )
-            found.append(Held([Message(role=TEXT_ROLE, content=record[suite.column])], None))
+    for record, where in of_files(path_for(suite, split)):
+        if not isinstance(record.get(suite.column), str):
+            raise EvaluationError(
+                f"it has no text in column '{suite.column}'.",
+                where=where,
+                fix=f"set column: to one of {', '.join(sorted(record))}.",
+            )
+        found.append(Held([Message(role=TEXT_ROLE, content=record[suite.column])], None))
     return found

@@ -66,9 +66,13 @@ def hellaswag_question(found: Located) -> Question:
     try:
         begun = f"{record['ctx_a']} {record['ctx_b'].capitalize()}"
         context = cleaned(f"{record['activity_label']}: {begun}")
-        endings = tuple(cleaned(e) for e in record["endings"])
+        given = record["endings"]
+        # A table of plain columns has the list as JSON.
+        endings = tuple(
+            cleaned(e) for e in (json.loads(given) if isinstance(given, str) else given)
+        )
         label = str(record["label"]).strip()
-    except (KeyError, AttributeError, TypeError) as error:
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise _no_question(f"it lacks {error}", found.where, "give HellaSwag's files.") from error
     if not label.isdigit() or int(label) >= len(endings):
         raise _no_question(

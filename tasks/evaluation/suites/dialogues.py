@@ -170,7 +170,7 @@ def dialogues_exam(suite: DialoguesSuite, split: str, seed: int) -> DialoguesExa
 
 def _dialogue(suite: DialoguesSuite, found: Located) -> Dialogue:
     record = found.record
-    field_name = "turns" if "turns" in record else "history"
+    field_name = "turns" if record.get("turns") is not None else "history"
     told: Any = record.get(field_name)
     if not isinstance(told, list) or not told:
         fail(found, field_name, "is no list of turns", 'write it as [{"user": "..."}, ...].')

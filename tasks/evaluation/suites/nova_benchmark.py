@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from tasks.errors import EvaluationError
+from tasks.evaluation.datasets import of_files
 from tasks.evaluation.items import Exam, ItemRow, fingerprint, items_digest, write_items
 from tasks.evaluation.runner import CaseExam
 from tasks.evaluation.suites.judge import JudgeExam
@@ -71,9 +72,8 @@ def read_outputs(file: Path) -> list[Output]:
         EvaluationError: A line isn't such a line; it is named.
     """
     found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for row, where in of_files(str(file)):
         try:
-            row = json.loads(line)
             found.append(
                 Output(
                     str(row["prompt"]),
@@ -84,8 +84,8 @@ def read_outputs(file: Path) -> list[Output]:
             )
         except (ValueError, LookupError, SyntaxError, TypeError, AttributeError) as error:
             raise EvaluationError(
-                f"line {number} is no answer of Nova's evaluator: {error!r}.",
-                where=f"{file}:{number}",
+                f"the line is no answer of Nova's evaluator: {error!r}.",
+                where=where,
                 fix="give its inference_output.jsonl.",
             ) from error
     return found

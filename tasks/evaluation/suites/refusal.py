@@ -112,7 +112,7 @@ def _kind(suite: RefusalSuite, found: Located) -> Kind:
     label = text_of(found, suite.label)
     if label is None and suite.ask != "both":
         return suite.ask
-    if label is None and "type" in found.record:
+    if label is None and found.record.get("type") is not None:
         return "unsafe" if str(found.record["type"]).startswith("contrast_") else "safe"
     said = (label or "").strip().casefold()
     if said in ("safe", "unsafe"):

@@ -145,8 +145,8 @@ def _source(line: dict[str, Any], unit: str) -> dict[str, Any]:
 
 
 def _quality(clean: CleanSource) -> dict[str, Any]:
-    shown = clean.model_dump(include={"name", "verdict", "reason", "rows_in", "rows_out"})
-    return {**shown, "uri": mask_addresses(clean.uri)}
+    shown = clean.model_dump(include={"verdict", "reason", "rows_in", "rows_out"})
+    return {"name": clean.name, **shown, "uri": mask_addresses(clean.origin.uri)}
 
 
 def _digests(card: Card) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import CleanSource, SplitName
+from tasks.artifacts import CleanSource, Origin, SplitName
 from tasks.storage import digest_of
 from tasks.text.rows import ROW_SCHEMA, row_id
 
@@ -91,12 +91,7 @@ def clean_source(tmp_path: Path) -> Callable[..., CleanSource]:
         return CleanSource(
             path=folder,
             digest=digest,
-            name="voc",
-            role="domain",
-            category=None,
-            licence=None,
-            uri="made",
-            revision=None,
+            origin=Origin(name="voc", role="domain", uri="made"),
             verdict="pass",
             reason="",
             rows_in=rows,

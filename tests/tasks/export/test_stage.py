@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import CleanSource, MixtureReceipt
+from tasks.artifacts import CleanSource, MixtureReceipt, Origin
 from tasks.errors import DataError, SetupError, StorageError
 from tasks.export import croissant
 from tasks.export.data_card import make_data_card
@@ -61,7 +61,7 @@ def source(name: str, role: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
                 rows_out=len(rows),
                 findings={"empty": 3},
                 splits={"train": len(rows)},
-                **about,
+                origin=Origin(**about),
             ),
         )
     units = dict.fromkeys(("rows", "tokens", "supervised_tokens"), 4)

@@ -17,10 +17,10 @@ from configs.quality import Quality
 from configs.sources import FilesSource
 from tasks.artifacts import Snapshot
 from tasks.errors import TemperError, Unusable
-from tasks.ingest.formats import converter_for
-from tasks.ingest.ingest import ingest
-from tasks.ingest.paths import resolve
-from tasks.ingest.readers import read
+from tasks.files.locate import locate_files
+from tasks.files.readers import read_file
+from tasks.ingest.convert import find_converter
+from tasks.ingest.stage import make_snapshot
 from tasks.quality.clean import clean
 
 
@@ -51,12 +51,14 @@ def _written(case: Any, folder: Path) -> Path:
 
 
 def _records(path: Path, source: FilesSource) -> int:
-    return sum(1 for file in resolve(str(path)) if file.size for _ in read(file, source.limits))
+    return sum(
+        1 for file in locate_files(str(path)) if file.size for _ in read_file(file, source.limits)
+    )
 
 
 def _ingested(source: FilesSource) -> tuple[Snapshot | None, TemperError | None]:
     try:
-        return ingest(source), None
+        return make_snapshot(source), None
     except TemperError as problem:
         return None, problem
 
@@ -100,7 +102,7 @@ def test_all_of_it_is_accounted_for_after_quality_too(tmp_path: Path, temper_hom
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n".join(lines))
     source = _source(path)
-    done = clean(ingest(source), source, Quality(max_quarantine=1), 17)
+    done = clean(make_snapshot(source), source, Quality(max_quarantine=1), 17)
     aside = pq.read_metadata(done.path / "quarantine.parquet").num_rows
     assert done.rows_in == len(lines) == done.rows_out + aside
     assert done.rows_out >= len(good)
@@ -152,7 +154,7 @@ FIELDS = {
 @given(data=st.data())
 def test_a_row_of_any_values_is_converted_or_refused_with_a_reason(name: str, data: Any) -> None:
     row = {field: data.draw(values, label=field) for field in FIELDS[name]}
-    convert = converter_for(_source(Path("x"), format=name), [row], "x")
+    convert = find_converter(_source(Path("x"), format=name), [row], "x")
     try:
         fields = convert(row)
     except Unusable as refused:

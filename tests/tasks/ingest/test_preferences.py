@@ -3,14 +3,14 @@ from typing import Any
 import pytest
 
 from tasks.errors import Unusable
-from tasks.ingest.fields import Fields
-from tasks.ingest.preferences import from_dpo, from_rft
+from tasks.ingest.preferences import convert_dpo, convert_rft
+from tasks.ingest.values import ConvertedRow
 
 U = {"role": "user", "content": "q"}
 GOOD, BAD = ({"role": "assistant", "content": c} for c in ("good", "bad"))
 
 
-def _said(fields: Fields) -> list[tuple[str, str]]:
+def _said(fields: ConvertedRow) -> list[tuple[str, str]]:
     return [(m["role"], m["content"]) for m in fields.messages]
 
 
@@ -25,20 +25,20 @@ def _said(fields: Fields) -> list[tuple[str, str]]:
     ],
 )
 def test_every_way_to_write_a_pair_is_one_row(row: dict[str, Any]) -> None:
-    fields = from_dpo(row)
+    fields = convert_dpo(row)
     assert _said(fields) == [("user", "q"), ("assistant", "good")]
     assert fields.rejected == BAD
 
 
 def test_a_system_prompt_leads_the_pair_and_unused_fields_are_named() -> None:
-    fields = from_dpo({"system": "s", "prompt": "q", "chosen": "a", "rejected": "b", "score": 3})
+    fields = convert_dpo({"system": "s", "prompt": "q", "chosen": "a", "rejected": "b", "score": 3})
     assert _said(fields)[0] == ("system", "s")
     assert fields.extra == ("score",)
 
 
 def test_a_prompt_with_its_system_message_is_the_longer_of_the_two() -> None:
     system = {"role": "system", "content": "s"}
-    fields = from_dpo({"prompt": [system, U], "chosen": [U, GOOD], "rejected": [U, BAD]})
+    fields = convert_dpo({"prompt": [system, U], "chosen": [U, GOOD], "rejected": [U, BAD]})
     assert _said(fields) == [("system", "s"), ("user", "q"), ("assistant", "good")]
 
 
@@ -55,7 +55,7 @@ def test_a_prompt_with_its_system_message_is_the_longer_of_the_two() -> None:
 )
 def test_a_pair_that_is_none_is_refused(row: dict[str, Any], reason: str) -> None:
     with pytest.raises(Unusable, match=reason):
-        from_dpo(row)
+        convert_dpo(row)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_pair_that_is_none_is_refused(row: dict[str, Any], reason: str) -> Non
     ],
 )
 def test_a_question_carries_its_reference(row: dict[str, Any], reference: str) -> None:
-    fields = from_rft(row)
+    fields = convert_rft(row)
     assert _said(fields) == [("user", "q")]
     assert fields.reference == reference
     assert fields.extra == ()
@@ -81,4 +81,4 @@ def test_a_question_carries_its_reference(row: dict[str, Any], reference: str) -
 
 def test_a_question_without_a_prompt_is_refused() -> None:
     with pytest.raises(Unusable, match="neither 'messages' nor a 'prompt'"):
-        from_rft({"metadata": {"task": "t"}})
+        convert_rft({"metadata": {"task": "t"}})

@@ -7,20 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt, Snapshot
+from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt, Origin, Snapshot
 from tasks.lineage.search import ById, ByText
 from tasks.lineage.trace import Trace, trace
 from tasks.storage import building, commit, home
 from tasks.text.rows import QUARANTINE_SCHEMA, ROW_SCHEMA, row_id
 
 REJECTED = pa.schema([("origin", pa.string()), ("raw", pa.string()), ("reason", pa.string())])
-ABOUT: dict[str, Any] = {
-    "role": "domain",
-    "category": None,
-    "licence": None,
-    "uri": "a.jsonl",
-    "revision": None,
-}
+ORIGIN = Origin(name="voc", role="domain", uri="a.jsonl")
 
 
 def chat(prompt: str, answer: str = "yes") -> dict[str, Any]:
@@ -44,7 +38,7 @@ def snapshot(temper_home: Path) -> None:
         write(aside / "rows" / "part-00000.parquet", [*OTHERS, MINE])
         bad = json.dumps({"prompt": 'Where is my parcel,\n"12 Elm Street"?', "completion": None})
         write(aside / "rejected.parquet", [{"raw": bad}, {"raw": "{half a row"}], REJECTED)
-        commit(aside, Snapshot(path=folder, digest="s", name="voc", rows=6, rejected=2, **ABOUT))
+        commit(aside, Snapshot(path=folder, digest="s", origin=ORIGIN, rows=6, rejected=2))
 
 
 def clean(mine_in: str) -> None:
@@ -60,14 +54,13 @@ def clean(mine_in: str) -> None:
             CleanSource(
                 path=folder,
                 digest=mine_in,
-                name="voc",
+                origin=ORIGIN,
                 verdict="pass",
                 reason="",
                 rows_in=7,
                 rows_out=6,
                 findings={},
                 splits={"train": 6},
-                **ABOUT,
             ),
         )
 
@@ -126,14 +119,13 @@ def test_a_row_said_in_other_words_is_found_by_the_id_it_keeps(
             CleanSource(
                 path=folder,
                 digest="w",
-                name="voc",
+                origin=ORIGIN,
                 verdict="pass",
                 reason="",
                 rows_in=2,
                 rows_out=2,
                 findings={},
                 splits={"train": 2},
-                **ABOUT,
             ),
         )
     found = [h for h in trace(what).holdings if h.stage == "rewritten"]
@@ -174,7 +166,7 @@ def test_letters_that_only_normalisation_makes_equal_are_found(
     with building(folder) as aside:
         write(aside / "rows" / "part-00000.parquet", [chat(foreign), *OTHERS])
         write(aside / "rejected.parquet", [], REJECTED)
-        commit(aside, Snapshot(path=folder, digest="s", name="voc", rows=6, rejected=0, **ABOUT))
+        commit(aside, Snapshot(path=folder, digest="s", origin=ORIGIN, rows=6, rejected=0))
     plain = {"ﬁx parcel": "fix parcel"}.get(foreign, "parcel for strasse 5")
     assert places(trace(ByText(plain))) == [("snapshot", "rows", 1)]
 
@@ -233,5 +225,5 @@ def test_a_text_of_signs_is_compared_as_it_is(
     with building(folder) as aside:
         write(aside / "rows" / "part-00000.parquet", [chat("?!"), chat("...")])
         write(aside / "rejected.parquet", [{"raw": "{"}], REJECTED)
-        commit(aside, Snapshot(path=folder, digest="s", name="voc", rows=2, rejected=1, **ABOUT))
+        commit(aside, Snapshot(path=folder, digest="s", origin=ORIGIN, rows=2, rejected=1))
     assert places(trace(make("?!"))) == [("snapshot", "rows", 1)]

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.mixture import Mixture, MixtureSize
-from tasks.artifacts import CleanSource, Filter
+from tasks.artifacts import CleanSource, Filter, Origin
 from tasks.errors import DataError, InsufficientData
 from tasks.mixture import stage
 from tasks.mixture.rows import open_rows
@@ -31,12 +31,7 @@ def clean_source(folder, name, role, rows):
     return CleanSource(
         path=folder,
         digest=f"{name}-{rows}",
-        name=name,
-        role=role,
-        category=None,
-        licence="CC0",
-        uri=f"{name}.jsonl",
-        revision=None,
+        origin=Origin(name=name, role=role, uri=f"{name}.jsonl", licence="CC0"),
         verdict="pass",
         reason="",
         rows_in=rows,
@@ -107,6 +102,54 @@ def test_the_lock_says_what_went_in(tokens, tiny_model):
     assert lock["tokenizer_digest"] == tiny_model.tokenizer_digest
     voc = next(s for s in lock["sources"] if s["name"] == "voc")
     assert {"uri", "licence", "digest", "weight", "share", "share_got", "epochs"} <= voc.keys()
+
+
+def test_where_a_source_is_from_stands_in_the_lock_field_by_field(
+    tmp_path, temper_home, tiny_model
+):
+    origin = Origin(
+        name="voc",
+        role="domain",
+        category="chat",
+        licence="CC0",
+        uri="org/voc",
+        revision="a" * 40,
+    )
+    clean = clean_source(tmp_path, "voc", "domain", 4).model_copy(update={"origin": origin})
+    tokens = tokenise(clean, tiny_model, 128, {})
+    made = build(mixture(domain_share=1.0), tiny_model, [tokens], {"voc": 2.0}, 17)
+    [line] = json.loads(made.lock.read_text())["sources"]
+    # Locks are read by other versions: a field's name and place is a promise.
+    assert line == {
+        "name": "voc",
+        "role": "domain",
+        "category": "chat",
+        "licence": "CC0",
+        "uri": "org/voc",
+        "revision": "a" * 40,
+        "weight": 2.0,
+        "share": 1.0,
+        "share_got": {"rows": 1.0, "tokens": 1.0, "supervised_tokens": 1.0},
+        "rows": 4,
+        "tokens": tokens.tokens,
+        "supervised_tokens": tokens.supervised_tokens,
+        "epochs": 1.0,
+        "note": "",
+        "clean_digest": "voc-4",
+        "digest": tokens.digest,
+        "rows_in": 4,
+        "rows_available": 4,
+        "findings": {},
+        "left_out": {},
+        "filters": [
+            {
+                "name": "held_out",
+                "rows_in": 4,
+                "rows_out": 4,
+                "settings": {"dev": 0, "test": 0},
+            }
+        ],
+    }
 
 
 def test_without_general_data_a_source_of_share_zero_is_left_out(tokens, tiny_model):

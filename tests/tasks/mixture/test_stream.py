@@ -88,7 +88,7 @@ def test_a_loader_with_workers_gives_the_same_batches(mixture: Any, workers: int
 
 
 def test_a_worker_goes_on_in_its_own_batches(mixture: Any, monkeypatch: Any) -> None:
-    from tasks.ingest.streams import stream as module
+    from fakes import stream as module
 
     def of_worker(worker: int) -> MixtureStream:
         info = type("Info", (), {"id": worker, "num_workers": 2})

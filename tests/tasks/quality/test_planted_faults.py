@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from configs.quality import CHECKS, Quality
 from configs.sources import FilesSource
 from tasks.artifacts import CleanSource
-from tasks.ingest.ingest import ingest
+from tasks.ingest.stage import make_snapshot
 from tasks.quality.clean import clean
 from tasks.quality.frame import identities, read_rows
 from tasks.quality.labels import are_classes
@@ -60,7 +60,7 @@ def _source(path: Path, **fields: Any) -> FilesSource:
 
 def _checked(path: Path, quality: Quality, **fields: Any) -> CleanSource:
     source = _source(path, **fields)
-    return clean(ingest(source), source, quality, 17)
+    return clean(make_snapshot(source), source, quality, 17)
 
 
 def _found(done: CleanSource) -> dict[str, set[str]]:
@@ -110,7 +110,7 @@ def test_good_rows_of_every_format_are_found_by_nothing(
 
 
 def _flagged(source: FilesSource) -> tuple[dict[str, int], float, int]:
-    table = read_rows(ingest(source).path)
+    table = read_rows(make_snapshot(source).path)
     frame, quality = identities(table), Quality()
     classes = are_classes(frame["label"], mapped="label" in source.columns)
     flags = find_all(table, frame, (source, quality, classes))

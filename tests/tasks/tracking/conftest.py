@@ -12,7 +12,7 @@ import pytest
 
 from configs.loading import load_recipe
 from configs.recipe import Recipe
-from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt
+from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt, Origin
 from tasks.scores import GateResult, SuiteScores
 from tasks.text.rows import ROW_SCHEMA
 from tasks.tracking.scorecard.card import Card
@@ -59,12 +59,7 @@ def _clean(path: Path, name: str, role: str) -> CleanSource:
     return CleanSource(
         path=path,
         digest=name.ljust(64, "0"),
-        name=name,
-        role=role,
-        category=None,
-        licence=HOSTILE,
-        uri=f"s3://user:pw@bucket/{HOSTILE}",
-        revision=None,
+        origin=Origin(name=name, role=role, uri=f"s3://user:pw@bucket/{HOSTILE}", licence=HOSTILE),
         verdict="quarantine",
         reason=HOSTILE,
         rows_in=12,

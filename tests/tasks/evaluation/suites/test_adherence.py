@@ -78,8 +78,8 @@ def test_turns_may_be_given_instead_of_a_prompt(exam: Make) -> None:
         ({**PLAIN, "system": 3}, "'system' is no text"),
         ({**PLAIN, "passage": ["a"]}, "'passage' is no text"),
         ({"prompt": "a"}, "'checks' is no object"),
-        ('{"prompt": "a",}', "the line is not JSON"),
-        ("[1]", "the line is no object"),
+        ('{"prompt": "a",}', "not JSON: Expecting"),
+        ("[1]", "not a JSON object"),
     ],
 )
 def test_a_malformed_item_is_named_by_file_line_and_field(
@@ -96,7 +96,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     suite = AdherenceSuite.model_validate(
         {"kind": "adherence", "name": "own", "path": str(tmp_path)}
     )
-    with pytest.raises(EvaluationError, match="the file can't be read"):
+    with pytest.raises(EvaluationError, match="not UTF-8"):
         adherence_exam(suite, "test", 17)
 
 

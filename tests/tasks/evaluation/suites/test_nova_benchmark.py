@@ -153,5 +153,6 @@ def test_answers_are_read_with_quotes_and_all_and_with_what_was_sent(tmp_path: P
 def test_a_line_that_is_no_answer_is_named(tmp_path: Path, line: str) -> None:
     file = tmp_path / "inference_output.jsonl"
     file.write_text('{"prompt": "q", "inference": "[\'a\']", "gold": "g"}\n' + line + "\n")
-    with pytest.raises(EvaluationError, match="line 2"):
+    with pytest.raises(EvaluationError, match="no answer of Nova's|can't be read") as error:
         read_outputs(file)
+    assert error.value.where == f"{file}:2"

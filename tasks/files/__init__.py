@@ -1,0 +1,1 @@
+"""Files: locating, opening and reading records of any format, for sources, suites and models."""

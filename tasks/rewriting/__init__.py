@@ -1,1 +1,0 @@
-"""Rewriting training targets in the base model's own words."""
