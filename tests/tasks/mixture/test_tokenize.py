@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.artifacts import CleanSource
+from tasks.artifacts import CleanSource, Origin
 from tasks.errors import DataError
 from tasks.mixture import tokenize
 from tasks.mixture.held_out import hold_out
@@ -105,12 +105,7 @@ def texts(folder, words):
     return CleanSource(
         path=folder,
         digest=f"{folder.name}-{n}",
-        name="wiki",
-        role="general",
-        category=None,
-        licence=None,
-        uri="w",
-        revision=None,
+        origin=Origin(name="wiki", role="general", uri="w"),
         verdict="pass",
         reason="",
         rows_in=2 * n,
