@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tasks.training.preflight.estimate import CHUNK
+from tasks.training.memory import CHUNK
 
 
 class _Nats(torch.autograd.Function):

@@ -19,7 +19,7 @@ from tasks.training.progress_view import Pace, Views, described, percent
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="submit the training")
 def submit_training(job: Job) -> JobHandle:
     """Start the job on its backend, or find it where it already runs."""
-    from tasks.training.limits import check_job
+    from tasks.training.job_checks import check_job
 
     check_job(job)
     return open_backend(job.backend).submit(job)

@@ -71,7 +71,7 @@ def one(case: Case) -> dict[str, Any]:
 
     from configs.training import Training
     from tasks.training.callbacks import peak_memory
-    from tasks.training.preflight.estimate import dimensions_of, estimate_memory
+    from tasks.training.memory import dimensions_of, estimate_memory
 
     folder = Path(tempfile.mkdtemp())
     config = LlamaConfig(

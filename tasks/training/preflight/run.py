@@ -96,8 +96,8 @@ def on_aws() -> bool:
 
 
 def _sized(training: Training, model: LocalModel, load: Load) -> tuple[Estimate | None, list[Look]]:
-    from tasks.training.preflight.estimate import dimensions
-    from tasks.training.preflight.estimate import estimate_memory as peak
+    from tasks.training.memory import dimensions
+    from tasks.training.memory import estimate_memory as peak
 
     try:
         size = size_of(model.path)

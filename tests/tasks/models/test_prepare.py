@@ -175,7 +175,7 @@ def test_a_gguf_file_of_an_unknown_architecture_is_refused(
     out.write_kv_data_to_file()
     out.write_tensors_to_file()
     out.close()
-    from tasks.models.prepare import read_config
+    from tasks.models.quantized import read_config
 
     with pytest.raises(SetupError, match="architecture 'oddity'"):
         read_config(path)

@@ -163,7 +163,7 @@ pytest.importorskip("torch")
 from configs.training import Lora, Rft, Training  # noqa: E402
 from tasks.training.backends.uploads import parts_of  # noqa: E402
 from tasks.training.job import make_job  # noqa: E402
-from tasks.training.limits import check_job, check_targets  # noqa: E402
+from tasks.training.job_checks import check_job, check_targets  # noqa: E402
 
 PAYS_PLUS = "def polite(answer, reference, row):\n    return float('plus' in answer)\n"
 

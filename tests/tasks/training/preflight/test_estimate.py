@@ -2,7 +2,7 @@ import pytest
 
 pytest.importorskip("torch")
 from configs.training import Lora, Training  # noqa: E402
-from tasks.training.preflight.estimate import adapter_parameters, dimensions, estimate_memory  # noqa: E402
+from tasks.training.memory import adapter_parameters, dimensions, estimate_memory  # noqa: E402
 
 
 def test_weights_are_counted_as_the_libraries_count_them(tiny_model_folder):
