@@ -51,11 +51,25 @@ def check(
     backend: Annotated[
         bool, typer.Option("--backend", help="look at where training would run instead; free")
     ] = False,
+    show_suite: Annotated[
+        bool,
+        typer.Option("--show-suite", help="print what is expected of a source; reads none"),
+    ] = False,
+    data_docs: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-docs",
+            metavar="DIR",
+            help="also write Great Expectations' Data Docs here, which load nothing from the web",
+        ),
+    ] = None,
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Check the quality of every source and say what is wrong with which rows."""
-    _answer("preflight" if backend else "check", json_, recipe, set_ or [])
+    if show_suite or backend:
+        _answer("show_suite" if show_suite else "preflight", json_, recipe, set_ or [])
+    _answer("check", json_, recipe, set_ or [], data_docs)
 
 
 @app.command()

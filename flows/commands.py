@@ -62,12 +62,24 @@ def plan(recipe: str, overrides: Sequence[str]) -> Answer:
     return Answer(table.model_dump(mode="json"), table)
 
 
-def check(recipe: str, overrides: Sequence[str]) -> Answer:
+def show_suite(recipe: str, overrides: Sequence[str]) -> Answer:
+    """Show what is expected of every source, the recipe's own suite included; reads no rows."""
+    from tasks.quality.suite import declared_suite, describe_suite
+
+    suite, added = declared_suite(load_recipe(recipe, overrides).quality)
+    return Answer({"expectations": [*suite, *added]}, describe_suite([*suite, *added]))
+
+
+def check(recipe: str, overrides: Sequence[str], data_docs: Path | None = None) -> Answer:
     """Check every stored source; a blocked one makes the exit code 2."""
     loaded = load_recipe(recipe, overrides)
     from flows.data import check_sources
 
     clean = check_sources(loaded)
+    if data_docs is not None:
+        from tasks.quality.expectations import build_data_docs
+
+        build_data_docs({c.name: c.path for c in clean}, data_docs)
     ok = all(c.verdict != "block" for c in clean)
     verdicts = [
         {

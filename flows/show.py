@@ -46,6 +46,7 @@ def answer(command: str, found: Answer, as_json: bool) -> None:
         "run": _run,
         "plan": _plan,
         "check": _check,
+        "show_suite": _show_suite,
         "compare": _compare,
         "doctor": _doctor,
         "evaluate": _evaluate,
@@ -157,6 +158,10 @@ def _plan(found: Any) -> None:
     )
     for line in notes(found):
         out.print(line, markup=False)
+
+
+def _show_suite(found: Any) -> None:
+    table("suite", ["about", "expected", "severity"], found)
 
 
 def _check(found: Any) -> None:

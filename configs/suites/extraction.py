@@ -24,8 +24,8 @@ class ExtractionSuite(SuiteSection):
     list is the JSON array of the last assistant message. Each object says its label, in one key or
     in one key a level, and the text it is about where ``span`` names that key. What the model says
     is compared by the best one-to-one pairing; every prediction without a partner is a false alarm
-    and every gold without one a miss. ``tasks/evaluation/suites/label_lists.py`` says how an answer
-    that is no clean JSON is read.
+    and every gold without one a miss. See ``tasks/evaluation/suites/label_lists.py`` for how an answer that
+    is no clean JSON is read.
     """
 
     METRICS: ClassVar[dict[str, Metric]] = {**METRICS, **level_metrics(MOST_LEVELS, several=True)}

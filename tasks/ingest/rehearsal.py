@@ -294,8 +294,7 @@ class _Answers:
         ]
 
     def _make(self, file: Path, seed: int, prompts: list[Prompt]) -> None:
-        from tasks.models.api import Decoding
-        from tasks.models.local.generation import generate
+        from tasks.models.local.generation import Decoding, generate
 
         decoding = Decoding(
             self._source.max_new_tokens,

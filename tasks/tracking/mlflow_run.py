@@ -490,6 +490,7 @@ class LiveLosses:
         Raises:
             SetupError: MLflow can't be reached; the next call tries again.
         """
+
         settings = self._settings or Settings()
         known, self._last = self._last, None
         with explained(settings):

@@ -26,14 +26,14 @@ def _checked(folder: Path, name: str) -> float:
     from configs.sources import FilesSource
     from configs.stages import NearDuplicates, Quality
     from tasks.ingest.ingest import ingest
-    from tasks.quality.across import distinct
-    from tasks.quality.clean import clean
+    from tasks.quality.cross_source import drop_duplicates
+    from tasks.quality.stage import clean_source
 
     path = str(folder / f"{name}.jsonl")
     source = FilesSource(name=name, role="domain", kind="files", path=path)
     snapshot, quality = ingest(source), Quality(near_duplicates=NearDuplicates(), max_quarantine=1)
     began = time.perf_counter()
-    distinct([clean(snapshot, source, quality, 17)], quality)
+    drop_duplicates([clean_source(snapshot, source, quality, 17)], quality)
     return time.perf_counter() - began
 
 

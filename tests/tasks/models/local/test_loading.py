@@ -8,12 +8,7 @@ from tasks.errors import SetupError
 
 torch = pytest.importorskip("torch")
 
-from tasks.models.local.loading import (  # noqa: E402
-    forget_model,
-    load_model,
-    most_positions,
-    resolve_dtype,
-)
+from tasks.models.local.loading import forget_model, load_model, most_positions, resolve_dtype
 
 
 def test_a_model_is_loaded_once_for_several_suites(tiny_model: LocalModel) -> None:

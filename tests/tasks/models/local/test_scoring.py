@@ -10,11 +10,7 @@ from tasks.text.chat import load_tokenizer
 torch = pytest.importorskip("torch")
 
 from tasks.models.local.loading import load_model  # noqa: E402
-from tasks.models.local.scoring import (  # noqa: E402
-    continuation_logprobs,
-    next_token_logprobs,
-    sequence_nats,
-)
+from tasks.models.local.scoring import continuation_logprobs, next_token_logprobs, sequence_nats
 
 EXAMPLES = "Question: what is 1 plus 2? Answer: 3\n" * 12
 QUESTIONS = ["what is 4 plus 5?", "what is 17 plus 18, and why is that so?", "what?"]
