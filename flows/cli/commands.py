@@ -97,15 +97,33 @@ def check(
     backend: Annotated[
         bool, typer.Option("--backend", help="look at where training would run instead; free")
     ] = False,
+    show_suite: Annotated[
+        bool,
+        typer.Option("--show-suite", help="print what is expected of a source; reads none"),
+    ] = False,
+    data_docs: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-docs",
+            metavar="DIR",
+            help="also write Great Expectations' Data Docs here, which load nothing from the web",
+        ),
+    ] = None,
     set_: SetOption = None,
 ) -> Answer:
     """Check the quality of every source and say what is wrong with which rows."""
     loaded = load_recipe(recipe, set_ or ())
+    if show_suite:
+        return _show_suite(loaded)
     if backend:
         return _preflight(loaded)
     from flows.pipeline import check_sources
 
     clean = check_sources(loaded)
+    if data_docs is not None:
+        from tasks.quality.expectations import build_data_docs
+
+        build_data_docs({c.name: c.path for c in clean}, data_docs)
     ok = all(c.verdict != "block" for c in clean)
     verdicts = [
         {
@@ -123,6 +141,15 @@ def check(
         partial(render.show_check, clean),
         0 if ok else DataError.exit_code,
     )
+
+
+def _show_suite(recipe: Recipe) -> Answer:
+    """Show what is expected of every source, the recipe's own suite included; reads no rows."""
+    from tasks.quality.suite import declared_suite, describe_suite
+
+    shipped, added = declared_suite(recipe.quality)
+    rows = describe_suite([*shipped, *added])
+    return Answer({"expectations": [*shipped, *added]}, partial(render.show_suite, rows))
 
 
 def _preflight(recipe: Recipe) -> Answer:

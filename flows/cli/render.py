@@ -145,6 +145,11 @@ def show_preflight(found: Preflight) -> None:
     print_table(f"preflight: {found.backend}", ["look", "state", "says", "fix"], rows)
 
 
+def show_suite(rows: Sequence[Sequence[str]]) -> None:
+    """Show what is expected of a source."""
+    print_table("suite", ["about", "expected", "severity"], rows)
+
+
 def show_plan(found: "PlanTable") -> None:
     """Show the plan of a mixture, with its notes."""
     from tasks.mixture.table import format_cells, list_notes

@@ -22,7 +22,7 @@ from tasks.lineage.search import (
     list_artifacts,
     read_rows,
 )
-from tasks.quality.page import explanation
+from tasks.quality.checks.registry import explain_check
 from tasks.text.rows import full_text
 
 Word = Literal["taken", "not_drawn", "held_out", "set_aside", "over_limit", "waiting"]
@@ -161,7 +161,7 @@ def _find_unread(what: ById | ByText) -> Iterator[Outcome]:
                 origin=row["origin"] or "",
                 text=_excerpt(row["raw"]),
                 checks=("format",),
-                sentences=(explanation("format"),),
+                sentences=(explain_check("format"),),
                 detail=row["reason"] or "",
                 folders=(folder,),
             )
@@ -198,7 +198,7 @@ def _explain_check(check: str) -> str:
     if check.startswith("overlap:"):
         suite = check.removeprefix("overlap:")
         return f"The row contains an item of suite '{suite}', which is to be judged on it unseen."
-    return _SENTENCES.get(check) or explanation(check)
+    return _SENTENCES.get(check) or explain_check(check)
 
 
 def _find_kept(

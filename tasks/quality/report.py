@@ -1,19 +1,82 @@
 """What a person looks at afterwards: quarantined rows with reasons, examples, counts, lengths."""
 
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tasks.quality.checks.explanations import shown
-from tasks.quality.findings import Flags, first_match
-from tasks.quality.verdict import Bin, Example
+from tasks.artifacts import CleanSource
+from tasks.pages import render
+from tasks.quality.checks.registry import explain_check, show_example
+from tasks.quality.checks.texts import Flags, Ints
+from tasks.quality.verdict import Bin, Example, Verdict
 from tasks.text.rows import QUARANTINE_SCHEMA, full_text
+
+LABELS_SHOWN, BARS = 100, 12
+
+
+def load_verdict(clean: CleanSource) -> Verdict:
+    """Return the verdict kept beside a clean source."""
+    fields = json.loads((clean.path / "verdict.json").read_text(encoding="utf-8"))
+    # The receipt knows today's name of the file; what was found is the same.
+    return Verdict.model_validate(fields | {"uri": clean.origin.uri, "source": clean.name})
+
+
+def verdict_page(verdict: Verdict) -> str:
+    """Return the page of one source."""
+    return _page([verdict], f"Data quality: {verdict.source}")
+
+
+def verdicts_page(cleans: Sequence[CleanSource]) -> str:
+    """Return one page for all sources of a run."""
+    return _page([load_verdict(c) for c in cleans], "Data quality")
+
+
+def verdict_table(clean: CleanSource) -> list[dict[str, str]]:
+    """Return a row a check: what it found and what that means."""
+    verdict = load_verdict(clean)
+    return [
+        {"check": name, "rows": f"{rows:,}", "meaning": explain_check(name)}
+        for name, rows in [*verdict.findings.items(), *verdict.reported.items()]
+        if rows or name in verdict.findings
+    ]
+
+
+def verdict_line(clean: CleanSource) -> str:
+    """Return the verdict in one sentence."""
+    splits = ", ".join(f"{clean.splits[name]:,} {name}" for name in ("train", "dev", "test"))
+    line = f"{clean.name}: {clean.verdict}. {clean.rows_in:,} rows in; clean: {splits}."
+    return f"{line} {clean.reason}".strip()
+
+
+def _page(verdicts: Sequence[Verdict], title: str) -> str:
+    return render(
+        "verdicts",
+        title=title,
+        verdicts=verdicts,
+        explanation=explain_check,
+        labels_shown=LABELS_SHOWN,
+        most=_top_bars,
+        label_rows=_label_rows,
+    )
+
+
+def _label_rows(verdict: Verdict) -> dict[str, int]:
+    return {label: sum(rows.values()) for label, rows in verdict.labels.items()}
+
+
+def _top_bars(counts: Mapping[str, int]) -> list[Bin]:
+    """Return the commonest names as bars, the others as one."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    bars = [Bin(label=name, count=rows) for name, rows in ordered[:BARS]]
+    others = sum(rows for _, rows in ordered[BARS:])
+    return [*bars, Bin(label="others", count=others)] if others else bars
+
 
 EXAMPLES, EXCERPT = 3, 240
 EDGES = (0, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
@@ -48,13 +111,13 @@ def _complete(table: Any) -> Any:
     return pa.Table.from_arrays(columns, schema=QUARANTINE_SCHEMA)
 
 
-def examples(
+def collect_examples(
     table: Any, rejected: Any, flags: Mapping[str, Flags], target: str = "none"
 ) -> dict[str, list[Example]]:
     """Return the first few rows that each check found, cut to the part that shows why."""
     shown = {
         "format": [
-            Example(origin=row["origin"], text=f"{row['reason']}: {cut(row['raw'], 0)}")
+            Example(origin=row["origin"], text=f"{row['reason']}: {cut_excerpt(row['raw'], 0)}")
             for row in rejected.slice(0, EXAMPLES).to_pylist()
         ]
     }
@@ -67,18 +130,17 @@ def examples(
 def _excerpt(check: str, row: Mapping[str, Any], target: str) -> str:
     if check == "unknown_fields":
         return "not used: " + ", ".join(row["extra"])
-    text, place = shown(check, full_text(row["messages"]))
-    return cut(text, place or first_match(check, text, target))
+    return cut_excerpt(*show_example(check, full_text(row["messages"]), target))
 
 
-def cut(text: str, place: int) -> str:
+def cut_excerpt(text: str, place: int) -> str:
     """Return the part of a text around a place, with dots where it goes on."""
     start = max(0, place - EXCERPT // 2)
     piece = text[start : start + EXCERPT]
     return ("…" if start else "") + piece + ("…" if start + EXCERPT < len(text) else "")
 
 
-def label_counts(
+def count_labels(
     table: Any, names: npt.NDArray[np.object_], written: Flags
 ) -> dict[str, dict[str, int]]:
     """Return label -> split -> rows written, by label."""
@@ -92,16 +154,7 @@ def label_counts(
     return {label: {name: pairs[label, name] for name in splits} for label in labels}
 
 
-def lengths(table: Any, kept: Flags) -> list[Bin]:
-    """Return the histogram of the kept rows' lengths, in characters of all their messages."""
-    chars = np.zeros(len(table), dtype=np.int64)
-    start = 0
-    for batch in table.select(["messages"]).to_batches(max_chunksize=50_000):
-        lists = batch.column("messages")
-        size = np.asarray(pc.utf8_length(lists.flatten().field("content")).fill_null(0))
-        row = np.asarray(pc.list_parent_indices(lists))
-        total = np.bincount(row, weights=size, minlength=len(lists))
-        chars[start : start + len(lists)] = total.astype(np.int64)
-        start += len(lists)
-    counts = np.histogram(chars[kept], bins=[*EDGES, np.inf])[0]
+def count_lengths(chars: Ints) -> list[Bin]:
+    """Return the histogram of rows' lengths, in characters of all their messages."""
+    counts = np.histogram(chars, bins=[*EDGES, np.inf])[0]
     return [Bin(label=f"{e:,}", count=int(n)) for e, n in zip(EDGES, counts, strict=True)]

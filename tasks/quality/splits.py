@@ -113,7 +113,7 @@ def apportion(sizes: Mapping[str, int], count: int, room: Mapping[str, int]) -> 
     return given
 
 
-def overlapping(frame: pd.DataFrame, names: Names) -> Flags:
+def find_overlaps(frame: pd.DataFrame, names: Names) -> Flags:
     """Return the training rows whose prompt is a dev or test item's, and dev rows a test item's.
 
     Prompts are compared whole, in normal form (by the column near, where there is one): rows of
@@ -127,7 +127,9 @@ def overlapping(frame: pd.DataFrame, names: Names) -> Flags:
     return np.asarray(leaked, dtype=bool)
 
 
-def beyond_limit(row_ids: "pd.Series[str]", names: Names, limit: int | None, key: int) -> Flags:
+def find_beyond_limit(
+    row_ids: "pd.Series[str]", names: Names, limit: int | None, key: int
+) -> Flags:
     """Return the training rows that a source's ``limit`` leaves out, chosen by keyed hash."""
     over = np.asarray(names == "train", dtype=bool)
     if limit is None:

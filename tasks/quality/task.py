@@ -18,10 +18,10 @@ def check_quality(
     snapshot: Snapshot, source: StoredSource | RehearsalSource, quality: Quality, seed: int
 ) -> CleanSource:
     """Judge a snapshot, set rows aside and divide the rest; the verdict shows in the Prefect UI."""
-    from tasks.quality.clean import clean
-    from tasks.quality.page import verdict_line, verdict_table
+    from tasks.quality.report import verdict_line, verdict_table
+    from tasks.quality.stage import clean_source
 
-    done = clean(snapshot, source, quality, seed)
+    done = clean_source(snapshot, source, quality, seed)
     if TaskRunContext.get() is not None:
         create_table_artifact(
             table=verdict_table(done), description=verdict_line(done), key=_artifact_key(done.name)
@@ -34,9 +34,9 @@ def remove_duplicates(
     cleans: Sequence[CleanSource], quality: Quality, kept: Sequence[CleanSource] = ()
 ) -> tuple[CleanSource, ...]:
     """Set aside what another source, or nearly another row, says already."""
-    from tasks.quality.across import distinct
+    from tasks.quality.cross_source import drop_duplicates
 
-    return distinct(cleans, quality, kept)
+    return drop_duplicates(cleans, quality, kept)
 
 
 def _artifact_key(name: str) -> str:

@@ -1,15 +1,14 @@
 """The verdict on a source, and everything its page shows."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from configs.quality import Quality
-from tasks.artifacts import CleanSource
+from tasks.quality.checks.registry import severity_of
 from tasks.quality.expectations import Outcome
-from tasks.quality.severity import row_count_problem, severity_of
+from tasks.quality.suite import ROW_COUNT, row_count_problem
 
 Word = Literal["pass", "quarantine", "block"]
 
@@ -83,8 +82,11 @@ class Verdict(_Record):
     warnings: list[str] = []
 
 
-def judge(
-    quality: Quality, counts: Mapping[str, int], findings: Mapping[str, int], failed: list[Outcome]
+def judge_source(
+    quality: Quality,
+    counts: Mapping[str, int],
+    findings: Mapping[str, int],
+    failed: Sequence[Outcome],
 ) -> tuple[Word, str]:
     """Return the verdict, and why it blocks (empty where it doesn't).
 
@@ -92,72 +94,48 @@ def judge(
         quality: The recipe's section.
         counts: ``rows_in``, ``quarantined`` and ``train`` (clean training rows).
         findings: Check -> rows it found.
-        failed: Critical expectations of the user's own that the data doesn't meet.
+        failed: Critical expectations that the data doesn't meet. Any of them blocks.
     """
     found = {name: rows for name, rows in findings.items() if rows}
-    reason = (
-        _own_failed(failed)
-        or _blocked_by_choice(quality, found)
-        or _blocked_by_severity(quality, found)
-        or _too_many(quality, counts, found)
-        or _too_few(quality, counts["train"])
-        or _out_of_bounds(quality, counts["train"])
-    )
-    if reason:
-        return "block", reason
-    return ("quarantine" if found or counts["quarantined"] else "pass"), ""
-
-
-def _own_failed(failed: list[Outcome]) -> str:
     if not failed:
-        return ""
+        return ("quarantine" if found or counts["quarantined"] else "pass"), ""
+    own = [outcome for outcome in failed if outcome.own]
+    columns = {outcome.column for outcome in failed}
+    blocking = {
+        name: rows
+        for name, rows in found.items()
+        if name in columns and severity_of(name, quality) == "block"
+    }
+    if own:
+        return "block", _unmet(own)
+    if quality.on_fail == "block" and columns & {*found, "set_aside"}:
+        return "block", f"on_fail is 'block', and the checks found rows: {_listed(found)}."
+    if blocking:
+        return "block", f"Checks of severity 'block' found rows: {_listed(blocking)}."
+    if "set_aside" in columns:
+        share = counts["quarantined"] / counts["rows_in"]
+        return "block", (
+            f"{share:.1%} of the rows were set aside, and max_quarantine allows "
+            f"{quality.max_quarantine:.1%}: {_listed(found)}."
+        )
+    if any(outcome.type == ROW_COUNT for outcome in failed):
+        train = counts["train"]
+        if train < quality.min_rows:
+            return "block", (
+                f"{train:,} clean training rows are left, and min_rows asks for "
+                f"{quality.min_rows:,}."
+            )
+        return "block", row_count_problem(train, quality)
+    return "block", _unmet(failed)
+
+
+def _unmet(failed: Sequence[Outcome]) -> str:
     first = failed[0]
-    rows = f" on {len(first.rows):,} rows" if first.rows else ""
+    rows = f" on {first.unexpected:,} rows" if first.unexpected else ""
     more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
     return f"The critical expectation '{first.name}' isn't met{rows}{more}."
-
-
-def _blocked_by_choice(quality: Quality, found: Mapping[str, int]) -> str:
-    if quality.on_fail != "block" or not found:
-        return ""
-    return f"on_fail is 'block', and the checks found rows: {_listed(found)}."
-
-
-def _blocked_by_severity(quality: Quality, found: Mapping[str, int]) -> str:
-    blocking = {n: rows for n, rows in found.items() if severity_of(n, quality) == "block"}
-    if not blocking:
-        return ""
-    return f"Checks of severity 'block' found rows: {_listed(blocking)}."
-
-
-def _out_of_bounds(quality: Quality, train: int) -> str:
-    blocks = severity_of("row_count", quality) == "block"
-    return row_count_problem(train, quality) if blocks else ""
-
-
-def _too_many(quality: Quality, counts: Mapping[str, int], found: Mapping[str, int]) -> str:
-    share = counts["quarantined"] / counts["rows_in"] if counts["rows_in"] else 0.0
-    if share <= quality.max_quarantine:
-        return ""
-    return (
-        f"{share:.1%} of the rows were set aside, and max_quarantine allows "
-        f"{quality.max_quarantine:.1%}: {_listed(found)}."
-    )
-
-
-def _too_few(quality: Quality, train: int) -> str:
-    if train >= quality.min_rows:
-        return ""
-    return f"{train:,} clean training rows are left, and min_rows asks for {quality.min_rows:,}."
 
 
 def _listed(found: Mapping[str, int]) -> str:
     most = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{rows:,} {name}" for name, rows in most) or "rows that can't be read"
-
-
-def load_verdict(clean: CleanSource) -> Verdict:
-    """Return the verdict kept beside a clean source."""
-    fields = json.loads((clean.path / "verdict.json").read_text(encoding="utf-8"))
-    # The receipt knows today's name of the file; what was found is the same.
-    return Verdict.model_validate(fields | {"uri": clean.origin.uri, "source": clean.name})

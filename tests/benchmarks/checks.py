@@ -26,8 +26,8 @@ def _checked(folder: Path, name: str) -> float:
     from configs.quality import NearDuplicates, Quality
     from configs.sources import FilesSource
     from tasks.ingest.stage import make_snapshot
-    from tasks.quality.across import distinct
-    from tasks.quality.clean import clean
+    from tasks.quality.cross_source import drop_duplicates
+    from tasks.quality.stage import clean_source
 
     path = str(folder / f"{name}.jsonl")
     source = FilesSource(name=name, role="domain", kind="files", path=path)
@@ -36,7 +36,7 @@ def _checked(folder: Path, name: str) -> float:
         Quality(near_duplicates=NearDuplicates(), max_quarantine=1),
     )
     began = time.perf_counter()
-    distinct([clean(snapshot, source, quality, 17)], quality)
+    drop_duplicates([clean_source(snapshot, source, quality, 17)], quality)
     return time.perf_counter() - began
 
 

@@ -26,14 +26,14 @@ def documents(rows: int, seed: int = 17) -> list[str]:
 def neardup() -> Benchmark:
     """Find near-duplicates at 0.8 among texts of 0.4 kB, against ``datasketch.MinHashLSH``."""
     from configs.quality import NearDuplicates
-    from tasks.quality.near import kept_of
+    from tasks.quality.near_duplicates import find_kept
 
     texts, settings = documents(ROWS), NearDuplicates()
     kinds = np.full(ROWS, -1, dtype=np.int64)
     return Benchmark(
         metric=f"rows/s, {ROWS:,} texts of 0.4 kB at 0.8",
         units=ROWS,
-        ours=lambda: kept_of(texts, kinds, settings),
+        ours=lambda: find_kept(texts, kinds, settings),
         peer=lambda: _peer(texts, settings.threshold, settings.words),
         peer_name="datasketch",
         target=20.0,

@@ -51,7 +51,7 @@ def rules() -> Benchmark:
     )
 
     from configs.quality import TextRules
-    from tasks.quality.rules.judge import Judge
+    from tasks.quality.prose.filter import ProseFilter
 
     rows = texts(5_000)
     array = pa.array(rows)
@@ -60,7 +60,7 @@ def rules() -> Benchmark:
     return Benchmark(
         metric=f"texts/s, Gopher and C4, {len(rows):,} texts of 0.4 kB",
         units=len(rows),
-        ours=lambda: Judge(asked).judge(array),
+        ours=lambda: ProseFilter(asked).find(array),
         peer=lambda: [[f.filter(Document(text=t, id="")) for f in filters] for t in rows],
         peer_name="datatrove",
         target=5.0,

@@ -7,15 +7,15 @@ import numpy as np
 import pyarrow as pa
 
 from configs.quality import Quality
-from tasks.quality.checks.engines import (
-    Engine,
-    Found,
-    PatternEngine,
+from tasks.quality.checks.detectors import (
+    Detections,
+    Detector,
+    PatternDetector,
     Span,
-    personal_engine,
-    redacted,
+    open_personal_detector,
+    redact_text,
 )
-from tasks.quality.checks.texts import SAID, Flags, all_texts_of
+from tasks.quality.checks.texts import SAID, Flags, read_all_texts
 from tasks.text.rows import compact, row_id
 
 _BATCH = 50_000
@@ -38,13 +38,13 @@ def redact(table: Any, quality: Quality) -> tuple[Any, dict[str, Flags]]:
     Raises:
         DataError: Presidio is asked for and isn't installed.
     """
-    engines = _engines(quality)
+    engines = _open_detectors(quality)
     if not engines:
         return table, {}
     batches, flags = [], [{name: np.zeros(0, dtype=bool) for kinds, _ in engines for name in kinds}]
     for batch in table.to_batches(max_chunksize=_BATCH):
         for kinds, engine in engines:
-            batch, found = _redacted(batch, engine, kinds)
+            batch, found = _redact_batch(batch, engine, kinds)
             flags.append(found)
         batches.append(batch)
     names = [name for kinds, _ in engines for name in kinds]
@@ -52,13 +52,13 @@ def redact(table: Any, quality: Quality) -> tuple[Any, dict[str, Flags]]:
     return pa.Table.from_batches(batches, schema=table.schema), whole
 
 
-def _engines(quality: Quality) -> list[tuple[dict[str, str], Engine]]:
-    made: list[tuple[dict[str, str], Engine]] = []
+def _open_detectors(quality: Quality) -> list[tuple[dict[str, str], Detector]]:
+    made: list[tuple[dict[str, str], Detector]] = []
     if quality.pii is not None and quality.pii.action == "redact":
-        made.append((_names("pii", quality.pii.kinds), personal_engine(quality.pii)))
+        made.append((_names("pii", quality.pii.kinds), open_personal_detector(quality.pii)))
     if quality.secrets is not None and quality.secrets.action == "redact":
         kinds = quality.secrets.kinds
-        made.append((_names("secret", kinds), PatternEngine(kinds)))
+        made.append((_names("secret", kinds), PatternDetector(kinds)))
     return made
 
 
@@ -66,9 +66,11 @@ def _names(family: str, kinds: tuple[str, ...]) -> dict[str, str]:
     return {f"{family}_{kind}": kind for kind in kinds}
 
 
-def _redacted(batch: Any, engine: Engine, kinds: dict[str, str]) -> tuple[Any, dict[str, Flags]]:
-    texts = all_texts_of(batch)
-    found = Found(engine, texts.distinct)
+def _redact_batch(
+    batch: Any, engine: Detector, kinds: dict[str, str]
+) -> tuple[Any, dict[str, Flags]]:
+    texts = read_all_texts(batch)
+    found = Detections(engine, texts.distinct)
     flags = {name: texts.rows_with(found.flags(kind)) for name, kind in kinds.items()}
     held = np.zeros(len(texts.distinct), dtype=bool)
     held[list(found.spans)] = True
@@ -76,7 +78,7 @@ def _redacted(batch: Any, engine: Engine, kinds: dict[str, str]) -> tuple[Any, d
     if not len(changed):
         return batch, flags
     known = {texts.distinct[place].as_py(): spans for place, spans in found.spans.items()}
-    return _rewritten(batch, changed, _Cleaner(engine, known)), flags
+    return _rewrite_rows(batch, changed, _Cleaner(engine, known)), flags
 
 
 class _Cleaner(NamedTuple):
@@ -87,11 +89,11 @@ class _Cleaner(NamedTuple):
         known: What it found in the batch's texts; others hold nothing.
     """
 
-    engine: Engine
+    engine: Detector
     known: dict[str, list[Span]]
 
 
-def _rewritten(batch: Any, changed: Any, cleaner: _Cleaner) -> Any:
+def _rewrite_rows(batch: Any, changed: Any, cleaner: _Cleaner) -> Any:
     rows = {name: batch.column(name).to_pylist() for name in _CHANGED if name in batch.schema.names}
     for place in changed:
         row = {name: values[place] for name, values in rows.items()}
@@ -122,22 +124,22 @@ def _clean_message(message: dict[str, Any], cleaner: _Cleaner) -> dict[str, Any]
     return message | {
         name: _clean_json(text, cleaner.engine)
         if name == "tool_calls"
-        else redacted(text, cleaner.known.get(text, ()))
+        else redact_text(text, cleaner.known.get(text, ()))
         for name, text in said.items()
     }
 
 
-def _clean_json(text: str, engine: Engine) -> str:
+def _clean_json(text: str, engine: Detector) -> str:
     # Inside the JSON text a number would be replaced by what is no JSON any more.
     return compact(_clean_value(json.loads(text), engine))
 
 
-def _clean_value(value: Any, engine: Engine) -> Any:
+def _clean_value(value: Any, engine: Detector) -> Any:
     if isinstance(value, dict):
         return {name: _clean_value(inner, engine) for name, inner in value.items()}
     if isinstance(value, list):
         return [_clean_value(inner, engine) for inner in value]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
-    clean = redacted(str(value), engine.spans(str(value)))
+    clean = redact_text(str(value), engine.spans(str(value)))
     return value if clean == str(value) else clean

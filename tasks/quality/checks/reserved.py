@@ -3,12 +3,8 @@
 import re
 from collections import Counter
 
-from tasks.quality.checks.flat import Flags, Flat
-
-EXPLANATIONS = {
-    "reserved_tokens": "The text holds a chat control token, which would forge the turn it stands "
-    "in.",
-}
+from tasks.quality.checks.row_batch import RowBatch
+from tasks.quality.checks.texts import Flags
 
 RESERVED = (
     r"<\|[A-Za-z0-9_]{1,40}\|>"  # ChatML, Llama 3, Phi, GPT: <|im_start|>, <|eot_id|>, ...
@@ -20,14 +16,20 @@ NOVA_SIGNS = r"\[EOS\]|<image>|<video>|<unk>"
 """What Amazon Nova's fine-tuning refuses in a text, case for case (its SDK's validator)."""
 
 
-def pattern_of(target: str) -> str:
+def reserved_pattern(target: str) -> str:
     """Return the pattern of the tokens that a target reserves, chat control tokens included."""
     return RESERVED if target == "none" else f"{RESERVED}|{NOVA_SIGNS}|{NOVA_WORDS}"
 
 
-def reserved_flags(flat: Flat, target: str) -> Flags:
-    """Return the rows any text of which holds a reserved token."""
-    return flat.matching(pattern_of(target))
+def find_reserved_tokens(batch: RowBatch) -> Flags:
+    """Return the rows any text of which holds a token that the recipe's target reserves."""
+    return batch.flat.find_pattern(reserved_pattern(batch.quality.target))
+
+
+def locate_reserved_token(text: str, target: str) -> int:
+    """Return where in a text the first reserved token stands, 0 where none does."""
+    found = re.search(reserved_pattern(target), text)
+    return found.start() if found else 0
 
 
 class Sanitiser:

@@ -1,6 +1,6 @@
 """The texts of a table of chat rows, each different one once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,80 @@ import pyarrow.compute as pc
 from tasks.text.rows import TEXT_ROLE
 
 Flags = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+COLUMNS = ["messages", "tools", "rejected", "reference", "extra"]
+"""What :func:`flatten` needs of a table of chat rows."""
+
+
+class Flat(NamedTuple):
+    """Messages of a batch of rows, one after the other.
+
+    Attributes:
+        messages: Struct array.
+        row: The row each message is of, int64.
+        starts: Each row's first message, int64.
+        rows: How many rows there are.
+        batch: The rows.
+    """
+
+    messages: Any
+    row: Ints
+    starts: Ints
+    rows: int
+    batch: Any
+
+    @property
+    def texts(self) -> Any:
+        """Contents of the messages."""
+        return self.messages.field("content")
+
+    def all_texts(self) -> Iterator[tuple[Any, Ints]]:
+        """Yield every column of texts a model would see, with the row each text is of."""
+        yield self.texts, self.row
+        for name in ("reasoning", "tool_calls"):
+            if (column := self.messages.field(name)).null_count < len(column):
+                yield column, self.row
+        rejected, one_each = self.batch.column("rejected"), np.arange(self.rows)
+        if rejected.null_count < self.rows:
+            for name in ("content", "reasoning", "tool_calls"):
+                yield pc.struct_field(rejected, name), one_each
+        if (tools := self.batch.column("tools")).null_count < self.rows:
+            yield tools, one_each
+
+    def find_pattern(self, pattern: str) -> Flags:
+        """Return the rows any text of which matches a pattern of RE2."""
+        found = np.zeros(self.rows, dtype=bool)
+        for texts, row in self.all_texts():
+            found[row[as_bools(pc.match_substring_regex(texts, pattern))]] = True
+        return found
+
+    def rows_with(self, mask: Flags) -> Flags:
+        """Return the rows of which any message is marked."""
+        found: Flags = np.bincount(self.row[mask], minlength=self.rows) > 0
+        return found
+
+    def role(self, name: str) -> Flags:
+        """Return the messages of a role."""
+        return as_bools(pc.equal(self.messages.field("role"), name))
+
+    def counts(self) -> Ints:
+        """Return how many messages each row has."""
+        return np.bincount(self.row, minlength=self.rows)
+
+
+def flatten(batch: Any) -> Flat:
+    """Return the messages of a record batch of chat rows."""
+    lists = batch.column("messages")
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0), dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(lengths) else lengths
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    return Flat(lists.flatten(), row, starts, len(lengths), batch)
+
+
+def as_bools(mask: Any, null: bool = False) -> Flags:
+    """Return an Arrow mask as an array, null standing for ``null``."""
+    return np.asarray(pc.fill_null(mask, null), dtype=bool)
 
 
 SAID = ("content", "reasoning", "tool_calls")
@@ -40,7 +114,7 @@ class Texts(NamedTuple):
         return hit
 
 
-def texts_of(batch: Any) -> Texts:
+def read_texts(batch: Any) -> Texts:
     """Return the texts of a record batch that has the column ``messages``."""
     lists = batch.column("messages")
     messages = lists.flatten()
@@ -54,7 +128,7 @@ def texts_of(batch: Any) -> Texts:
     )
 
 
-def all_texts_of(batch: Any) -> Texts:
+def read_all_texts(batch: Any) -> Texts:
     """Return every text that rows hold: contents, reasoning, tool calls, and what is beside them.
 
     Beside the messages are the tools, the rejected answer and the reference. Tools, tool calls and
@@ -89,7 +163,7 @@ def _fields_of(batch: Any, name: str) -> list[tuple[Any, npt.NDArray[np.int64]]]
     return [(pc.struct_field(column, field), row) for field in SAID]
 
 
-def whole_texts(texts: Texts) -> Any:
+def join_texts(texts: Texts) -> Any:
     """Return the text of every row, its messages a line each, as an Arrow array (rows)."""
     sizes = np.bincount(texts.row, minlength=texts.rows)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -98,7 +172,7 @@ def whole_texts(texts: Texts) -> Any:
     return pc.binary_join(lists, pa.scalar("\n", pa.large_string()))
 
 
-def each(texts: Any, candidates: Flags, judge: Callable[[str], bool]) -> Flags:
+def find_texts(texts: Any, candidates: Flags, judge: Callable[[str], bool]) -> Flags:
     """Return which candidates among an array of texts a function of one text finds."""
     found = np.zeros(len(texts), dtype=bool)
     places = np.flatnonzero(candidates)
@@ -107,6 +181,6 @@ def each(texts: Any, candidates: Flags, judge: Callable[[str], bool]) -> Flags:
     return found
 
 
-def matching(texts: Any, pattern: str) -> Flags:
+def match_pattern(texts: Any, pattern: str) -> Flags:
     """Return which texts a pattern matches; the pattern is RE2's."""
     return np.asarray(pc.match_substring_regex(texts, pattern), dtype=bool)

@@ -1,55 +1,127 @@
-"""Checks of tool use: that calls and results belong together, and that tools are described."""
+"""Checks of what stands beside the talk: tools and their use, preference pairs, references."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
 
-from tasks.quality.checks.flat import Flags, Flat, as_bools
+from tasks.quality.checks.row_batch import CheckContext, RowBatch
+from tasks.quality.checks.texts import Flags, Ints, as_bools
 from tasks.text.rows import TOOL_ROLE
 
-EXPLANATIONS = {
-    "tool_place": "A turn that is not the assistant's calls a tool.",
-    "tools_missing": "A tool is called, but the row offers none.",
-    "tool_unknown": "A tool is called that is not among those the row offers.",
-    "tool_id_twice": "Two calls have the same id, so that nobody can tell their results apart.",
-    "tool_result_early": "A result names no call that was made before it.",
-    "tool_result_twice": "A call has two results.",
-    "tool_result_missing": "The conversation goes on after a call without its result.",
-    "tool_name_twice": "Two tools have the same name, so that a call names neither.",
-    "tool_undescribed": "A tool has no description, so that a model can't tell what it is for.",
-    "tool_untyped": "A tool's parameters have no type, which is no JSON schema of arguments.",
-}
+_NOTHING = r'^\s*(null|\{\}|\[\]|"(\s|\\[nrtbf])*")\s*$'
 
 
-def uses_tools(table: Any) -> bool:
-    """Return whether any row offers, calls or answers for a tool."""
-    if table["tools"].null_count < len(table):
-        return True
-    messages = pc.list_flatten(table["messages"])
-    called = pc.any(pc.is_valid(pc.struct_field(messages, "tool_calls"))).as_py()
-    answered = pc.any(pc.equal(pc.struct_field(messages, "role"), TOOL_ROLE)).as_py()
-    return bool(called or answered)
+def find_pair_equal(batch: RowBatch) -> Flags | None:
+    """Return the pairs whose two answers say the same."""
+    pairs = batch.share(_read_pairs)
+    return None if pairs is None else pairs.equal
 
 
-def tool_flags(flat: Flat) -> dict[str, Flags]:
-    """Return every check of tool use -> the rows it finds; rows without tools cost nothing."""
+def find_pair_empty(batch: RowBatch) -> Flags | None:
+    """Return the pairs of which an answer has neither text nor a call."""
+    pairs = batch.share(_read_pairs)
+    return None if pairs is None else pairs.empty
+
+
+def find_pair_no_prompt(batch: RowBatch) -> Flags | None:
+    """Return the pairs without a question."""
+    pairs = batch.share(_read_pairs)
+    return None if pairs is None else pairs.no_prompt
+
+
+class _Pairs(NamedTuple):
+    """Which rows of a batch are pairs with a fault."""
+
+    equal: Flags
+    empty: Flags
+    no_prompt: Flags
+
+
+def _read_pairs(batch: RowBatch) -> _Pairs | None:
+    rejected, flat = batch.rows.column("rejected"), batch.flat
+    if rejected.null_count == len(rejected):
+        return None
+    pairs = as_bools(pc.is_valid(rejected))
+    chosen = flat.messages.take(_last_messages(batch))
+    equal, blank = pairs.copy(), [np.ones(flat.rows, dtype=bool)] * 2
+    for name in ("content", "reasoning", "tool_calls"):
+        sides = [
+            pc.fill_null(pc.utf8_trim_whitespace(pc.struct_field(side, name)), "")
+            for side in (chosen, rejected)
+        ]
+        equal &= as_bools(pc.equal(*sides))
+        if name != "reasoning":
+            blank = [b & as_bools(pc.equal(s, "")) for b, s in zip(blank, sides, strict=True)]
+    silent = as_bools(pc.equal(pc.utf8_trim_whitespace(flat.texts), ""), null=True)
+    asked = flat.rows_with(flat.role("user") & ~silent)
+    return _Pairs(equal, pairs & (blank[0] | blank[1]), pairs & ~asked)
+
+
+def find_reference_missing(batch: RowBatch) -> Flags | None:
+    """Return the questions without a reference answer, where one is needed.
+
+    It is where the target asks for one, or any other question of the source has one.
+    """
+    reference = batch.rows.column("reference")
+    if reference.null_count == len(reference):
+        return None
+    missing = as_bools(pc.match_substring_regex(reference, _NOTHING))
+    return as_bools(pc.is_valid(reference)) & missing & batch.context.share(_needs_reference)
+
+
+def find_reference_answered(batch: RowBatch) -> Flags | None:
+    """Return the questions that end with an answer."""
+    reference = batch.rows.column("reference")
+    if reference.null_count == len(reference):
+        return None
+    ends = batch.flat.role("assistant")[np.asarray(_last_messages(batch), dtype=np.int64)]
+    return as_bools(pc.is_valid(reference)) & ends
+
+
+def _needs_reference(context: CheckContext) -> bool:
+    given = pc.invert(pc.match_substring_regex(context.table["reference"], _NOTHING))
+    return context.quality.target.endswith("-rft") or bool(pc.any(given).as_py())
+
+
+def _last_messages(batch: RowBatch) -> Ints:
+    # A row without messages (found by another check) takes any.
+    flat = batch.flat
+    places: Ints = np.clip(flat.starts + flat.counts() - 1, 0, max(len(flat.row) - 1, 0))
+    return places
+
+
+def tool_fault(name: str) -> Callable[[RowBatch], Flags | None]:
+    """Return the check that finds the rows with one fault of tool use."""
+
+    def find(batch: RowBatch) -> Flags | None:
+        faults = batch.share(_read_tool_faults)
+        return None if faults is None else faults.get(name, batch.nothing())
+
+    return find
+
+
+def _read_tool_faults(batch: RowBatch) -> dict[str, Flags] | None:
+    """Return fault -> the rows that have it; rows without tools cost nothing."""
+    flat = batch.flat
     touched = flat.rows_with(
         as_bools(pc.is_valid(flat.messages.field("tool_calls"))) | flat.role(TOOL_ROLE)
-    ) | as_bools(pc.is_valid(flat.batch.column("tools")))
-    found = {name: np.zeros(flat.rows, dtype=bool) for name in EXPLANATIONS}
+    ) | as_bools(pc.is_valid(batch.rows.column("tools")))
+    if not touched.any():
+        return None
+    found: dict[str, Flags] = {}
     rows = np.flatnonzero(touched)
-    chosen = flat.batch.select(["messages", "tools"]).take(rows)
+    chosen = batch.rows.select(["messages", "tools"]).take(rows)
     for place, row in zip(rows, chosen.to_pylist(), strict=True):
-        for name in row_faults(row["messages"], row["tools"]):
-            found[name][place] = True
+        for name in find_row_faults(row["messages"], row["tools"]):
+            found.setdefault(name, batch.nothing())[place] = True
     return found
 
 
-def row_faults(messages: Sequence[Mapping[str, Any]], tools: str | None) -> set[str]:
+def find_row_faults(messages: Sequence[Mapping[str, Any]], tools: str | None) -> set[str]:
     """Return the faults of one row's tools and their use, by name."""
     offered = json.loads(tools) if tools else []
     names = Counter(tool["name"] for tool in offered)

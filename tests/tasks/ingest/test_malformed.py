@@ -21,7 +21,7 @@ from tasks.files.locate import locate_files
 from tasks.files.readers import read_file
 from tasks.ingest.convert import find_converter
 from tasks.ingest.stage import make_snapshot
-from tasks.quality.clean import clean
+from tasks.quality.stage import clean_source
 
 
 def _beside(name: str) -> ModuleType:
@@ -102,7 +102,7 @@ def test_all_of_it_is_accounted_for_after_quality_too(tmp_path: Path, temper_hom
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n".join(lines))
     source = _source(path)
-    done = clean(make_snapshot(source), source, Quality(max_quarantine=1), 17)
+    done = clean_source(make_snapshot(source), source, Quality(max_quarantine=1), 17)
     aside = pq.read_metadata(done.path / "quarantine.parquet").num_rows
     assert done.rows_in == len(lines) == done.rows_out + aside
     assert done.rows_out >= len(good)

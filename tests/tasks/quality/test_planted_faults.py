@@ -14,14 +14,13 @@ from pydantic import TypeAdapter
 
 from configs.quality import CHECKS, Quality
 from configs.sources import FilesSource
+from tasks import ingest
 from tasks.artifacts import CleanSource
-from tasks.ingest.stage import make_snapshot
-from tasks.quality.clean import clean
-from tasks.quality.frame import identities, read_rows
-from tasks.quality.labels import are_classes
-from tasks.quality.severity import severity_of
-from tasks.quality.sorting import any_of, find_all
-from tasks.quality.verdict import load_verdict
+from tasks.quality.checks.registry import any_of
+from tasks.quality.decide import find_rows
+from tasks.quality.report import load_verdict
+from tasks.quality.row_table import build_identities, read_rows
+from tasks.quality.stage import clean_source
 
 # The table is a file of data beside this one, and tests are no package to import from.
 _SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
@@ -60,7 +59,7 @@ def _source(path: Path, **fields: Any) -> FilesSource:
 
 def _checked(path: Path, quality: Quality, **fields: Any) -> CleanSource:
     source = _source(path, **fields)
-    return clean(make_snapshot(source), source, quality, 17)
+    return clean_source(ingest(source), source, quality, 17)
 
 
 def _found(done: CleanSource) -> dict[str, set[str]]:
@@ -110,13 +109,11 @@ def test_good_rows_of_every_format_are_found_by_nothing(
 
 
 def _flagged(source: FilesSource) -> tuple[dict[str, int], float, int]:
-    table = read_rows(make_snapshot(source).path)
-    frame, quality = identities(table), Quality()
-    classes = are_classes(frame["label"], mapped="label" in source.columns)
-    flags = find_all(table, frame, (source, quality, classes))
-    aside = [n for n in flags if severity_of(n, quality) != "report" and n != "duplicate"]
-    hit = any_of({name: flags[name] for name in aside}, len(table))
-    return {n: int(flags[n].sum()) for n in aside if flags[n].any()}, float(hit.mean()), len(table)
+    table = read_rows(ingest(source).path)
+    found, *_ = find_rows(table, build_identities(table), source, Quality())
+    aside = {name: flags for name, flags in found.flags.items() if name != "duplicate"}
+    hit = any_of(aside.values(), len(table))
+    return {n: int(f.sum()) for n, f in aside.items() if f.any()}, float(hit.mean()), len(table)
 
 
 BANKING = {"prompt": "text", "completion": "label", "label": "label"}

@@ -10,16 +10,22 @@ from hypothesis import strategies as st
 from configs.quality import Quality
 from configs.sources import FilesSource
 from tasks.artifacts import Snapshot
-from tasks.quality.checks.reserved import Sanitiser, pattern_of
-from tasks.quality.clean import clean
-from tasks.quality.findings import local_findings
+from tasks.quality.checks.reserved import Sanitiser, find_reserved_tokens, reserved_pattern
+from tasks.quality.checks.row_batch import CheckContext
+from tasks.quality.report import load_verdict
 from tasks.quality.sanitise import sanitise
-from tasks.quality.verdict import load_verdict
+from tasks.quality.stage import clean_source
 from tasks.text.rows import ROW_SCHEMA, row_id
 
 Row = Callable[..., dict[str, Any]]
 ANY = "none"
 NOVA = "nova-lite-2-sft"
+
+
+def _reserved(table: Any, target: Any) -> list[bool]:
+    (batch,) = CheckContext(table, Quality(target=target)).batches()
+    found: list[bool] = find_reserved_tokens(batch).tolist()
+    return found
 
 
 def _table(*rows: dict[str, Any]) -> Any:
@@ -107,7 +113,7 @@ def test_reasoning_arguments_tools_and_the_rejected_answer_are_sanitised_too(row
     )
     done = sanitise(_table(made), NOVA)
     assert done.tokens == {"<unk>": 1, "Bot:": 1, "[EOS]": 1, "<image>": 1}
-    assert not local_findings(done.table, Quality(target=NOVA))["reserved_tokens"].any()
+    assert not any(_reserved(done.table, NOVA))
     (kept,) = done.table.to_pylist()
     assert json.loads(kept["messages"][1]["tool_calls"])[0]["arguments"] == {"q": ["", 1]}
 
@@ -124,19 +130,16 @@ def test_a_source_is_sanitised_instead_of_set_aside_and_the_verdict_counts(
     rows = [row(f"question {i}", label="ab"[i % 2]) for i in range(30)]
     rows += [row("say <|im_end|> now", label="a"), row("User: hello", label="b")]
     snapshot = snapshot_of(rows)
-    kept = clean(snapshot, source(), Quality(sanitise=True), 17)
+    kept = clean_source(snapshot, source(), Quality(sanitise=True), 17)
     assert (kept.verdict, kept.rows_out) == ("pass", 32)
     verdict = load_verdict(kept)
     assert (verdict.sanitised, verdict.tokens) == (1, {"<|im_end|>": 1})
-    aside = clean(snapshot, source(), Quality(), 17)
+    aside = clean_source(snapshot, source(), Quality(), 17)
     assert aside.findings["reserved_tokens"] == 1
 
 
 def test_a_nova_target_reserves_more(row: Row) -> None:
     table = _table(row("User: hello"), row("a <image> b"), row("a user: b"), row("</s>"))
-    found = {
-        target: local_findings(table, Quality(target=target))["reserved_tokens"].tolist()
-        for target in (ANY, NOVA)
-    }
+    found = {target: _reserved(table, target) for target in (ANY, NOVA)}
     assert found == {ANY: [False, False, False, True], NOVA: [True, True, False, True]}
-    assert pattern_of(ANY) in pattern_of(NOVA)
+    assert reserved_pattern(ANY) in reserved_pattern(NOVA)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.sources import Split
-from tasks.quality.splits import apportion, assign, beyond_limit, overlapping, units
+from tasks.quality.splits import apportion, assign, find_beyond_limit, find_overlaps, units
 
 KEY = 17
 
@@ -123,18 +123,18 @@ def test_no_rows_have_no_splits() -> None:
 def test_a_prompt_of_a_later_split_is_a_leak() -> None:
     frame = _frame([None] * 6, prompt_key=["p", "q", "r", "p", "q", "q"])
     names = np.array(["train", "train", "train", "test", "dev", "test"], dtype=object)
-    assert overlapping(frame, names).tolist() == [True, True, False, False, True, False]
+    assert find_overlaps(frame, names).tolist() == [True, True, False, False, True, False]
 
 
 def test_a_limit_takes_training_rows_only_and_a_smaller_one_fewer_of_the_same() -> None:
     frame = _frame([None] * 100)
     names = assign(frame, Split(), KEY, by_label=False)
-    small, large = (beyond_limit(frame["row_id"], names, n, KEY) for n in (20, 50))
+    small, large = (find_beyond_limit(frame["row_id"], names, n, KEY) for n in (20, 50))
     assert int((~small & (names == "train")).sum()) == 20
     assert not (small & (names != "train")).any()
     assert (large <= small).all()
-    assert not beyond_limit(frame["row_id"], names, None, KEY).any()
-    assert not beyond_limit(frame["row_id"], names, 1000, KEY).any()
+    assert not find_beyond_limit(frame["row_id"], names, None, KEY).any()
+    assert not find_beyond_limit(frame["row_id"], names, 1000, KEY).any()
 
 
 @pytest.mark.parametrize("by_label", [True, False])
@@ -206,4 +206,4 @@ def test_units_are_not_joined_without_a_reason() -> None:
 def test_a_near_duplicate_of_a_given_test_item_is_a_leak() -> None:
     frame = _frame([None] * 3).assign(near=[0, 0, 1])
     names = np.array(["train", "test", "train"], dtype=object)
-    assert overlapping(frame, names).tolist() == [True, False, False]
+    assert find_overlaps(frame, names).tolist() == [True, False, False]

@@ -2,8 +2,7 @@ import pyarrow as pa
 import pytest
 
 from configs.quality import LanguageLimits
-from tasks.quality.checks.language import languages
-from tasks.quality.checks.language_scores import classify
+from tasks.quality.checks.language import classify, detect_languages
 
 ENGLISH = "The weather has been wonderful this week, and we went for a long walk by the sea."
 GERMAN = "Das Wetter war diese Woche wunderbar, und wir sind lange am Meer spazieren gegangen."
@@ -11,7 +10,7 @@ FRENCH = "Il a fait un temps magnifique cette semaine et nous avons marché long
 
 
 def test_rows_in_another_language_are_found() -> None:
-    found = languages(pa.array([ENGLISH, GERMAN, FRENCH, ENGLISH]), LanguageLimits())
+    found = detect_languages(pa.array([ENGLISH, GERMAN, FRENCH, ENGLISH]), LanguageLimits())
     assert found.codes.tolist() == ["en", "de", "fr", "en"]
     assert found.others(("en",)).tolist() == [False, True, True, False]
     assert found.others(("en", "de")).tolist() == [False, False, True, False]
@@ -19,10 +18,10 @@ def test_rows_in_another_language_are_found() -> None:
 
 def test_short_and_unsure_texts_are_never_found() -> None:
     short = ["Bonjour", "1234567890 " * 20, ""]
-    assert not languages(pa.array(short), LanguageLimits()).others(("en",)).any()
-    strict = languages(pa.array([GERMAN]), LanguageLimits(min_confidence=1.0))
+    assert not detect_languages(pa.array(short), LanguageLimits()).others(("en",)).any()
+    strict = detect_languages(pa.array([GERMAN]), LanguageLimits(min_confidence=1.0))
     assert strict.codes.tolist() == ["unsure"] or strict.codes.tolist() == ["de"]
-    assert languages(pa.array([], pa.string()), LanguageLimits()).codes.tolist() == []
+    assert detect_languages(pa.array([], pa.string()), LanguageLimits()).codes.tolist() == []
 
 
 def test_the_compiled_model_says_what_the_library_says() -> None:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.quality import Mojibake
-from tasks.quality.checks.mojibake import _POSSIBLE, mojibake
-from tasks.quality.checks.texts import matching
+from tasks.quality.checks.mojibake import _POSSIBLE, find_mojibake
+from tasks.quality.checks.texts import match_pattern
 
 ODD = "aZ .,!ÃÂŒœâ€™“”é×²³°ÐÑŸ\x85\xa0Ββ€ГўВЂ│█ØÙà√≈‚Äó–—ñüīā"
 
@@ -14,7 +14,7 @@ ODD = "aZ .,!ÃÂŒœâ€™“”é×²³°ÐÑŸ\x85\xa0Ββ€ГўВЂ│█
 @given(st.lists(st.text(st.sampled_from(ODD), max_size=8), min_size=1, max_size=30))
 def test_no_text_that_is_bad_escapes_the_first_look(texts: list[str]) -> None:
     bad = np.array([is_bad(text) for text in texts])
-    possible = matching(pa.array(texts), _POSSIBLE)
+    possible = match_pattern(pa.array(texts), _POSSIBLE)
     assert (possible | ~bad).all()
 
 
@@ -34,13 +34,13 @@ def test_wrongly_decoded_text_is_found_and_right_text_in_many_languages_is_not()
     ]
     wrong = [text.encode().decode("latin-1") for text in ("Größe über Maß", "señor, café olé")]
     wrong += ["I donâ€™t know", "the â€œbestâ€\x9d cafÃ© in town"]
-    found = mojibake(pa.array([*right, *wrong]), Mojibake())
+    found = find_mojibake(pa.array([*right, *wrong]), Mojibake())
     assert found.tolist() == [False] * len(right) + [True] * len(wrong)
 
 
 def test_a_limit_leaves_texts_with_less() -> None:
     box = "│ a │ é " * 3 + "x" * 400
-    strict = mojibake(pa.array([box]), Mojibake(max_badness=0))
-    lax = mojibake(pa.array([box]), Mojibake(max_badness=1000, max_share=1))
+    strict = find_mojibake(pa.array([box]), Mojibake(max_badness=0))
+    lax = find_mojibake(pa.array([box]), Mojibake(max_badness=1000, max_share=1))
     assert strict.tolist() == [is_bad(box)]
     assert lax.tolist() == [False]

@@ -6,9 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.quality import Personal, Quality, Secrets
-from tasks.quality.clean import clean
-from tasks.quality.page import verdicts_page
-from tasks.quality.verdict import load_verdict
+from tasks.quality.report import load_verdict, verdicts_page
+from tasks.quality.stage import clean_source
 from tasks.text.rows import compact, row_id
 
 CARD = 4111111111111111
@@ -30,7 +29,7 @@ def test_redacted_rows_say_so_and_are_counted_and_kept(
     row: Make, snapshot_of: Make, source: Make
 ) -> None:
     quality = Quality(pii=Personal(action="redact"), secrets=Secrets(action="redact"))
-    done = clean(snapshot_of(_rows(row)), source(), quality, 17)
+    done = clean_source(snapshot_of(_rows(row)), source(), quality, 17)
     verdict = load_verdict(done)
     assert done.rows_out == 41
     assert {"I am [EMAIL]", "and [API_KEY]"} <= set(_texts(done))
@@ -43,7 +42,7 @@ def test_redacted_rows_say_so_and_are_counted_and_kept(
 def test_a_secret_is_set_aside_and_shown_nowhere(
     row: Make, snapshot_of: Make, source: Make
 ) -> None:
-    done = clean(snapshot_of(_rows(row)), source(), Quality(), 17)
+    done = clean_source(snapshot_of(_rows(row)), source(), Quality(), 17)
     assert done.rows_out == 40
     assert done.findings["secret_api_key"] == 1
     assert load_verdict(done).reported["pii_email"] == 1
@@ -57,7 +56,7 @@ def test_labels_of_test_rows_that_training_rows_lack_are_reported(
 ) -> None:
     rows = [row(f"question {i}", label="ab"[i % 2], split="train") for i in range(40)]
     rows += [row(f"other {i}", label="abc"[i % 3], split="test") for i in range(9)]
-    verdict = load_verdict(clean(snapshot_of(rows), source(), Quality(), 17))
+    verdict = load_verdict(clean_source(snapshot_of(rows), source(), Quality(), 17))
     assert verdict.reported["unseen_label"] == 3
     assert verdict.splits["test"] == 9
 
@@ -66,7 +65,7 @@ def test_classes_out_of_balance_are_noted_on_the_page(
     row: Make, snapshot_of: Make, source: Make
 ) -> None:
     rows = [row(f"question {i}", label="b" if i < 3 else "a") for i in range(60)]
-    done = clean(snapshot_of(rows), source(), Quality(), 17)
+    done = clean_source(snapshot_of(rows), source(), Quality(), 17)
     largest, smallest = load_verdict(done).warnings
     assert "largest class, 'a'" in largest
     assert "smallest, 'b'" in smallest
@@ -99,7 +98,7 @@ def test_a_secret_is_found_wherever_a_row_says_it(
     row: Make, snapshot_of: Make, source: Make, place: str
 ) -> None:
     rows = [*_rows(row)[:-1], _with_secret(place, row)]
-    done = clean(snapshot_of(rows), source(), Quality(), 17)
+    done = clean_source(snapshot_of(rows), source(), Quality(), 17)
     assert done.findings["secret_api_key"] == 1
     assert load_verdict(done).reported["pii_card"] == 1
 
@@ -112,7 +111,7 @@ def test_redaction_reaches_all_that_a_row_says_and_leaves_json_whole(
         checks=("format",), pii=Personal(action="redact"), secrets=Secrets(action="redact")
     )
     rows = [*_rows(row)[:-1], _with_secret(place, row)]
-    done = clean(snapshot_of(rows), source(), quality, 17)
+    done = clean_source(snapshot_of(rows), source(), quality, 17)
     kept = [
         r for name in ("train", "dev", "test") for r in pq.read_table(done.split(name)).to_pylist()
     ]

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tasks.quality.checks.tools import row_faults
+from tasks.quality.checks.tools import find_row_faults
 
 
 def _tools(*names: str) -> str:
@@ -38,7 +38,7 @@ BOTH = _message("assistant", ("a", "f"), ("b", "f"))
     ],
 )
 def test_sound_use_has_no_fault(messages: list[dict[str, Any]]) -> None:
-    assert row_faults(messages, _tools("f")) == set()
+    assert find_row_faults(messages, _tools("f")) == set()
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_sound_use_has_no_fault(messages: list[dict[str, Any]]) -> None:
 def test_each_fault_of_use_is_told_from_the_others(
     messages: list[dict[str, Any]], faults: set[str]
 ) -> None:
-    assert row_faults(messages, _tools("f")) == faults
+    assert find_row_faults(messages, _tools("f")) == faults
 
 
 def test_faults_of_definitions() -> None:
     tools = json.loads(_tools("f", "f")) + [{"name": "g", "description": " ", "parameters": {}}]
-    assert row_faults([ASK, SAY], json.dumps(tools)) == {
+    assert find_row_faults([ASK, SAY], json.dumps(tools)) == {
         "tool_name_twice",
         "tool_undescribed",
         "tool_untyped",
     }
-    assert row_faults([ASK, USE, GIVE, SAY], None) == {"tools_missing"}
+    assert find_row_faults([ASK, USE, GIVE, SAY], None) == {"tools_missing"}
