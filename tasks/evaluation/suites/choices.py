@@ -1,6 +1,5 @@
 """Multiple choice put to a model: by the answers' texts, and by their letters."""
 
-# The questions of a multiple-choice suite, chosen by seed.
 import json
 import re
 import string

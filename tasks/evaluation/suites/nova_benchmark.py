@@ -3,8 +3,6 @@
 import ast
 import json
 from collections.abc import Mapping
-
-# The files that Amazon Nova's evaluator leaves, read back.
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -5,8 +5,6 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-
-# Drawing tokens: temperature and nucleus, by keyed numbers instead of a global random stream.
 from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
 
 from tasks.models.api import Decoding

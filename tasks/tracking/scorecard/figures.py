@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-# Plain SVG parts, built as a tree so that the writer escapes every text.
 import pyarrow.compute as pc
 from markupsafe import Markup
 

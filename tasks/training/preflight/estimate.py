@@ -2,8 +2,6 @@
 
 import json
 from pathlib import Path
-
-# A base model's size, from its config and the headers of its files; nothing is loaded.
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
