@@ -17,14 +17,13 @@ from typing import NamedTuple
 PACKAGES = ("configs", "flows", "tasks")
 LEFT_OUT = {
     "configs.backends": "says where a training runs, which changes nothing of what is learnt",
-    "configs.errors": "is for refusals, and a stage that refuses leaves no result",
-    "tasks.errors": "is for refusals, too",
+    "tasks.errors": "is for refusals, and a stage that refuses leaves no result",
     "tasks.training.placement": "says how the trainer is started there",
     "tasks.storage": "keeps results whole and knows nothing of what is in them",
     "tasks.code_digest": "makes keys: what changes those needs no key",
     "tasks.progress": "is shown while a stage works, and kept nowhere",
     "tasks.pages": "is for people to look at: no stage reads it",
-    "tasks.quality.page": "is for people to look at, too",
+    "tasks.quality.report": "is for people to look at, too",
 }
 """Modules that can't change a result, and why; what only they import is left out with them."""
 

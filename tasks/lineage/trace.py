@@ -190,7 +190,7 @@ def _hold(
             stage=stage,
             path=folder,
             digest=receipt["digest"],
-            name=receipt.get("name", ""),
+            name=receipt.get("origin", receipt).get("name", ""),
             place=place,
             count=count,
             row_ids=tuple(sorted(set(ids))),

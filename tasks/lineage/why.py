@@ -156,7 +156,7 @@ def _find_unread(what: ById | ByText) -> Iterator[Outcome]:
         for row in pq.read_table(folder / "rejected.parquet").take(numbers).to_pylist():
             yield Outcome(
                 outcome="set_aside",
-                source=receipt["name"],
+                source=receipt["origin"]["name"],
                 row_id="",
                 origin=row["origin"] or "",
                 text=_excerpt(row["raw"]),
@@ -174,21 +174,21 @@ def _find_set_aside(ids: set[str]) -> Iterator[Outcome]:
             rows = _read_rows(folder / QUARANTINE, ids)
             for row in rows:
                 checks, detail = tuple(row["reasons"] or ()), row.get("detail") or ""
-                about = (receipt["name"], row["row_id"], row["origin"], checks, detail)
+                about = (receipt["origin"]["name"], row["row_id"], row["origin"], checks, detail)
                 # What quality set aside is in the quarantine of the next stage, too.
                 if kind == "distinct" and about in known:
                     continue
                 known.add(about)
                 yield Outcome(
                     outcome="set_aside",
-                    source=receipt["name"],
+                    source=receipt["origin"]["name"],
                     row_id=row["row_id"],
                     origin=row["origin"] or "",
                     text=_excerpt(full_text(row["messages"] or [])),
                     checks=checks,
                     sentences=tuple(_explain_check(check) for check in checks),
                     detail="" if set(checks) & set(ELSEWHERE) else detail,
-                    stays=_find_kept(folder, receipt["name"], row, checks),
+                    stays=_find_kept(folder, receipt["origin"]["name"], row, checks),
                     folders=(folder,),
                 )
 
@@ -212,7 +212,11 @@ def _find_kept(
     files = [folder / f"{name}.parquet" for name in (*SPLITS, "quarantine")]
     for place, snapshot in list_artifacts("snapshots"):
         # What a limit leaves out is in no other file.
-        files += sorted((place / "rows").glob("*.parquet")) if snapshot["name"] == source else []
+        files += (
+            sorted((place / "rows").glob("*.parquet"))
+            if snapshot["origin"]["name"] == source
+            else []
+        )
     for path in files:
         for found in find_same(path, row["messages"]):
             if "duplicate" not in (found.get("reasons") or ()):
@@ -224,7 +228,7 @@ def _find_named(source: str, row_id: str) -> KeptRow:
     """Return a row of a source by its id, wherever it is written as it was read."""
     for kind in ("distinct", "clean"):
         for folder, receipt in list_artifacts(kind):
-            if receipt["name"] == source:
+            if receipt["origin"]["name"] == source:
                 for found in _read_splits(folder, {row_id}, SPLITS):
                     return _make_kept(source, found)
     return KeptRow(source=source, row_id=row_id, origin="", text="")
@@ -241,7 +245,7 @@ def _find_held_out(ids: set[str]) -> Iterator[Outcome]:
             for row in _read_splits(folder, ids, [split]):
                 yield Outcome(
                     outcome="held_out",
-                    source=receipt["name"],
+                    source=receipt["origin"]["name"],
                     row_id=row["row_id"],
                     origin=row["origin"] or "",
                     text=_excerpt(full_text(row["messages"])),
@@ -259,12 +263,15 @@ def _find_over_limit(ids: set[str]) -> Iterator[Outcome]:
         there = {r["row_id"] for r in _read_splits(folder, ids, [*SPLITS, "quarantine"])}
         for place, snapshot in list_artifacts("snapshots"):
             read = snapshot["rows"] + snapshot["rejected"]
-            if (snapshot["name"], read) != (receipt["name"], receipt["rows_in"]):
+            if (snapshot["origin"]["name"], read) != (
+                receipt["origin"]["name"],
+                receipt["rows_in"],
+            ):
                 continue
             for row in _read_snapshot(place, ids - there):
                 yield Outcome(
                     outcome="over_limit",
-                    source=receipt["name"],
+                    source=receipt["origin"]["name"],
                     row_id=row["row_id"],
                     origin=row["origin"] or "",
                     text=_excerpt(full_text(row["messages"])),
@@ -280,7 +287,9 @@ def _find_drawn(ids: set[str]) -> Iterator[Outcome]:
     """Yield what mixtures took, and what they had in their sources and did not take."""
     parts: dict[tuple[str, str], set[str]] = defaultdict(set)
     for folder, receipt in list_artifacts("tokens"):
-        parts[receipt["name"], receipt["digest"]] |= find_parts(folder / "rows.arrow", ids)
+        parts[receipt["origin"]["name"], receipt["digest"]] |= find_parts(
+            folder / "rows.arrow", ids
+        )
     wanted = ids.union(*parts.values())
     origins = _read_origins(ids)
     for folder, receipt in list_artifacts("mixtures"):
@@ -337,16 +346,16 @@ def _find_waiting(ids: set[str], outcomes: Iterable[Outcome]) -> Iterator[Outcom
     final = {"taken", "not_drawn", "too_long", "nothing_supervised"}
     for folder, receipt in _list_divided():
         for row in _read_splits(folder, ids, ["train"]):
-            words = known[_Key(receipt["name"], row["row_id"])]
+            words = known[_Key(receipt["origin"]["name"], row["row_id"])]
             if not words & final and not any(word.startswith("overlap:") for word in words):
                 sentence = "It passed quality; no mixture was made of it yet."
-                yield _wait(folder, receipt["name"], row, sentence)
+                yield _wait(folder, receipt["origin"]["name"], row, sentence)
                 words.add("waiting")
     for folder, receipt in list_artifacts("snapshots"):
         for row in _read_snapshot(folder, ids):
-            if not known[_Key(receipt["name"], row["row_id"])]:
+            if not known[_Key(receipt["origin"]["name"], row["row_id"])]:
                 sentence = "It was read; its quality was not checked yet."
-                yield _wait(folder, receipt["name"], row, sentence)
+                yield _wait(folder, receipt["origin"]["name"], row, sentence)
 
 
 def _wait(folder: Path, source: str, row: dict[str, Any], sentence: str) -> Outcome:
@@ -374,8 +383,10 @@ def _list_divided() -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield sources as they were divided last: without the duplicates of other sources."""
     compared = list(list_artifacts("distinct"))
     yield from compared
-    names = {receipt["name"] for _, receipt in compared}
-    yield from (found for found in list_artifacts("clean") if found[1]["name"] not in names)
+    names = {receipt["origin"]["name"] for _, receipt in compared}
+    yield from (
+        found for found in list_artifacts("clean") if found[1]["origin"]["name"] not in names
+    )
 
 
 def _read_origins(ids: set[str]) -> dict[_Key, tuple[str, str]]:
@@ -384,7 +395,7 @@ def _read_origins(ids: set[str]) -> dict[_Key, tuple[str, str]]:
     for folder, receipt in _list_divided():
         for row in _read_splits(folder, ids, ["train"]):
             text = _excerpt(full_text(row["messages"]))
-            origins[_Key(receipt["name"], row["row_id"])] = (row["origin"] or "", text)
+            origins[_Key(receipt["origin"]["name"], row["row_id"])] = (row["origin"] or "", text)
     return origins
 
 

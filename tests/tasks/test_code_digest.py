@@ -149,7 +149,7 @@ def reworded(source: str) -> str:
         ("tasks.mixture.stage", "tasks.text.keyed"),
         ("tasks.mixture.stage", "tasks.mixture.shares"),
         ("tasks.mixture.tokenize", "tasks.text.chat"),
-        ("tasks.quality.clean", "tasks.quality.checks.patterns"),
+        ("tasks.quality.stage", "tasks.quality.checks.sensitive"),
         ("tasks.training.trainer", "tasks.training.data"),
         ("tasks.training.trainer", "tasks.training.run"),
         ("tasks.training.trainer", "tasks.training.grpo"),

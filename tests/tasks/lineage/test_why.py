@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.mixture import Mixture, MixtureSize
-from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, Snapshot
+from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, Origin, Snapshot
 from tasks.lineage.search import ById, ByText
 from tasks.lineage.why import Explanation, Outcome, describe_outcome, explain_row
 from tasks.mixture.shares import Supply
@@ -20,14 +20,7 @@ from tasks.storage import building, commit, home
 from tasks.text.rows import QUARANTINE_SCHEMA, ROW_SCHEMA, row_id
 
 REJECTED = pa.schema([("origin", pa.string()), ("raw", pa.string()), ("reason", pa.string())])
-ABOUT: dict[str, Any] = {
-    "name": "voc",
-    "role": "domain",
-    "category": None,
-    "licence": None,
-    "uri": "a.jsonl",
-    "revision": None,
-}
+ABOUT = Origin(name="voc", role="domain", uri="a.jsonl")
 
 
 def chat(number: int, prompt: str, answer: str = "yes") -> dict[str, Any]:
@@ -56,7 +49,7 @@ def snapshot(temper_home: Path) -> None:
         write(aside / "rows" / "part-00000.parquet", rows)
         bad = {"origin": "a.jsonl:18", "raw": '{"half a row', "reason": "not JSON"}
         write(aside / "rejected.parquet", [bad], REJECTED)
-        commit(aside, Snapshot(path=folder, digest="s", rows=len(rows), rejected=1, **ABOUT))
+        commit(aside, Snapshot(path=folder, digest="s", rows=len(rows), rejected=1, origin=ABOUT))
 
 
 def divided(kind: str, train: list[dict[str, Any]], aside: list[dict[str, Any]]) -> CleanSource:
@@ -78,7 +71,7 @@ def divided(kind: str, train: list[dict[str, Any]], aside: list[dict[str, Any]])
                 rows_out=len(train) + 1,
                 findings={},
                 splits={"train": len(train), "test": 1},
-                **ABOUT,
+                origin=ABOUT,
             ),
         )
 

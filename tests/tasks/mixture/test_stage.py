@@ -117,7 +117,12 @@ def test_where_a_source_is_from_stands_in_the_lock_field_by_field(
     )
     clean = clean_source(tmp_path, "voc", "domain", 4).model_copy(update={"origin": origin})
     tokens = tokenise(clean, tiny_model, 128, {})
-    made = build(mixture(domain_share=1.0), tiny_model, [tokens], {"voc": 2.0}, 17)
+    section = mixture(domain_share=1.0)
+    supply = Supply("voc", "domain", 2.0, tokens.supervised_tokens, tokens)
+    opened = mix(section, [supply], 17)
+    for block in split_blocks(opened, workers=1):
+        write_block(block)
+    made = close_build(opened, tiny_model, {})
     [line] = json.loads(made.lock.read_text())["sources"]
     # Locks are read by other versions: a field's name and place is a promise.
     assert line == {

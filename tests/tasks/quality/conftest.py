@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from configs.sources import FilesSource
-from tasks.artifacts import Snapshot
+from tasks.artifacts import Origin, Snapshot
 from tasks.storage import digest_of
 from tasks.text.rows import ROW_SCHEMA, row_id
 
@@ -56,12 +56,7 @@ def snapshot_of(tmp_path: Path, temper_home: Path) -> Callable[..., Snapshot]:
         return Snapshot(
             path=folder,
             digest=digest,
-            name="voc",
-            role=role,
-            category=None,
-            licence=None,
-            uri="a.jsonl",
-            revision=None,
+            origin=Origin(name="voc", role=role, uri="a.jsonl"),
             rows=len(rows),
             rejected=len(rejected),
         )

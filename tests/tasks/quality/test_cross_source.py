@@ -31,7 +31,8 @@ def cleaned(
         rows += [row(p, f"answer of {p}", **fields) for p in prompts]
         content = f"{role} {prompts} {test}"
         snapshot = known[content] = known.get(content) or snapshot_of(rows, role=role)
-        snapshot = snapshot.model_copy(update={"name": name})
+        origin = snapshot.origin.model_copy(update={"name": name})
+        snapshot = snapshot.model_copy(update={"origin": origin})
         spec = source(
             name=name,
             role=role,

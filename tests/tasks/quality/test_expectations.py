@@ -203,7 +203,7 @@ def test_judging_is_silent_and_sends_nothing() -> None:
 
 def test_great_expectations_is_imported_only_when_rows_are_judged() -> None:
     program = (
-        "import sys, tasks.quality.stage, tasks.quality.suite, tasks.ingest.ingest\n"
+        "import sys, tasks.quality.stage, tasks.quality.suite, tasks.ingest.stage\n"
         "heavy = {'great_expectations', 'datasets', 'torch', 'prefect'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

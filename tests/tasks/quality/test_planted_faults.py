@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from configs.quality import CHECKS, Quality
 from configs.sources import FilesSource
-from tasks import ingest
 from tasks.artifacts import CleanSource
+from tasks.ingest.stage import make_snapshot
 from tasks.quality.checks.registry import any_of
 from tasks.quality.decide import find_rows
 from tasks.quality.report import load_verdict
@@ -59,7 +59,7 @@ def _source(path: Path, **fields: Any) -> FilesSource:
 
 def _checked(path: Path, quality: Quality, **fields: Any) -> CleanSource:
     source = _source(path, **fields)
-    return clean_source(ingest(source), source, quality, 17)
+    return clean_source(make_snapshot(source), source, quality, 17)
 
 
 def _found(done: CleanSource) -> dict[str, set[str]]:
@@ -109,7 +109,7 @@ def test_good_rows_of_every_format_are_found_by_nothing(
 
 
 def _flagged(source: FilesSource) -> tuple[dict[str, int], float, int]:
-    table = read_rows(ingest(source).path)
+    table = read_rows(make_snapshot(source).path)
     found, *_ = find_rows(table, build_identities(table), source, Quality())
     aside = {name: flags for name, flags in found.flags.items() if name != "duplicate"}
     hit = any_of(aside.values(), len(table))

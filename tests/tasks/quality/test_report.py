@@ -50,7 +50,9 @@ def test_examples_are_cut_around_what_was_found(
 
 
 def test_one_page_shows_every_source_of_a_run(done: CleanSource) -> None:
-    html = verdicts_page([done, done.model_copy(update={"name": "other"})])
+    html = verdicts_page(
+        [done, done.model_copy(update={"origin": done.origin.model_copy(update={"name": "other"})})]
+    )
     assert html.count("<section>") == 2
     assert "<h2>other" in html
 

@@ -97,7 +97,7 @@ def test_a_job_of_the_stand_in_was_submitted_and_stopped_by_the_sdk_as_it_was_pl
     monkeypatch.setattr(JobFolder, "machine_lives", lambda _: True)
     job = make(spot=True, tags={"empty": ""})
     jobs = SagemakerJobs(job.training.backend)  # type: ignore[arg-type]
-    planned = jobs.planned(job)
+    planned = jobs.plan(job)["CreateTrainingJob"]
     assert sdk_calls == ["ModelTrainer.train", "TrainingJob.create"]
     assert not (temper_home / "standin").exists()
     handle = jobs.submit(job)
@@ -115,7 +115,7 @@ def test_the_sdk_is_loaded_by_a_submission_and_by_nothing_before_it() -> None:
     program = """
 import sys
 from pathlib import Path
-from configs.remote import SagemakerBackend
+from configs.remote_backends import SagemakerBackend
 from configs.stages import Training
 from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.training.job import TrainingJob
