@@ -11,8 +11,11 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -34,7 +37,7 @@ _STYLE = (
     "i.text-success::before{content:'met';color:#12703f}"
     "i.text-danger::before{content:'not met';color:#a8211b}"
     "i.text-warning::before{content:'not met';color:#845500}"
-    ".fa-check-circle::before{content:'met'!important}img,.btn-group,.modal{display:none}"
+    ".fa-check-circle::before{content:'met'!important}img,.btn-group,.modal,footer,#ge-cta-footer{display:none}"
 )
 _SELF_CONTAINED = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
@@ -181,15 +184,27 @@ def build_data_docs(checked: Mapping[str, Path], out: Path) -> Path:
             expectations = kept.suite["expectations"]
             context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
             about = ExpectationSuiteIdentifier(name)
-            run = RunIdentifier(run_name="quality")
+            made = datetime.fromtimestamp((folder / RESULT).stat().st_mtime, UTC)
+            run = RunIdentifier(run_name="quality", run_time=made)
             context.validation_results_store.set(
                 ValidationResultIdentifier(about, run, name), schema.load(kept.result)
             )
         context.build_data_docs(site_names=["quality"])
-    for page in out.rglob("*.html"):
-        html = page.read_text(encoding="utf-8")
-        head = f"<head>{_SELF_CONTAINED}<style>{_STYLE}</style>"
-        write_text(page, html.replace("<head>", head, 1))
+    head = f"<head>{_SELF_CONTAINED}<style>{_STYLE}</style>"
+    pages = {page: page.read_text(encoding="utf-8") for page in out.rglob("*.html")}
+    for page, html in pages.items():
+        if _SELF_CONTAINED not in html:
+            write_text(page, html.replace("<head>", head, 1))
+    # Great Expectations' own first page is a table that a script from the web fills in.
+    links = [
+        f'<li><a href="{quote(page.relative_to(out).as_posix())}">{escape(page.stem)}</a>'
+        f" ({page.relative_to(out).parts[0]})</li>"
+        for page in sorted(pages, reverse=True)
+        if page.parent != out
+    ]
+    body = f"<h1>Data Docs</h1><ul>{''.join(links)}</ul>"
+    index = f"<!doctype html><html>{head}<meta charset=utf-8></head><body>{body}</body></html>"
+    write_text(out / "index.html", index)
     return out / "index.html"
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tasks.artifacts import CleanSource
 from tasks.pages import render
 from tasks.quality.checks.registry import explain_check, show_example
-from tasks.quality.checks.texts import Flags, Ints
+from tasks.quality.checks.texts import Flags
 from tasks.quality.verdict import Bin, Example, Verdict
 from tasks.text.rows import QUARANTINE_SCHEMA, full_text
 
@@ -154,7 +154,7 @@ def count_labels(
     return {label: {name: pairs[label, name] for name in splits} for label in labels}
 
 
-def count_lengths(chars: Ints) -> list[Bin]:
+def count_lengths(chars: npt.NDArray[Any]) -> list[Bin]:
     """Return the histogram of rows' lengths, in characters of all their messages."""
     counts = np.histogram(chars, bins=[*EDGES, np.inf])[0]
     return [Bin(label=f"{e:,}", count=int(n)) for e, n in zip(EDGES, counts, strict=True)]

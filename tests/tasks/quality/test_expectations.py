@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -162,7 +163,11 @@ def test_data_docs_show_every_expectation_and_load_nothing(
     assert all(word in suite_page for word in ("empty", "length", "Why it matters."))
     assert all(word in result_page for word in ("empty", "length", "33.33%"))
     assert all("default-src 'none'" in text.split("</head>")[0] for text in pages.values())
-    assert "voc" in pages[index]
+    build_data_docs({n: tmp_path / n for n in ("voc", "faq")}, tmp_path / "docs")
+    assert len(list((tmp_path / "docs").rglob("*.html"))) == len(pages)
+    links = re.findall(r'href="([^"]+)"', pages[index])
+    assert {Path(link).name for link in links} == {"voc.html", "faq.html"}
+    assert all((index.parent / link).is_file() for link in links)
 
 
 @pytest.mark.slow
