@@ -76,7 +76,7 @@ def test_a_preflight_that_would_be_refused_ends_with_code_2(
 ) -> None:
     from flows.cli.commands import check
 
-    answer = check(recipe(SAGEMAKER), True, ["training.sequence_length=4096"])
+    answer = check(recipe(SAGEMAKER), backend=True, set_=["training.sequence_length=4096"])
     assert answer.exit_code == 2
     assert [x["name"] for x in answer.json["looks"] if x["state"] == "refused"] == ["context"]
 

@@ -86,6 +86,6 @@ def test_the_mixture_has_the_rewritings_and_tests_have_what_they_had(
     assert 0.5 < shares["own"] <= 1
     steps = {s["name"]: [f["name"] for f in s["filters"]] for s in lock["sources"]}
     assert steps["own"].index("rewriting") < steps["own"].index("held_out")
-    from tasks.export import data_card
+    from tasks.export.data_card import make_data_card
 
-    assert "## Rewritten targets" in data_card(lock, "openai", 1, {})
+    assert "## Rewritten targets" in make_data_card(lock, "openai", 1, {})

@@ -116,7 +116,7 @@ def test_the_sdk_is_loaded_by_a_submission_and_by_nothing_before_it() -> None:
 import sys
 from pathlib import Path
 from configs.remote_backends import SagemakerBackend
-from configs.stages import Training
+from configs.training import Training
 from tasks.artifacts import LocalModel, MixtureReceipt
 from tasks.training.job import TrainingJob
 from tasks.training.backends.sagemaker.jobs import SagemakerJobs
@@ -275,5 +275,5 @@ def test_without_the_sdk_nothing_is_uploaded(
     with pytest.raises(SetupError, match=r"isn't installed.*temper-llm\[aws\]"):
         jobs.submit(job)
     with pytest.raises(SetupError, match="isn't installed"):
-        jobs.planned(job)
+        jobs.plan(job)
     assert keys() == {}
