@@ -9,6 +9,7 @@ A module counts by its syntax without docstrings, so that words, comments and la
 
 import ast
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,10 @@ LEFT_OUT = {
     "tasks.quality.report": "is for people to look at, too",
 }
 """Modules that can't change a result, and why; what only they import is left out with them."""
+
+
+_PARSING = threading.Lock()
+TRIES = 20
 
 
 class Module(NamedTuple):
@@ -107,9 +112,25 @@ def read_source(name: str) -> str | None:
     return None
 
 
+def _parse(source: str) -> ast.Module:
+    """Return a source's tree; stages ask from several threads at once.
+
+    Before 3.13 CPython counts the depth of all parsing threads in one number, and one that was
+    interrupted by another reports a mismatch that is none of the source's. Ours take turns; where
+    somebody else's thread parses in between, the source is parsed again.
+    """
+    with _PARSING:
+        for _ in range(TRIES):
+            try:
+                return ast.parse(source)
+            except SystemError as error:
+                mismatch = error
+    raise mismatch
+
+
 def parse_module(source: str) -> Module:
     """Return what matters of a module's text."""
-    tree = ast.parse(source)
+    tree = _parse(source)
     imports = dict.fromkeys(n for n in _imports(tree) if n.split(".")[0] in PACKAGES)
     return Module(hashlib.sha256(_syntax(tree).encode()).hexdigest(), tuple(imports))
 

@@ -407,3 +407,20 @@ def test_words_and_layout_are_not_counted(source: str, same: str) -> None:
 )
 def test_whatever_else_is_edited_counts(source: str, other: str) -> None:
     assert parse_module(source) != parse_module(other)
+
+
+def test_a_mismatch_that_another_thread_caused_is_parsed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original, calls = ast.parse, [0]
+
+    def interrupted(source: str) -> ast.Module:
+        calls[0] += 1
+        if calls[0] < 3:
+            raise SystemError("AST constructor recursion depth mismatch")
+        return original(source)
+
+    plain = parse_module("import tasks\n")
+    monkeypatch.setattr(ast, "parse", interrupted)
+    assert parse_module("import tasks\n") == plain
+    assert calls == [3]
