@@ -57,7 +57,7 @@ CONFIG = {
 """The SDK's own settings: it reports every call to AWS unless told not to."""
 
 ENVIRONMENT = {
-    # Defaults of this machine would change what the recipe asks for.
+    # Defaults of this machine would change what the recipe asks for, and may have to be fetched.
     "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": os.devnull,
     "SAGEMAKER_USER_CONFIG_OVERRIDE": os.devnull,
     # It would ask IAM about the role whenever a request is made, dry runs included. The preflight

@@ -187,8 +187,14 @@ def test_making_a_request_calls_nobody(
 ) -> None:
     import socket
 
+    from sagemaker.core.config.config_manager import SageMakerConfig
     from sagemaker.core.telemetry import telemetry_logging
 
+    # Defaults of the SDK may lie in S3.
+    monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", "s3://defaults/config.yaml")
+    SageMakerConfig.load_default_configs_for_resource_name.cache_clear()
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     told = list[Any]()
     monkeypatch.setattr(telemetry_logging, "_send_telemetry_request", lambda *a: told.append(a))
     monkeypatch.setattr(socket, "create_connection", lambda *a, **_: told.append(a))
@@ -202,25 +208,16 @@ def test_defaults_that_this_machine_has_for_the_sdk_change_nothing(
 ) -> None:
     from sagemaker.core.config.config_manager import SageMakerConfig
 
-    vpc = {"SecurityGroupIds": ["sg-9"], "Subnets": ["subnet-9"]}
-    own = {"vpc_config": {"security_group_ids": ["sg-9"], "subnets": ["subnet-9"]}}
+    # A default like this one makes ModelTrainer upload scripts of its own and start those.
+    modules = {"ModelTrainer": {"sourceCode": {"command": "echo"}}}
+    defaults = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": modules}}}
+    SageMakerConfig.validate_sagemaker_config(defaults)
     config = tmp_path / "config.yaml"
-    config.write_text(
-        yaml.safe_dump(
-            {
-                "SchemaVersion": "1.0",
-                "SageMaker": {
-                    "TrainingJob": {"VpcConfig": vpc, "EnableNetworkIsolation": True},
-                    "PythonSDK": {"Resources": {"TrainingJob": own}},
-                },
-            }
-        )
-    )
+    config.write_text(yaml.safe_dump(defaults))
     monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(config))
-    SageMakerConfig.load_default_configs_for_resource_name.cache_clear()
     request = sdk.planned_request(make(), BACKEND, PLACED, 1)
-    assert "VpcConfig" not in request
-    assert request["EnableNetworkIsolation"] is False
+    assert [c["ChannelName"] for c in request["InputDataConfig"]] == ["code", "job"]
+    assert "ContainerArguments" not in request["AlgorithmSpecification"]
 
 
 def test_a_tag_without_a_text_stays_a_tag(make: Make) -> None:
