@@ -41,6 +41,11 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="override one value; repeatable")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="also copy the result here")]
+RowOption = Annotated[str | None, typer.Option("--row", help="the row's text, or a message")]
+RowIdOption = Annotated[str | None, typer.Option("--row-id", help="the row's id")]
+ContainsOption = Annotated[
+    bool, typer.Option("--contains", help="with --row: also rows it is part of")
+]
 
 
 class Target(StrEnum):
@@ -394,11 +399,9 @@ def export(
 
 @command()
 def trace(
-    row: Annotated[str | None, typer.Option("--row", help="the row's text, or a message")] = None,
-    row_id: Annotated[str | None, typer.Option("--row-id", help="the row's id")] = None,
-    contains: Annotated[
-        bool, typer.Option("--contains", help="with --row: also rows it is part of")
-    ] = False,
+    row: RowOption = None,
+    row_id: RowIdOption = None,
+    contains: ContainsOption = False,
 ) -> Answer:
     """Say which data, mixtures and checkpoints hold a row, for a request to erase it."""
     from tasks.lineage.trace import trace as trace_row
@@ -409,11 +412,9 @@ def trace(
 
 @command()
 def why(
-    row: Annotated[str | None, typer.Option("--row", help="the row's text, or a message")] = None,
-    row_id: Annotated[str | None, typer.Option("--row-id", help="the row's id")] = None,
-    contains: Annotated[
-        bool, typer.Option("--contains", help="with --row: also rows it is part of")
-    ] = False,
+    row: RowOption = None,
+    row_id: RowIdOption = None,
+    contains: ContainsOption = False,
 ) -> Answer:
     """Say what became of a row: taken and where, or set aside and by which check."""
     from tasks.lineage.why import explain_row

@@ -314,14 +314,12 @@ _READERS: dict[str, tuple[tuple[str, ...], Read]] = {
 
 # What metrics of lists, of labels with levels and of open answers need of a per-item table.
 
-Read_readers = Callable[[pa.Table], Pooled | Labelled]
-
 LISTS = ("labels", "extraction")
 """Forms in which an item has a list of labels."""
 _LEVEL = re.compile(r"e([1-9])_(micro|macro|weighted)_f1")
 
 
-def reader(form: str, metric: str) -> Read_readers | None:
+def reader(form: str, metric: str) -> Read | None:
     """Return what reads a metric of items of that form, where one of these does."""
     if form in LISTS:
         return _of_lists(metric)
@@ -339,7 +337,7 @@ def named_scores(rows: pa.Table) -> list[Mapping[str, float]]:
     return [dict(scores or []) for scores in rows["scores"].to_pylist()]
 
 
-def _of_lists(metric: str) -> Read_readers | None:
+def _of_lists(metric: str) -> Read | None:
     ratios = {
         "precision": (("right",), ("said",), 1),
         "recall": (("right",), ("meant",), 1),

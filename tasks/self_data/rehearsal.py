@@ -1,30 +1,26 @@
 """Rehearsal: the base model's own answers to the shipped prompts, as a source of general rows."""
 
-import json
 import math
 import re
-import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from configs.sources import RehearsalSource
 from tasks.artifacts import LocalModel, Origin, Snapshot
 from tasks.errors import SourceError
 from tasks.files.snapshot import SnapshotWriter
-from tasks.models.identity import stopping
-from tasks.models.local.loading import load_model, resolve_dtype
 from tasks.progress import Progress
-from tasks.storage import building, commit, digest_of, find, home, stage_key
-from tasks.text.chat import Tokenizer, load_tokenizer, prompt_ids, render
-from tasks.text.keyed import key_of, keyed_rank
+from tasks.self_data.rehearsal_sampling import (
+    RehearsalAnswer,
+    SampledAnswers,
+    ShippedPrompt,
+    encode_prompt,
+    load_prompts,
+)
+from tasks.storage import building, commit, find, home, stage_key
+from tasks.text.chat import Tokenizer, load_tokenizer, render
 from tasks.text.normal import normal
 from tasks.text.rows import ChatRow, Message, row_id
 
-PROMPTS = Path(__file__).parent / "prompts"
 SLACK = 1.15
 """Answers made for each one needed: some are lost to quality, overlap and duplicates later."""
 
@@ -32,13 +28,6 @@ TYPICAL_FILL = 0.7
 """Share of ``max_new_tokens`` that an answer fills; for estimates alone."""
 
 Unit = Literal["supervised_tokens", "tokens", "rows"]
-_CHUNK = pa.schema(
-    [
-        pa.field("prompt_id", pa.string()),
-        pa.field("text", pa.string()),
-        pa.field("truncated", pa.bool_()),
-    ]
-)
 
 
 class RehearsalRequest(NamedTuple):
@@ -55,51 +44,6 @@ class RehearsalRequest(NamedTuple):
     need: int
     unit: Unit
     seed: int
-
-
-class ShippedPrompt(NamedTuple):
-    """A shipped prompt."""
-
-    id: str
-    category: str
-    prompt: str
-
-
-class RehearsalAnswer(NamedTuple):
-    """What the model wrote to a prompt in a round, cut at the limit or not."""
-
-    prompt: ShippedPrompt
-    round: int
-    text: str
-    truncated: bool
-
-    @property
-    def origin(self) -> str:
-        """Prompt and round."""
-        return f"{self.prompt.id}#{self.round}"
-
-
-def load_prompts(category: str | None) -> list[ShippedPrompt]:
-    """Return the shipped prompts, of one category or all.
-
-    Raises:
-        SourceError: None is of that category.
-    """
-    lines = [
-        line
-        for file in sorted(PROMPTS.glob("*.jsonl"))
-        for line in file.read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    ]
-    prompts = [ShippedPrompt(r["id"], r["category"], r["prompt"]) for r in map(json.loads, lines)]
-    chosen = [p for p in prompts if category in (None, p.category)]
-    if not chosen:
-        raise SourceError(
-            "no shipped prompt is of that category.",
-            where=f"category: {category}",
-            fix="leave category: out, to take all prompts.",
-        )
-    return chosen
 
 
 def estimate_rehearsal(
@@ -139,11 +83,7 @@ def _mean_prompt_tokens(prompts: list[ShippedPrompt], model: LocalModel | None) 
     if model is None:
         return sum(len(p.prompt) for p in prompts) / len(prompts) / 4
     tokenizer = load_tokenizer(model.path)
-    return sum(len(_encode_prompt(tokenizer, p)) for p in prompts) / len(prompts)
-
-
-def _encode_prompt(tokenizer: Tokenizer, prompt: ShippedPrompt) -> list[int]:
-    return prompt_ids(tokenizer, [Message(role="user", content=prompt.prompt)])
+    return sum(len(encode_prompt(tokenizer, p)) for p in prompts) / len(prompts)
 
 
 def make_rehearsal(
@@ -164,9 +104,19 @@ def make_rehearsal(
         SourceError: There are no prompts, or no answer can be used.
     """
     source = request.source
-    answers = _AnswerStore(source, model, load_prompts(source.category), request.seed)
-    parts = [answers.key, request.need, request.unit, source.max_samples, source.role]
-    folder = home("snapshots", f"{source.name}-{digest_of(parts)[:12]}")
+    answers = SampledAnswers(source, model, load_prompts(source.category), request.seed)
+    key = stage_key(
+        "rehearsed",
+        {
+            "answers": answers.key,
+            "need": request.need,
+            "unit": request.unit,
+            "max_samples": source.max_samples,
+            "role": source.role,
+        },
+        __name__,
+    )
+    folder = home("snapshots", f"{source.name}-{key[:12]}")
     origin = Origin(
         name=source.name,
         role=source.role,
@@ -195,7 +145,7 @@ def make_rehearsal(
 
 def _fill_quota(
     out: SnapshotWriter,
-    answers: "_AnswerStore",
+    answers: SampledAnswers,
     request: RehearsalRequest,
     progress: Progress | None,
 ) -> None:
@@ -244,79 +194,6 @@ def _measure(tokenizer: Tokenizer, messages: list[Message], unit: Unit) -> int:
         return 1
     rendered = render(tokenizer, messages)
     return rendered.supervised if unit == "supervised_tokens" else len(rendered.input_ids)
-
-
-class _AnswerStore:
-    """The model's answers by chunk: those kept from before, then new ones."""
-
-    def __init__(
-        self, source: RehearsalSource, model: LocalModel, prompts: list[ShippedPrompt], seed: int
-    ) -> None:
-        self._source, self._model, self._prompts, self._seed = source, model, prompts, seed
-        self._dtype = resolve_dtype("auto")
-        self.tokenizer = load_tokenizer(model.path)
-        drawn = source.model_dump(
-            include={"name", "temperature", "top_p", "max_new_tokens", "batch_size"}
-        )
-        self.key = stage_key(
-            "rehearsal",
-            {
-                "drawn": drawn,
-                "seed": seed,
-                "prompts": prompts,
-                "dtype": self._dtype,
-                "weights": model.digest,
-                "tokenizer": model.tokenizer_digest,
-                "stopping": stopping(model.path),
-            },
-            __name__,
-        )
-
-    def read_chunks(self) -> Iterator[list[RehearsalAnswer]]:
-        """Yield the answers of one batch after another, ``max_samples`` to every prompt."""
-        size = self._source.batch_size
-        for number in range(self._source.max_samples):
-            order = key_of(self._seed, self._source.name, "order", number)
-            prompts = sorted(self._prompts, key=lambda p: (keyed_rank(order, p.id), p.id))
-            for start in range(0, len(prompts), size):
-                yield self._read_chunk(number, start // size, prompts[start : start + size])
-
-    def _read_chunk(
-        self, number: int, chunk: int, prompts: list[ShippedPrompt]
-    ) -> list[RehearsalAnswer]:
-        file = home("rehearsal", self.key, f"{number:02d}-{chunk:04d}.parquet")
-        if not file.is_file():
-            self._generate_chunk(
-                file, key_of(self._seed, self._source.name, number, chunk), prompts
-            )
-        rows = pq.read_table(file).to_pylist()
-        return [
-            RehearsalAnswer(prompt, number, row["text"], row["truncated"])
-            for prompt, row in zip(prompts, rows, strict=True)
-        ]
-
-    def _generate_chunk(self, file: Path, seed: int, prompts: list[ShippedPrompt]) -> None:
-        from tasks.models.api import Decoding
-        from tasks.models.local.generation import generate
-
-        decoding = Decoding(
-            self._source.max_new_tokens,
-            self._source.batch_size,
-            self._source.temperature,
-            self._source.top_p,
-            seed,
-        )
-        model = load_model(self._model, self._dtype)
-        asked = [_encode_prompt(self.tokenizer, p) for p in prompts]
-        made = generate(model, self.tokenizer, asked, decoding)
-        rows = [
-            {"prompt_id": p.id, "text": g.text, "truncated": g.truncated}
-            for p, g in zip(prompts, made, strict=True)
-        ]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
-        pq.write_table(pa.Table.from_pylist(rows, schema=_CHUNK), aside)
-        aside.rename(file)
 
 
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s|$)")

@@ -146,6 +146,7 @@ def reworded(source: str) -> str:
     [
         ("tasks.self_data.rehearsal", "tasks.self_data.rehearsal"),
         ("tasks.self_data.rehearsal", "tasks.models.local.generation"),
+        ("tasks.self_data.rehearsal_sampling", "tasks.models.local.generation"),
         ("tasks.mixture.stage", "tasks.text.keyed"),
         ("tasks.mixture.stage", "tasks.mixture.shares"),
         ("tasks.mixture.tokenize", "tasks.text.chat"),
@@ -267,7 +268,7 @@ def test_shipped_files_are_read_by_one_stage_whose_key_holds_them() -> None:
     """A module that reads files beside it has to put what it reads into its stage's inputs."""
     ways = ("__file__", "importlib.resources", "__path__", "pkgutil")
     found = {m for e in ENTRIES for m in reached(e) if any(way in SOURCES[m] for way in ways)}
-    assert found == {"tasks.self_data.rehearsal"}
+    assert found == {"tasks.self_data.rehearsal_sampling"}
 
 
 def test_imports_are_followed_wherever_they_stand() -> None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -5,8 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.sources import RehearsalSource
+from tasks import storage
 from tasks.artifacts import LocalModel, Snapshot
-from tasks.self_data.rehearsal import RehearsalRequest, estimate_rehearsal, load_prompts
+from tasks.self_data import rehearsal_sampling
+from tasks.self_data.rehearsal import RehearsalRequest, estimate_rehearsal
+from tasks.self_data.rehearsal_sampling import SampledAnswers, load_prompts
 from tasks.self_data.stage import make_self_data
 from tasks.text.chat import load_tokenizer, render
 
@@ -43,8 +47,6 @@ def sentences(tiny_model: LocalModel, tmp_path: Path) -> LocalModel:
 
     A random model hardly ever ends a sentence, and every answer would be rejected.
     """
-    import shutil
-
     from safetensors.torch import load_file, save_file
 
     folder = Path(shutil.copytree(tiny_model.path, tmp_path / "sentences"))
@@ -171,3 +173,33 @@ def test_a_plan_says_what_would_be_made_without_making_it(
     assert plan["enough"]
     assert plan["generated_tokens"] == pytest.approx(1150, abs=10)
     assert not temper_home.exists()
+
+
+def test_an_edited_prompt_is_answered_anew(
+    temper_home: Path, tiny_model: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = SampledAnswers(source(), tiny_model, load_prompts("math"), 17).key
+    prompts = Path(shutil.copytree(rehearsal_sampling.PROMPTS, tmp_path / "prompts"))
+    monkeypatch.setattr(rehearsal_sampling, "PROMPTS", prompts)
+    assert SampledAnswers(source(), tiny_model, load_prompts("math"), 17).key == before
+    file = prompts / "math.jsonl"
+    file.write_text(file.read_text(encoding="utf-8").replace("?", "??", 1), encoding="utf-8")
+    assert SampledAnswers(source(), tiny_model, load_prompts("math"), 17).key != before
+
+
+def test_other_rules_for_answers_make_another_snapshot_of_the_same_answers(
+    temper_home: Path, sentences: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = RehearsalRequest(source(), 20, "rows", 17)
+    first = make_self_data(request, sentences)
+    kept = chunks(temper_home)
+    real = storage.code_digest
+    monkeypatch.setattr(
+        storage,
+        "code_digest",
+        lambda entry: "edited" if entry == "tasks.self_data.rehearsal" else real(entry),
+    )
+    second = make_self_data(request, sentences)
+    assert second.path != first.path
+    assert second.digest == first.digest
+    assert chunks(temper_home) == kept
