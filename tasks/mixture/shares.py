@@ -175,7 +175,8 @@ def _find_remedies(
             f"set mixture.on_shortage: shrink, which leaves {sum(smaller.values())} of "
             f"{sum(asked.values())} {mixture.unit}"
         )
-    if not smaller and not all(asked.values()):
+    some_have_nothing = any(s.units == 0 for s in supplies if asked[s.name])
+    if not smaller and not all(asked.values()) and not some_have_nothing:
         # Some have too little for the size, and for others the size is too small.
         budget = _least_budget(mixture, supplies)
         larger = mixture.model_copy(update={"size": MixtureSize(budget=budget)})
@@ -191,7 +192,7 @@ def _find_remedies(
 def _count_passes(mixture: Mixture, supplies: Sequence[Supply], asked: Mapping[str, int]) -> float:
     """Return the passes over the data that meet all quotas, whole ones."""
     least = math.ceil(mixture.size.domain_epochs or 1)
-    return float(max(least, *(-(-asked[s.name] // s.units) for s in supplies if s.units)))
+    return float(max([least, *(-(-asked[s.name] // s.units) for s in supplies if s.units)]))
 
 
 def _least_budget(mixture: Mixture, supplies: Sequence[Supply]) -> int:

@@ -186,3 +186,14 @@ def test_a_shortage_says_how_often_and_how_much():
         quotas(mixture(), supplies)
     assert "mixture.on_shortage: repeat and mixture.max_epochs: 7" in caught.value.fix
     assert "leaves 30 of 200 supervised_tokens" in caught.value.fix
+
+
+@pytest.mark.parametrize("units", [(0, 0), (0, 50), (50, 0)])
+def test_sources_that_nothing_is_left_of_are_named_and_no_size_is_advised(units):
+    domain, general = supply(units=units[0]), supply("g", "general", units=units[1])
+    with pytest.raises(InsufficientData) as refusal:
+        plan_quotas(mixture(size=MixtureSize(budget=100), domain_share=0.5), [domain, general])
+    empty = domain if units[0] == 0 else general
+    assert f"'{empty.name}'" in refusal.value.message
+    assert "mixture.size" not in refusal.value.fix
+    assert "bring more of its data" in refusal.value.fix
