@@ -10,7 +10,7 @@ from tasks.pages import render, write_page
 from tasks.scores import Estimate, GateResult
 from tasks.storage import home, write_text
 from tasks.tracking.losses import by_source, read_losses
-from tasks.tracking.mlflow_run import mask_addresses
+from tasks.tracking.masking import mask_addresses
 from tasks.tracking.scorecard import classes, figures
 from tasks.tracking.scorecard.card import (
     Card,

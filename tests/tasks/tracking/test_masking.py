@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.recipe import Recipe
-from tasks.tracking.mlflow_run import flatten, mask_addresses, mask_text
+from tasks.tracking.masking import flatten, mask_addresses, mask_text
 
 
 def test_a_recipe_becomes_dotted_parameters_with_members_by_name(recipe: Recipe) -> None:
