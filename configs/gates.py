@@ -6,8 +6,9 @@ from pydantic import Field, PositiveInt
 
 from configs.models import Model
 from configs.section import Name, Section
+from configs.suites.base import SuiteSection
 
-AnySection = TypeVar("AnySection", bound=Section)
+AnySuite = TypeVar("AnySuite", bound=SuiteSection)
 Against = Literal["base", "original", "champion"]
 Policy = Literal["block", "warn", "extend"]
 FEWEST_A_CLASS = 5
@@ -83,19 +84,9 @@ class References(Section):
     )
 
 
-def item_limits(suite: Section) -> dict[str, int]:
-    """Return the fields that limit how many items a suite asks, as far as it sets them.
-
-    By their names: ``limit``, ``items``, and ``items_per_...``.
-    """
-    fields = {n: getattr(suite, n) for n in type(suite).model_fields}
-    return {
-        name: value
-        for name, value in fields.items()
-        if isinstance(value, int) and (name in ("limit", "items") or name.startswith("items_per_"))
-    }
-
-
-def multiply_item_limits(suite: AnySection, times: int) -> AnySection:
+def multiply_item_limit(suite: AnySuite, times: int) -> AnySuite:
     """Return the suite asking ``times`` as many items; the first ones stay among them."""
-    return suite.model_copy(update={name: cap * times for name, cap in item_limits(suite).items()})
+    limit = suite.item_limit()
+    if suite.LIMIT is None or limit is None:
+        return suite
+    return suite.model_copy(update={suite.LIMIT: limit * times})

@@ -3,6 +3,27 @@
 from typing import Literal, NamedTuple
 
 Estimator = Literal["proportion", "mean", "f1", "ratio", "corrected"]
+Reading = Literal[
+    "score",
+    "gold_logprob",
+    "gold_margin",
+    "letter_mass",
+    "likeliest_per_byte",
+    "margin_per_byte",
+    "gold_logprob_per_byte",
+    "ece",
+    "brier",
+    "invalid",
+    "macro_f1",
+    "micro_f1",
+    "weighted_f1",
+    "precision",
+    "recall",
+    "similarity_f1",
+    "bits_per_byte",
+    "bleu",
+]
+"""What reads a metric from a suite's items; each has its function in ``tasks.metrics.values``."""
 
 
 class Metric(NamedTuple):
@@ -10,17 +31,24 @@ class Metric(NamedTuple):
 
     Attributes:
         better: Which way is better.
-        estimator: ``proportion`` (mean of 0/1), ``mean`` (of reals), ``f1`` (of gold and
-            prediction over a fixed label list), ``ratio`` (of two sums) or ``corrected`` (a rate
+        estimator: ``proportion`` (mean of 0/1), ``mean`` (of reals), ``f1`` (of references and
+            predictions over a fixed label list), ``ratio`` (of two sums) or ``corrected`` (a rate
             with its detector's error taken out).
         chance: Value without any knowledge, where there is one; a loss can't be seen from there.
         span: Ends of what a ``mean``'s items can be, where they are finite.
+        forms: Forms of the items it is over; with none it is over those that have a score of its
+            name.
+        read: What computes an item's value from its columns; None takes the score of its name.
+        level: Of labels with levels, the one it is of, 1 being the coarsest; None takes all.
     """
 
     better: Literal["higher", "lower"]
     estimator: Estimator
     chance: float | None = None
     span: tuple[float, float] | None = None
+    forms: tuple[str, ...] = ()
+    read: Reading | None = None
+    level: int | None = None
 
     @property
     def worst(self) -> float | None:

@@ -5,7 +5,7 @@ import re
 from pydantic import Field, model_validator
 
 from configs.evaluation import Evaluation, Suite
-from configs.gates import FEWEST_A_CLASS, Gate, References, item_limits
+from configs.gates import FEWEST_A_CLASS, Gate, References
 from configs.mixture import Mixture
 from configs.models import Model
 from configs.nova_rules import check_benchmarks, check_nova
@@ -215,7 +215,7 @@ class Recipe(Section):
                 path=("gates", i, "metric"),
                 fix=f"set items_per_label of suite '{suite.name}' to {FEWEST_A_CLASS} or more.",
             )
-        if gate.on_inconclusive == "extend" and not item_limits(suite):
+        if gate.on_inconclusive == "extend" and suite.item_limit() is None:
             raise rule_error(
                 f"suite '{suite.name}' already asks all its items.",
                 path=("gates", i, "on_inconclusive"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import flow
 
-from configs.gates import FloorGate, Gate, multiply_item_limits
+from configs.gates import FloorGate, Gate, multiply_item_limit
 from configs.loading import find_served, load_recipe
 from configs.models import AdaptedModel, Model, Served, VllmModel
 from configs.recipe import Recipe
@@ -163,7 +163,7 @@ def widen_recipe(recipe: Recipe, gates: Sequence[Gate]) -> Recipe:
         name: max(g.extend_times for g in gates if g.metric.startswith(f"{name}/"))
         for name in {g.metric.partition("/")[0] for g in gates}
     }
-    suites = tuple(multiply_item_limits(recipe.suite(name), n) for name, n in sorted(times.items()))
+    suites = tuple(multiply_item_limit(recipe.suite(name), n) for name, n in sorted(times.items()))
     evaluation = recipe.evaluation.model_copy(update={"suites": suites})
     return recipe.model_copy(update={"evaluation": evaluation, "gates": tuple(gates)})
 

@@ -309,4 +309,4 @@ def read_scores(
     assert found.outputs is not None
     answers = {o.metadata: o.prediction for o in read_outputs(found.outputs)}
     engine = Replayed(digest_of([asked.key, found.job]), answers, made)
-    return score_suite(one, (engine, weights), context)
+    return score_suite(*one, engine, weights, context)

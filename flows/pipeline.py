@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from configs.evaluation import Suite
-from configs.gates import Gate, multiply_item_limits
+from configs.gates import Gate, multiply_item_limit
 from configs.quality import Quality
 from configs.recipe import Recipe
 from configs.settings import Settings
@@ -267,9 +267,7 @@ def open_item_counter(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str
 def _suite_of(recipe: Recipe, gate: Gate) -> Suite:
     suite = recipe.suite(gate.metric.partition("/")[0])
     return (
-        multiply_item_limits(suite, gate.extend_times)
-        if gate.on_inconclusive == "extend"
-        else suite
+        multiply_item_limit(suite, gate.extend_times) if gate.on_inconclusive == "extend" else suite
     )
 
 

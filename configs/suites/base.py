@@ -1,6 +1,6 @@
 """What the sections of all suites have in common."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -13,18 +13,50 @@ ORIGIN_FIELDS = frozenset(
 """Where items come from: their content counts, not where it lay."""
 
 
+class PlotAxis(NamedTuple):
+    """Where a suite stands on the scorecard's picture when no gate says what matters.
+
+    Attributes:
+        side: ``domain`` (up) or ``general`` (to the right).
+        metric: The metric drawn.
+        rank: The suite with the lowest is taken, the recipe's first of equals.
+    """
+
+    side: Literal["domain", "general"]
+    metric: str
+    rank: int = 0
+
+
 class SuiteSection(Section):
-    """A suite of a recipe.
+    """A suite of a recipe, with what it knows of itself.
 
     Attributes:
         METRICS: Every metric the suite can give, by name.
         FREE: Fields that change neither what is asked nor how it is judged.
+        LIMIT: The field that says how many items are asked, where there is one.
+        AXIS: Where it stands on the scorecard's picture, where it may.
     """
 
+    kind: str
     name: Name
 
     METRICS: ClassVar[dict[str, Metric]] = {}
     FREE: ClassVar[frozenset[str]] = ORIGIN_FIELDS | {"name", "batch_size", "batch_tokens"}
+    LIMIT: ClassVar[str | None] = "limit"
+    AXIS: ClassVar[PlotAxis | None] = None
+
+    def item_limit(self) -> int | None:
+        """Return how many items it asks (of a class or subject, maybe), where it says."""
+        limit: int | None = None if self.LIMIT is None else getattr(self, self.LIMIT)
+        return limit
+
+    def protocol(self, labels: Any) -> dict[str, Any]:
+        """Return how its items are put: the section, less what changes no item or score.
+
+        Args:
+            labels: Its fixed label list, or None.
+        """
+        return {**self.model_dump(mode="json", exclude=set(self.FREE)), "labels": labels}
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""

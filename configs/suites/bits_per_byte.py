@@ -6,13 +6,16 @@ from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
 from configs.section import Name, rule_error
-from configs.suites.base import SuiteSection
+from configs.suites.base import PlotAxis, SuiteSection
 
 
 class BitsPerByteSuite(SuiteSection):
     """Bits a UTF-8 byte on held-out text: lower is a better model of it."""
 
-    METRICS: ClassVar[dict[str, Metric]] = {"bits_per_byte": Metric("lower", "ratio")}
+    METRICS: ClassVar[dict[str, Metric]] = {
+        "bits_per_byte": Metric("lower", "ratio", forms=("text",), read="bits_per_byte")
+    }
+    AXIS: ClassVar[PlotAxis | None] = PlotAxis("general", "bits_per_byte", rank=1)
 
     kind: Literal["bits_per_byte"]
     name: Name

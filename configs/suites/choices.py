@@ -11,25 +11,27 @@ from configs.suites.base import SuiteSection
 
 def text_metrics(chance: float) -> dict[str, Metric]:
     """Return the metrics of answers chosen by their texts' log-probabilities."""
+    cloze = ("cloze",)
     return {
         "acc": Metric("higher", "proportion", chance),
         "acc_norm": Metric("higher", "proportion", chance),
-        "cloze_margin": Metric("higher", "mean"),
-        "cloze_gold_logprob": Metric("higher", "mean"),
-        "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0)),
-        "cloze_brier": Metric("lower", "mean", None, (0.0, 2.0)),
+        "cloze_margin": Metric("higher", "mean", forms=cloze, read="margin_per_byte"),
+        "cloze_gold_logprob": Metric("higher", "mean", forms=cloze, read="gold_logprob_per_byte"),
+        "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0), cloze, "ece"),
+        "cloze_brier": Metric("lower", "mean", None, (0.0, 2.0), cloze, "brier"),
     }
 
 
 def letter_metrics(chance: float) -> dict[str, Metric]:
     """Return the metrics of answers chosen by their letters' log-probabilities."""
+    letters = ("letters",)
     return {
-        "accuracy": Metric("higher", "proportion", chance),
-        "gold_logprob": Metric("higher", "mean"),
-        "gold_margin": Metric("higher", "mean"),
-        "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
-        "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
-        "brier": Metric("lower", "mean", None, (0.0, 2.0)),
+        "accuracy": Metric("higher", "proportion", chance, forms=letters, read="score"),
+        "gold_logprob": Metric("higher", "mean", forms=letters, read="gold_logprob"),
+        "gold_margin": Metric("higher", "mean", forms=letters, read="gold_margin"),
+        "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0), letters, "letter_mass"),
+        "ece": Metric("lower", "ratio", None, (0.0, 1.0), letters, "ece"),
+        "brier": Metric("lower", "mean", None, (0.0, 2.0), letters, "brier"),
     }
 
 

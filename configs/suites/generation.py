@@ -50,7 +50,7 @@ class OpenAnswersSuite(ReferenceSuite):
         "quasi_exact": Metric("higher", "proportion", 0.0),
         "token_f1": Metric("higher", "mean", 0.0, (0.0, 1.0)),
         "rouge_l": Metric("higher", "mean", 0.0, (0.0, 1.0)),
-        "bleu": Metric("higher", "ratio", 0.0),
+        "bleu": Metric("higher", "ratio", 0.0, forms=("open",), read="bleu"),
     }
 
     kind: Literal["open_answers"]

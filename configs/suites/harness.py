@@ -48,6 +48,8 @@ class HarnessSuite(SuiteSection):
     """
 
     METRICS: ClassVar[dict[str, Metric]] = {}
+    # What is asked is seen in the items, and no log of the harness says the limit.
+    FREE: ClassVar[frozenset[str]] = SuiteSection.FREE | {"limit"}
 
     kind: Literal["harness"]
     name: Name

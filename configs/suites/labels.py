@@ -6,44 +6,54 @@ from pydantic import Field, PositiveInt, model_validator
 
 from configs.metrics import Metric
 from configs.section import Name, rule_error
-from configs.suites.base import SuiteSection
+from configs.suites.base import PlotAxis, SuiteSection
 
-SEVERAL: dict[str, Metric] = {
-    "exact_match": Metric("higher", "proportion", 0.0),
-    "precision": Metric("higher", "ratio", 0.0),
-    "recall": Metric("higher", "ratio", 0.0),
-    "micro_f1": Metric("higher", "ratio", 0.0),
-    "macro_f1": Metric("higher", "f1", 0.0),
-    "weighted_f1": Metric("higher", "f1", 0.0),
-    "off_list": Metric("lower", "proportion"),
-    "broken": Metric("lower", "proportion"),
-}
+ONE_LABEL, SEVERAL_LABELS, LABELLED_SPANS = "classification", "labels", "extraction"
+"""Forms of the items of these suites."""
 MOST_LEVELS = 8
 
 
-def level_metrics(levels: int, *, several: bool) -> dict[str, Metric]:
+def f1_metrics(form: str, level: int | None = None) -> dict[str, Metric]:
+    """Return the three F1 of items with labels, at a level of their paths or in full."""
+    micro: Literal["f1", "ratio"] = "f1" if form == ONE_LABEL else "ratio"
+    return {
+        "micro_f1": Metric("higher", micro, 0.0, None, (form,), "micro_f1", level),
+        "macro_f1": Metric("higher", "f1", 0.0, None, (form,), "macro_f1", level),
+        "weighted_f1": Metric("higher", "f1", 0.0, None, (form,), "weighted_f1", level),
+    }
+
+
+def list_metrics(form: str) -> dict[str, Metric]:
+    """Return the metrics of items with a list of labels."""
+    return {
+        "exact_match": Metric("higher", "proportion", 0.0),
+        "precision": Metric("higher", "ratio", 0.0, None, (form,), "precision"),
+        "recall": Metric("higher", "ratio", 0.0, None, (form,), "recall"),
+        **f1_metrics(form),
+        "off_list": Metric("lower", "proportion"),
+        "broken": Metric("lower", "proportion"),
+    }
+
+
+def level_metrics(levels: int, form: str) -> dict[str, Metric]:
     """Return the metrics of each level of a label's path, ``e1_...`` being the coarsest.
 
     Args:
         levels: Levels of a full path; one has no metrics of its own.
-        several: Whether an item may have several labels.
+        form: Of the items.
     """
-    if levels < 2:
-        return {}
-    named = {
-        "micro_f1": Metric("higher", "ratio" if several else "f1", 0.0),
-        "macro_f1": Metric("higher", "f1", 0.0),
-        "weighted_f1": Metric("higher", "f1", 0.0),
+    return {
+        f"e{level}_{name}": metric
+        for level in range(1, levels + 1 if levels > 1 else 1)
+        for name, metric in f1_metrics(form, level).items()
     }
-    return {f"e{k}_{name}": metric for k in range(1, levels + 1) for name, metric in named.items()}
 
 
+SEVERAL: dict[str, Metric] = list_metrics(SEVERAL_LABELS)
 SINGLE: dict[str, Metric] = {
-    "accuracy": Metric("higher", "proportion", 0.0),
-    "macro_f1": Metric("higher", "f1", 0.0),
-    "micro_f1": Metric("higher", "f1", 0.0),
-    "weighted_f1": Metric("higher", "f1", 0.0),
-    "invalid_rate": Metric("lower", "proportion"),
+    "accuracy": Metric("higher", "proportion", 0.0, None, (ONE_LABEL,), "score"),
+    **f1_metrics(ONE_LABEL),
+    "invalid_rate": Metric("lower", "proportion", None, None, (ONE_LABEL,), "invalid"),
 }
 
 
@@ -62,10 +72,15 @@ class ClassificationSuite(SuiteSection):
     """
 
     METRICS: ClassVar[dict[str, Metric]] = {
-        **SEVERAL,
-        **SINGLE,
-        **level_metrics(MOST_LEVELS, several=False),
+        name: metric._replace(forms=(ONE_LABEL, SEVERAL_LABELS) if metric.read else ())
+        for name, metric in {
+            **SEVERAL,
+            **SINGLE,
+            **level_metrics(MOST_LEVELS, ONE_LABEL),
+        }.items()
     }
+    LIMIT: ClassVar[str | None] = "items_per_label"
+    AXIS: ClassVar[PlotAxis | None] = PlotAxis("domain", "macro_f1")
 
     kind: Literal["classification"]
     name: Name
@@ -92,13 +107,14 @@ class ClassificationSuite(SuiteSection):
         own = SEVERAL if self.several else SINGLE
         if self.levels > 1:
             own = {**own, "off_list": SEVERAL["off_list"]}
-        return {**own, **level_metrics(self.levels, several=self.several)}
+        form = SEVERAL_LABELS if self.several else ONE_LABEL
+        return {**own, **level_metrics(self.levels, form)}
 
 
 Key = Annotated[str, Field(min_length=1)]
 SPANS: dict[str, Metric] = {
-    **SEVERAL,
-    "similarity_f1": Metric("higher", "ratio", 0.0),
+    **list_metrics(LABELLED_SPANS),
+    "similarity_f1": Metric("higher", "ratio", 0.0, None, (LABELLED_SPANS,), "similarity_f1"),
     "partial": Metric("lower", "proportion"),
 }
 
@@ -114,7 +130,10 @@ class ExtractionSuite(SuiteSection):
     that is no clean JSON is read.
     """
 
-    METRICS: ClassVar[dict[str, Metric]] = {**SPANS, **level_metrics(MOST_LEVELS, several=True)}
+    METRICS: ClassVar[dict[str, Metric]] = {
+        **SPANS,
+        **level_metrics(MOST_LEVELS, LABELLED_SPANS),
+    }
 
     kind: Literal["extraction"]
     name: Name
@@ -158,4 +177,4 @@ class ExtractionSuite(SuiteSection):
 
     def metric_table(self) -> dict[str, Metric]:
         """Return the metrics this suite gives, by name."""
-        return {**SPANS, **level_metrics(self.depth, several=True)}
+        return {**SPANS, **level_metrics(self.depth, LABELLED_SPANS)}

@@ -6,7 +6,8 @@ from pydantic import Field, PositiveInt
 
 from configs.metrics import Metric
 from configs.section import Name
-from configs.suites.base import SuiteSection
+from configs.suites.base import PlotAxis, SuiteSection
+from configs.suites.choices import letter_metrics
 
 STEM = (
     "abstract_algebra",
@@ -82,24 +83,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
 GROUP_OF: dict[str, str] = {subject: name for name, group in GROUPS.items() for subject in group}
 
 
-LETTERS: dict[str, Metric] = {
-    "accuracy": Metric("higher", "proportion", 0.25),
-    "gold_logprob": Metric("higher", "mean"),
-    "gold_margin": Metric("higher", "mean"),
-    "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
-    "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
-    "brier": Metric("lower", "mean", None, (0.0, 2.0)),
-}
+LETTERS: dict[str, Metric] = letter_metrics(0.25)
 CLOZE: dict[str, Metric] = {
-    "cloze_accuracy": Metric("higher", "proportion", 0.25),
-    "cloze_margin": Metric("higher", "mean"),
-    "cloze_gold_logprob": Metric("higher", "mean"),
+    "cloze_accuracy": Metric(
+        "higher", "proportion", 0.25, forms=("cloze",), read="likeliest_per_byte"
+    ),
+    "cloze_margin": Metric("higher", "mean", forms=("cloze",), read="margin_per_byte"),
+    "cloze_gold_logprob": Metric("higher", "mean", forms=("cloze",), read="gold_logprob_per_byte"),
 }
 CHAT: dict[str, Metric] = {
-    "chat_accuracy": Metric("higher", "proportion", 0.25),
-    "chat_gold_logprob": Metric("higher", "mean"),
-    "chat_gold_margin": Metric("higher", "mean"),
-    "chat_letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
+    f"chat_{name}": metric._replace(forms=("chat_letters",))
+    for name, metric in LETTERS.items()
+    if name not in ("ece", "brier")
 }
 GROUPED: dict[str, Metric] = {name: Metric("higher", "proportion", 0.25) for name in GROUPS}
 
@@ -119,6 +114,8 @@ class MmluSuite(SuiteSection):
     """
 
     METRICS: ClassVar[dict[str, Metric]] = {**LETTERS, **CLOZE, **CHAT, **GROUPED}
+    LIMIT: ClassVar[str | None] = "items_per_subject"
+    AXIS: ClassVar[PlotAxis | None] = PlotAxis("general", "gold_margin")
 
     kind: Literal["mmlu"]
     name: Name

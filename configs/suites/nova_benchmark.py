@@ -38,6 +38,7 @@ class NovaBenchmarkSuite(SuiteSection):
     METRICS: ClassVar[dict[str, Metric]] = {
         name: Metric("higher", "proportion") for _, name in BENCHMARKS.values()
     }
+    LIMIT: ClassVar[str | None] = None
 
     kind: Literal["nova_benchmark"]
     name: Name

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 import pyarrow.parquet as pq
 
@@ -16,6 +16,22 @@ from tasks.files.readers import read_file
 from tasks.files.records import BadLine
 from tasks.text.keyed import key_of, keyed_sample
 from tasks.text.rows import Message, is_plain
+
+
+class HasFiles(Protocol):
+    """A suite's section that may name files of its own."""
+
+    @property
+    def name(self) -> str:
+        """The suite's name."""
+
+    @property
+    def path(self) -> str | None:
+        """Its test items."""
+
+    @property
+    def dev_path(self) -> str | None:
+        """The items to choose on."""
 
 
 class Published(NamedTuple):
@@ -135,29 +151,26 @@ def path_for(suite: SuiteSection, split: str, field: str = "path") -> str:
     return path
 
 
-def locate_records(
-    paths: tuple[str | None, str | None], split: str, place: Published, suite: str
-) -> Iterator[Located]:
+def locate_records(suite: HasFiles, split: str, place: Published) -> Iterator[Located]:
     """Return the records of the user's file of a split, or of the published data set.
 
     Args:
-        paths: The suite's ``path`` and ``dev_path``.
+        suite: The section.
         split: ``test`` or ``dev``.
         place: The published split.
-        suite: Its name, for errors.
 
     Raises:
         EvaluationError: There is a file for one split and not for the one asked.
         SetupError: It isn't on this machine and the hub doesn't give it.
     """
-    own = paths[0] if split == "test" else paths[1]
+    own = suite.path if split == "test" else suite.dev_path
     if own is not None:
         return of_files(own)
-    if any(paths):
+    if suite.path is not None or suite.dev_path is not None:
         missing = "path" if split == "test" else "dev_path"
         raise EvaluationError(
             f"the suite has no file of {split} items.",
-            where=f"evaluation.suites.{suite}",
+            where=f"evaluation.suites.{suite.name}",
             fix=f"set {missing}: too.",
         )
     return of_published(place)

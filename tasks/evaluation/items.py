@@ -4,14 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.metrics import Metric
-from configs.suites.union import Suite
+from configs.suites.base import SuiteSection
 from tasks.artifacts import CleanSource, SplitName
+from tasks.errors import EvaluationError
 from tasks.models.api import Answer, Model
 from tasks.progress import Progress
 from tasks.storage import digest_of
@@ -184,15 +185,6 @@ def items_digest(rows: Sequence[ItemRow]) -> str:
     return digest_of([{**r._asdict(), "latency_s": 0} for r in rows])
 
 
-def describe_protocol(suite: Suite, labels: object) -> dict[str, Any]:
-    """Return how a suite's items are put: its section, less what changes no item or score.
-
-    A harness task's limit is seen in its items, and no log of the harness says it.
-    """
-    free = {*suite.FREE, *(("limit",) if suite.kind == "harness" else ())}
-    return {**suite.model_dump(mode="json", exclude=free), "labels": labels}
-
-
 def count_truncated(rows: Sequence[ItemRow]) -> dict[str, int]:
     """Return how many items are ``truncated``, and how many answers' thoughts are ``unclosed``."""
     return {
@@ -225,3 +217,18 @@ class EvalContext:
     seed: int = 17
     dtype: str = "auto"
     sources: Mapping[str, CleanSource] = field(default_factory=dict)
+
+    def source_of(self, suite: SuiteSection) -> CleanSource | None:
+        """Return the source whose rows a suite reads; None where it reads none.
+
+        Raises:
+            EvaluationError: It isn't among these.
+        """
+        name = suite.source_name()
+        if name is None or name in self.sources:
+            return None if name is None else self.sources[name]
+        raise EvaluationError(
+            f"the source '{name}' wasn't prepared.",
+            where=f"evaluation.suites.{suite.name}.source",
+            fix=f"name one that was: {', '.join(sorted(self.sources)) or 'none'}.",
+        )

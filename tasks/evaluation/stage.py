@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.metrics import Metric
-from configs.suites.base import ORIGIN_FIELDS
-from configs.suites.union import Suite
+from configs.suites.base import ORIGIN_FIELDS, SuiteSection
 from tasks.artifacts import LocalModel
 from tasks.code_digest import code_digest
 from tasks.errors import EvaluationError
@@ -15,7 +14,6 @@ from tasks.evaluation.items import (
     ItemRow,
     SuiteRunner,
     count_truncated,
-    describe_protocol,
     fingerprint,
     items_digest,
     write_items,
@@ -31,7 +29,7 @@ from tasks.storage import building, commit, find, home, stage_key
 
 
 def evaluate(
-    suite: Suite, model: Evaluated, context: EvalContext, progress: Progress | None = None
+    suite: SuiteSection, model: Evaluated, context: EvalContext, progress: Progress | None = None
 ) -> SuiteScores:
     """Return the model's scores on the suite, computed now or found whole from before.
 
@@ -54,24 +52,27 @@ def evaluate(
     _refuse_blind(suite, runner, engine, title(model))
     _refuse_full(suite, runner, engine)
     weights = model.digest if isinstance(model, LocalModel) else engine.digest
-    return score_suite((suite, runner), (engine, weights), context, progress)
+    return score_suite(suite, runner, engine, weights, context, progress)
 
 
 def score_suite(
-    opened: tuple[Suite, SuiteRunner],
-    model: tuple[Engine, str],
+    suite: SuiteSection,
+    runner: SuiteRunner,
+    engine: Engine,
+    weights: str,
     context: EvalContext,
     progress: Progress | None = None,
 ) -> SuiteScores:
     """Return an engine's scores on an opened suite, computed now or found whole from before.
 
     Args:
-        opened: The section and its items.
-        model: The engine, and the digest of the weights behind it.
+        suite: The section.
+        runner: The same with its items.
+        engine: What answers.
+        weights: Digest of the weights behind it.
         context: Split and seed.
         progress: Called with answers given and their number.
     """
-    (suite, runner), (engine, weights) = opened, model
     folder = home("scores", _key(suite, runner, engine, context))
     known = find(folder, SuiteScores)
     if known is not None:
@@ -90,11 +91,11 @@ def score_suite(
     return _stored(folder, suite, runner, rows, {"made": made, "weights_digest": weights})
 
 
-def _table(suite: Suite, runner: SuiteRunner) -> dict[str, Metric]:
+def _table(suite: SuiteSection, runner: SuiteRunner) -> dict[str, Metric]:
     return runner.metrics() if isinstance(runner, HasMetrics) else suite.metric_table()
 
 
-def _key(suite: Suite, runner: SuiteRunner, engine: Engine, context: EvalContext) -> str:
+def _key(suite: SuiteSection, runner: SuiteRunner, engine: Engine, context: EvalContext) -> str:
     section = suite.model_dump(mode="json", exclude=set(ORIGIN_FIELDS))
     return stage_key(
         "evaluation",
@@ -109,7 +110,11 @@ def _key(suite: Suite, runner: SuiteRunner, engine: Engine, context: EvalContext
 
 
 def _stored(
-    folder: Path, suite: Suite, runner: SuiteRunner, rows: list[ItemRow], about: dict[str, Any]
+    folder: Path,
+    suite: SuiteSection,
+    runner: SuiteRunner,
+    rows: list[ItemRow],
+    about: dict[str, Any],
 ) -> SuiteScores:
     """Write the per-item table and commit the scores; those with errors stand aside.
 
@@ -129,7 +134,7 @@ def _stored(
         )
 
 
-def _refuse_blind(suite: Suite, runner: SuiteRunner, engine: Engine, name: str) -> None:
+def _refuse_blind(suite: SuiteSection, runner: SuiteRunner, engine: Engine, name: str) -> None:
     if runner.needs == "log_probs" and not engine.log_probs:
         raise EvaluationError(
             f"suite '{suite.name}' ({suite.kind}) needs log-probabilities, and the model '{name}' "
@@ -139,14 +144,16 @@ def _refuse_blind(suite: Suite, runner: SuiteRunner, engine: Engine, name: str) 
         )
 
 
-def _refuse_full(suite: Suite, runner: SuiteRunner, engine: Engine) -> None:
+def _refuse_full(suite: SuiteSection, runner: SuiteRunner, engine: Engine) -> None:
     most = getattr(suite, "max_new_tokens", 0) if runner.needs == "answers" else 0
     if engine.positions is not None and most >= engine.positions:
         raise no_room(most, engine.positions, f"evaluation.suites.{suite.name}.max_new_tokens")
 
 
-def _scores(suite: Suite, runner: SuiteRunner, rows: list[ItemRow], items: Path) -> SuiteScores:
-    protocol = describe_protocol(suite, runner.labels)
+def _scores(
+    suite: SuiteSection, runner: SuiteRunner, rows: list[ItemRow], items: Path
+) -> SuiteScores:
+    protocol = suite.protocol(runner.labels)
     return SuiteScores(
         path=items.parent,
         digest=items_digest(rows),

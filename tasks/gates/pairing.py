@@ -123,7 +123,7 @@ def _reworded(
 def _unanswered(scores: SuiteScores, name: str) -> list[str]:
     if not scores.errors:
         return []
-    refused, others = unanswered(scores.items)
+    refused, others, _ = unanswered(scores.items)
     told = [named(refused)] if refused else []
     if others or not refused:
         told.append("evaluate it again: answered items are kept")

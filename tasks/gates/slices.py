@@ -16,8 +16,9 @@ from scipy import special, stats
 from configs.metrics import Metric
 from tasks.gates.pairing import Pair
 from tasks.metrics.arrays import Bools, Floats, Ints
+from tasks.metrics.classes import class_items
 from tasks.metrics.intervals import mcnemar, mean_error
-from tasks.metrics.values import Numbers, item_values
+from tasks.metrics.values import Numbers, holds_lists, item_values
 
 FEWEST = 5
 """Items of a slice; fewer say nothing."""
@@ -123,7 +124,11 @@ def _parts(both: Pair, name: str, ids: tuple[str, ...]) -> dict[Literal["stratum
     found: dict[Literal["stratum", "class"], Names] = {}
     if values.strata is not None:
         found["stratum"] = tuple(rows[i].get("stratum") or rows[i]["cluster"] for i in ids)
-    if any(rows[i]["form"] == "classification" for i in ids):
+    classes = class_items(both.first, both.first_items)
+    labelled = (
+        set() if classes is None or holds_lists(classes) else set(classes["item_id"].to_pylist())
+    )
+    if labelled.issuperset(ids):
         found["class"] = tuple(rows[i]["gold"] for i in ids)
         if found.get("stratum") == found["class"]:
             del found["stratum"]

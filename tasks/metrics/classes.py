@@ -10,13 +10,12 @@ import pyarrow.compute as pc
 from tasks.errors import EvaluationError
 from tasks.metrics import f1
 from tasks.metrics.arrays import Floats
+from tasks.metrics.estimates import metric_of
 from tasks.metrics.f1 import LabelledItems
 from tasks.metrics.label_sets import cut, label_sets, unpaired, wrong_pairs
 from tasks.metrics.pooled import divided
-from tasks.metrics.values import LISTS, one_label
-
-FORMS = ("classification", *LISTS)
-"""Forms of items that have classes."""
+from tasks.metrics.values import holds_lists, one_label
+from tasks.scores import SuiteScores
 
 
 class ClassLine(NamedTuple):
@@ -47,22 +46,28 @@ class Confusion(NamedTuple):
     times: int
 
 
-def has_classes(table: pa.Table) -> bool:
-    """Return whether a per-item table has items with classes."""
-    return bool(pc.any(pc.is_in(table["form"], pa.array(FORMS))).as_py())
+def class_items(scores: SuiteScores, table: pa.Table) -> pa.Table | None:
+    """Return the items that have classes: those of the suite's first F1. None without one.
+
+    Args:
+        scores: The suite's; they say what its metrics are.
+        table: Its items.
+    """
+    name = next((n for n in scores.metrics if metric_of(scores, n).estimator == "f1"), None)
+    if name is None:
+        return None
+    forms = pa.array(metric_of(scores, name).forms, pa.string())
+    return table.filter(pc.is_in(table["form"], forms))
 
 
-def class_lines(table: pa.Table, level: int | None = None) -> list[ClassLine]:
+def class_lines(rows: pa.Table, level: int | None = None) -> list[ClassLine]:
     """Return every class that occurs in gold or is predicted, the worst F1 first.
 
     Args:
-        table: A suite's items.
+        rows: Items that have classes.
         level: Of labels with levels, 1 being the coarsest; None takes them in full.
-
-    Raises:
-        EvaluationError: The items have no classes.
     """
-    labels, counts = _counted(table, level)
+    labels, counts = _counted(rows, level)
     support, said = counts[:, 0] + counts[:, 2], counts[:, 0] + counts[:, 1]
     precision, recall = divided(counts[:, 0], said), divided(counts[:, 0], support)
     both = divided(2 * counts[:, 0], said + support)
@@ -81,17 +86,13 @@ def class_lines(table: pa.Table, level: int | None = None) -> list[ClassLine]:
     return sorted(found, key=lambda line: (line.support == 0, line.f1, -line.support, line.label))
 
 
-def confusions(table: pa.Table, level: int | None = None) -> list[Confusion]:
+def confusions(rows: pa.Table, level: int | None = None) -> list[Confusion]:
     """Return what was taken for what, the most frequent first; right answers are left out.
 
     Of lists these are the partners whose labels differ, and the golds (or predictions) without a
     partner, whose other side is None.
-
-    Raises:
-        EvaluationError: The items have no classes.
     """
-    rows = _rows(table)
-    if rows["form"][0].as_py() in LISTS:
+    if holds_lists(rows):
         pairs: list[tuple[str | None, str | None]] = [*wrong_pairs(rows, level)]
         pairs += unpaired(rows, level)
     else:
@@ -124,20 +125,9 @@ def letter_shares(table: pa.Table) -> dict[str, tuple[float, float]]:
     return {x: (gold[x] / size, said[x] / size) for x in known}
 
 
-def _rows(table: pa.Table) -> pa.Table:
-    if not has_classes(table):
-        raise EvaluationError(
-            "its items have no classes.",
-            where="classes",
-            fix="give a suite of kind classification or extraction.",
-        )
-    return table.filter(pc.is_in(table["form"], pa.array(FORMS)))
-
-
-def _counted(table: pa.Table, level: int | None) -> tuple[tuple[str, ...], Floats]:
+def _counted(rows: pa.Table, level: int | None) -> tuple[tuple[str, ...], Floats]:
     """Return labels, and hits, false alarms and misses of each label, (labels, 3)."""
-    rows = _rows(table)
-    if rows["form"][0].as_py() in LISTS:
+    if holds_lists(rows):
         sets = label_sets(rows, "macro", level)
         return sets.labels, sets.counts()
     sample: LabelledItems = one_label(rows, level, "macro")

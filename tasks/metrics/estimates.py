@@ -62,10 +62,15 @@ def metric_of(scores: SuiteScores, name: str) -> Metric:
     Raises:
         EvaluationError: The suite gives no such metric.
     """
-    if name not in scores.metrics:
+    known = BY_KIND.get(scores.kind, {}).get(name)
+    stored = scores.about.get(name, known)
+    if name not in scores.metrics or stored is None:
         raise EvaluationError(
             f"suite '{scores.suite}' gives no '{name}'.",
             where="metrics",
             fix=f"use one of {', '.join(sorted(scores.metrics))}.",
         )
-    return scores.about.get(name) or BY_KIND[scores.kind][name]
+    if known is not None and stored.read is None:
+        # Scores of an earlier release don't say how a metric is read.
+        return stored._replace(forms=known.forms, read=known.read, level=known.level)
+    return stored

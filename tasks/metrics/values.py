@@ -2,16 +2,15 @@
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.metrics import Metric
+from configs.metrics import Metric, Reading
 from tasks.errors import EvaluationError
 from tasks.metrics.arrays import Floats, Ints, codes, integers, matrix, reals
 from tasks.metrics.calibration import brier, calibration
@@ -19,9 +18,6 @@ from tasks.metrics.f1 import INVALID, Average, LabelledItems
 from tasks.metrics.label_sets import cut, label_sets, level_labels
 from tasks.metrics.pooled import Pooled, quotient
 from tasks.metrics.text_scores import bleu
-
-STRATIFIED: frozenset[str] = frozenset({"letters", "cloze"})
-"""Forms whose ``cluster``, without a ``stratum``, is a subject: a part of the design."""
 
 
 @dataclass(frozen=True)
@@ -70,27 +66,30 @@ class ItemValues:
         return len(self.ids)
 
 
-def item_values(table: pa.Table, metric_name: str, metric: Metric | None = None) -> ItemValues:
-    """Return what ``metric_name`` needs of every item.
+Data = Numbers | Ratio | LabelledItems | Pooled
+Read = Callable[[pa.Table, Metric], Data]
+"""From a metric's items, and what the suite says of it, to what it is computed from."""
 
-    Items of the metric's own form count, and no others: a suite's table may hold the letters and
-    the cloze form of each question. A metric without a reader of its own, or whose forms the
-    table lacks, is that of the items' named ``scores``. ``stratum`` is a part of the design (a
-    subject), ``cluster`` joins dependent items (a dialogue, a passage). Where there is no
-    stratum, the cluster of the letters and cloze forms counts as one, as does a cluster equal to
-    the gold label.
+
+def item_values(table: pa.Table, metric_name: str, metric: Metric) -> ItemValues:
+    """Return what a metric needs of every item.
+
+    Items of the metric's own forms count, and no others: a suite's table may hold the letters and
+    the cloze form of each question. A metric without forms is over the items that have a score of
+    its name. ``stratum`` is a part of the design (a subject), ``cluster`` joins dependent items (a
+    dialogue, a passage); one that is equal to the reference of each item is a class: what is asked,
+    and no reason for its items to fail together.
 
     Args:
         table: A suite's items.
         metric_name: The metric.
-        metric: What the suite says of it; needed for named scores alone.
+        metric: What the suite says of it.
 
     Raises:
-        EvaluationError: No such metric, no items of its form, an id twice, or a value that is
-            missing or not finite.
+        EvaluationError: No item has such a score, there are no items of its forms, an id twice, or
+            a value that is missing or not finite.
     """
-    rows, plain = _rows_and_reader(table, metric_name, metric)
-    read = _told(plain, metric)
+    rows, data = _read(table, metric_name, metric)
     ids = tuple(rows["item_id"].to_pylist())
     if len(set(ids)) < len(ids):
         raise EvaluationError(
@@ -101,15 +100,10 @@ def item_values(table: pa.Table, metric_name: str, metric: Metric | None = None)
     groups = rows["cluster"].to_pylist()
     strata = rows["stratum"].to_pylist() if "stratum" in rows.column_names else [None]
     if any(s is not None for s in strata):
-        return ItemValues(ids, read(rows), codes(strata, alone=False), codes(groups, alone=True))
-    # A class is what is asked, not a reason for its items to fail together.
-    stratified = rows["form"][0].as_py() in STRATIFIED or groups == rows["gold"].to_pylist()
-    return ItemValues(
-        ids,
-        read(rows),
-        strata=codes(groups, alone=False) if stratified else None,
-        clusters=None if stratified else codes(groups, alone=True),
-    )
+        return ItemValues(ids, data, codes(strata, alone=False), codes(groups, alone=True))
+    if groups == rows["gold"].to_pylist():
+        return ItemValues(ids, data, strata=codes(groups, alone=False))
+    return ItemValues(ids, data, clusters=codes(groups, alone=True))
 
 
 def aligned(first: ItemValues, second: ItemValues) -> ItemValues:
@@ -143,71 +137,38 @@ def _some(ids: list[str]) -> str:
     return f" ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})" if ids else ""
 
 
-def _rows_and_reader(
-    table: pa.Table, name: str, metric: Metric | None
-) -> tuple[pa.Table, Callable[[pa.Table], Numbers | Ratio | LabelledItems | Pooled]]:
-    for form in pc.unique(table["form"]).to_pylist():
-        if found := reader(form, name):
-            return table.filter(pc.equal(table["form"], form)), found
-    forms, read = _READERS.get(name, ((), _score))
-    own = bool(pc.any(pc.is_in(table["form"], pa.array(forms, pa.string()))).as_py())
-    named = _named(table, name)
-    if own or (forms and named.null_count == len(named)):
-        return _of_form(table, forms, name), read
-    if named.null_count == len(named):
-        raise EvaluationError(
-            f"there is no metric '{name}'.",
-            where="metrics",
-            fix=f"use one of {', '.join(sorted(_READERS))}, or a score that the "
-            "suite's items have.",
+def _read(table: pa.Table, name: str, metric: Metric) -> tuple[pa.Table, Data]:
+    """Return a metric's items and what it is computed from, with what the suite says of it."""
+    if metric.read is None:
+        scores = pa.nulls(len(table), pa.float64())
+        if "scores" in table.column_names:
+            scores = pc.map_lookup(table["scores"], pa.scalar(name), "first")
+        if scores.null_count == len(scores):
+            raise EvaluationError(
+                f"there is no metric '{name}'.",
+                where="metrics",
+                fix="use a score that the suite's items have, or evaluate the suite anew.",
+            )
+        rows, proportion = table.filter(pc.is_valid(scores)), metric.estimator == "proportion"
+        named = rows.select(["item_id", "suite"]).append_column(
+            name, scores.filter(pc.is_valid(scores))
         )
-    proportion = metric is not None and metric.estimator == "proportion"
-    return table.filter(pc.is_valid(named)), lambda rows: _named_score(rows, name, proportion)
+        data: Data = Numbers(reals(named, name, only=(0.0, 1.0) if proportion else ()), proportion)
+    else:
+        rows = table.filter(pc.is_in(table["form"], pa.array(metric.forms, pa.string())))
+        if not rows.num_rows:
+            raise EvaluationError(
+                f"the table has no items of form {' or '.join(metric.forms)}.",
+                where=name,
+                fix="evaluate the suite with that form, or leave the metric out.",
+            )
+        data = READERS[metric.read](rows, metric)
+    if isinstance(data, Numbers) and not data.proportion:
+        data = replace(data, span=metric.span, corrected=metric.estimator == "corrected")
+    return rows, data
 
 
-def _told(
-    read: Callable[[pa.Table], Numbers | Ratio | LabelledItems | Pooled], metric: Metric | None
-) -> Callable[[pa.Table], Numbers | Ratio | LabelledItems | Pooled]:
-    """Return the reader with what the suite says of the metric's values."""
-
-    def told(rows: pa.Table) -> Numbers | Ratio | LabelledItems | Pooled:
-        found = read(rows)
-        if metric is None or not isinstance(found, Numbers) or found.proportion:
-            return found
-        return replace(found, span=metric.span, corrected=metric.estimator == "corrected")
-
-    return told
-
-
-def _named(table: pa.Table, name: str) -> pa.ChunkedArray:
-    if "scores" not in table.column_names:
-        return pa.chunked_array([pa.nulls(len(table), pa.float64())])
-    return pc.map_lookup(table["scores"], pa.scalar(name), "first")
-
-
-def _named_score(rows: pa.Table, name: str, proportion: bool) -> Numbers:
-    values = rows.select(["item_id", "suite"]).append_column(name, _named(rows, name))
-    return Numbers(reals(values, name, only=(0.0, 1.0) if proportion else ()), proportion)
-
-
-def _of_form(table: pa.Table, forms: tuple[str, ...], metric_name: str) -> pa.Table:
-    rows = table.filter(pc.is_in(table["form"], pa.array(forms)))
-    if not rows.num_rows:
-        raise EvaluationError(
-            f"the table has no items of form {' or '.join(forms)}.",
-            where=metric_name,
-            fix="evaluate the suite with that form, or leave the metric out.",
-        )
-    return rows
-
-
-def _score(rows: pa.Table) -> Numbers:
-    return Numbers(reals(rows, "score", only=(0.0, 1.0)), proportion=True)
-
-
-def _invalid(rows: pa.Table) -> Numbers:
-    missing = np.asarray(pc.is_null(rows["prediction"]).to_numpy(), dtype=np.float64)
-    return Numbers(missing, proportion=True)
+# What reads a metric from the columns of its items.
 
 
 def _choices(rows: pa.Table) -> Floats:
@@ -223,12 +184,12 @@ def _gold(scores: Floats, rows: pa.Table) -> Floats:
     return np.take_along_axis(scores, integers(rows, "gold_index")[:, None], axis=1)[:, 0]
 
 
-def _gold_value(of: Callable[[pa.Table], Floats]) -> Callable[[pa.Table], Numbers]:
-    return lambda rows: Numbers(_gold(of(rows), rows))
+def _gold_value(of: Callable[[pa.Table], Floats]) -> Read:
+    return lambda rows, _: Numbers(_gold(of(rows), rows))
 
 
-def _margin(of: Callable[[pa.Table], Floats]) -> Callable[[pa.Table], Numbers]:
-    def read(rows: pa.Table) -> Numbers:
+def _margin(of: Callable[[pa.Table], Floats]) -> Read:
+    def read(rows: pa.Table, _: Metric) -> Numbers:
         scores = of(rows)
         others = scores.copy()
         np.put_along_axis(others, integers(rows, "gold_index")[:, None], -np.inf, axis=1)
@@ -237,24 +198,17 @@ def _margin(of: Callable[[pa.Table], Floats]) -> Callable[[pa.Table], Numbers]:
     return read
 
 
-def _mass(rows: pa.Table) -> Numbers:
-    return Numbers(np.exp(_choices(rows)).sum(axis=1))
-
-
-def _best_per_byte(rows: pa.Table) -> Numbers:
+def _likeliest_per_byte(rows: pa.Table, _: Metric) -> Numbers:
     best = _per_byte(rows).argmax(axis=1)
     return Numbers((best == integers(rows, "gold_index")).astype(np.float64), proportion=True)
 
 
-def _brier(rows: pa.Table) -> Numbers:
-    return Numbers(brier(_choices(rows), integers(rows, "gold_index")))
+def _invalid(rows: pa.Table, _: Metric) -> Numbers:
+    missing = np.asarray(pc.is_null(rows["prediction"]).to_numpy(), dtype=np.float64)
+    return Numbers(missing, proportion=True)
 
 
-def _calibration(rows: pa.Table) -> Pooled:
-    return calibration(_choices(rows), integers(rows, "gold_index"))
-
-
-def _bits(rows: pa.Table) -> Ratio:
+def _bits(rows: pa.Table, _: Metric) -> Ratio:
     sizes = reals(rows, "bytes")
     if (sizes <= 0).any():
         raise EvaluationError(
@@ -263,124 +217,97 @@ def _bits(rows: pa.Table) -> Ratio:
     return Ratio(reals(rows, "nats") / math.log(2), sizes)
 
 
-def _refuse_strange(strange: list[str]) -> None:
+def named_scores(rows: pa.Table) -> list[Mapping[str, float]]:
+    """Return the named scores of each item."""
+    return [dict(scores or []) for scores in rows["scores"].to_pylist()]
+
+
+def holds_lists(rows: pa.Table) -> bool:
+    """Return whether the items have a list of labels each: they then count those meant."""
+    if "scores" not in rows.column_names:
+        return False
+    return bool(
+        pc.any(pc.is_valid(pc.map_lookup(rows["scores"], pa.scalar("meant"), "first"))).as_py()
+    )
+
+
+def _quotient(top: str, bottom: tuple[str, ...], times: int = 1) -> Read:
+    """Return the reader of one sum over others, of items with a list of labels each."""
+
+    def read(rows: pa.Table, metric: Metric) -> Pooled:
+        name = top if metric.level is None else f"{top}_e{metric.level}"
+        scores = named_scores(rows)
+        return quotient(
+            [times * s[name] for s in scores], [sum(s[x] for x in bottom) for s in scores]
+        )
+
+    return read
+
+
+def _averaged_f1(average: Literal["macro", "weighted"]) -> Read:
+    def read(rows: pa.Table, metric: Metric) -> LabelledItems | Pooled:
+        if holds_lists(rows):
+            return label_sets(rows, average, metric.level)
+        return one_label(rows, metric.level, average)
+
+    return read
+
+
+def _micro_f1(rows: pa.Table, metric: Metric) -> Data:
+    if holds_lists(rows):
+        return _quotient("right", ("said", "meant"), 2)(rows, metric)
+    return one_label(rows, metric.level, "micro")
+
+
+def one_label(rows: pa.Table, level: int | None, average: Average) -> LabelledItems:
+    """Return reference and prediction of items with one label each, at a level of their paths.
+
+    Raises:
+        EvaluationError: A reference isn't in the table's label list.
+    """
+    references = rows["gold"].to_pylist()
+    stored = (rows.schema.metadata or {}).get(b"labels")
+    known: list[str] = json.loads(stored) if stored else sorted(set(references))
+    labels = level_labels(known, level)
+    index = {label: code for code, label in enumerate(labels)}
+    cuts = [None if x is None else cut(x, level) for x in references]
+    strange = sorted({str(x) for x in cuts if x not in index})
     if strange:
         raise EvaluationError(
             f"gold label '{strange[0]}' is not in the suite's label list.",
             where="labels",
             fix="add it to the suite's labels:, or correct the rows.",
         )
-
-
-def _labelled(average: Average) -> Callable[[pa.Table], LabelledItems]:
-    def read(rows: pa.Table) -> LabelledItems:
-        gold = rows["gold"].to_pylist()
-        stored = (rows.schema.metadata or {}).get(b"labels")
-        labels = tuple(json.loads(stored)) if stored else tuple(sorted(set(gold)))
-        index: Mapping[Any, int] = {label: i for i, label in enumerate(labels)}
-        _refuse_strange(sorted({str(g) for g in gold if g not in index}))
-        found = [index.get(p, INVALID) for p in rows["prediction"].to_pylist()]
-        known = [index[g] for g in gold]
-        return LabelledItems(np.array(known, np.int64), np.array(found, np.int64), labels, average)
-
-    return read
-
-
-Read = Callable[[pa.Table], Numbers | Ratio | LabelledItems | Pooled]
-
-_READERS: dict[str, tuple[tuple[str, ...], Read]] = {
-    "accuracy": (("letters", "classification"), _score),
-    "gold_logprob": (("letters",), _gold_value(_choices)),
-    "gold_margin": (("letters",), _margin(_choices)),
-    "letter_mass": (("letters",), _mass),
-    "cloze_accuracy": (("cloze",), _best_per_byte),
-    "cloze_margin": (("cloze",), _margin(_per_byte)),
-    "cloze_gold_logprob": (("cloze",), _gold_value(_per_byte)),
-    "ece": (("letters",), _calibration),
-    "brier": (("letters",), _brier),
-    "cloze_ece": (("cloze",), _calibration),
-    "cloze_brier": (("cloze",), _brier),
-    "chat_accuracy": (("chat_letters",), _score),
-    "chat_gold_logprob": (("chat_letters",), _gold_value(_choices)),
-    "chat_gold_margin": (("chat_letters",), _margin(_choices)),
-    "chat_letter_mass": (("chat_letters",), _mass),
-    "invalid_rate": (("classification",), _invalid),
-    "macro_f1": (("classification",), _labelled("macro")),
-    "micro_f1": (("classification",), _labelled("micro")),
-    "weighted_f1": (("classification",), _labelled("weighted")),
-    "bits_per_byte": (("text",), _bits),
-}
-
-
-# What metrics of lists, of labels with levels and of open answers need of a per-item table.
-
-LISTS = ("labels", "extraction")
-"""Forms in which an item has a list of labels."""
-_LEVEL = re.compile(r"e([1-9])_(micro|macro|weighted)_f1")
-
-
-def reader(form: str, metric: str) -> Read | None:
-    """Return what reads a metric of items of that form, where one of these does."""
-    if form in LISTS:
-        return _of_lists(metric)
-    if form == "classification" and (found := _LEVEL.fullmatch(metric)):
-        level, average = int(found[1]), found[2]
-        kind: Average = "micro" if average == "micro" else _average(average)
-        return lambda rows: one_label(rows, level, kind)
-    if (form, metric) == ("open", "bleu"):
-        return lambda rows: bleu(named_scores(rows))
-    return None
-
-
-def named_scores(rows: pa.Table) -> list[Mapping[str, float]]:
-    """Return the named scores of each item."""
-    return [dict(scores or []) for scores in rows["scores"].to_pylist()]
-
-
-def _of_lists(metric: str) -> Read | None:
-    ratios = {
-        "precision": (("right",), ("said",), 1),
-        "recall": (("right",), ("meant",), 1),
-        "micro_f1": (("right",), ("said", "meant"), 2),
-        "similarity_f1": (("similarity",), ("said", "meant"), 2),
-    }
-    if metric in ratios:
-        return lambda rows: _ratio(rows, *ratios[metric])
-    if metric in ("macro_f1", "weighted_f1"):
-        return lambda rows: label_sets(rows, _average(metric.removesuffix("_f1")))
-    found = _LEVEL.fullmatch(metric)
-    if found is None:
-        return None
-    level, average = int(found[1]), found[2]
-    if average == "micro":
-        return lambda rows: _ratio(rows, (f"right_e{level}",), ("said", "meant"), 2)
-    return lambda rows: label_sets(rows, _average(average), level)
-
-
-def _ratio(rows: pa.Table, top: tuple[str, ...], bottom: tuple[str, ...], times: float) -> Pooled:
-    scores = named_scores(rows)
-    upper, lower = ([sum(s[name] for name in names) for s in scores] for names in (top, bottom))
-    return quotient([times * x for x in upper], lower)
-
-
-def _average(name: str) -> Literal["macro", "weighted"]:
-    return "macro" if name == "macro" else "weighted"
-
-
-def one_label(rows: pa.Table, level: int | None, average: Average) -> LabelledItems:
-    """Return gold and prediction of items with one label each, at a level of their paths."""
-    labels = level_labels(stored_paths(rows), level)
-    index = {label: code for code, label in enumerate(labels)}
-    gold = [index[cut(label, level)] for label in rows["gold"].to_pylist()]
-    said = [
+    predictions = [
         INVALID if label is None else index.get(cut(label, level), INVALID)
         for label in rows["prediction"].to_pylist()
     ]
-    return LabelledItems(np.array(gold, np.int64), np.array(said, np.int64), tuple(labels), average)
+    return LabelledItems(
+        np.array([index[x] for x in cuts if x is not None], np.int64),
+        np.array(predictions, np.int64),
+        tuple(labels),
+        average,
+    )
 
 
-def stored_paths(rows: pa.Table) -> list[str]:
-    """Return the fixed list of a table with one label an item; else the labels in its golds."""
-    stored = (rows.schema.metadata or {}).get(b"labels")
-    found: list[str] = json.loads(stored) if stored else sorted(set(rows["gold"].to_pylist()))
-    return found
+READERS: dict[Reading, Read] = {
+    "score": lambda rows, _: Numbers(reals(rows, "score", only=(0.0, 1.0)), proportion=True),
+    "gold_logprob": _gold_value(_choices),
+    "gold_margin": _margin(_choices),
+    "letter_mass": lambda rows, _: Numbers(np.exp(_choices(rows)).sum(axis=1)),
+    "likeliest_per_byte": _likeliest_per_byte,
+    "margin_per_byte": _margin(_per_byte),
+    "gold_logprob_per_byte": _gold_value(_per_byte),
+    "ece": lambda rows, _: calibration(_choices(rows), integers(rows, "gold_index")),
+    "brier": lambda rows, _: Numbers(brier(_choices(rows), integers(rows, "gold_index"))),
+    "invalid": _invalid,
+    "macro_f1": _averaged_f1("macro"),
+    "micro_f1": _micro_f1,
+    "weighted_f1": _averaged_f1("weighted"),
+    "precision": _quotient("right", ("said",)),
+    "recall": _quotient("right", ("meant",)),
+    "similarity_f1": _quotient("similarity", ("said", "meant"), 2),
+    "bits_per_byte": _bits,
+    "bleu": lambda rows, _: bleu(named_scores(rows)),
+}
+"""What computes each reading that a suite may name for a metric."""

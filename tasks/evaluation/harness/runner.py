@@ -11,7 +11,7 @@ from typing import Any, Literal
 from configs.suites.harness import HarnessSuite
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.harness.samples import rows_of
-from tasks.evaluation.items import ItemRow
+from tasks.evaluation.items import EvalContext, ItemRow
 from tasks.models.api import Model
 from tasks.progress import Progress
 from tasks.storage import digest_of
@@ -37,11 +37,11 @@ _ASKED = (
 """Fields of a task that decide what is asked and how it is read; where its data lay does not."""
 
 
-def open_harness(suite: HarnessSuite, split: str) -> "HarnessRunner":
+def open_harness(suite: HarnessSuite, context: EvalContext) -> "HarnessRunner":
     """Return the task with its items.
 
     Raises:
-        EvaluationError: ``split`` is dev, or the harness knows no such task.
+        EvaluationError: the split is dev, or the harness knows no such task.
         SetupError: lm-evaluation-harness isn't installed.
     """
     if importlib.util.find_spec("lm_eval") is None:
@@ -50,7 +50,7 @@ def open_harness(suite: HarnessSuite, split: str) -> "HarnessRunner":
             where=f"evaluation.suites.{suite.name}",
             fix="pip install 'temper-llm[harness]'",
         )
-    if split != "test":
+    if context.split != "test":
         raise EvaluationError(
             "a task of the harness has test items alone, and these are not for choosing.",
             where=f"evaluation.suites.{suite.name}",

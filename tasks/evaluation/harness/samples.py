@@ -10,7 +10,6 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import of_files
 from tasks.evaluation.items import (
     ItemRow,
-    describe_protocol,
     fingerprint,
     item_ids,
     items_digest,
@@ -45,7 +44,7 @@ def import_samples(files: Sequence[Path], suite: HarnessSuite) -> SuiteScores:
     rows = rows_of(
         {_task_of(f): [found.record for found in of_files(str(f))] for f in files}, suite, {}
     )
-    protocol = describe_protocol(suite, None)
+    protocol = suite.protocol(None)
     with building(folder) as aside:
         write_items(aside / "items.parquet", suite.name, rows, None)
         table = suite.metric_table()

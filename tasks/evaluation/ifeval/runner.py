@@ -8,7 +8,7 @@ from tasks.evaluation.datasets import Located, fail, located, prompt_of, some, u
 from tasks.evaluation.ifeval import wording
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.wording import SAID, Args, Rule
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.runner import AnswersRunner
 from tasks.models.api import Answer, Prompt
 
@@ -92,21 +92,20 @@ class IfevalRunner(AnswersRunner[IfevalSuite, IfevalCase]):
         return _rows(item, case, answer)
 
 
-def open_ifeval(suite: IfevalSuite, split: str, seed: int) -> IfevalRunner:
+def open_ifeval(suite: IfevalSuite, context: EvalContext) -> IfevalRunner:
     """Return the suite's prompts.
 
     Args:
         suite: The section; ``limit`` of its prompts are chosen by ``seed``.
-        split: ``test`` to judge, ``dev`` to choose.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are none, or an instruction can't be judged.
         SetupError: A rule needs the extra ``ifeval``, or the prompts aren't on this machine.
     """
-    cases = [_case(found) for found in located(suite, split)]
+    cases = [_case(found) for found in located(suite, context.split)]
     ids = item_ids([[c.prompt, [[i.name, i.args] for i in c.instructions]] for c in cases])
-    chosen = some(cases, ids, suite, seed)
+    chosen = some(cases, ids, suite, context.seed)
     if any(RULES[i.name].libraries for _, case in chosen for i in case.instructions):
         require()
     return IfevalRunner(suite, chosen)

@@ -18,7 +18,7 @@ from tasks.evaluation.datasets import (
     text_of,
     user,
 )
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.calibration import auroc_shares
 from tasks.models.api import Answer, Choice, Model, Prompt
@@ -89,26 +89,26 @@ class AbstentionRunner(AnswersRunner[AbstentionSuite, AbstentionCase]):
         return {i: f.logprobs[0] / max(1, f.tokens[0]) for i, f in zip(places, found, strict=True)}
 
 
-def open_abstention(suite: AbstentionSuite, split: str, seed: int) -> AbstentionRunner:
+def open_abstention(suite: AbstentionSuite, context: EvalContext) -> AbstentionRunner:
     """Return the suite's questions.
 
     Args:
         suite: The section; ``limit`` of its questions are chosen by ``seed``.
-        split: ``test`` to judge, ``dev`` to choose.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: Fewer than two of a kind are asked, or a record doesn't say its kind.
     """
-    cases = [_case(suite, found, None) for found in located(suite, split)]
+    cases = [_case(suite, found, None) for found in located(suite, context.split)]
     if suite.contrast_path is not None:
         cases = [case._replace(answerable=False) for case in cases]
         cases += [
-            _case(suite, found, True) for found in of_files(path_for(suite, split, "contrast_path"))
+            _case(suite, found, True)
+            for found in of_files(path_for(suite, context.split, "contrast_path"))
         ]
     if suite.categories is not None:
         cases = [case for case in cases if case.category in suite.categories]
-    chosen = some(cases, item_ids([c._asdict() for c in cases]), suite, seed)
+    chosen = some(cases, item_ids([c._asdict() for c in cases]), suite, context.seed)
     for kind in (False, True):
         if sum(case.answerable == kind for _, case in chosen) < 2:
             raise EvaluationError(

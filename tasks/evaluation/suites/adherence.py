@@ -6,7 +6,7 @@ from configs.suites.behaviour import AdherenceSuite
 from tasks.evaluation.datasets import Located, fail, located, some, text_of, user
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.runner import RULES
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.runner import AnswersRunner
 from tasks.evaluation.suites.rule_checks import Checks, check_answer, read_checks
 from tasks.models.api import Answer, Prompt
@@ -41,21 +41,20 @@ class AdherenceRunner(AnswersRunner[AdherenceSuite, AdherenceCase]):
         return _rows(item, case, answer)
 
 
-def open_adherence(suite: AdherenceSuite, split: str, seed: int) -> AdherenceRunner:
+def open_adherence(suite: AdherenceSuite, context: EvalContext) -> AdherenceRunner:
     """Return the suite's items.
 
     Args:
         suite: The section; ``limit`` of its items are chosen by ``seed``.
-        split: ``test`` to judge, ``dev`` to choose.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are none, or one is malformed: its file, line, field and the fix.
         SetupError: A check needs the extra ``ifeval``.
     """
-    cases = [_case(found) for found in located(suite, split)]
+    cases = [_case(found) for found in located(suite, context.split)]
     ids = item_ids([[c.prompt, c.checks._asdict(), c.passage] for c in cases])
-    chosen = some(cases, ids, suite, seed)
+    chosen = some(cases, ids, suite, context.seed)
     if any(RULES[i.name].libraries for _, c in chosen for i in c.checks.instructions):
         require()
     return AdherenceRunner(suite, chosen)

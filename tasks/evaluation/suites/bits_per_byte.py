@@ -8,7 +8,7 @@ from configs.suites.bits_per_byte import BitsPerByteSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import of_files, path_for
-from tasks.evaluation.items import ItemRow, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, item_ids
 from tasks.evaluation.runner import CaseRunner
 from tasks.models.api import Model, Text
 from tasks.progress import Progress
@@ -68,30 +68,27 @@ class TextRunner(CaseRunner[BitsPerByteSuite, HeldOutText]):
         return [full_text(held.messages) for _, held in self.cases]
 
 
-def open_bits_per_byte(
-    suite: BitsPerByteSuite, source: CleanSource | None, split: SplitName, seed: int
-) -> TextRunner:
+def open_bits_per_byte(suite: BitsPerByteSuite, context: EvalContext) -> TextRunner:
     """Return the suite's texts, ``limit`` of them chosen by seed.
 
     Args:
         suite: The section.
-        source: The source it names, or None where it reads a path.
-        split: Which rows of the source, or which of its files.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are no texts, or the file lacks the column.
     """
-    held = _of_path(suite, split) if source is None else _of_source(source, split)
+    source = context.source_of(suite)
+    held = _of_path(suite, context.split) if source is None else _of_source(source, context.split)
     held = [h for h in held if any(m["content"].strip() for m in h.messages)]
     if not held:
         raise EvaluationError(
             "there are no texts.",
             where=f"evaluation.suites.{suite.name}",
-            fix=f"give it a source with {split} rows, or a path.",
+            fix=f"give it a source with {context.split} rows, or a path.",
         )
     ids = item_ids([[[m["role"], m["content"]] for m in h.messages] for h in held])
-    chosen = keyed_sample(ids, suite.limit, key_of(seed, "bits_per_byte"))
+    chosen = keyed_sample(ids, suite.limit, key_of(context.seed, "bits_per_byte"))
     return TextRunner(suite, [(ids[i], held[i]) for i in chosen])
 
 

@@ -11,7 +11,7 @@ from configs.suites.choices import MultipleChoiceSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import held_out, of_files, path_for, some
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.suites.choices import own_question
 from tasks.evaluation.suites.classification import label_index, parse_label
 from tasks.models.api import Choice, Decoding, Model, Prompt
@@ -243,21 +243,22 @@ def _summary(rows: Sequence[ItemRow], worst: int, best: int) -> ItemRow:
     )
 
 
-def open_brittleness(
-    suite: BrittlenessSuite, source: CleanSource | None, split: SplitName, seed: int
-) -> BrittlenessRunner:
+def open_brittleness(suite: BrittlenessSuite, context: EvalContext) -> BrittlenessRunner:
     """Return the suite's items.
 
     Args:
         suite: The section; ``limit`` of its items are chosen by ``seed``.
-        source: The source it names, or None where it reads a path.
-        split: Which rows of the source, or which of its files.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are none, or one is no labelled text or no question.
     """
-    cases = _questions(suite, split) if source is None else _labelled_rows(suite, source, split)
+    source = context.source_of(suite)
+    cases = (
+        _questions(suite, context.split)
+        if source is None
+        else _labelled_rows(suite, source, context.split)
+    )
     ids = item_ids([[c.prompt, c.gold, c.choices] for c in cases])
     labels = None
     if source is not None:
@@ -271,7 +272,7 @@ def open_brittleness(
                 fix="add it to labels:, or correct the rows.",
             )
         cases = [c._replace(gold=parse_label(c.gold, index) or c.gold) for c in cases]
-    return BrittlenessRunner(suite, some(cases, ids, suite, seed), labels)
+    return BrittlenessRunner(suite, some(cases, ids, suite, context.seed), labels)
 
 
 def _labelled_rows(

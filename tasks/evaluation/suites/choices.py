@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, assert_never
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Located, Published, locate_records
-from tasks.evaluation.items import ItemRow, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, item_ids
 from tasks.models.api import Choice, ChoiceScores, Model
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
@@ -231,7 +231,7 @@ def load_choice_questions(suite: ChoicesSuite, split: str, seed: int) -> ChoiceQ
 
 def _read(suite: ChoicesSuite, split: str) -> Iterator[ChoiceQuestion]:
     place = _published(suite, split)
-    records = locate_records((suite.path, suite.dev_path), split, place, suite.name)
+    records = locate_records(suite, split, place)
     match suite:
         case ArcSuite():
             return map(arc_question, records)
@@ -304,9 +304,9 @@ class ChoicesRunner:
         return self.questions.ids, self.questions.asked
 
 
-def open_choices(suite: ChoicesSuite, split: str, seed: int) -> ChoicesRunner:
+def open_choices(suite: ChoicesSuite, context: EvalContext) -> ChoicesRunner:
     """Return the suite with its questions; what is raised is that of ``load_choice_questions``."""
-    return ChoicesRunner(suite, load_choice_questions(suite, split, seed))
+    return ChoicesRunner(suite, load_choice_questions(suite, context.split, context.seed))
 
 
 def texts(question: ChoiceQuestion) -> Choice:

@@ -8,10 +8,12 @@ from typing import Literal, NamedTuple
 import pyarrow.parquet as pq
 
 from configs.suites.labels import ClassificationSuite
-from tasks.artifacts import CleanSource, SplitName
+from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
-from tasks.metrics.matching import JOINT, LabelPath, plain
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
+from tasks.evaluation.suites.label_lists import ListRunner, open_several_labels
+from tasks.evaluation.suites.label_paths import canonical, normal, path_index, path_of, shown
+from tasks.metrics.matching import JOINT, LabelPath
 from tasks.models.api import Decoding, Model, Prompt
 from tasks.progress import Progress
 from tasks.storage import digest_of
@@ -110,20 +112,22 @@ class ClassificationRunner:
 
 
 def open_classification(
-    suite: ClassificationSuite, source: CleanSource, split: SplitName, seed: int
-) -> ClassificationRunner:
+    suite: ClassificationSuite, context: EvalContext
+) -> ClassificationRunner | ListRunner:
     """Return the source's held-out rows as cases.
 
     Args:
         suite: The section; ``items_per_label`` are chosen by ``seed``.
-        source: After quality.
-        split: Which rows are asked.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are no rows, a row has no label, or its label isn't in the list.
     """
-    cases = _cases(suite, source.split(split))
+    if suite.several:
+        return open_several_labels(suite, context)
+    source = context.source_of(suite)
+    assert source is not None
+    cases = _cases(suite, source.split(context.split))
     given = tuple(tidy(label, suite.hierarchy) for label in suite.labels or ())
     labels = given or _labels_seen(suite, source, cases)
     index = label_index(labels)
@@ -136,14 +140,14 @@ def open_classification(
     strange = sorted({c.gold for c in cases if parse_label(c.gold, index) is None})
     if strange:
         raise EvaluationError(
-            f"'{strange[0]}' is the label of a {split} row and not in the suite's list"
+            f"'{strange[0]}' is the label of a {context.split} row and not in the suite's list"
             f" ({len(strange)} such).",
             where=f"evaluation.suites.{suite.name}.labels",
             fix="add it to labels:, or correct the rows.",
         )
     cases = [c._replace(gold=parse_label(c.gold, index) or c.gold) for c in cases]
     ids = item_ids([{"prompt": c.prompt, "gold": c.gold} for c in cases])
-    chosen = _choose(cases, ids, suite, seed)
+    chosen = _choose(cases, ids, suite, context.seed)
     return ClassificationRunner(
         suite, [cases[i] for i in chosen], [ids[i] for i in chosen], tuple(labels)
     )
@@ -217,41 +221,3 @@ def _choose(
             [ids[p] for p in of_label], suite.items_per_label, key_of(seed, "classification", label)
         )
     )
-
-
-# Labels with levels: "Delivery > Late > Courier" is a path, coarse to fine.
-
-
-def path_of(label: str, divider: str | None) -> LabelPath:
-    """Return a label's levels; empty ones are left out. Without a divider it has one."""
-    parts = [label] if divider is None else label.split(divider)
-    return tuple(clean for part in parts if (clean := " ".join(part.split())))
-
-
-def shown(path: Sequence[str]) -> str:
-    """Return a path as it is stored."""
-    return JOINT.join(path)
-
-
-def normal(path: LabelPath) -> LabelPath:
-    """Return a path's normal form: case and runs of space don't count."""
-    return tuple(plain(part) for part in path)
-
-
-def path_index(labels: Iterable[str], divider: str | None) -> dict[LabelPath, LabelPath]:
-    """Return every path of the list, and every beginning of one, by its normal form."""
-    found: dict[LabelPath, LabelPath] = {}
-    for label in labels:
-        path = path_of(label, divider)
-        for depth in range(1, len(path) + 1):
-            found.setdefault(normal(path[:depth]), path[:depth])
-    return found
-
-
-def canonical(path: LabelPath, index: Mapping[LabelPath, LabelPath]) -> LabelPath:
-    """Return a path in the list's spelling as far as the list goes, the rest in normal form."""
-    known = normal(path)
-    for depth in range(len(known), 0, -1):
-        if known[:depth] in index:
-            return (*index[known[:depth]], *known[depth:])
-    return known

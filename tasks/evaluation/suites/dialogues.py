@@ -9,7 +9,7 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import CATEGORIES, Located, fail, located, some, text_of
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.runner import RULES
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.runner import CaseRunner
 from tasks.evaluation.suites.rule_checks import Checks, check_answer, read_checks
 from tasks.metrics.text_scores import token_f1
@@ -139,23 +139,22 @@ class DialoguesRunner(CaseRunner[DialoguesSuite, Dialogue]):
                 agreed[play.item][name] = token_f1(answer.said, play.answers[place].said)
 
 
-def open_dialogues(suite: DialoguesSuite, split: str, seed: int) -> DialoguesRunner:
+def open_dialogues(suite: DialoguesSuite, context: EvalContext) -> DialoguesRunner:
     """Return the suite's dialogues.
 
     Args:
         suite: The section; ``limit`` of its dialogues are chosen by ``seed``.
-        split: ``test`` to judge, ``dev`` to choose.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are none, one is malformed, or none has the checks to be measured.
         SetupError: A check needs the extra ``ifeval``.
     """
-    found = [_dialogue(suite, record) for record in located(suite, split)]
+    found = [_dialogue(suite, record) for record in located(suite, context.split)]
     ids = item_ids(
         [[d.system, [[t.user, t.checks and t.checks._asdict()] for t in d.turns]] for d in found]
     )
-    chosen = some(found, ids, suite, seed)
+    chosen = some(found, ids, suite, context.seed)
     checks = [turn.checks for _, d in chosen for turn in d.turns if turn.checks is not None]
     if "checks" in suite.measure and not checks:
         raise EvaluationError(

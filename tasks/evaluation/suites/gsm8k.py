@@ -6,10 +6,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from configs.suites.generation import Gsm8kSuite
-from tasks.artifacts import SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Located, Published, locate_records, of_files, of_published
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.text_scores import bare, flexible_number, same_number, strict_number
 from tasks.models.api import Answer, Decoding, Prompt
@@ -78,7 +77,7 @@ def chat_prompt(asked: WordProblem, examples: Sequence[WordProblem]) -> Prompt:
     return Prompt([*turns, Message(role="user", content=_question(asked))])
 
 
-def open_gsm8k(suite: Gsm8kSuite, split: SplitName, seed: int) -> Gsm8kRunner:
+def open_gsm8k(suite: Gsm8kSuite, context: EvalContext) -> Gsm8kRunner:
     """Return the suite's questions, ``limit`` of them chosen by seed, and its examples.
 
     They come from the suite's files, else from the hub at a pinned commit. The published set has no
@@ -88,8 +87,7 @@ def open_gsm8k(suite: Gsm8kSuite, split: SplitName, seed: int) -> Gsm8kRunner:
         EvaluationError: A record is no sum, or there are too few examples.
         SetupError: They aren't on this machine and the hub can't be reached.
     """
-    place = _TEST if split == "test" else _TEST._replace(split="train")
-    paths = (suite.path, suite.dev_path)
+    place = _TEST if context.split == "test" else _TEST._replace(split="train")
     examples = [_sum(found) for found in islice(_examples(suite), suite.shots)]
     if len(examples) < suite.shots:
         raise EvaluationError(
@@ -99,7 +97,7 @@ def open_gsm8k(suite: Gsm8kSuite, split: SplitName, seed: int) -> Gsm8kRunner:
         )
     asked = [
         one
-        for found in locate_records(paths, split, place, suite.name)
+        for found in locate_records(suite, context.split, place)
         if (one := _sum(found)) not in examples
     ]
     if not asked:
@@ -109,7 +107,7 @@ def open_gsm8k(suite: Gsm8kSuite, split: SplitName, seed: int) -> Gsm8kRunner:
             fix="give a file that has some.",
         )
     ids = item_ids([list(one) for one in asked])
-    chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "gsm8k"))
+    chosen = keyed_sample(ids, suite.limit or len(ids), key_of(context.seed, "gsm8k"))
     return Gsm8kRunner(suite, [(ids[i], asked[i]) for i in chosen], examples)
 
 

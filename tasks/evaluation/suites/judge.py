@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from configs.suites.generation import JudgeSuite
-from tasks.artifacts import CleanSource, SplitName
-from tasks.evaluation.items import ItemRow, answer_row
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row
 from tasks.evaluation.runner import CaseRunner
 from tasks.evaluation.suites.open_answers import OpenQuestion, questions_of
 from tasks.models.api import Answer, Decoding, Model, Prompt
+from tasks.models.cache import Cached
+from tasks.models.factory import open_model
 from tasks.progress import Progress, shifted
 from tasks.text.overlap import Item
 from tasks.text.rows import Message, prompt_text
@@ -80,27 +81,18 @@ class JudgeRunner(CaseRunner[JudgeSuite, OpenQuestion]):
         return [(rubric_scores(parse_rubric_score(a.said, scale), scale), [a]) for a in said]
 
 
-def open_judge(
-    suite: JudgeSuite,
-    source: CleanSource | None,
-    split: SplitName,
-    seed: int,
-    judge: OpensJudge,
-) -> JudgeRunner:
+def open_judge(suite: JudgeSuite, context: EvalContext) -> JudgeRunner:
     """Return the suite's questions, ``limit`` of them chosen by seed, with their judge.
 
     Args:
         suite: The section.
-        source: The source it names, or None where it reads a path.
-        split: Which rows of the source, or which of its files.
-        seed: The recipe's.
-        judge: Opens the model that judges, once there is something to judge.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are none, or one has no question, or no reference to compare with.
     """
-    bare = suite.mode == "rubric"
-    return JudgeRunner(suite, questions_of(suite, source, split, seed, bare), judge)
+    questions = questions_of(suite, context, bare=suite.mode == "rubric")
+    return JudgeRunner(suite, questions, lambda: Cached(open_model(suite.judge)))
 
 
 def _row(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from configs.suites.labels import ClassificationSuite, ExtractionSuite
-from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import HeldOut, held_out
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
-from tasks.evaluation.suites.classification import canonical, normal, path_index, path_of, shown
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.suites.json_list import State, parse_list
+from tasks.evaluation.suites.label_paths import canonical, normal, path_index, path_of, shown
 from tasks.metrics.matching import JOINT, Labelled, LabelPath, Pair, pair
 from tasks.models.api import Decoding, Model, Prompt
 from tasks.progress import Progress
@@ -346,17 +345,13 @@ def _stored(task: ListTask) -> str | None:
 # Classification with several labels an item: the model lists them, in any order.
 
 
-def open_several_labels(
-    suite: ClassificationSuite, source: CleanSource, split: SplitName, seed: int
-) -> ListRunner:
+def open_several_labels(suite: ClassificationSuite, context: EvalContext) -> ListRunner:
     """Return the source's held-out rows as cases.
 
     Args:
         suite: The section; ``items_per_label`` are chosen by ``seed``: an item is in where it is
             among the first of one of its labels.
-        source: After quality.
-        split: Which rows are asked.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are no rows, or one doesn't end in a list of labels.
@@ -366,11 +361,13 @@ def open_several_labels(
         return parse_labels(text, suite.divider, suite.hierarchy)
 
     task = ListTask(suite.name, read, suite.hierarchy, suite.levels, labels=suite.labels)
-    items = held_out(suite.name, source, split)
+    source = context.source_of(suite)
+    assert source is not None
+    items = held_out(suite.name, source, context.split)
     known = held_out(suite.name, source, "train") if source.splits.get("train") else []
     cases, labels = list_cases(task, items, known)
     ids = case_ids(cases)
-    chosen = _chosen(suite, ids, [[one.path for one in c.meant] for c in cases], seed)
+    chosen = _chosen(suite, ids, [[one.path for one in c.meant] for c in cases], context.seed)
     return ListRunner(
         "labels",
         [cases[i] for i in chosen],
@@ -383,16 +380,19 @@ def open_several_labels(
 
 
 def parse_labels(text: str, divider: str, hierarchy: str | None) -> tuple[list[Labelled], State]:
-    """Return the labels a text lists: a JSON array, or what stands between dividers and line ends.
+    """Return the labels a text lists: a list as extraction reads it, else what stands between
+    dividers and line ends.
 
     Args:
         text: An answer.
-        divider: Between labels that are no JSON array.
+        divider: Between labels that are no list.
         hierarchy: Between the levels of a label.
     """
-    if text.lstrip().startswith("["):
-        return claims(text, AnswerShape(divider=hierarchy))
-    parts = re.split(rf"{re.escape(divider)}|\n", text)
+    found, state = claims(text, AnswerShape(divider=hierarchy))
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("```")]
+    if state != "broken" or "".join(lines).lstrip().startswith(("[", "{")):
+        return found, state
+    parts = re.split(rf"{re.escape(divider)}|\n", "\n".join(lines))
     found = [Labelled(path) for part in parts if (path := path_of(part, hierarchy))]
     return found, "whole" if found else "broken"
 
@@ -422,16 +422,12 @@ def _chosen(
 # Extraction: the model writes a list of labelled spans, and every one of them counts.
 
 
-def open_extraction(
-    suite: ExtractionSuite, source: CleanSource, split: SplitName, seed: int
-) -> ListRunner:
+def open_extraction(suite: ExtractionSuite, context: EvalContext) -> ListRunner:
     """Return the source's held-out rows as cases.
 
     Args:
         suite: The section; ``limit`` items are chosen by ``seed``.
-        source: After quality.
-        split: Which rows are asked.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are no rows, or one doesn't end in a list of labelled spans.
@@ -442,11 +438,13 @@ def open_extraction(
         return claims(text, shape)
 
     task = ListTask(suite.name, read, suite.divider, suite.depth, suite.span_overlap, suite.labels)
-    items = held_out(suite.name, source, split)
+    source = context.source_of(suite)
+    assert source is not None
+    items = held_out(suite.name, source, context.split)
     known = held_out(suite.name, source, "train") if source.splits.get("train") else []
     cases, labels = list_cases(task, items, known)
     ids = case_ids(cases)
-    chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "extraction"))
+    chosen = keyed_sample(ids, suite.limit or len(ids), key_of(context.seed, "extraction"))
     return ListRunner(
         "extraction",
         [cases[i] for i in chosen],

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from configs.suites.mmlu import GROUP_OF, GROUPS, MmluSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Published, find_files, of_file, of_files, of_hub
-from tasks.evaluation.items import ItemRow, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, item_ids
 from tasks.files.locate import COMPRESSIONS, CONTAINERS, package_folder
 from tasks.models.api import Choice, ChoiceScores, Model
 from tasks.progress import Progress, shifted
@@ -218,6 +218,11 @@ def _asked(question: MmluQuestion) -> str:
 def cloze_prompt(question: MmluQuestion) -> str:
     """Return the prompt that the answer's text follows, as lighteval's MMLU cloze (zero-shot)."""
     return f"Question: {question.question.strip()}\nAnswer:"
+
+
+def open_mmlu(suite: MmluSuite, context: EvalContext) -> "MmluRunner":
+    """Return the suite with its questions; what is raised is that of ``load_questions``."""
+    return MmluRunner(suite, load_questions(suite, context.split, context.seed))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import of_files
-from tasks.evaluation.items import ItemRow, SuiteRunner, fingerprint, items_digest, write_items
+from tasks.evaluation.items import (
+    EvalContext,
+    ItemRow,
+    SuiteRunner,
+    fingerprint,
+    items_digest,
+    write_items,
+)
 from tasks.evaluation.runner import CaseRunner
 from tasks.evaluation.suites.judge import JudgeRunner
 from tasks.models.api import Model
@@ -129,6 +136,11 @@ class NovaRunner(CaseRunner[NovaBenchmarkSuite, None]):
         return []
 
 
+def open_nova_benchmark(suite: NovaBenchmarkSuite, context: EvalContext) -> NovaRunner:
+    """Return the benchmark, without items."""
+    return NovaRunner(suite, ())
+
+
 def benchmark_scores(
     suite: NovaBenchmarkSuite, numbers: dict[str, Number], model: str, made: dict[str, Any]
 ) -> SuiteScores:
@@ -149,7 +161,7 @@ def benchmark_scores(
     known = find(folder, SuiteScores)
     if known is not None:
         return known
-    protocol = suite.model_dump(mode="json", exclude=set(suite.FREE))
+    protocol = suite.protocol(None)
     with building(folder) as aside:
         write_items(aside / "items.parquet", suite.name, [], None)
         return commit(

@@ -2,16 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from configs.suites.generation import OpenAnswersSuite, ReferenceSuite
-from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.datasets import Located, held_out, of_files, path_for
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.text_scores import exact, quasi_exact, token_f1
 from tasks.models.api import Answer, Prompt
@@ -30,29 +29,26 @@ class OpenQuestion(NamedTuple):
 
 
 def questions_of(
-    suite: ReferenceSuite,
-    source: CleanSource | None,
-    split: SplitName,
-    seed: int,
-    bare: bool = False,
+    suite: ReferenceSuite, context: EvalContext, *, bare: bool = False
 ) -> list[tuple[str, OpenQuestion]]:
     """Return a suite's questions, each with its id, ``limit`` of them chosen by seed.
 
     Args:
         suite: The section.
-        source: The source it names, or None where it reads a path.
-        split: Which rows of the source, or which of its files.
-        seed: The recipe's.
+        context: Split, seed and sources.
         bare: Whether a question of a file may be without a reference.
 
     Raises:
         EvaluationError: There are none, or one has no question or no answer.
     """
+    source = context.source_of(suite)
     if source is not None:
-        rows = held_out(suite.name, source, split)
+        rows = held_out(suite.name, source, context.split)
         asked = [OpenQuestion(row.prompt, (row.answer,), row.group) for row in rows]
     else:
-        asked = [_of_record(suite, found, bare) for found in _records(suite, split)]
+        asked = [
+            _of_record(suite, found, bare) for found in of_files(path_for(suite, context.split))
+        ]
     if not asked:
         raise EvaluationError(
             "there are no questions.",
@@ -60,12 +56,8 @@ def questions_of(
             fix="give a file that has some.",
         )
     ids = item_ids([{"prompt": a.prompt, "answers": list(a.answers)} for a in asked])
-    chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "open_answers"))
+    chosen = keyed_sample(ids, suite.limit or len(ids), key_of(context.seed, "open_answers"))
     return [(ids[i], asked[i]) for i in chosen]
-
-
-def _records(suite: ReferenceSuite, split: SplitName) -> Iterator[Located]:
-    return of_files(path_for(suite, split))
 
 
 def _of_record(suite: ReferenceSuite, found: Located, bare: bool) -> OpenQuestion:
@@ -134,23 +126,19 @@ def quasi_exact_any(said: str, meant: Sequence[str]) -> float:
     return max(quasi_exact(said, one) for one in meant)
 
 
-def open_open_answers(
-    suite: OpenAnswersSuite, source: CleanSource | None, split: SplitName, seed: int
-) -> OpenAnswersRunner:
+def open_open_answers(suite: OpenAnswersSuite, context: EvalContext) -> OpenAnswersRunner:
     """Return the suite's questions, ``limit`` of them chosen by seed.
 
     Args:
         suite: The section.
-        source: The source it names, or None where it reads a path.
-        split: Which rows of the source, or which of its files.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are none, or one has no question or no answer.
         SetupError: A metric's library isn't installed.
     """
     _need_libraries(suite)
-    return OpenAnswersRunner(suite, questions_of(suite, source, split, seed))
+    return OpenAnswersRunner(suite, questions_of(suite, context))
 
 
 def _need_libraries(suite: OpenAnswersSuite) -> None:

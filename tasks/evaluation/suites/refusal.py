@@ -15,7 +15,7 @@ from tasks.evaluation.datasets import (
     text_of,
     user,
 )
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.correction import share
 from tasks.models.api import Answer, Prompt
@@ -78,20 +78,21 @@ class RefusalRunner(AnswersRunner[RefusalSuite, RefusalCase]):
         return list(dict.fromkeys(case.base for _, case in self.cases))
 
 
-def open_refusal(suite: RefusalSuite, split: str, seed: int) -> RefusalRunner:
+def open_refusal(suite: RefusalSuite, context: EvalContext) -> RefusalRunner:
     """Return the suite's prompts.
 
     Args:
         suite: The section; ``limit`` of its prompts are chosen by ``seed``, before disguises.
-        split: ``test`` to judge, ``dev`` to choose.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are none of a kind that is asked for, or a label isn't known.
     """
-    cases = [_case(suite, found) for found in located(suite, split)]
+    cases = [_case(suite, found) for found in located(suite, context.split)]
     cases = [case for case in cases if suite.ask in ("both", case.kind)]
-    chosen = [case for _, case in some(cases, item_ids([c._asdict() for c in cases]), suite, seed)]
+    chosen = [
+        case for _, case in some(cases, item_ids([c._asdict() for c in cases]), suite, context.seed)
+    ]
     _refuse_one_sided(suite, chosen)
     chosen += [
         case._replace(asked=disguise_request(case.base, template), kind="wrapped")

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from configs.suites.behaviour import ALL_CALLS, CALLS, ToolCallsSuite
-from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import path_for, some
-from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.runner import AnswersRunner
 from tasks.evaluation.tool_calls.compare import Call, compare, parse_calls
 from tasks.evaluation.tool_calls.rows import Row, of_file, of_source
@@ -44,21 +43,22 @@ class ToolCallsRunner(AnswersRunner[ToolCallsSuite, ToolCallCase]):
         return sum(bool(case.due) == (metric in CALLS) for _, case in self.cases)
 
 
-def open_tool_calls(
-    suite: ToolCallsSuite, source: CleanSource | None, split: SplitName, seed: int
-) -> ToolCallsRunner:
+def open_tool_calls(suite: ToolCallsSuite, context: EvalContext) -> ToolCallsRunner:
     """Return the items of a source's rows, or of a file's.
 
     Args:
         suite: The section; ``limit`` of its items are chosen by ``seed``.
-        source: The source it names, or None where it reads a path.
-        split: Which rows of the source, or which of its files.
-        seed: The recipe's.
+        context: Split, seed and sources.
 
     Raises:
         EvaluationError: There are none of a kind that is asked for, or a row can't be used.
     """
-    rows = of_file(path_for(suite, split)) if source is None else of_source(source, split)
+    source = context.source_of(suite)
+    rows = (
+        of_file(path_for(suite, context.split))
+        if source is None
+        else of_source(source, context.split)
+    )
     cases = [
         case
         for row in rows
@@ -66,7 +66,7 @@ def open_tool_calls(
         if suite.due == "both" or (suite.due == "calls") == bool(case.due)
     ]
     ids = item_ids([[c.prompt, c.row.tools_text, c.due] for c in cases])
-    chosen = some(cases, ids, suite, seed)
+    chosen = some(cases, ids, suite, context.seed)
     for wanted in (True, False) if suite.due == "both" else ():
         if sum(bool(case.due) == wanted for _, case in chosen) < 2:
             what = "a call is due" if wanted else "no call is due"

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from configs.models import HostedModel
@@ -204,22 +205,23 @@ class Unanswered(NamedTuple):
     Attributes:
         refused: Each with its error, where asking again can't help.
         others: How many failed in a way that may pass.
+        marked: Whether they have marks all the same, and so count as wrong; else the suite leaves
+            them out of its metrics.
     """
 
     refused: dict[str, str]
     others: int
+    marked: bool = False
 
 
 def unanswered(items: Path) -> Unanswered:
     """Return the items of a per-item table that have no answer, by whether that may pass."""
-    table = pq.read_table(items, columns=["item_id", "error"])
-    errors = {
-        item: error
-        for item, error in zip(*(c.to_pylist() for c in table.columns), strict=True)
-        if error is not None
-    }
+    table = pq.read_table(items, columns=["item_id", "error", "score", "scores"])
+    rows = table.filter(pc.is_valid(table["error"])).to_pylist()
+    errors = {row["item_id"]: row["error"] for row in rows}
     refused = {item: error for item, error in errors.items() if lasting(error)}
-    return Unanswered(refused, len(errors) - len(refused))
+    marked = any(row["score"] is not None or row["scores"] for row in rows)
+    return Unanswered(refused, len(errors) - len(refused), marked)
 
 
 def named(refused: dict[str, str]) -> str:

@@ -3,16 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from configs.gates import HoldGate
 from configs.loading import recipe_digest
 from configs.recipe import Recipe
-from configs.suites.bits_per_byte import BitsPerByteSuite
-from configs.suites.labels import ClassificationSuite
-from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt
 from tasks.scores import Estimate, GateResult, SuiteScores
 from tasks.tracking.scorecard.classes import classes, classes_record
@@ -59,30 +56,30 @@ def axes(recipe: Recipe, base: Arm) -> tuple[Axis, Axis] | None:
     """Return the general metric (x) and the domain metric (y), or None where one is missing.
 
     The gates say what matters: y is the first ``improve`` gate's metric, x the first ``hold``
-    gate's of another suite. Without such gates: macro-F1 of the first classification suite, and
-    the gold margin of the first MMLU suite or the bits per byte of the first such suite.
+    gate's of another suite. Without such gates they are what the recipe's suites say of themselves
+    (``AXIS``).
     """
     gates = recipe.gates
-    y = next((g.metric for g in gates if g.rule == "improve"), None) or _domain(recipe)
+    y = next((g.metric for g in gates if g.rule == "improve"), None) or _own_axis(recipe, "domain")
     if y is None:
         return None
     held = (g.metric for g in gates if g.rule == "hold" and not _same_suite(g.metric, y))
-    x = next(held, None) or _general(recipe, y)
+    x = next(held, None) or _own_axis(recipe, "general", but=y)
     if x is None or not {x, y} <= base.metrics.keys():
         return None
     return _axis(recipe, base, x), _axis(recipe, base, y)
 
 
-def _domain(recipe: Recipe) -> str | None:
-    suites = recipe.evaluation.suites
-    return next((f"{s.name}/macro_f1" for s in suites if isinstance(s, ClassificationSuite)), None)
-
-
-def _general(recipe: Recipe, y: str) -> str | None:
-    suites = [s for s in recipe.evaluation.suites if not _same_suite(f"{s.name}/", y)]
-    margins = [f"{s.name}/gold_margin" for s in suites if isinstance(s, MmluSuite)]
-    bits = [f"{s.name}/bits_per_byte" for s in suites if isinstance(s, BitsPerByteSuite)]
-    return next(iter(margins + bits), None)
+def _own_axis(recipe: Recipe, side: Literal["domain", "general"], but: str = "/") -> str | None:
+    """Return the metric that a suite other than that of ``but`` offers for a side, if one does."""
+    offers = [
+        (suite.AXIS.rank, f"{suite.name}/{suite.AXIS.metric}")
+        for suite in recipe.evaluation.suites
+        if suite.AXIS is not None
+        and suite.AXIS.side == side
+        and not _same_suite(f"{suite.name}/", but)
+    ]
+    return min(offers, key=lambda offer: offer[0])[1] if offers else None
 
 
 def _same_suite(one: str, other: str) -> bool:

@@ -8,9 +8,9 @@ import pyarrow as pa
 from tasks.metrics.classes import (
     ClassLine,
     Confusion,
+    class_items,
     class_lines,
     confusions,
-    has_classes,
     letter_shares,
 )
 from tasks.metrics.estimates import read_items
@@ -59,28 +59,31 @@ class Letters(NamedTuple):
 
 def classes(base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]) -> list[Classes]:
     """Return the worst classes of every suite that has classes and that both models took."""
-    return [
-        _classes(name, before, after)
-        for name, before, after in _tables(base, candidate)
-        if has_classes(after) and has_classes(before)
-    ]
+    found = []
+    for one, other in _both(base, candidate):
+        before = class_items(one, read_items(one.items))
+        after = class_items(other, read_items(other.items))
+        if before is not None and after is not None:
+            found.append(_classes(one.suite, before, after))
+    return found
 
 
 def worst_classes(scores: SuiteScores, most: int = 5) -> list[ClassLine]:
     """Return one model's worst classes on a suite, by F1; none where the suite has no classes."""
-    table = read_items(scores.items)
-    return class_lines(table)[:most] if has_classes(table) else []
+    rows = class_items(scores, read_items(scores.items))
+    return [] if rows is None else class_lines(rows)[:most]
 
 
 def letters(base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]) -> list[Letters]:
     """Return the answer letters of every suite asked by letters that both models took."""
     found = []
-    for name, before, after in _tables(base, candidate):
+    for first, second in _both(base, candidate):
+        before, after = read_items(first.items), read_items(second.items)
         if "letters" in after["form"].to_pylist():
             one, other, none = letter_shares(before), letter_shares(after), (0.0, 0.0)
             pairs = {x: (one.get(x, none), other.get(x, none)) for x in sorted({*one, *other})}
             shares = {x: (new[0], old[1], new[1]) for x, (old, new) in pairs.items()}
-            found.append(Letters(name, shares))
+            found.append(Letters(first.suite, shares))
     return found
 
 
@@ -99,15 +102,11 @@ def classes_record(found: Sequence[Classes]) -> list[dict[str, Any]]:
     ]
 
 
-def _tables(
+def _both(
     base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]
-) -> list[tuple[str, pa.Table, pa.Table]]:
+) -> list[tuple[SuiteScores, SuiteScores]]:
     others = {scores.suite: scores for scores in candidate}
-    return [
-        (one.suite, read_items(one.items), read_items(others[one.suite].items))
-        for one in base
-        if one.suite in others
-    ]
+    return [(one, others[one.suite]) for one in base if one.suite in others]
 
 
 def _classes(name: str, before: pa.Table, after: pa.Table) -> Classes:

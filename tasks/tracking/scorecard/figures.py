@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-import pyarrow.compute as pc
 from markupsafe import Markup
 
 from tasks.metrics.calibration import Bin, Calibration
-from tasks.metrics.estimates import read_items
+from tasks.metrics.estimates import metric_of, read_items
 from tasks.metrics.values import item_values
 from tasks.scores import Estimate, SuiteScores
 from tasks.tracking.scorecard.card import Arm, Axis
@@ -273,9 +272,6 @@ def _short(name: str) -> str:
 
 # Calibration as a picture: how often a model is right, against how sure it is.
 
-METRICS = {"ece": "letters", "cloze_ece": "cloze"}
-"""Metrics of calibration, and the form of the items they are of."""
-
 
 class Reliability(NamedTuple):
     """One suite's picture: its name and form, and the finished figure."""
@@ -290,10 +286,13 @@ def reliability(base: Sequence[SuiteScores], candidate: Sequence[SuiteScores]) -
     others = {scores.suite: scores for scores in candidate}
     found = []
     for one in base:
-        for metric, form in METRICS.items():
-            other = others.get(one.suite)
-            if other is not None and metric in one.metrics and metric in other.metrics:
+        other = others.get(one.suite)
+        for metric in one.metrics:
+            if other is None or metric not in other.metrics:
+                continue
+            if metric_of(one, metric).read == "ece":
                 bins = {"base": _bins(one, metric), "candidate": _bins(other, metric)}
+                form = metric_of(one, metric).forms[0]
                 title = f"{one.suite}: reliability by {form}"
                 found.append(Reliability(one.suite, form, reliability_figure(title, bins)))
     return found
@@ -319,9 +318,7 @@ def reliability_figure(title: str, arms: Mapping[str, Sequence[Bin]]) -> Markup:
 
 
 def _bins(scores: SuiteScores, metric: str) -> list[Bin]:
-    table = read_items(scores.items)
-    rows = table.filter(pc.equal(table["form"], METRICS[metric]))
-    data = item_values(rows, metric).data
+    data = item_values(read_items(scores.items), metric, metric_of(scores, metric)).data
     assert isinstance(data, Calibration)
     return data.bins()
 

@@ -7,19 +7,6 @@ from collections.abc import Sequence
 from tasks.models.served.base import WAY_OUT, named, unanswered
 from tasks.scores import GateResult, SuiteScores
 
-LEFT_OUT = frozenset(
-    {
-        "abstention",
-        "adherence",
-        "brittleness",
-        "dialogues",
-        "ifeval",
-        "refusal",
-        "tool_calls",
-    }
-)
-"""Kinds of suites whose metrics leave out what wasn't answered; in others it counts as wrong."""
-
 
 def notes(scores: SuiteScores) -> list[str]:
     """Return a sentence or two on unanswered items, on cut ones and on unfinished thoughts."""
@@ -38,9 +25,9 @@ def notes(scores: SuiteScores) -> list[str]:
 
 
 def _errors(scores: SuiteScores) -> str:
-    counted = "are left out of the metrics" if scores.kind in LEFT_OUT else "count as wrong"
+    refused, others, marked = unanswered(scores.items)
+    counted = "count as wrong" if marked else "are left out of the metrics"
     said = f"{scores.errors:,} rows were not answered and {counted} (see error in {scores.items})."
-    refused, others = unanswered(scores.items)
     if others:
         said += " Run again: what was answered is kept, and only these are asked."
     if refused:

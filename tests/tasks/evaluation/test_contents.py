@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 
 from configs.evaluation import Suite
 from tasks.artifacts import CleanSource
-from tasks.evaluation import registry
 from tasks.evaluation.items import EvalContext, SuiteRunner, items_digest
 from tasks.evaluation.registry import open_suite
 from tasks.models.api import Prompt
@@ -120,7 +119,7 @@ def opened(
 ) -> Callable[[str], SuiteRunner]:
     """A function from a name of ``PINNED`` to its runner."""
     judge = Scripted(lambda prompt: "Verdict: first")
-    monkeypatch.setattr(registry, "_judge", lambda suite: judge)
+    monkeypatch.setattr("tasks.evaluation.suites.judge.open_model", lambda section: judge)
 
     def make(name: str) -> SuiteRunner:
         golds = [[{"label": x, "text": "late"}] for x in "xyxy"]

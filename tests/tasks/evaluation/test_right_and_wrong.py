@@ -52,7 +52,7 @@ def flipped(kind: str, folder: Path) -> tuple[SuiteScores, list[Flip]]:
     suite: Suite = TypeAdapter(Suite).validate_python(fields)
     context = EvalContext()
     one, other = (
-        score_suite((suite, open_suite(suite, context)), (Saying(text), text), context)
+        score_suite(suite, open_suite(suite, context), Saying(text), text, context)
         for text in ("tea", "tea, milk")
     )
     return one, flips(

@@ -23,7 +23,9 @@ def opened(
 ) -> tuple[ClassificationSuite, SuiteRunner]:
     suite = ClassificationSuite(kind="classification", name="voc", source="voc")
     rows = [chat(asked, label) for asked, label in (("a", "x"), ("b", "x"), ("c", "y"))]
-    return suite, open_classification(suite, clean_source(test=rows), "test", 17)
+    return suite, open_classification(
+        suite, EvalContext("test", 17, sources={"voc": clean_source(test=rows)})
+    )
 
 
 def thinker() -> Scripted:
@@ -46,7 +48,7 @@ def test_the_label_after_a_thought_is_the_answer_and_the_thought_is_kept(
 def test_answers_that_end_inside_a_thought_are_counted(
     clean_source: Callable[..., CleanSource], chat: Callable[..., Any], temper_home: Path
 ) -> None:
-    scores = score_suite(opened(clean_source, chat), (thinker(), "w" * 64), EvalContext())
+    scores = score_suite(*opened(clean_source, chat), thinker(), "w" * 64, EvalContext())
     assert (scores.unclosed, scores.truncated, scores.errors) == (1, 0, 0)
 
 
@@ -54,7 +56,9 @@ def test_an_item_that_is_cut_in_several_rows_counts_once(tmp_path: Path) -> None
     record = {"prompt": "a", "checks": {"required": ["tea"], "forbidden": ["no"]}}
     (tmp_path / "items.jsonl").write_text(json.dumps(record))
     suite = AdherenceSuite(kind="adherence", name="a", path=str(tmp_path / "items.jsonl"))
-    rows = open_adherence(suite, "test", 17).run(Scripted(lambda _: "<think>no</think>tea"))
+    rows = open_adherence(suite, EvalContext("test", 17)).run(
+        Scripted(lambda _: "<think>no</think>tea")
+    )
     assert rows[0].scores == {"kept": 1.0}
     whole = rows[0]._replace(truncated=True)
     again = whole._replace(form="again")

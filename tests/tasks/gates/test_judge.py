@@ -20,7 +20,7 @@ def letters(right: np.ndarray, margin: np.ndarray | None = None) -> list[dict[st
         {
             "item_id": f"q{i}",
             "form": "letters",
-            "cluster": f"subject {i % 4}",
+            "stratum": f"subject {i % 4}",
             "gold_index": 0,
             "score": float(ok),
             "choice_logprobs": [float(m) - 2, -2.0],

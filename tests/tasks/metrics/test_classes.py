@@ -6,7 +6,15 @@ import pyarrow as pa
 import pytest
 
 from tasks.errors import EvaluationError
-from tasks.metrics.classes import ClassLine, Confusion, class_lines, confusions, letter_shares
+from tasks.metrics.classes import (
+    ClassLine,
+    Confusion,
+    class_items,
+    class_lines,
+    confusions,
+    letter_shares,
+)
+from tasks.scores import SuiteScores
 
 Table = Callable[..., pa.Table]
 
@@ -62,6 +70,7 @@ def test_lists_show_partners_and_what_has_none(table: Table) -> None:
         "form": "extraction",
         "gold": json.dumps([{"label": "x"}, {"label": "y"}]),
         "prediction": json.dumps(said),
+        "scores": [("said", 2.0), ("meant", 2.0)],
     }
     rows = table([row, row], ["x", "y", "z"])
     assert [(c.label, c.support, c.said, c.f1) for c in class_lines(rows)] == [
@@ -78,9 +87,19 @@ def test_letters_show_a_model_that_says_one_alone(table: Table) -> None:
     assert shares == {"A": (0.25, 0.0), "B": (0.25, 1.0), "C": (0.25, 0.0), "D": (0.25, 0.0)}
 
 
-def test_items_without_classes_or_letters_are_refused(table: Table) -> None:
+def test_a_suite_has_classes_where_it_has_an_f1(
+    table: Table, suite_scores: Callable[..., SuiteScores]
+) -> None:
+    rows = [one("a", "a") | {"score": 1.0}, one("b", "a") | {"score": 0.0}] * 2
+    labelled = suite_scores("voc", "classification", rows)
+    found = class_items(labelled, table(rows))
+    assert found is not None
+    assert found.num_rows == 4
+    texts = [{"form": "text", "nats": 1.0, "bytes": 2}] * 3
+    assert class_items(suite_scores("held", "bits_per_byte", texts), table(texts)) is None
+
+
+def test_items_without_letters_are_refused(table: Table) -> None:
     rows = table([{"form": "text"}])
-    with pytest.raises(EvaluationError, match="no classes"):
-        class_lines(rows)
     with pytest.raises(EvaluationError, match="asked by letters"):
         letter_shares(rows)

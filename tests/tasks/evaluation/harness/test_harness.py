@@ -136,7 +136,7 @@ def test_written_answers_and_each_filter_are_as_by_the_harness(
 ) -> None:
     names = ("exact_match.first", "exact_match.whole")
     samples = theirs(tiny_model, tasks, "made_written", tmp_path)
-    runner = open_harness(suite(tasks, "made_written", *names), "test")
+    runner = open_harness(suite(tasks, "made_written", *names), EvalContext("test"))
     assert runner.needs == "answers"
     rows = runner.run(open_model(tiny_model, "float32"))
     assert len(samples) == 2 * len(rows) == 12
@@ -154,7 +154,7 @@ def test_a_conversation_reaches_the_model_as_messages(tasks: Path) -> None:
         return "1"
 
     runner = open_harness(
-        suite(tasks, "made_written", "exact_match.whole", chat=True, limit=1), "test"
+        suite(tasks, "made_written", "exact_match.whole", chat=True, limit=1), EvalContext("test")
     )
     (row,) = runner.run(Scripted(answer))
     assert seen == [[{"role": "user", "content": "what is 0 plus 1? Answer:"}]]
@@ -163,29 +163,29 @@ def test_a_conversation_reaches_the_model_as_messages(tasks: Path) -> None:
 
 
 def test_items_are_known_before_any_model_is(tasks: Path) -> None:
-    runner = open_harness(suite(tasks, "made_choice", "acc", limit=2), "test")
+    runner = open_harness(suite(tasks, "made_choice", "acc", limit=2), EvalContext("test"))
     assert runner.needs == "log_probs"
     assert runner.overlap()[0] == Item("what is 0 plus 1? Answer:", ("1", "2", "3"))
     assert len(runner.overlap()) == 2
     whole, shown = suite(tasks, "made_choice", "acc"), suite(tasks, "made_choice", "acc", shots=1)
-    contents = {open_harness(s, "test").content for s in (runner.suite, whole, shown)}
+    contents = {open_harness(s, EvalContext("test")).content for s in (runner.suite, whole, shown)}
     assert len(contents) == 3
-    assert open_harness(whole, "test").content in contents
+    assert open_harness(whole, EvalContext("test")).content in contents
 
 
 def test_what_can_not_be_done_is_told(tasks: Path) -> None:
     with pytest.raises(EvaluationError, match="gives no number 'f1'.*acc, acc_norm"):
-        open_harness(suite(tasks, "made_choice", "f1"), "test").run(
+        open_harness(suite(tasks, "made_choice", "f1"), EvalContext("test")).run(
             Scripted(score=lambda context, option: -float(len(option)))
         )
     with pytest.raises(EvaluationError, match="not for choosing"):
-        open_harness(suite(tasks, "made_choice", "acc"), "dev")
+        open_harness(suite(tasks, "made_choice", "acc"), EvalContext("dev"))
     with pytest.raises(EvaluationError, match="no sample log"):
         import_samples([tasks / "test.jsonl"], suite(tasks, "made_choice", "acc"))
 
 
 def test_items_that_a_model_did_not_answer_are_marked(tasks: Path) -> None:
-    runner = open_harness(suite(tasks, "made_written", "exact_match.whole"), "test")
+    runner = open_harness(suite(tasks, "made_written", "exact_match.whole"), EvalContext("test"))
     rows = runner.run(Scripted(lambda p: None if "3 plus" in p.messages[0]["content"] else "1"))
     assert [row.error is not None for row in rows] == [False, False, False, True, False, False]
 

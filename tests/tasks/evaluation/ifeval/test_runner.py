@@ -20,7 +20,7 @@ from tasks.evaluation.ifeval.runner import (
     problem,
     readings,
 )
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.metrics.estimates import estimate_all
 
 COMMAS = {
@@ -41,7 +41,7 @@ def runner(tmp_path: Path) -> Callable[..., IfevalRunner]:
         file = tmp_path / "prompts.jsonl"
         file.write_text("\n\n".join(map(json.dumps, records)))
         section = {"kind": "ifeval", "name": "if", "path": str(file)} | fields
-        return open_ifeval(IfevalSuite.model_validate(section), "test", 17)
+        return open_ifeval(IfevalSuite.model_validate(section), EvalContext("test", 17))
 
     return make
 
@@ -92,7 +92,7 @@ def test_a_malformed_prompt_is_named_by_its_line(
 def test_the_split_to_choose_on_needs_a_file_of_its_own(tmp_path: Path) -> None:
     suite = IfevalSuite.model_validate({"kind": "ifeval", "name": "if"})
     with pytest.raises(EvaluationError, match="set dev_path"):
-        open_ifeval(suite, "dev", 17)
+        open_ifeval(suite, EvalContext("dev", 17))
 
 
 @pytest.mark.shared_data
@@ -100,7 +100,7 @@ def test_the_published_prompts_are_all_judged(shared_data: Path) -> None:
     pytest.importorskip("langdetect", reason="the extra 'ifeval' isn't installed")
     path = shared_data / "ifeval" / "input_data.jsonl.gz"
     suite = IfevalSuite.model_validate({"kind": "ifeval", "name": "if", "path": str(path)})
-    runner = open_ifeval(suite, "test", 17)
+    runner = open_ifeval(suite, EvalContext("test", 17))
     assert len(runner.cases) == 541
     assert sum(len(case.instructions) for _, case in runner.cases) == 834
     with gzip.open(path, "rt") as stream:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from configs.suites.behaviour import AbstentionSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import count_items, write_items
+from tasks.evaluation.items import EvalContext, count_items, write_items
 from tasks.evaluation.suites.abstention import AbstentionRunner, open_abstention
 from tasks.metrics.estimates import estimate_all
 
@@ -28,7 +28,7 @@ def runner(tmp_path: Path) -> Make:
         file = tmp_path / "questions.jsonl"
         file.write_text("\n".join(map(json.dumps, records)))
         section = {"kind": "abstention", "name": "a", "path": str(file)} | fields
-        return open_abstention(AbstentionSuite.model_validate(section), "test", 17)
+        return open_abstention(AbstentionSuite.model_validate(section), EvalContext("test", 17))
 
     return make
 
@@ -102,7 +102,9 @@ def test_a_record_that_does_not_say_its_kind_is_named(runner: Make) -> None:
 def test_the_published_questions_are_read(shared_data: Path) -> None:
     def counted(**fields: Any) -> tuple[int, int]:
         suite = AbstentionSuite.model_validate({"kind": "abstention", "name": "a"} | fields)
-        kinds = [case.answerable for _, case in open_abstention(suite, "test", 17).cases]
+        kinds = [
+            case.answerable for _, case in open_abstention(suite, EvalContext("test", 17)).cases
+        ]
         return kinds.count(False), kinds.count(True)
 
     assert counted(path=str(shared_data / "selfaware"), category=None) == (1032, 2337)
@@ -121,7 +123,7 @@ def test_on_dev_neither_set_is_the_tests(tmp_path: Path) -> None:
 
     def asked(split: str, *fields: str) -> set[str]:
         section = {"kind": "abstention", "name": "a"} | {f: files[f] for f in fields}
-        runner = open_abstention(AbstentionSuite.model_validate(section), split, 17)
+        runner = open_abstention(AbstentionSuite.model_validate(section), EvalContext(split, 17))
         return {case.question.split()[0] for _, case in runner.cases}
 
     with pytest.raises(EvaluationError, match="set dev_contrast_path"):

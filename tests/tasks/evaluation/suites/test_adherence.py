@@ -8,7 +8,7 @@ from fakes.scripted_model import Scripted
 
 from configs.suites.behaviour import AdherenceSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.suites.adherence import AdherenceRunner, open_adherence
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
@@ -31,7 +31,7 @@ def runner(tmp_path: Path) -> Make:
         file = tmp_path / "own.jsonl"
         file.write_text("\n".join(r if isinstance(r, str) else json.dumps(r) for r in records))
         section = {"kind": "adherence", "name": "own", "path": str(file)} | fields
-        return open_adherence(AdherenceSuite.model_validate(section), "test", 17)
+        return open_adherence(AdherenceSuite.model_validate(section), EvalContext("test", 17))
 
     return make
 
@@ -97,7 +97,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         {"kind": "adherence", "name": "own", "path": str(tmp_path)}
     )
     with pytest.raises(EvaluationError, match="not UTF-8"):
-        open_adherence(suite, "test", 17)
+        open_adherence(suite, EvalContext("test", 17))
 
 
 def test_an_item_that_was_not_answered_has_no_scores(runner: Make) -> None:

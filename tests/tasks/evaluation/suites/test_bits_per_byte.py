@@ -8,6 +8,7 @@ import pytest
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from tasks.artifacts import CleanSource, LocalModel
 from tasks.errors import EvaluationError
+from tasks.evaluation.items import EvalContext
 from tasks.evaluation.suites.bits_per_byte import open_bits_per_byte
 from tasks.text.chat import load_tokenizer
 
@@ -40,7 +41,8 @@ def test_plain_text_is_scored_from_its_first_token(
 ) -> None:
     model = load_weights(tiny_model, "float32")
     runner = open_bits_per_byte(
-        suite(source="voc"), clean_source(test=[text(t) for t in TEXTS]), "test", 17
+        suite(source="voc"),
+        EvalContext("test", 17, sources={"voc": clean_source(test=[text(t) for t in TEXTS])}),
     )
     rows = runner.run(in_memory(model, tokenizer))
     assert len(rows) == 3
@@ -57,7 +59,8 @@ def test_of_a_conversation_the_answers_count_without_their_end_of_turn(
 ) -> None:
     model = load_weights(tiny_model, "float32")
     runner = open_bits_per_byte(
-        suite(source="voc"), clean_source(test=[chat("what?", "3 plus 4")]), "test", 1
+        suite(source="voc"),
+        EvalContext("test", 1, sources={"voc": clean_source(test=[chat("what?", "3 plus 4")])}),
     )
     (row,) = runner.run(in_memory(model, tokenizer))
     head = tokenizer("<|user|>\nwhat?<eos>\n<|assistant|>\n", add_special_tokens=False)["input_ids"]
@@ -73,35 +76,39 @@ def test_an_answer_beyond_the_limit_is_left_out_and_none_left_is_refused(
     model = load_weights(tiny_model, "float32")
     rows = [chat("what is 4 plus 5? " * 20, "9"), chat("4?", "4 plus 4")]
     short = suite(source="voc", max_tokens=24)
-    (row,) = open_bits_per_byte(short, clean_source(test=rows), "test", 1).run(
-        in_memory(model, tokenizer)
-    )
+    (row,) = open_bits_per_byte(
+        short, EvalContext("test", 1, sources={"voc": clean_source(test=rows)})
+    ).run(in_memory(model, tokenizer))
     assert row.bytes == len("4 plus 4")
     with pytest.raises(EvaluationError, match="raise max_tokens"):
-        open_bits_per_byte(short, clean_source(test=rows[:1]), "test", 1).run(
-            in_memory(model, tokenizer)
-        )
+        open_bits_per_byte(
+            short, EvalContext("test", 1, sources={"voc": clean_source(test=rows[:1])})
+        ).run(in_memory(model, tokenizer))
 
 
 def test_texts_of_files_are_chosen_by_seed(tmp_path: Path) -> None:
     lines = [json.dumps({"body": f"text {i}"}) for i in range(20)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     spec = suite(path=str(tmp_path), column="body", limit=5)
-    first = open_bits_per_byte(spec, None, "test", 1)
+    first = open_bits_per_byte(spec, EvalContext("test", 1))
     assert len(first.cases) == 5
-    assert open_bits_per_byte(spec, None, "test", 1).ids == first.ids
-    assert open_bits_per_byte(spec, None, "test", 2).ids != first.ids
+    assert open_bits_per_byte(spec, EvalContext("test", 1)).ids == first.ids
+    assert open_bits_per_byte(spec, EvalContext("test", 2)).ids != first.ids
     with pytest.raises(EvaluationError, match="set column: to one of body"):
-        open_bits_per_byte(suite(path=str(tmp_path)), None, "test", 1)
+        open_bits_per_byte(suite(path=str(tmp_path)), EvalContext("test", 1))
 
 
 def test_empty_texts_are_no_items(clean_source: Make, text: Any) -> None:
     runner = open_bits_per_byte(
-        suite(source="voc"), clean_source(test=[text(" "), text("a")]), "test", 1
+        suite(source="voc"),
+        EvalContext("test", 1, sources={"voc": clean_source(test=[text(" "), text("a")])}),
     )
     assert len(runner.cases) == 1
     with pytest.raises(EvaluationError, match="no texts"):
-        open_bits_per_byte(suite(source="voc"), clean_source(test=[text(" ")]), "test", 1)
+        open_bits_per_byte(
+            suite(source="voc"),
+            EvalContext("test", 1, sources={"voc": clean_source(test=[text(" ")])}),
+        )
 
 
 def test_a_row_that_is_more_than_texts_is_not_measured_in_part(
@@ -109,7 +116,7 @@ def test_a_row_that_is_more_than_texts_is_not_measured_in_part(
 ) -> None:
     source = clean_source(dev=[chat("a", "x"), chat("b", "y") | {"tools": "[]"}])
     with pytest.raises(EvaluationError, match="measures texts alone"):
-        open_bits_per_byte(suite(source="voc"), source, "dev", 17)
+        open_bits_per_byte(suite(source="voc"), EvalContext("dev", 17, sources={"voc": source}))
 
 
 def test_on_dev_other_texts_are_measured_than_on_test(tmp_path: Path) -> None:
@@ -117,10 +124,10 @@ def test_on_dev_other_texts_are_measured_than_on_test(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": f"a text to {name}"}))
     held = suite(path=str(tmp_path / "held.jsonl"))
     with pytest.raises(EvaluationError, match="set dev_path"):
-        open_bits_per_byte(held, None, "dev", 17)
+        open_bits_per_byte(held, EvalContext("dev", 17))
     both = suite(path=str(tmp_path / "held.jsonl"), dev_path=str(tmp_path / "choose.jsonl"))
-    assert open_bits_per_byte(both, None, "dev", 17).overlap() == ["a text to choose"]
+    assert open_bits_per_byte(both, EvalContext("dev", 17)).overlap() == ["a text to choose"]
     assert (
-        open_bits_per_byte(both, None, "test", 17).ids
-        == open_bits_per_byte(held, None, "test", 17).ids
+        open_bits_per_byte(both, EvalContext("test", 17)).ids
+        == open_bits_per_byte(held, EvalContext("test", 17)).ids
     )

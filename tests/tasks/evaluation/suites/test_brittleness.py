@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from configs.suites.behaviour import BrittlenessSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.suites.brittleness import CLASSIFICATION, MULTIPLE_CHOICE, open_brittleness
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
@@ -24,7 +24,7 @@ def test_the_worst_the_mean_and_the_spread_are_over_templates(
 ) -> None:
     source = clean_source(test=[chat(f"{n} {x}", x) for x in ("tea", "milk") for n in range(5)])
     section = suite(source="voc", templates=("{prompt}", "Say: {prompt}", "{prompt}?"))
-    runner = open_brittleness(section, source, "test", 17)
+    runner = open_brittleness(section, EvalContext("test", 17, sources={"voc": source}))
 
     def say(prompt: Prompt) -> str:
         text = prompt.messages[-1]["content"]
@@ -54,7 +54,7 @@ def test_an_item_that_failed_under_one_template_has_no_scores(
 ) -> None:
     source = clean_source(test=[chat("a", "x"), chat("b", "y")])
     section = suite(source="voc", templates=("{prompt}", "Say: {prompt}"))
-    runner = open_brittleness(section, source, "test", 17)
+    runner = open_brittleness(section, EvalContext("test", 17, sources={"voc": source}))
     rows = runner.run(Scripted(lambda p: None if p.messages[-1]["content"] == "Say: a" else "y"))
     whole = {r.gold: r.scores for r in rows if r.form == "item"}
     assert whole["x"] is None
@@ -67,7 +67,9 @@ def test_a_gold_label_outside_the_list_is_refused(
 ) -> None:
     source = clean_source(test=[chat("a", "x"), chat("b", "oops")])
     with pytest.raises(EvaluationError, match="'oops' is the label of a row"):
-        open_brittleness(suite(source="voc", labels=("x",)), source, "test", 17)
+        open_brittleness(
+            suite(source="voc", labels=("x",)), EvalContext("test", 17, sources={"voc": source})
+        )
 
 
 def test_listed_answers_are_chosen_by_letter_or_number(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_listed_answers_are_chosen_by_letter_or_number(tmp_path: Path) -> None:
     ]
     (tmp_path / "mc.jsonl").write_text("\n".join(map(json.dumps, records)))
     section = suite(path=str(tmp_path / "mc.jsonl"))
-    runner = open_brittleness(section, None, "test", 17)
+    runner = open_brittleness(section, EvalContext("test", 17))
     asked: list[tuple[str, str]] = []
 
     def score(context: str, option: str) -> float:
@@ -122,12 +124,12 @@ def test_on_dev_other_questions_are_asked_than_on_test(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(record))
     held = suite(path=str(tmp_path / "held.jsonl"))
     with pytest.raises(EvaluationError, match="set dev_path"):
-        open_brittleness(held, None, "dev", 17)
+        open_brittleness(held, EvalContext("dev", 17))
     both = suite(path=held.path, dev_path=str(tmp_path / "choose.jsonl"))
-    ((_, case),) = open_brittleness(both, None, "dev", 17).cases
+    ((_, case),) = open_brittleness(both, EvalContext("dev", 17)).cases
     assert case.prompt[0]["content"] == "Which to choose?"
-    assert open_brittleness(both, None, "test", 17).cases == (
-        open_brittleness(held, None, "test", 17).cases
+    assert open_brittleness(both, EvalContext("test", 17)).cases == (
+        open_brittleness(held, EvalContext("test", 17)).cases
     )
 
 
@@ -138,7 +140,7 @@ def test_a_guess_among_answers_is_right_once_in_as_many_times(tmp_path: Path) ->
         for n, k in enumerate((2, 4, 4, 4))
     ]
     file.write_text("\n".join(map(json.dumps, questions)))
-    table = open_brittleness(suite(path=str(file)), None, "test", 17).metrics()
+    table = open_brittleness(suite(path=str(file)), EvalContext("test", 17)).metrics()
     guessed = ("mean_accuracy", "worst_accuracy", "best_accuracy")
     assert [table[name].chance for name in guessed] == [pytest.approx(0.3125)] * 3
     assert table["always_right"].chance == 0.0

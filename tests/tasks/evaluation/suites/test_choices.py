@@ -12,7 +12,7 @@ from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.artifacts import LocalModel
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Located
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.suites.choices import (
     arc_question,
     cleaned,
@@ -70,7 +70,7 @@ def test_texts_are_chosen_in_all_and_by_character(tmp_path: Path) -> None:
         category="topic",
         chance=0.5,
     )
-    runner = open_choices(suite, "test", 1)
+    runner = open_choices(suite, EvalContext("test", 1))
 
     def score(context: str, option: str) -> float:
         # "yes" is likelier in all (-1 against -2), "certainly not" by character.
@@ -99,13 +99,13 @@ def test_items_are_chosen_by_seed_and_splits_have_files(tmp_path: Path) -> None:
     rows = [{"question": f"q{i}", "choices": ["a", "b"], "answer": 0} for i in range(9)]
     path = lines(tmp_path / "q.jsonl", rows)
     suite = MultipleChoiceSuite(kind="multiple_choice", name="own", path=path, limit=3)
-    assert len(open_choices(suite, "test", 1).questions.ids) == 3
-    assert len({open_choices(suite, "test", seed).content for seed in range(6)}) > 1
+    assert len(open_choices(suite, EvalContext("test", 1)).questions.ids) == 3
+    assert len({open_choices(suite, EvalContext("test", seed)).content for seed in range(6)}) > 1
     with pytest.raises(EvaluationError, match="no file of dev items"):
-        open_choices(suite, "dev", 1)
+        open_choices(suite, EvalContext("dev", 1))
     empty = suite.model_copy(update={"path": lines(tmp_path / "none.jsonl", [])})
     with pytest.raises(EvaluationError, match="no questions"):
-        open_choices(empty, "test", 1)
+        open_choices(empty, EvalContext("test", 1))
 
 
 def test_too_many_answers_for_letters_are_refused(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_too_many_answers_for_letters_are_refused(tmp_path: Path) -> None:
         kind="multiple_choice", name="own", path=lines(tmp_path / "q.jsonl", rows), letters=True
     )
     with pytest.raises(EvaluationError, match="more than 26 answers"):
-        open_choices(suite, "test", 1)
+        open_choices(suite, EvalContext("test", 1))
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ def test_figures_equal_those_of_lm_evaluation_harness(
         if task == "arc_easy"
         else HellaswagSuite(kind="hellaswag", name="swag", path=path)
     )
-    runner = open_choices(suite, "test", 17)
+    runner = open_choices(suite, EvalContext("test", 17))
     rows = runner.run(open_model(tiny_model, "float32"))
     samples = _harness(tiny_model.path, path, tmp_path, task)
     theirs = {s["arguments"][0][0]: s for s in samples}

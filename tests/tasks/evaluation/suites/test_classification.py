@@ -6,6 +6,7 @@ import pytest
 from configs.suites.labels import ClassificationSuite
 from tasks.artifacts import CleanSource, LocalModel
 from tasks.errors import EvaluationError
+from tasks.evaluation.items import EvalContext
 from tasks.evaluation.suites.classification import label_index, open_classification, parse_label
 from tasks.text.chat import load_tokenizer, prompt_ids
 
@@ -36,7 +37,7 @@ def test_an_answer_is_a_label_when_its_first_line_is(answer: str, label: str | N
 
 def test_the_label_list_is_that_of_training_rows_and_items(clean_source: Make, chat: Chat) -> None:
     source = clean_source(train=[chat("a", "x"), chat("b", "z")], test=[chat("c", "y")])
-    runner = open_classification(suite(), source, "test", 17)
+    runner = open_classification(suite(), EvalContext("test", 17, sources={"voc": source}))
     assert runner.labels == ("x", "y", "z")
     assert [c.gold for c in runner.cases] == ["y"]
 
@@ -44,10 +45,14 @@ def test_the_label_list_is_that_of_training_rows_and_items(clean_source: Make, c
 def test_a_gold_label_outside_the_list_is_refused(clean_source: Make, chat: Chat) -> None:
     source = clean_source(test=[chat("a", "x"), chat("b", "oops")])
     with pytest.raises(EvaluationError, match="'oops' is the label of a test row"):
-        open_classification(suite(labels=["x"]), source, "test", 17)
+        open_classification(suite(labels=["x"]), EvalContext("test", 17, sources={"voc": source}))
     with pytest.raises(EvaluationError, match="differ only in case"):
-        open_classification(suite(labels=["x", "X", "oops"]), source, "test", 17)
-    found = open_classification(suite(labels=["OOPS", "x"]), source, "test", 17)
+        open_classification(
+            suite(labels=["x", "X", "oops"]), EvalContext("test", 17, sources={"voc": source})
+        )
+    found = open_classification(
+        suite(labels=["OOPS", "x"]), EvalContext("test", 17, sources={"voc": source})
+    )
     assert sorted(c.gold for c in found.cases) == ["OOPS", "x"]
 
 
@@ -56,7 +61,11 @@ def test_items_are_chosen_by_label_and_seed(clean_source: Make, chat: Chat) -> N
     source = clean_source(test=rows[:-6])
 
     def chosen(count: int, seed: int) -> set[str]:
-        return set(open_classification(suite(items_per_label=count), source, "test", seed).ids)
+        return set(
+            open_classification(
+                suite(items_per_label=count), EvalContext("test", seed, sources={"voc": source})
+            ).ids
+        )
 
     assert len(chosen(3, 1)) == 3 + 3 + 2
     assert chosen(2, 1) < chosen(3, 1)
@@ -65,14 +74,20 @@ def test_items_are_chosen_by_label_and_seed(clean_source: Make, chat: Chat) -> N
 
 def test_a_source_without_such_rows_says_what_to_do(clean_source: Make, chat: Chat) -> None:
     with pytest.raises(EvaluationError, match=r"no dev rows.*split\.dev"):
-        open_classification(suite(), clean_source(test=[chat("a", "x")]), "dev", 1)
+        open_classification(
+            suite(), EvalContext("dev", 1, sources={"voc": clean_source(test=[chat("a", "x")])})
+        )
 
 
 def test_a_row_that_ends_in_no_label_is_named(clean_source: Make, text: Any, chat: Chat) -> None:
     with pytest.raises(EvaluationError, match="doesn't end in a label"):
-        open_classification(suite(), clean_source(test=[text("words")]), "test", 1)
+        open_classification(
+            suite(), EvalContext("test", 1, sources={"voc": clean_source(test=[text("words")])})
+        )
     with pytest.raises(EvaluationError, match="several lines"):
-        open_classification(suite(), clean_source(test=[chat("a", "x\ny")]), "test", 1)
+        open_classification(
+            suite(), EvalContext("test", 1, sources={"voc": clean_source(test=[chat("a", "x\ny")])})
+        )
 
 
 def test_an_answer_that_is_no_label_is_invalid_and_a_miss(
@@ -89,7 +104,9 @@ def test_an_answer_that_is_no_label_is_invalid_and_a_miss(
     spoken = said[0].strip().splitlines()[0].strip()
     assert spoken != said[1].strip()
     source = clean_source(test=[chat("what", spoken, group="one"), chat("is 4", "other")])
-    runner = open_classification(suite(max_new_tokens=4), source, "test", 17)
+    runner = open_classification(
+        suite(max_new_tokens=4), EvalContext("test", 17, sources={"voc": source})
+    )
     right, wrong = runner.run(in_memory(model, tokenizer))
     assert (right.prediction, right.score, right.cluster) == (spoken, 1.0, "one")
     assert (wrong.prediction, wrong.score, wrong.gold) == (None, 0.0, "other")
@@ -100,4 +117,4 @@ def test_an_answer_that_is_no_label_is_invalid_and_a_miss(
 def test_a_row_that_is_more_than_texts_is_no_item(clean_source: Make, chat: Chat) -> None:
     source = clean_source(test=[chat("a", "x"), chat("b", "y") | {"tools": "[]"}])
     with pytest.raises(EvaluationError, match="a label is a text alone"):
-        open_classification(suite(), source, "test", 17)
+        open_classification(suite(), EvalContext("test", 17, sources={"voc": source}))

@@ -8,7 +8,7 @@ from fakes.scripted_model import Scripted
 
 from configs.suites.behaviour import DialoguesSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.suites.dialogues import DOUBT, DialoguesRunner, open_dialogues
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
@@ -33,7 +33,7 @@ def runner(tmp_path: Path) -> Make:
         file = tmp_path / "own.jsonl"
         file.write_text("\n".join(map(json.dumps, records)))
         section = {"kind": "dialogues", "name": "d", "path": str(file)} | fields
-        return open_dialogues(DialoguesSuite.model_validate(section), "test", 17)
+        return open_dialogues(DialoguesSuite.model_validate(section), EvalContext("test", 17))
 
     return make
 
@@ -115,6 +115,6 @@ def test_long_dialogues_are_cut(runner: Make) -> None:
 @pytest.mark.shared_data
 def test_the_published_dialogues_are_read(shared_data: Path) -> None:
     section = {"kind": "dialogues", "name": "d", "path": str(shared_data / "mt_bench_101")}
-    runner = open_dialogues(DialoguesSuite.model_validate(section), "test", 17)
+    runner = open_dialogues(DialoguesSuite.model_validate(section), EvalContext("test", 17))
     assert len(runner.cases) == 1388
     assert sum(len(d.turns) for _, d in runner.cases) == 4208

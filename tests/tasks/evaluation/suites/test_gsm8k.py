@@ -8,7 +8,7 @@ from fakes.scripted_model import Scripted
 
 from configs.suites.generation import Gsm8kSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.suites.gsm8k import WordProblem, chat_prompt, continuation_prompt, open_gsm8k
 from tasks.metrics.estimates import estimate_all
 
@@ -53,7 +53,7 @@ def test_a_prompt_shows_worked_examples_first() -> None:
 
 
 def test_both_readings_are_scored(files: dict[str, str], tmp_path: Path) -> None:
-    runner = open_gsm8k(suite(shots=2, **files), "test", 1)
+    runner = open_gsm8k(suite(shots=2, **files), EvalContext("test", 1))
     assert len(runner.examples) == 2
     said = iter(["It is 10\n#### 10\nQuestion: 7", "that makes $2001.", "no idea"])
     rows = runner.run(Scripted(lambda _: next(said)))
@@ -68,29 +68,29 @@ def test_both_readings_are_scored(files: dict[str, str], tmp_path: Path) -> None
 
 
 def test_questions_to_choose_on_are_none_of_the_examples(files: dict[str, str]) -> None:
-    runner = open_gsm8k(suite(shots=2, **files), "dev", 1)
+    runner = open_gsm8k(suite(shots=2, **files), EvalContext("dev", 1))
     assert len(runner.cases) == 4
     assert not {one for _, one in runner.cases} & set(runner.examples)
-    assert runner.content != open_gsm8k(suite(shots=1, **files), "dev", 1).content
+    assert runner.content != open_gsm8k(suite(shots=1, **files), EvalContext("dev", 1)).content
 
 
 def test_what_is_missing_is_named(files: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="6 examples and 7 shots"):
-        open_gsm8k(suite(shots=7, **files), "test", 1)
+        open_gsm8k(suite(shots=7, **files), EvalContext("test", 1))
     with pytest.raises(EvaluationError, match="own questions and no examples"):
-        open_gsm8k(suite(path=files["path"]), "test", 1)
+        open_gsm8k(suite(path=files["path"]), EvalContext("test", 1))
     with pytest.raises(EvaluationError, match="no file of dev items"):
-        open_gsm8k(suite(shots=0, path=files["path"]), "dev", 1)
+        open_gsm8k(suite(shots=0, path=files["path"]), EvalContext("dev", 1))
     wrong = lines(tmp_path / "wrong.jsonl", [("Why?", "Because.")])
     with pytest.raises(EvaluationError, match="doesn't end in '#### '"):
-        open_gsm8k(suite(shots=0, path=wrong), "test", 1)
+        open_gsm8k(suite(shots=0, path=wrong), EvalContext("test", 1))
 
 
 @pytest.mark.shared_data
 def test_the_published_files_are_read_whole(shared_data: Path) -> None:
     folder = shared_data / "gsm8k"
     section = suite(path=str(folder / "test.jsonl.gz"), examples=str(folder / "train.jsonl.gz"))
-    runner = open_gsm8k(section, "test", 1)
+    runner = open_gsm8k(section, EvalContext("test", 1))
     assert (len(runner.cases), len(runner.examples)) == (1319, 5)
     assert len(set(runner.ids)) == 1319
     with gzip.open(folder / "train.jsonl.gz", "rt", encoding="utf-8") as train:
@@ -99,7 +99,8 @@ def test_the_published_files_are_read_whole(shared_data: Path) -> None:
     assert (
         len(
             open_gsm8k(
-                suite(limit=20, **{"path": section.path, "examples": section.examples}), "test", 1
+                suite(limit=20, **{"path": section.path, "examples": section.examples}),
+                EvalContext("test", 1),
             ).ids
         )
         == 20
@@ -116,7 +117,7 @@ def test_prompts_are_those_of_lm_evaluation_harness(shared_data: Path) -> None:
     folder = Path(lm_eval.__file__).parent / "tasks" / "gsm8k"
     task = yaml.safe_load((folder / "gsm8k.yaml").read_text())
     path = str(shared_data / "gsm8k" / "test.jsonl.gz")
-    for _, one in open_gsm8k(suite(shots=0, path=path), "test", 1).cases[:50]:
+    for _, one in open_gsm8k(suite(shots=0, path=path), EvalContext("test", 1)).cases[:50]:
         document = one._asdict()
         prompt = apply_template(task["doc_to_text"], document)
         assert continuation_prompt(one, []).messages[0]["content"] == prompt

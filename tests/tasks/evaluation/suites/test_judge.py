@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 
 from configs.suites.generation import JudgeSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.suites.judge import (
     Side,
     open_judge,
@@ -51,7 +52,7 @@ def better(prompt: Prompt) -> str:
 
 def judged(section: JudgeSuite, judge: Scripted, folder: Path) -> dict[str, Estimate]:
     said = {"q0": "a good answer", "q1": "an answer", "q2": "good", "q3": "bad"}
-    runner = open_judge(section, None, "test", 1, lambda: judge)
+    runner = replace(open_judge(section, EvalContext("test", 1)), judge=lambda: judge)
     rows = runner.run(Scripted(lambda prompt: said[prompt.messages[-1]["content"]]))
     write_items(folder / "items.parquet", "judged", rows, runner.labels)
     return estimate_all(folder / "items.parquet", section.metric_table())
@@ -90,11 +91,13 @@ def test_a_rubric_gives_a_score_and_needs_no_reference(tmp_path: Path) -> None:
     found = judged(section, Scripted(score), tmp_path)
     assert (found["rubric_score"].value, found["unjudged"].value) == (0.5, 0.5)
     with pytest.raises(EvaluationError, match="no 'response'"):
-        open_judge(suite(path), None, "test", 1, Scripted)
+        replace(open_judge(suite(path), EvalContext("test", 1)), judge=Scripted)
 
 
 def test_an_item_that_the_judge_cant_answer_keeps_its_error(questions: Path) -> None:
-    runner = open_judge(suite(questions), None, "test", 1, lambda: Scripted(lambda _: None))
+    runner = replace(
+        open_judge(suite(questions), EvalContext("test", 1)), judge=lambda: Scripted(lambda _: None)
+    )
     rows = runner.run(Scripted(lambda _: "x"))
     assert [row.error for row in rows] == ["it was not answered"] * 4
     assert all(row.scores and row.scores["unjudged"] == 1.0 for row in rows)
@@ -104,7 +107,7 @@ def test_the_judge_is_opened_only_to_judge(questions: Path) -> None:
     def opened() -> Scripted:
         raise AssertionError("nothing is judged yet")
 
-    runner = open_judge(suite(questions), None, "test", 1, opened)
+    runner = replace(open_judge(suite(questions), EvalContext("test", 1)), judge=opened)
     assert runner.overlap() == ["q0", "q1", "q2", "q3"]
     assert runner.content
 

@@ -18,8 +18,8 @@ from sklearn.metrics import f1_score
 from configs.suites.labels import ClassificationSuite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import SuiteRunner, write_items
-from tasks.evaluation.suites.classification import open_classification, path_index, path_of
+from tasks.evaluation.items import EvalContext, SuiteRunner, write_items
+from tasks.evaluation.suites.classification import open_classification
 from tasks.evaluation.suites.label_lists import (
     AnswerShape,
     Marking,
@@ -32,6 +32,7 @@ from tasks.evaluation.suites.label_lists import (
     parse_labels,
     parse_list,
 )
+from tasks.evaluation.suites.label_paths import path_index, path_of
 from tasks.metrics.estimates import estimate_all
 from tasks.metrics.matching import Labelled
 from tasks.scores import Estimate
@@ -203,9 +204,7 @@ CASES = {
     "cut off in the first object": Case(
         (COURIER, THIN), '[{"E1": "Delivery", "E2": ', 0, (0, 0, 0, 0), F(0), "broken"
     ),
-    "other quotation marks": Case(
-        (COURIER,), "[{'E1': 'Delivery'}]", 0, (0, 0, 0, 0), F(0), "broken"
-    ),
+    "other quotation marks": Case((COURIER,), "[{'E1': 'Delivery'}]", 1, (1, 0, 0, 0), F(0)),
     "words alone": Case(
         (COURIER,), "It is about a late delivery.", 0, (0, 0, 0, 0), F(0), "broken"
     ),
@@ -315,10 +314,47 @@ def test_a_cut_array_gives_its_whole_elements(elements: list[object], data: st.D
         ('{"a": [1], "b": 2}', [{"a": [1], "b": 2}], "whole"),
         ("{", [], "broken"),
         ('[{"a": 1} {"a": 2}]', [{"a": 1}, {"a": 2}], "partial"),
+        ("['a', \"b's\"]", ["a", "b's"], "whole"),
+        ("They are ['it\\'s', 'b']!", ["it's", "b"], "whole"),
+        ("['a', 'b", ["a"], "partial"),
+        ("{'labels': ['a', 'b']}", ["a", "b"], "whole"),
+        ("[{'a': True, 'b': None}]", [{"a": True, "b": None}], "whole"),
+        ("{'a', 'b'}", [], "broken"),
+        ("['a'] * 10**9", ["a"], "whole"),
+        ("[{'" * 4000, [], "broken"),
+        ("Here:\n- a\n- **b**,\nThat's all.", ["a", "b"], "whole"),
+        ("1. a\n2) `b`", ["a", "b"], "whole"),
+        ("2. a\n3. b", [], "broken"),
+        ("1. a", [], "broken"),
+        ("rock 'n' roll [1]", [], "broken"),
     ],
 )
 def test_lists_are_read_by_the_rules(answer: str, elements: list[object], state: str) -> None:
     assert parse_list(answer) == (elements, state)
+
+
+WRITTEN: dict[str, Callable[[list[str]], str]] = {
+    "JSON": json.dumps,
+    "a fence": lambda labels: f"```json\n{json.dumps(labels)}\n```",
+    "words before it": lambda labels: f"Sure! The labels are: {json.dumps(labels)}. Right?",
+    "an object": lambda labels: json.dumps({"labels": labels}),
+    "a fenced object": lambda labels: f"```\n{json.dumps({'topics': labels}, indent=1)}\n```",
+    "Python": repr,
+    "Python in an object": lambda labels: repr({"labels": labels}),
+    "objects": lambda labels: json.dumps([{"label": label} for label in labels]),
+    "bullets": lambda labels: "I see:\n" + "\n".join(f"- {label}" for label in labels),
+    "stars": lambda labels: "\n".join(f"* **{label}**" for label in labels),
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN.keys())
+@given(st.lists(st.sampled_from(["billing", "late delivery", "it's wet", "Größe"]), min_size=1))
+def test_extraction_and_several_labels_read_the_same_list_however_it_is_written(
+    written: Callable[[list[str]], str], labels: list[str]
+) -> None:
+    expected = ([Labelled((label,)) for label in labels], "whole")
+    assert claims(written(labels), AnswerShape()) == expected
+    assert parse_labels(written(labels), ",", None) == expected
 
 
 Make = Callable[..., CleanSource]
@@ -350,6 +386,9 @@ def judged(
         ('["late", "we', ["late"], "partial"),
         ("[late]", [], "broken"),
         ('[{"label": "late"}]', ["late"], "whole"),
+        ("```\nlate, wet\n```", ["late", "wet"], "whole"),
+        ("late [1], wet", ["late [1]", "wet"], "whole"),
+        ("{late}", [], "broken"),
     ],
 )
 def test_labels_are_listed_as_json_or_between_dividers(
@@ -368,7 +407,9 @@ def test_f1_is_that_of_scikit_learn(clean_source: Make, chat: Chat, tmp_path: Pa
     said = ["y, x", "y, z", "x", "X", "z", "x, y, z"]
     section = suite(several=True)
     rows = [chat(str(i), gold) for i, gold in enumerate(golds)]
-    runner = open_several_labels(section, clean_source(test=rows), "test", 1)
+    runner = open_several_labels(
+        section, EvalContext("test", 1, sources={"voc": clean_source(test=rows)})
+    )
     found = judged(runner, section, tmp_path, {str(i): text for i, text in enumerate(said)})
     gold, predicted = (
         np.array([[x in text.lower() for x in "xyz"] for text in texts], int)
@@ -387,7 +428,10 @@ def test_a_label_said_outside_the_list_counts_against_precision(
 ) -> None:
     section = suite(several=True)
     runner = open_several_labels(
-        section, clean_source(test=[chat("a", "x"), chat("b", "y")]), "test", 1
+        section,
+        EvalContext(
+            "test", 1, sources={"voc": clean_source(test=[chat("a", "x"), chat("b", "y")])}
+        ),
     )
     found = judged(runner, section, tmp_path, {"a": "x, strange", "b": "y"})
     assert found["precision"].value == pytest.approx(2 / 3)
@@ -398,7 +442,7 @@ def test_a_label_said_outside_the_list_counts_against_precision(
 def test_several_labels_may_have_levels(clean_source: Make, chat: Chat, tmp_path: Path) -> None:
     section = suite(several=True, hierarchy=">", levels=2, divider=";")
     source = clean_source(test=[chat("a", "A > x; B > y"), chat("b", "A > z")])
-    runner = open_several_labels(section, source, "test", 1)
+    runner = open_several_labels(section, EvalContext("test", 1, sources={"voc": source}))
     found = judged(runner, section, tmp_path, {"a": "A>x; B>x", "b": "A > x"})
     assert found["e1_micro_f1"].value == 1.0
     assert found["e2_micro_f1"].value == found["micro_f1"].value == pytest.approx(2 * 1 / 6)
@@ -408,7 +452,8 @@ def test_several_labels_may_have_levels(clean_source: Make, chat: Chat, tmp_path
 def test_items_are_chosen_for_each_label(clean_source: Make, chat: Chat) -> None:
     rows = [chat(f"{i}", "x, y" if i % 3 else "z") for i in range(12)]
     runner = open_several_labels(
-        suite(several=True, items_per_label=2), clean_source(test=rows), "test", 1
+        suite(several=True, items_per_label=2),
+        EvalContext("test", 1, sources={"voc": clean_source(test=rows)}),
     )
     assert 4 <= len(runner.ids) <= 6
 
@@ -419,7 +464,7 @@ def test_one_label_with_levels_is_judged_at_each(
     section = suite(hierarchy=">", levels=3)
     golds = ["A > b > c", "A > b > d", "A > e", "F > g > h"]
     source = clean_source(test=[chat(str(i), gold) for i, gold in enumerate(golds)])
-    runner = open_classification(section, source, "test", 1)
+    runner = open_classification(section, EvalContext("test", 1, sources={"voc": source}))
     said = {"0": "a>B>c\nbecause", "1": "A > b > c", "2": "A > zzz", "3": "what is it"}
     found = judged(runner, section, tmp_path, said)
     values = {name: e.value for name, e in found.items()}
@@ -439,6 +484,9 @@ def test_a_label_with_more_levels_than_said_is_refused(clean_source: Make, chat:
     source = clean_source(test=[chat("a", "A > b > c")])
     for opened, more in ((open_classification, {}), (open_several_labels, {"several": True})):
         with pytest.raises(EvaluationError, match="more levels than 2"):
-            opened(suite(hierarchy=">", levels=2, **more), source, "test", 1)
+            opened(
+                suite(hierarchy=">", levels=2, **more),
+                EvalContext("test", 1, sources={"voc": source}),
+            )
     with pytest.raises(ValidationError, match="both hierarchy and levels"):
         suite(levels=2)

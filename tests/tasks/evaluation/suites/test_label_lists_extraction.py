@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from configs.suites.labels import ExtractionSuite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.suites.label_lists import ListRunner, open_extraction
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
@@ -59,7 +59,7 @@ def source(clean_source: Make, chat: Chat) -> CleanSource:
 def test_metrics_are_those_worked_out_by_hand(source: CleanSource, tmp_path: Path) -> None:
     section = suite()
     found = judged(
-        open_extraction(section, source, "test", 1),
+        open_extraction(section, EvalContext("test", 1, sources={"voc": source})),
         section,
         tmp_path,
         {
@@ -89,16 +89,22 @@ def test_metrics_are_those_worked_out_by_hand(source: CleanSource, tmp_path: Pat
 
 
 def test_the_label_list_is_that_of_training_rows_and_items(source: CleanSource) -> None:
-    runner = open_extraction(suite(), source, "test", 1)
+    runner = open_extraction(suite(), EvalContext("test", 1, sources={"voc": source}))
     assert runner.labels == ("Delivery > Late", "Delivery > Wet", "Product > Thin")
-    given = open_extraction(suite(labels=["Delivery>Wet", "delivery > late"]), source, "test", 1)
+    given = open_extraction(
+        suite(labels=["Delivery>Wet", "delivery > late"]),
+        EvalContext("test", 1, sources={"voc": source}),
+    )
     assert given.labels == ("Delivery > Wet", "delivery > late")
     assert [c.meant[0].path for c in given.cases[:1]] == [("delivery", "late")]
     assert given.content != runner.content
 
 
 def test_items_are_chosen_by_seed(source: CleanSource) -> None:
-    few, many = (open_extraction(suite(limit=n), source, "test", 1).ids for n in (2, 3))
+    few, many = (
+        open_extraction(suite(limit=n), EvalContext("test", 1, sources={"voc": source})).ids
+        for n in (2, 3)
+    )
     assert len(few) == 2
     assert set(few) < set(many)
 
@@ -116,15 +122,22 @@ def test_a_gold_that_is_no_list_of_labels_is_named(
     clean_source: Make, chat: Chat, answer: str, what: str
 ) -> None:
     with pytest.raises(EvaluationError, match=what) as error:
-        open_extraction(suite(), clean_source(test=[chat("a", answer)]), "test", 1)
+        open_extraction(
+            suite(), EvalContext("test", 1, sources={"voc": clean_source(test=[chat("a", answer)])})
+        )
     assert error.value.where == "made:a"
 
 
 def test_a_gold_outside_the_given_list_is_refused(source: CleanSource) -> None:
     with pytest.raises(EvaluationError, match="'Delivery > Wet' is a label of the row"):
-        open_extraction(suite(labels=["Delivery > Late", "Product > Thin"]), source, "test", 1)
+        open_extraction(
+            suite(labels=["Delivery > Late", "Product > Thin"]),
+            EvalContext("test", 1, sources={"voc": source}),
+        )
     with pytest.raises(EvaluationError, match="differ only in case"):
-        open_extraction(suite(labels=["A > B", "a > b"]), source, "test", 1)
+        open_extraction(
+            suite(labels=["A > B", "a > b"]), EvalContext("test", 1, sources={"voc": source})
+        )
 
 
 def test_one_key_may_hold_all_levels(clean_source: Make, chat: Chat, tmp_path: Path) -> None:
@@ -132,7 +145,7 @@ def test_one_key_may_hold_all_levels(clean_source: Make, chat: Chat, tmp_path: P
     gold = json.dumps([{"label": "Delivery/Late", "text": "came too late"}])
     source = clean_source(test=[chat("a", gold), chat("b", gold)])
     found = judged(
-        open_extraction(section, source, "test", 1),
+        open_extraction(section, EvalContext("test", 1, sources={"voc": source})),
         section,
         tmp_path,
         {
@@ -160,7 +173,7 @@ def test_levels_are_several_keys_or_parts_of_one() -> None:
 def test_a_model_that_repeats_the_golds_is_perfect(source: CleanSource, tmp_path: Path) -> None:
     section = suite()
     found = judged(
-        open_extraction(section, source, "test", 1),
+        open_extraction(section, EvalContext("test", 1, sources={"voc": source})),
         section,
         tmp_path,
         {

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from configs.suites.generation import OpenAnswersSuite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.suites.open_answers import OpenAnswersRunner, open_open_answers
 from tasks.metrics.estimates import estimate_all
 from tasks.scores import Estimate
@@ -49,7 +49,7 @@ def test_metrics_are_those_worked_out_by_hand(
     said = ["paris!", "a red balloon flew over the town", "Blue."]
     section = suite()
     source = clean_source(test=[chat(f"q{i}", gold) for i, gold in enumerate(golds)])
-    runner = open_open_answers(section, source, "test", 1)
+    runner = open_open_answers(section, EvalContext("test", 1, sources={"voc": source}))
     found = judged(runner, section, tmp_path, {f"q{i}": text for i, text in enumerate(said)})
     assert found["exact"].value == pytest.approx(1 / 3)
     assert found["quasi_exact"].value == pytest.approx(2 / 3)
@@ -70,12 +70,12 @@ def test_of_several_references_the_best_counts(tmp_path: Path) -> None:
     file = tmp_path / "gen_qa.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     section = suite(path=str(file), metrics=["exact", "token_f1"])
-    runner = open_open_answers(section, None, "test", 1)
+    runner = open_open_answers(section, EvalContext("test", 1))
     assert [m["role"] for m in runner.cases[0][1].prompt] == ["system", "user"]
     found = judged(runner, section, tmp_path, {"Capital of France?": "Paris", "2 + 2?": "four"})
     assert {name: e.value for name, e in found.items()} == {"exact": 0.5, "token_f1": 0.5}
     with pytest.raises(EvaluationError, match="no file of dev items"):
-        open_open_answers(section, None, "dev", 1)
+        open_open_answers(section, EvalContext("dev", 1))
 
 
 def test_a_record_without_question_or_answer_is_named(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_record_without_question_or_answer_is_named(tmp_path: Path) -> None:
     for record in ({"query": "Why?"}, {"query": "Why?", "response": []}, {"response": "x"}):
         file.write_text(json.dumps(record))
         with pytest.raises(EvaluationError, match="no 'query' or no 'response'") as error:
-            open_open_answers(suite(path=str(file)), None, "test", 1)
+            open_open_answers(suite(path=str(file)), EvalContext("test", 1))
         assert error.value.where == f"{file}:1"
 
 

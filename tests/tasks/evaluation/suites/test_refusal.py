@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from configs.suites.behaviour import JailbreakTemplate, RefusalSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import count_items, write_items
+from tasks.evaluation.items import EvalContext, count_items, write_items
 from tasks.evaluation.suites.refusal import DISGUISES, RefusalRunner, disguise_request, open_refusal
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
@@ -30,7 +30,7 @@ def runner(tmp_path: Path) -> Make:
         file = tmp_path / "prompts.jsonl"
         file.write_text("\n".join(map(json.dumps, records)))
         section = {"kind": "refusal", "name": "r", "path": str(file)} | fields
-        return open_refusal(RefusalSuite.model_validate(section), "test", 17)
+        return open_refusal(RefusalSuite.model_validate(section), EvalContext("test", 17))
 
     return make
 
@@ -112,7 +112,7 @@ def test_the_published_prompts_are_read(
     shared_data: Path, path: str, fields: dict[str, Any], kinds: dict[str, int]
 ) -> None:
     section = {"kind": "refusal", "name": "r", "path": str(shared_data / path)} | fields
-    runner = open_refusal(RefusalSuite.model_validate(section), "test", 17)
+    runner = open_refusal(RefusalSuite.model_validate(section), EvalContext("test", 17))
     found = [case.kind for _, case in runner.cases]
     assert {k: found.count(k) for k in set(found)} == kinds
     assert all(case.category for _, case in runner.cases)

@@ -8,7 +8,7 @@ from fakes.scripted_model import Scripted
 
 from configs.suites.behaviour import ToolCallsSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import write_items
+from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.tool_calls.runner import open_tool_calls
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
@@ -43,7 +43,7 @@ def test_calls_due_and_not_due_are_judged(
     ]
     source = clean_source(test=[*rows, chat("no tools", "at all")])
     section = suite(source="voc")
-    runner = open_tool_calls(section, source, "test", 17)
+    runner = open_tool_calls(section, EvalContext("test", 17, sources={"voc": source}))
     shown: list[Prompt] = []
 
     def say(prompt: Prompt) -> str:
@@ -84,10 +84,10 @@ def test_openais_shape_is_read_from_files(tmp_path: Path) -> None:
     }
     other = {**record, "messages": [{"role": "user", "content": "Oslo?"}, record["messages"][1]]}
     (tmp_path / "rows.jsonl").write_text(f"{json.dumps(record)}\n{json.dumps(other)}")
-    runner = open_tool_calls(suite(path=str(tmp_path), due="calls"), None, "test", 17)
+    runner = open_tool_calls(suite(path=str(tmp_path), due="calls"), EvalContext("test", 17))
     assert [case.due[0].arguments for _, case in runner.cases] == [{"city": "Rome"}] * 2
     with pytest.raises(EvaluationError, match="where no call is due"):
-        open_tool_calls(suite(path=str(tmp_path)), None, "test", 17)
+        open_tool_calls(suite(path=str(tmp_path)), EvalContext("test", 17))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_row_that_cannot_be_used_is_named(
 ) -> None:
     (tmp_path / "rows.jsonl").write_text(json.dumps(row("Rome") | change))
     with pytest.raises(EvaluationError, match=said) as error:
-        open_tool_calls(suite(path=str(tmp_path)), None, "test", 17)
+        open_tool_calls(suite(path=str(tmp_path)), EvalContext("test", 17))
     assert error.value.where.endswith("rows.jsonl:1")
 
 
@@ -115,7 +115,10 @@ def test_a_source_without_tools_is_refused(
     clean_source: Callable[..., Any], chat: Callable[..., Any]
 ) -> None:
     with pytest.raises(EvaluationError, match="no test rows with tools"):
-        open_tool_calls(suite(source="voc"), clean_source(test=[chat("a", "b")]), "test", 17)
+        open_tool_calls(
+            suite(source="voc"),
+            EvalContext("test", 17, sources={"voc": clean_source(test=[chat("a", "b")])}),
+        )
 
 
 def test_on_dev_other_rows_are_asked_than_on_test(tmp_path: Path) -> None:
@@ -123,10 +126,12 @@ def test_on_dev_other_rows_are_asked_than_on_test(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(row(c)) for c in cities))
     held = suite(path=str(tmp_path / "held.jsonl"))
     with pytest.raises(EvaluationError, match="set dev_path"):
-        open_tool_calls(held, None, "dev", 17)
+        open_tool_calls(held, EvalContext("dev", 17))
     both = suite(path=held.path, dev_path=str(tmp_path / "choose.jsonl"))
-    asked = {case.prompt[0]["content"] for _, case in open_tool_calls(both, None, "dev", 17).cases}
+    asked = {
+        case.prompt[0]["content"] for _, case in open_tool_calls(both, EvalContext("dev", 17)).cases
+    }
     assert asked == {"Weather in Bonn?", "Weather in Lima?"}
-    assert open_tool_calls(both, None, "test", 17).ids == (
-        open_tool_calls(held, None, "test", 17).ids
+    assert open_tool_calls(both, EvalContext("test", 17)).ids == (
+        open_tool_calls(held, EvalContext("test", 17)).ids
     )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from configs.suites.choices import letter_metrics, text_metrics
 from tasks.metrics.calibration import Bin
 from tasks.scores import Estimate, SuiteScores
 from tasks.tracking.scorecard.card import Arm, Axis
@@ -173,7 +174,8 @@ def test_every_form_of_choices_has_its_picture(suite_scores: Callable[..., Suite
     ]
     scores = suite_scores("arc", "mmlu", rows)
     metrics = scores.metrics | {"cloze_ece": scores.metrics["ece"]}
-    scores = scores.model_copy(update={"metrics": metrics})
+    about = {**letter_metrics(0.25), **text_metrics(0.25)}
+    scores = scores.model_copy(update={"metrics": metrics, "about": about})
     found = reliability([scores], [scores])
     assert [(r.suite, r.form) for r in found] == [("arc", "letters"), ("arc", "cloze")]
     assert len(re.findall("<polyline", str(found[0].figure))) == 2

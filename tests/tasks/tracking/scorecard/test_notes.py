@@ -23,13 +23,15 @@ def test_nothing_is_noted_of_scores_without_fault(suite_scores: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
-    [("classification", "count as wrong"), ("refusal", "are left out of the metrics")],
+    ("mark", "said"),
+    [({"score": 0.0}, "count as wrong"), ({"score": None}, "are left out of the metrics")],
 )
 def test_what_becomes_of_unanswered_items_is_said_as_it_is(
-    suite_scores: Make, kind: str, said: str
+    suite_scores: Make, mark: dict[str, Any], said: str
 ) -> None:
-    (note,) = notes(scores(suite_scores, None, "HTTP 500 (1 try)", kind=kind))
+    answered = {"form": "item", "score": 1.0, "scores": [("kept", 1.0), ("checks_kept", 1.0)]}
+    rows = [answered, answered, {"form": "item", "error": "HTTP 500 (1 try)", **mark}]
+    (note,) = notes(suite_scores("own", "adherence", rows).model_copy(update={"errors": 1}))
     assert f"1 rows were not answered and {said}" in note
     assert "Run again" in note
     assert "for good" not in note
