@@ -18,9 +18,9 @@ from tasks.artifacts import LocalModel
 from tasks.errors import DataError
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.task import evaluate_suite
-from tasks.gates.stage import References
 from tasks.gates.pairing import pairs
 from tasks.gates.slices import slices
+from tasks.gates.stage import References
 from tasks.gates.task import judge_gates
 from tasks.ingest.task import fetch_model
 from tasks.models.adapters import load_adapted
