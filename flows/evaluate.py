@@ -58,7 +58,7 @@ def evaluate_model(recipe: Recipe, model: str | None) -> list[SuiteScores]:
     clean = check_sources(recipe)
     refuse_blocked(clean)
     chosen = recipe.evaluation
-    context = EvalContext(chosen.split, recipe.seed, chosen.dtype, {c.name: c for c in clean})
+    context = EvalContext(chosen.split, recipe.split_seed, chosen.dtype, {c.name: c for c in clean})
     return _score(recipe, context, prepare_model(section))
 
 
