@@ -86,9 +86,10 @@ class JudgeSuite(ReferenceSuite):
     ``pairwise``: the judge compares each answer with the reference, in both orders, and
     ``win_rate`` is 1 where the answer wins in both, 0 where it loses in both, else 1/2.
     ``order_decides`` is how often the verdict follows the position, so a judge that always says
-    "first" shows itself. ``rubric``: the judge gives a score by your rubric, of which
-    ``rubric_score`` runs from 0 (worst) to 1. A verdict that can't be read is a tie, or the worst
-    score, and counted in ``unjudged``.
+    "first" shows itself. ``rubric``: the judge gives a score from 1 to ``scale`` by your rubric, of
+    which ``rubric_score`` runs from 0 (the judge's 1) to 1 (its ``scale``). An item whose verdict
+    can't be read is left out of these figures and counted in ``unjudged``; with more than
+    ``max_unjudged`` of them the suite is refused: it would be no evidence.
 
     A judge is a model: it has biases of its own (towards length, and towards answers like its own),
     and none of these figures is what people would say. Compare models by the same judge only.
@@ -105,6 +106,9 @@ class JudgeSuite(ReferenceSuite):
         description="what counts",
     )
     scale: int = Field(5, ge=2, le=100, description="best score of a rubric; 1 is the worst")
+    max_unjudged: float = Field(
+        0.1, ge=0, lt=1, description="share of items that may be without a verdict"
+    )
     judge_tokens: int = Field(256, ge=16, le=4096, description="of a verdict with its reasons")
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from configs.metrics import Metric
 from tasks.errors import EvaluationError
@@ -29,17 +30,22 @@ class Pair(NamedTuple):
     second_items: pa.Table
 
     def values(self, name: str) -> tuple[Metric, ItemValues, ItemValues]:
-        """Return what a metric is, and its items on both.
+        """Return what a metric is, and its items on both: those that have it on both.
 
         Raises:
             EvaluationError: The suite gives no such metric.
         """
         metric = metric_of(self.first, name)
-        return (
-            metric,
-            item_values(self.first_items, name, metric),
-            item_values(self.second_items, name, metric),
-        )
+        first = item_values(self.first_items, name, metric)
+        second = item_values(self.second_items, name, metric)
+        if metric.read is None and set(first.ids) != set(second.ids):
+            # Both were asked the same; what a judge left unjudged on one of them is left out.
+            both = set(first.ids) & set(second.ids)
+            first, second = (
+                item_values(t.filter(pc.is_in(t["item_id"], pa.array(both))), name, metric)
+                for t in (self.first_items, self.second_items)
+            )
+        return metric, first, second
 
     def difference(self, name: str, confidence: float) -> Difference:
         """Return a metric's paired difference, second minus first."""

@@ -1,5 +1,7 @@
 """What a model says, without what it thought first (``<think>``, as Qwen3 and DeepSeek-R1 do)."""
 
+from collections.abc import Sequence
+
 OPEN, CLOSE = "<think>", "</think>"
 
 
@@ -15,6 +17,28 @@ def strip_reasoning(text: str) -> str:
     while _thinks(text):
         text = text.partition(CLOSE)[2].lstrip()
     return text
+
+
+def find_stop(text: str, stops: Sequence[str], *, thinking: bool = False) -> int | None:
+    """Return where the first of some stop strings begins in an answer, None where there is none.
+
+    One inside a thought at the beginning ends nothing: the answer comes after it.
+
+    Args:
+        text: All that the model wrote, perhaps so far.
+        stops: The strings.
+        thinking: Whether the prompt itself opened a thought.
+    """
+    if thinking and CLOSE not in text:
+        return None
+    said = strip_reasoning(text)
+    start = len(text) - len(said)
+    return min((start + place for s in stops if (place := said.find(s)) >= 0), default=None)
+
+
+def opens_reasoning(prompt: str) -> bool:
+    """Return whether a prompt ends inside a thought, which the answer then goes on with."""
+    return prompt.rstrip().endswith(OPEN)
 
 
 def has_unclosed_reasoning(text: str) -> bool:

@@ -18,6 +18,7 @@ from tasks.models.api import (
     no_log_probs,
 )
 from tasks.storage import digest_of
+from tasks.text.reasoning import find_stop
 
 Score = Callable[[str, str], float]
 """Log-probability (nats) of an option after a context; a conversation's texts are joined by
@@ -60,9 +61,7 @@ class Scripted(Engine):
             if place not in skip:
                 self.asked += 1
                 said = self._answer(prompt)
-                cut = min(
-                    [(said or "").find(s) for s in decoding.stop if s in (said or "")], default=None
-                )
+                cut = find_stop(said or "", decoding.stop)
                 error = "it was not answered" if said is None else None
                 yield [
                     (

@@ -1,6 +1,8 @@
 """The harness's per-item results, fresh or from its ``samples_*.jsonl``, as our rows."""
 
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,15 @@ from tasks.evaluation.items import (
 from tasks.metrics.estimates import estimate_all
 from tasks.scores import SuiteScores
 from tasks.storage import building, commit, digest_of, file_digest, find, home
+
+_DATE = re.compile(r"_\d{4}-\d\d-\d\dT[\d.:-]+$")
+"""What the harness writes after a task's name."""
+_ALWAYS = ("doc_id", "target", "resps", "filtered_resps")
+_HASHES = ("doc_hash", "prompt_hash")
+_FIELDS = frozenset(
+    {*_ALWAYS, *_HASHES, "doc", "arguments", "target_hash", "filter", "metrics", "task_name"}
+)
+"""Fields of a sample that are no metrics."""
 
 Sample = Mapping[str, Any]
 Notes = Mapping[tuple[str, int], Any]
@@ -41,9 +52,17 @@ def import_samples(files: Sequence[Path], suite: HarnessSuite) -> SuiteScores:
     known = find(folder, SuiteScores)
     if known is not None:
         return known
-    rows = rows_of(
-        {_task_of(f): [found.record for found in of_files(str(f))] for f in files}, suite, {}
-    )
+    samples: dict[str, list[Sample]] = {}
+    for file in files:
+        task = _task_of(file)
+        if task in samples:
+            raise EvaluationError(
+                f"there is another log of task '{task}' among those given.",
+                where=str(file),
+                fix="give one log of each task: two runs of it are two models' scores.",
+            )
+        samples[task] = _read_log(file)
+    rows = rows_of(samples, suite, {})
     protocol = suite.protocol(None)
     with building(folder) as aside:
         write_items(aside / "items.parquet", suite.name, rows, None)
@@ -65,6 +84,62 @@ def import_samples(files: Sequence[Path], suite: HarnessSuite) -> SuiteScores:
         )
 
 
+def _read_log(file: Path) -> list[Sample]:
+    """Return the samples of a log, each with the fields that its score is read from.
+
+    Raises:
+        EvaluationError: It has none, a line isn't one, or a document stands in it twice.
+    """
+    found: list[Sample] = []
+    places: dict[tuple[int, object], str] = {}
+    for record, where in of_files(str(file)):
+        _refuse_foreign(record, where)
+        key = (int(record["doc_id"]), record.get("filter"))
+        if key in places:
+            raise EvaluationError(
+                f"document {key[0]} stands in the log twice, first at {places[key]}.",
+                where=where,
+                fix="give the log of one run: this one was written to, or joined, twice.",
+            )
+        places[key] = where
+        found.append(record)
+    if not found:
+        raise EvaluationError(
+            "the log holds no samples.",
+            where=str(file),
+            fix="run the harness again with --log_samples.",
+        )
+    return found
+
+
+def _refuse_foreign(sample: Sample, where: str) -> None:
+    """Refuse a line that lacks what an item is told apart by, or what was answered."""
+    lacking = [name for name in _ALWAYS if sample.get(name) is None]
+    if not lacking and (lost := [name for name in _HASHES if not sample.get(name)]):
+        raise EvaluationError(
+            f"the sample has no {' and no '.join(lost)}: the harness wrote none before 0.4.2, and "
+            "without them nobody can tell whether two models were asked the same.",
+            where=where,
+            fix="run the task again with a newer lm-evaluation-harness.",
+        )
+    answers = sample.get("filtered_resps")
+    good = (
+        not lacking
+        and str(sample["doc_id"]).isdecimal()
+        and isinstance(answers, list)
+        and answers
+        and isinstance(sample["resps"], list)
+        and all(isinstance(one, list) and one for one in sample["resps"])
+    )
+    if not good:
+        what = f" (it lacks {', '.join(lacking)})" if lacking else ""
+        raise EvaluationError(
+            f"the line is no sample of the harness{what}.",
+            where=where,
+            fix="give its samples_*.jsonl as it wrote them (run it with --log_samples).",
+        )
+
+
 def rows_of(
     samples: Mapping[str, Sequence[Sample]], suite: HarnessSuite, notes: Notes
 ) -> list[ItemRow]:
@@ -80,7 +155,7 @@ def rows_of(
     """
     rows = []
     for task, of_task in sorted(samples.items()):
-        several = len({s.get("filter") for s in of_task}) > 1
+        several = len({s.get("filter") for s in of_task} - {None}) > 1
         by_doc: dict[int, list[Sample]] = {}
         for sample in of_task:
             by_doc.setdefault(int(sample["doc_id"]), []).append(sample)
@@ -137,17 +212,22 @@ def _logprobs(answers: Sequence[Any]) -> list[float] | None:
 def _scores(made: Iterable[Sample], suite: HarnessSuite, several: bool) -> dict[str, float]:
     found: dict[str, Any] = {}
     for sample in made:
-        for name in sample["metrics"]:
-            found[f"{name}.{sample['filter']}" if several else name] = sample.get(name)
-    wrong = [n for n in suite.metrics if not isinstance(found.get(n), int | float)]
+        # Before 0.4.3 a sample had its metrics without a list of their names.
+        for name in sample.get("metrics") or sample.keys() - _FIELDS:
+            found[f"{name}.{sample.get('filter')}" if several else name] = sample.get(name)
+    wrong = [n for n in suite.metrics if not _is_number(found.get(n))]
     if wrong:
-        usable = sorted(n for n, value in found.items() if isinstance(value, int | float))
+        usable = sorted(n for n, value in found.items() if _is_number(value))
         raise EvaluationError(
             f"the task gives no number '{wrong[0]}' for each item.",
             where=f"evaluation.suites.{suite.name}.metrics",
             fix=f"name some of: {', '.join(usable) or 'none of its metrics are of items'}.",
         )
     return {name: float(found[name]) for name in suite.metrics}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _right(scores: Mapping[str, float], suite: HarnessSuite) -> float | None:
@@ -174,4 +254,4 @@ def _task_of(file: Path) -> str:
             where=str(file),
             fix="give its samples_*.jsonl (run it with --log_samples).",
         )
-    return file.stem.removeprefix("samples_").rpartition("_")[0]
+    return _DATE.sub("", file.stem.removeprefix("samples_"))

@@ -1,5 +1,6 @@
 """Items of your own with checks that a rule decides, put to a model."""
 
+import difflib
 from typing import Any, NamedTuple
 
 from configs.suites.behaviour import AdherenceSuite
@@ -13,6 +14,8 @@ from tasks.models.api import Answer, Prompt
 from tasks.text.rows import Message
 
 _ROLES = ("system", "user", "assistant")
+_FIELDS = ("prompt", "messages", "system", "passage", "category", "group", "checks", "id")
+"""Fields of an item; its id is for its author."""
 
 
 class AdherenceCase(NamedTuple):
@@ -61,6 +64,9 @@ def open_adherence(suite: AdherenceSuite, context: EvalContext) -> AdherenceRunn
 
 
 def _case(found: Located) -> AdherenceCase:
+    for name, value in found.record.items():
+        if name not in _FIELDS and value is not None:
+            _refuse_field(found, name)
     passage = found.record.get("passage") or ""
     if not isinstance(passage, str):
         fail(found, "passage", "is no text", "give the passage as one text.")
@@ -72,6 +78,17 @@ def _case(found: Located) -> AdherenceCase:
         text_of(found, "category"),
         text_of(found, "group"),
     )
+
+
+def _refuse_field(found: Located, name: str) -> None:
+    """Refuse a field that nothing would read: what it asks for would not be checked."""
+    if name in Checks._fields:
+        fix = f'put it into checks: {{"checks": {{"{name}": ...}}}}.'
+    else:
+        near = difflib.get_close_matches(name, _FIELDS, n=1)
+        fix = f"did you mean '{near[0]}'? " if near else ""
+        fix += f"An item has {', '.join(_FIELDS)}; keep other fields in another file."
+    fail(found, name, "is none that an item has, and would be left unread", fix)
 
 
 def _prompt(found: Located, passage: str) -> list[Message]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from configs.suites.generation import JudgeSuite
+from tasks.errors import EvaluationError
 from tasks.evaluation.items import EvalContext, ItemRow, answer_row
 from tasks.evaluation.runner import CaseRunner
 from tasks.evaluation.suites.open_answers import OpenQuestion, questions_of
@@ -39,10 +40,28 @@ class JudgeRunner(CaseRunner[JudgeSuite, OpenQuestion]):
         answers = model.answers(prompts, decoding, shifted(progress, 0, whole))
         said = self._judged(answers, shifted(progress, size, whole))
         judged = self._paired(said) if self.suite.mode == "pairwise" else self._scored(said)
+        self._refuse_silent(judged)
         return [
             _row(item, asked, answer, *found)
             for (item, asked), answer, found in zip(self.cases, answers, judged, strict=True)
         ]
+
+    def _refuse_silent(self, judged: Sequence[tuple[dict[str, float], list[Answer]]]) -> None:
+        """Refuse a judge that leaves too many items without a verdict: the rest is a choice of its
+        own, and no evidence.
+        """
+        answered = [(s, said) for s, said in judged if all(a.error is None for a in said)]
+        silent = [said for scores, said in answered if scores["unjudged"]]
+        if len(silent) > self.suite.max_unjudged * len(answered):
+            first = next((a.said.strip() for a in silent[0] if not _readable(a, self.suite)), "")
+            raise EvaluationError(
+                f"the judge gave no verdict that can be read on {len(silent):,} of "
+                f"{len(answered):,} items, so its figures say nothing of the model; the first "
+                f"such answer: {first[:120]!r}.",
+                where=f"evaluation.suites.{self.suite.name}.judge",
+                fix="take a judge that ends as it is asked to, raise judge_tokens, or raise "
+                f"max_unjudged ({self.suite.max_unjudged:g} now).",
+            )
 
     def overlap(self) -> list[str | Item]:
         """Return the questions."""
@@ -98,13 +117,16 @@ def open_judge(suite: JudgeSuite, context: EvalContext) -> JudgeRunner:
 def _row(
     item: str, asked: OpenQuestion, answer: Answer, scores: dict[str, float], said: Sequence[Answer]
 ) -> ItemRow:
+    if answer.error is not None:
+        # An item without an answer has nothing to judge.
+        scores = {}
     main = scores.get("win_rate", scores.get("rubric_score"))
     error = answer.error or next((s.error for s in said if s.error), None)
     return answer_row(item, "judged", answer)._replace(
         cluster=asked.group,
         gold=next(iter(asked.answers), None),
         score=main,
-        scores=scores,
+        scores=scores or None,
         prediction=json.dumps([s.text for s in said], ensure_ascii=False),
         error=error,
     )
@@ -115,7 +137,7 @@ def _row(
 Side = Literal["first", "second", "tie"]
 
 _PAIR = re.compile(r"verdict\W{0,6}(first|second|tie)\b", re.IGNORECASE)
-_SCORE = re.compile(r"score\W{0,6}(\d+)\b", re.IGNORECASE)
+_SCORE = re.compile(r"score\W{0,6}(\d+(?:\.\d+)?)(?:\s*(?:/|out of)\s*(\d+))?", re.IGNORECASE)
 
 
 def pair_prompt(
@@ -161,38 +183,53 @@ def parse_pair_verdict(text: str) -> Side | None:
 
 
 def parse_rubric_score(text: str, scale: int) -> int | None:
-    """Return the last score in a judge's answer where it is from 1 to ``scale``, or None."""
+    """Return the last score in a judge's answer where it is whole and from 1 to ``scale``, or None.
+
+    One that names another scale ("8/10" where 5 is the best) says nothing on this one.
+    """
     found = _SCORE.findall(text)
-    score = int(found[-1][:6]) if found else 0
-    return score if 1 <= score <= scale else None
+    if not found or (found[-1][1] and found[-1][1] != str(scale)):
+        return None
+    score = float(found[-1][0][:6])
+    return int(score) if score.is_integer() and 1 <= score <= scale else None
+
+
+def _readable(answer: Answer, suite: JudgeSuite) -> bool:
+    if suite.mode == "pairwise":
+        return parse_pair_verdict(answer.said) is not None
+    return parse_rubric_score(answer.said, suite.scale) is not None
 
 
 def pair_scores(ours_first: Side | None, ours_second: Side | None) -> dict[str, float]:
     """Return an item's scores from its verdicts in both orders.
 
     ``win_rate`` is 1 where the model wins in both orders, 0 where it loses in both, else 1/2: a
-    verdict that turns with the order is a tie, and so is one that can't be read.
+    verdict that turns with the order is a tie. Where one can't be read the item is unjudged, and
+    has no other score.
 
     Args:
         ours_first: The verdict where the model's answer stood first.
         ours_second: Where it stood second.
     """
-    first = {"first": 1, "second": -1}.get(ours_first or "", 0)
-    second = {"second": 1, "first": -1}.get(ours_second or "", 0)
+    if ours_first is None or ours_second is None:
+        return {"unjudged": 1.0}
+    first = {"first": 1, "second": -1, "tie": 0}[ours_first]
+    second = {"second": 1, "first": -1, "tie": 0}[ours_second]
     agreed = (first + second) // 2 if abs(first + second) == 2 else 0
     return {
         "win_rate": (agreed + 1) / 2,
         "wins": float(agreed == 1),
         "losses": float(agreed == -1),
         "order_decides": float(first * second == -1),
-        "unjudged": float(ours_first is None or ours_second is None),
+        "unjudged": 0.0,
     }
 
 
 def rubric_scores(score: int | None, scale: int) -> dict[str, float]:
-    """Return an item's scores: 0 for the worst, 1 for the best; 0 where none can be read."""
-    value = 0.0 if score is None else (score - 1) / (scale - 1)
-    return {"rubric_score": value, "unjudged": float(score is None)}
+    """Return an item's scores: 0 for the worst, 1 for the best; none where none can be read."""
+    if score is None:
+        return {"unjudged": 1.0}
+    return {"rubric_score": (score - 1) / (scale - 1), "unjudged": 0.0}
 
 
 def _asked(question: Sequence[Message]) -> str:

@@ -16,6 +16,9 @@ _SHORTEST = 3
 """Words from which on text in quotation marks is a quotation, and not a name or a word meant."""
 
 
+_LISTS = ("required", "any_of", "forbidden", "cited", "instructions")
+
+
 class Checks(NamedTuple):
     """What an answer is checked for.
 
@@ -139,7 +142,12 @@ def read_checks(found: Located, value: Any, passage: str, field: str = "checks")
             f"is no object with checks, but {_shown(value)}",
             f"give at least one of {', '.join(Checks._fields)}.",
         )
-    given = {name: checked for name, checked in value.items() if checked is not None}
+    # Parquet gives every row every field of any row; an empty list asks for nothing either.
+    given = {
+        name: checked
+        for name, checked in value.items()
+        if checked is not None and (checked != [] or name not in _LISTS)
+    }
     for name, checked in given.items():
         _refuse(found, f"{field}.{name}", name, checked, passage)
     if not given:
@@ -152,7 +160,7 @@ def read_checks(found: Located, value: Any, passage: str, field: str = "checks")
 def _refuse(found: Located, field: str, name: str, value: Any, passage: str) -> None:
     if name not in Checks._fields:
         fail(found, field, "is no check", f"use {', '.join(Checks._fields)}.")
-    if name in ("required", "any_of", "forbidden", "cited") and not are_texts(value):
+    if name in _LISTS[:-1] and not are_texts(value):
         fail(found, field, f"is no list of texts, but {_shown(value)}", 'write it as ["a text"].')
     if name in ("quotes", "min_words", "max_words") and not is_count(value):
         fail(found, field, f"is no whole number from 0 on, but {_shown(value)}", "give a number.")

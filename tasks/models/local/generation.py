@@ -13,20 +13,17 @@ from tasks.models.local.prefix_cache import for_rows, keys_and_values, shared_pr
 from tasks.progress import Progress
 from tasks.text.chat import Tokenizer
 from tasks.text.keyed import key_of, keyed_rank
+from tasks.text.reasoning import find_stop, opens_reasoning
 
 # Ending an answer at a string.
 
 
-def first_stop(text: str, stops: Sequence[str]) -> int | None:
-    """Return where the first of the stop strings begins in a text; None where there is none."""
-    return min((place for s in stops if (place := text.find(s)) >= 0), default=None)
-
-
 class StopAtText(StoppingCriteria):  # type: ignore[misc]
-    """Ends a row once its answer holds a stop string.
+    """Ends a row once its answer holds a stop string, after its thoughts.
 
     Only the last tokens are spelled at each step: as many as the longest string has bytes, since
-    a token spells at least a byte of it, and a few for a character that is cut.
+    a token spells at least a byte of it, and a few for a character that is cut. Where they hold
+    one, the whole answer is, to see whether it stands in a thought.
 
     Args:
         tokenizer: The model's.
@@ -44,8 +41,25 @@ class StopAtText(StoppingCriteria):  # type: ignore[misc]
         """Return which rows have ended, bool (rows,)."""
         answers = input_ids[:, self._prompt :][:, -self._reach :]
         texts = self._tokenizer.batch_decode(answers, skip_special_tokens=True)
-        done = [first_stop(text, self._stops) is not None for text in texts]
+        done = [
+            any(stop in text for stop in self._stops) and self._ends(row)
+            for text, row in zip(texts, input_ids, strict=True)
+        ]
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
+
+    def _ends(self, row: torch.Tensor) -> bool:
+        text = self._tokenizer.decode(row[self._prompt :], skip_special_tokens=True)
+        thinking = ends_in_thought(self._tokenizer, row[: self._prompt].tolist())
+        return find_stop(text, self._stops, thinking=thinking) is not None
+
+
+def ends_in_thought(tokenizer: Tokenizer, prompt: Sequence[int]) -> bool:
+    """Return whether a prompt's last tokens open a thought, as some chat templates have it."""
+    return opens_reasoning(tokenizer.decode(list(prompt[-_TAIL:]))) if prompt else False
+
+
+_TAIL = 16
+"""Last tokens of a prompt in which the opening of a thought is looked for."""
 
 
 CANDIDATES = 1024
@@ -221,7 +235,10 @@ class _Answerer:
             stopping_criteria=self._stopping(ids.shape[1]),
         )
         each = (time.perf_counter() - start) / len(prompts)
-        return [self._ended(row, each) for row in out[:, ids.shape[1] :].tolist()]
+        answers = out[:, ids.shape[1] :].tolist()
+        return [
+            self._ended(prompt, row, each) for prompt, row in zip(prompts, answers, strict=True)
+        ]
 
     def _inputs(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and attention mask, (rows, tokens): shared tokens, padding, own tokens."""
@@ -245,11 +262,13 @@ class _Answerer:
         stop = self._decoding.stop
         return [StopAtText(self._tokenizer, stop, prompt)] if stop else []
 
-    def _ended(self, tokens: list[int], seconds: float) -> Generation:
+    def _ended(self, prompt: list[int], tokens: list[int], seconds: float) -> Generation:
         end = next((i + 1 for i, token in enumerate(tokens) if token in self._stops), None)
         kept = tokens[:end]
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        cut = first_stop(text, self._decoding.stop)
+        stops = self._decoding.stop
+        thinking = bool(stops) and ends_in_thought(self._tokenizer, prompt)
+        cut = find_stop(text, stops, thinking=thinking)
         if end is None and cut is not None:
             # The library fills a row that has ended up with padding.
             while kept and kept[-1] == self._pad:

@@ -131,7 +131,7 @@ class InvokedModel(AmazonModel[SageMakerEndpoint]):
 
     def ask(self, prompt: Prompt, decoding: Decoding) -> Reply:
         """Return the container's answer to one prompt."""
-        fields = {**asked_fields(prompt), **drawn_fields(decoding), **self._spec.options}
+        fields = {**asked_fields(prompt), **drawn_fields(prompt, decoding), **self._spec.options}
         at = {"EndpointName": self._spec.endpoint}
         if self._spec.component:
             at["InferenceComponentName"] = self._spec.component
@@ -143,4 +143,4 @@ class InvokedModel(AmazonModel[SageMakerEndpoint]):
                 Body=json.dumps(fields),
             )
             body = reply["Body"].read()
-        return read_reply(body, decoding.stop)
+        return read_reply(body, decoding.stop, self._spec.endpoint)

@@ -64,6 +64,77 @@ class Unanswerable(Exception):
     """A request that the server will refuse each time: this item alone."""
 
 
+_ENDED = frozenset(
+    {
+        "",
+        "stop",
+        "eos",
+        "eos_token",
+        "end_turn",
+        "stop_sequence",
+        "tool_calls",
+        "tool_use",
+        "function_call",
+        "complete",
+        "completed",
+        "finished",
+    }
+)
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_FILTERED = frozenset(
+    {
+        "content_filter",
+        "content_filtered",
+        "guardrail_intervened",
+        "safety",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "refusal",
+        "malformed_function_call",
+        "malformed_model_output",
+        "malformed_tool_use",
+        "model_context_window_exceeded",
+    }
+)
+_FAILED = frozenset(
+    {
+        "error",
+        "abort",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "timeout",
+        "load",
+        "insufficient_system_resource",
+    }
+)
+
+
+def is_cut(reason: object) -> bool:
+    """Return whether an answer was cut at the most tokens allowed, by why the server ended it.
+
+    Args:
+        reason: What a reply calls ``finish_reason`` or ``stopReason``; None where it says nothing.
+
+    Raises:
+        TryAgain: The server failed in the middle of the answer.
+        Unanswerable: What ended it is no doing of the model's (a filter), or isn't known: the text
+            is then no answer of the model's.
+    """
+    word = "" if reason is None else str(reason).strip().lower()
+    if word in _CUT:
+        return True
+    if word in _ENDED:
+        return False
+    if word in _FAILED:
+        raise TryAgain(f"the server broke off (finish_reason {word})")
+    if word in _FILTERED:
+        raise Unanswerable(f"the server ended it (finish_reason {word}), so it is no whole answer")
+    raise Unanswerable(f"finish_reason {str(reason)[:40]!r} is none that is known")
+
+
 class RemoteModel(Engine, Generic[Spec]):
     """Asks a server item by item, ``concurrency`` at a time.
 

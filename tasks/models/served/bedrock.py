@@ -7,8 +7,9 @@ from typing import Any
 from configs.models import BedrockModel
 from tasks.models.api import Decoding, Prompt
 from tasks.models.served.aws import AmazonModel, failures
-from tasks.models.served.base import Reply, TryAgain, Unanswerable
+from tasks.models.served.base import Reply, TryAgain, Unanswerable, is_cut
 from tasks.models.served.openai import is_text
+from tasks.text.reasoning import find_stop
 from tasks.text.rows import TOOL_ROLE, Message
 
 Fields = dict[str, Any]
@@ -25,7 +26,7 @@ class ConverseModel(AmazonModel[BedrockModel]):
             raise Unanswerable("Converse takes conversations, no text to be continued")
         with failures(self._spec.name):
             reply = self._client.converse(**self._request(prompt, decoding))
-        return _reply(reply)
+        return _reply(reply, decoding.stop)
 
     def _request(self, prompt: Prompt, decoding: Decoding) -> Fields:
         system = [{"text": m["content"]} for m in prompt.messages if m["role"] == "system"]
@@ -81,19 +82,21 @@ def _tool(tool: Fields) -> Fields:
 
 
 def _drawn(decoding: Decoding) -> Fields:
+    """Return how the answer is drawn; a turn ends by itself, and is cut at stop strings here."""
     fields: Fields = {"maxTokens": decoding.max_new_tokens, "temperature": decoding.temperature}
     if decoding.temperature > 0:
         fields["topP"] = decoding.top_p
-    return fields | ({"stopSequences": list(decoding.stop)} if decoding.stop else {})
+    return fields
 
 
-def _reply(reply: Fields) -> Reply:
+def _reply(reply: Fields, stop: Sequence[str]) -> Reply:
     """Return the answer; tool calls are written as blocks, as of OpenAI-compatible servers."""
+    cut = is_cut(reply.get("stopReason"))
     try:
         parts = [_said(block) for block in reply["output"]["message"]["content"]]
         tokens = int(reply.get("usage", {}).get("inputTokens", 0))
         text = "\n".join(part for part in parts if part)
-        return Reply(text, reply.get("stopReason") == "max_tokens", tokens)
+        return Reply(text[: find_stop(text, stop)], cut, tokens)
     except (LookupError, TypeError) as error:
         raise TryAgain(f"the reply has no message: {str(reply)[:80]}") from error
 

@@ -21,6 +21,7 @@ from tasks.models.api import (
     by_messages,
 )
 from tasks.storage import digest_of
+from tasks.text.reasoning import find_stop
 
 
 class RecordedPrompts(NamedTuple):
@@ -123,5 +124,4 @@ class Replayed(_Whole):
         text = self._said.get(one.digest)
         if text is None:
             return Answer("", False, 0.0, one.digest, 0, "no answer came back")
-        cuts = [at for stop in decoding.stop if (at := text.find(stop)) >= 0]
-        return Answer(text[: min(cuts, default=len(text))], False, 0.0, one.digest, 0)
+        return Answer(text[: find_stop(text, decoding.stop)], False, 0.0, one.digest, 0)

@@ -15,11 +15,13 @@ from tasks.errors import SetupError
 from tasks.models.adapters import adapter_digest, adapter_rank
 from tasks.models.api import NONE, Answer, Batch, ChoiceScores, Decoding, Encoded, TextScore
 from tasks.models.identity import config_digest, stopping
+from tasks.models.local.generation import ends_in_thought
 from tasks.models.local.loading import positions_of, resolve_dtype
 from tasks.models.local.spans import Span
 from tasks.models.local.tokenized import Options, Tokenized, chosen, measured
 from tasks.storage import digest_of
 from tasks.text.chat import load_tokenizer
+from tasks.text.reasoning import CLOSE, find_stop, has_unclosed_reasoning
 
 CHUNK = 512
 """Requests given at a time: vLLM makes its own batches of them, and a kill costs at most these."""
@@ -132,21 +134,39 @@ class VllmEngine(Tokenized):
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         """Yield answers, ``CHUNK`` prompts at a time."""
-        params = self._params(
-            max_tokens=decoding.max_new_tokens,
-            temperature=decoding.temperature,
-            top_p=decoding.top_p,
-            seed=decoding.seed % 2**31 if decoding.temperature else None,
-            stop=list(decoding.stop) or None,
-            stop_token_ids=self._stop_ids() or None,
+        params, whole = (
+            self._params(
+                max_tokens=decoding.max_new_tokens,
+                temperature=decoding.temperature,
+                top_p=decoding.top_p,
+                seed=decoding.seed % 2**31 if decoding.temperature else None,
+                stop=stop,
+                stop_token_ids=self._stop_ids() or None,
+            )
+            for stop in (list(decoding.stop) or None, None)
         )
         for places in _chunks(len(asked), skip):
             fitted = [self.fitted(asked[i].payload, decoding.max_new_tokens) for i in places]
             made, each = self._generate([ids for ids, _ in fitted], params)
-            yield [
-                (i, _answer(asked[i], out, each, cut))
-                for i, out, (_, cut) in zip(places, made, fitted, strict=True)
+            thinking = [
+                bool(decoding.stop) and ends_in_thought(self._tokenizer, ids) for ids, _ in fitted
             ]
+            # vLLM ends a thought at a stop string in it: such go on to their end, and are cut here.
+            again = [
+                n
+                for n, (out, opened) in enumerate(zip(made, thinking, strict=True))
+                if decoding.stop and _stopped_in_thought(out, opened)
+            ]
+            for n, out in zip(
+                again, self._generate([fitted[n][0] for n in again], whole)[0], strict=True
+            ):
+                made[n] = out
+            answers = []
+            for i, out, (_, cut), opened in zip(places, made, fitted, thinking, strict=True):
+                answer = _answer(asked[i], out, each, cut)
+                end = find_stop(answer.text, decoding.stop, thinking=opened)
+                answers.append((i, answer._replace(text=answer.text[:end])))
+            yield answers
 
     def score_choice_batches(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
@@ -220,6 +240,8 @@ class VllmEngine(Tokenized):
 
             more["lora_request"] = LoRARequest("adapter", 1, str(self._folder.adapter))
         asked = [TokensPrompt(prompt_token_ids=list(ids)) for ids in prompts]
+        if not asked:
+            return [], 0.0
         made = self.llm.generate(asked, params, use_tqdm=False, **more)
         return made, (time.perf_counter() - start) / max(1, len(made))
 
@@ -229,6 +251,12 @@ def _chunks(count: int, skip: Container[int]) -> Iterator[list[int]]:
         places = list(range(start, min(start + CHUNK, count)))
         if not all(i in skip for i in places):
             yield places
+
+
+def _stopped_in_thought(out: Any, opened: bool) -> bool:
+    first = out.outputs[0]
+    unclosed = has_unclosed_reasoning(first.text) or (opened and CLOSE not in first.text)
+    return unclosed and first.finish_reason == "stop"
 
 
 def _answer(asked: Encoded, out: Any, seconds: float, cut: bool) -> Answer:

@@ -18,8 +18,8 @@ from tasks.evaluation.datasets import located, prompt_of, some, user
 from tasks.evaluation.items import EvalContext, ItemRow, answer_row, count_items, item_ids
 from tasks.evaluation.runner import AnswersRunner
 from tasks.gates.compare import comparison
-from tasks.gates.judge import judge_all
 from tasks.gates.planning import plan_gate
+from tasks.gates.stage import judge_all
 from tasks.metrics.values import READERS
 from tasks.models.api import Answer, Prompt
 from tasks.scores import SuiteScores

@@ -1,6 +1,11 @@
 import pytest
 
-from tasks.text.reasoning import has_unclosed_reasoning, strip_reasoning
+from tasks.text.reasoning import (
+    find_stop,
+    has_unclosed_reasoning,
+    opens_reasoning,
+    strip_reasoning,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,3 +31,32 @@ def test_thoughts_at_the_beginning_are_no_part_of_what_is_said(text: str, said: 
 def test_a_thought_without_an_end_says_nothing(text: str) -> None:
     assert strip_reasoning(text) == ""
     assert has_unclosed_reasoning(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "cut"),
+    [
+        ("8\nQuestion: next", False, "8\n"),
+        (
+            "<think>Question: how?</think>8\nQuestion: next",
+            False,
+            "<think>Question: how?</think>8\n",
+        ),
+        ("<think>Question: how?", False, None),
+        ("Question: how?</think>8", False, None),
+        ("so, Question: how?", True, None),
+        ("so, Question: how?</think>8 END Question:", True, "so, Question: how?</think>8 "),
+        ("8", False, None),
+    ],
+)
+def test_a_stop_string_counts_after_the_thoughts(
+    text: str, thinking: bool, cut: str | None
+) -> None:
+    at = find_stop(text, ("Question:", "END"), thinking=thinking)
+    assert (None if at is None else text[:at]) == cut
+
+
+def test_a_template_may_open_the_thought_itself() -> None:
+    assert opens_reasoning("<|im_start|>assistant\n<think>\n")
+    assert not opens_reasoning("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert not opens_reasoning("say <think> please")

@@ -10,6 +10,7 @@ from configs.suites.behaviour import AdherenceSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import EvalContext, write_items
 from tasks.evaluation.suites.adherence import AdherenceRunner, open_adherence
+from tasks.evaluation.suites.rule_checks import Checks
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
 
@@ -103,3 +104,33 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_an_item_that_was_not_answered_has_no_scores(runner: Make) -> None:
     rows = runner(POLICY, PLAIN).run(Scripted(lambda _: None))
     assert [(r.form, r.scores) for r in rows] == [("item", None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("field", "fix"),
+    [
+        ("required", "put it into checks"),
+        ("policy", "An item has prompt, messages"),
+        ("passages", "did you mean 'passage'"),
+    ],
+)
+def test_a_field_that_nothing_would_read_is_refused_by_name(
+    tmp_path: Path, field: str, fix: str
+) -> None:
+    file = tmp_path / "own.jsonl"
+    item = {"prompt": "Say tea.", "checks": {"required": ["tea"]}, "id": 7, "category": None}
+    file.write_text(json.dumps(item | {field: ["a"]}))
+    suite = AdherenceSuite(kind="adherence", name="own", path=str(file))
+    with pytest.raises(EvaluationError, match=fix) as error:
+        open_adherence(suite, EvalContext())
+    assert f"'{field}'" in error.value.message
+    file.write_text(json.dumps(item | {field: None}))
+    assert len(open_adherence(suite, EvalContext()).cases) == 1
+
+
+def test_an_empty_list_of_texts_asks_for_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "own.jsonl"
+    file.write_text(json.dumps({"prompt": "?", "checks": {"required": ["tea"], "forbidden": []}}))
+    suite = AdherenceSuite(kind="adherence", name="own", path=str(file))
+    ((_, case),) = open_adherence(suite, EvalContext()).cases
+    assert case.checks == Checks(required=("tea",))

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from configs.suites.generation import JudgeSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import EvalContext, write_items
+from tasks.evaluation.stage import score_suite
 from tasks.evaluation.suites.judge import (
     Side,
     open_judge,
@@ -20,9 +21,10 @@ from tasks.evaluation.suites.judge import (
     rubric_prompt,
     rubric_scores,
 )
+from tasks.gates.pairing import pair
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
-from tasks.scores import Estimate
+from tasks.scores import Estimate, SuiteScores
 
 SERVED = {"kind": "endpoint", "url": "http://127.0.0.1:1/v1", "name": "judge", "revision": "one"}
 
@@ -81,7 +83,7 @@ def test_a_judge_that_likes_the_first_place_shows_itself(questions: Path, tmp_pa
 def test_a_rubric_gives_a_score_and_needs_no_reference(tmp_path: Path) -> None:
     path = tmp_path / "bare.jsonl"
     path.write_text("".join(json.dumps({"query": f"q{i}"}) + "\n" for i in range(4)))
-    section = suite(path, mode="rubric", rubric="politeness")
+    section = suite(path, mode="rubric", rubric="politeness", max_unjudged=0.6)
 
     def score(prompt: Prompt) -> str:
         text = prompt.messages[0]["content"]
@@ -89,7 +91,9 @@ def test_a_rubric_gives_a_score_and_needs_no_reference(tmp_path: Path) -> None:
         return "Score: 5" if "good" in text else "I won't say."
 
     found = judged(section, Scripted(score), tmp_path)
-    assert (found["rubric_score"].value, found["unjudged"].value) == (0.5, 0.5)
+    # An item without a verdict is no bad answer: it is left out, and counted.
+    assert (found["rubric_score"].value, found["rubric_score"].n) == (1.0, 2)
+    assert (found["unjudged"].value, found["unjudged"].n) == (0.5, 4)
     with pytest.raises(EvaluationError, match="no 'response'"):
         replace(open_judge(suite(path), EvalContext("test", 1)), judge=Scripted)
 
@@ -101,6 +105,54 @@ def test_an_item_that_the_judge_cant_answer_keeps_its_error(questions: Path) -> 
     rows = runner.run(Scripted(lambda _: "x"))
     assert [row.error for row in rows] == ["it was not answered"] * 4
     assert all(row.scores and row.scores["unjudged"] == 1.0 for row in rows)
+
+
+@pytest.mark.parametrize("fields", [{}, {"mode": "rubric"}])
+@pytest.mark.parametrize("said", ["I'd rather not.", "", "<think>first"])
+def test_a_judge_without_verdicts_is_no_judge(
+    questions: Path, fields: dict[str, Any], said: str
+) -> None:
+    runner = replace(
+        open_judge(suite(questions, **fields), EvalContext("test", 1)),
+        judge=lambda: Scripted(lambda _: said),
+    )
+    with pytest.raises(
+        EvaluationError, match="no verdict that can be read on 4 of 4 items"
+    ) as error:
+        runner.run(Scripted(lambda _: "x"))
+    assert error.value.where == "evaluation.suites.judged.judge"
+
+
+class Named(Scripted):
+    """One whose scores are kept by its name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(lambda _: "good")
+        self.name = name
+
+    @property
+    def digest(self) -> str:
+        return self.name
+
+
+def test_two_models_are_compared_on_what_was_judged_of_both(
+    questions: Path, temper_home: Path
+) -> None:
+    section, context = suite(questions, max_unjudged=0.3), EvalContext("test", 1)
+
+    def scores(unread: str) -> SuiteScores:
+        def judge(prompt: Prompt) -> str:
+            return "well" if f"\n{unread}\n" in prompt.messages[0]["content"] else better(prompt)
+
+        runner = replace(open_judge(section, context), judge=lambda: Scripted(judge))
+        return score_suite(section, runner, Named(unread), unread, context)
+
+    both = pair(scores("q0"), scores("q1"))
+    _, first, second = both.values("win_rate")
+    assert set(first.ids) == set(second.ids)
+    assert len(first) == 2
+    assert both.difference("win_rate", 0.95).n == 2
+    assert both.difference("unjudged", 0.95).n == 4
 
 
 def test_the_judge_is_opened_only_to_judge(questions: Path) -> None:
@@ -147,6 +199,10 @@ def test_the_last_verdict_counts(text: str, side: Side | None) -> None:
         ("Score: 2 ... Score: 3", 3),
         ("Score: 0", None),
         (f"Score: {'9' * 5000}", None),
+        ("Score: 4/10", None),
+        ("Score: 4 out of 5", 4),
+        ("Score: 4.5", None),
+        ("Score: 4.0", 4),
     ],
 )
 def test_the_last_score_inside_the_scale_counts(text: str, score: int | None) -> None:
@@ -162,22 +218,21 @@ def test_the_last_score_inside_the_scale_counts(text: str, score: int | None) ->
         ("second", "second", 0.5, 1.0),
         ("tie", "second", 0.5, 0.0),
         ("tie", "tie", 0.5, 0.0),
-        ("first", None, 0.5, 0.0),
-        (None, None, 0.5, 0.0),
     ],
 )
 def test_a_verdict_that_turns_with_the_order_is_a_tie(
-    ours_first: Side | None, ours_second: Side | None, win_rate: float, order: float
+    ours_first: Side, ours_second: Side, win_rate: float, order: float
 ) -> None:
     found = pair_scores(ours_first, ours_second)
     assert (found["win_rate"], found["order_decides"]) == (win_rate, order)
     assert (found["wins"], found["losses"]) == (win_rate == 1.0, win_rate == 0.0)
-    assert found["unjudged"] == (None in (ours_first, ours_second))
+    assert found["unjudged"] == 0.0
+    assert pair_scores(ours_first, None) == pair_scores(None, ours_second) == {"unjudged": 1.0}
 
 
 def test_a_score_runs_from_worst_to_best() -> None:
-    assert [rubric_scores(s, 5)["rubric_score"] for s in (1, 3, 5, None)] == [0.0, 0.5, 1.0, 0.0]
-    assert rubric_scores(None, 5)["unjudged"] == 1.0
+    assert [rubric_scores(s, 5)["rubric_score"] for s in (1, 3, 5)] == [0.0, 0.5, 1.0]
+    assert rubric_scores(None, 5) == {"unjudged": 1.0}
 
 
 def test_an_answer_cant_close_its_own_frame() -> None:

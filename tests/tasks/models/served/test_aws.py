@@ -22,7 +22,7 @@ REQUEST: dict[str, Any] = {
     "modelId": "amazon.nova-micro-v1:0",
     "system": [{"text": "be brief"}],
     "messages": [{"role": "user", "content": [{"text": "what time?"}]}],
-    "inferenceConfig": {"maxTokens": 9, "temperature": 0.0, "stopSequences": ["\n"]},
+    "inferenceConfig": {"maxTokens": 9, "temperature": 0.0},
     "toolConfig": {
         "tools": [
             {

@@ -167,13 +167,11 @@ def test_the_request_says_what_is_asked_and_how(monkeypatch: pytest.MonkeyPatch)
     assert fields["messages"][2]["tool_call_id"] == "c1"
     assert fields["tools"][0]["function"]["name"] == "clock"
     assert {
-        k: fields[k]
-        for k in ("model", "temperature", "max_completion_tokens", "stop", "reasoning_effort")
+        k: fields[k] for k in ("model", "temperature", "max_completion_tokens", "reasoning_effort")
     } == {
         "model": "m",
         "temperature": 0.0,
         "max_completion_tokens": 9,
-        "stop": ["\n"],
         "reasoning_effort": "low",
     }
     assert "secret" not in json.dumps(engine.about) + engine.digest
