@@ -23,7 +23,7 @@ from tasks.gates.pairing import pairs
 from tasks.gates.slices import slices
 from tasks.gates.task import judge_gates
 from tasks.ingest.task import fetch_model
-from tasks.models.adapters import adapted
+from tasks.models.adapters import load_adapted
 from tasks.models.factory import Evaluated
 from tasks.models.served.vllm import on_vllm
 from tasks.scores import GateResult, SuiteScores
@@ -74,7 +74,7 @@ def prepare_model(section: Model | Served) -> Evaluated:
             return run_task(fetch_model, section, True)
         case AdaptedModel():
             base = run_task(fetch_model, Model(path=section.path, revision=section.revision), True)
-            return adapted(base, Path(section.adapter).expanduser(), section.alpha)
+            return load_adapted(base, Path(section.adapter).expanduser(), section.alpha)
         case VllmModel():
             base = run_task(fetch_model, Model(path=section.path, revision=section.revision), True)
             return on_vllm(base, section)

@@ -13,8 +13,8 @@ from configs.sources import RehearsalSource, Rewrite, StoredSource
 from flows.run_task import map_task, map_task_over_pairs, run_task
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
 from tasks.errors import QualityBlocked
-from tasks.evaluation.items import EvalContext, items_of
-from tasks.evaluation.registry import open_exam, overlap_texts
+from tasks.evaluation.items import EvalContext, count_items
+from tasks.evaluation.registry import open_suite, overlap_texts
 from tasks.gates.planning import GatePlan, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
 from tasks.mixture.shares import Supply, plan_quotas
@@ -247,7 +247,7 @@ def plan_gates(recipe: Recipe, data: Data) -> tuple[GatePlan, ...]:
     suites = [_suite_of(recipe, gate) for gate in recipe.gates]
     # Several gates may rest on one suite, and opening it reads its data.
     counts = {
-        key: count_items(recipe, data, suite)
+        key: open_item_counter(recipe, data, suite)
         for key, suite in {s.model_dump_json(): s for s in suites}.items()
     }
     plans = []
@@ -259,9 +259,9 @@ def plan_gates(recipe: Recipe, data: Data) -> tuple[GatePlan, ...]:
     return tuple(plans)
 
 
-def count_items(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str], int]:
+def open_item_counter(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str], int]:
     """Return what tells, of an opened suite, how many items each metric is over."""
-    return partial(items_of, open_exam(suite, make_context(recipe, data)))
+    return partial(count_items, open_suite(suite, make_context(recipe, data)))
 
 
 def _suite_of(recipe: Recipe, gate: Gate) -> Suite:

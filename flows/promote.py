@@ -8,9 +8,9 @@ from tasks.tracking.registry import (
     Record,
     Release,
     champion_of,
-    crown,
-    put_forward,
-    refuse_unproven,
+    register_version,
+    require_passing_record,
+    set_champion,
 )
 
 
@@ -52,9 +52,9 @@ def promote(run: str, name: str | None = None, waiver: str | None = None) -> Pro
         )
     report = find_report(run)
     target, record = name or report.registered_name, _make_record(report, waiver)
-    release, before = put_forward(target, record), champion_of(target)
-    refuse_unproven(record, before)
-    crown(release)
+    release, before = register_version(target, record), champion_of(target)
+    require_passing_record(record, before)
+    set_champion(release)
     return Promotion(release=release, before=before, verdict=record.verdict, waiver=record.waiver)
 
 

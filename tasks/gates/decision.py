@@ -12,7 +12,7 @@ from configs.gates import FEWEST_A_CLASS, FloorGate, Gate, HoldGate
 from configs.metrics import Metric
 from tasks.gates.power import needed_items
 from tasks.metrics.estimates import estimate
-from tasks.metrics.f1 import Labelled, support
+from tasks.metrics.f1 import LabelledItems, support
 from tasks.metrics.label_sets import LabelSets
 from tasks.metrics.paired import Difference
 from tasks.metrics.values import ItemValues
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
     needed_n: int | None = None
 
 
-class Found(NamedTuple):
+class Evidence(NamedTuple):
     """What a gate is decided on.
 
     Attributes:
@@ -43,7 +43,7 @@ class Found(NamedTuple):
     alpha: float
 
 
-def decide(gate: Gate, found: Found) -> Outcome:
+def decide(gate: Gate, found: Evidence) -> Outcome:
     """Return the verdict that the bounds give."""
     sign = 1 if found.better == "higher" else -1
     d = found.difference
@@ -76,7 +76,7 @@ def _threshold(gate: Gate) -> float:
     return -gate.margin if isinstance(gate, HoldGate) else gate.by
 
 
-def _needed(gate: Gate, found: Found, distance: float) -> tuple[int | None, str]:
+def _needed(gate: Gate, found: Evidence, distance: float) -> tuple[int | None, str]:
     """Return the items that decide with 80 % power, and the difference that takes for true.
 
     A hold takes no change at all, the case it is there to show, unless that says no more than the
@@ -162,9 +162,9 @@ def unpaired(gate: Gate, reference: SuiteScores, candidate: SuiteScores) -> Gate
 
 def _thin_classes(gate: Gate, first: ItemValues) -> Outcome | None:
     data = first.data
-    if not isinstance(data, Labelled | LabelSets) or data.average != "macro":
+    if not isinstance(data, LabelledItems | LabelSets) or data.average != "macro":
         return None
-    counted = support(data) if isinstance(data, Labelled) else data.support()
+    counted = support(data) if isinstance(data, LabelledItems) else data.support()
     there = dict(zip(data.labels, counted.tolist(), strict=True))
     thin = {label: k for label, k in there.items() if 0 < k < FEWEST_A_CLASS}
     if not thin:

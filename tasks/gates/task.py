@@ -29,8 +29,8 @@ def count_looks(
     family: str, run_id: str, candidate: list[SuiteScores], results: list[GateResult]
 ) -> list[GateResult]:
     """Return the outcomes with how many candidates were judged on each gate's test items."""
-    from tasks.gates.test_set_usage import look
+    from tasks.gates.test_set_usage import record_look
 
     judged = {r.metric.partition("/")[0] for r in results}
-    seen = {s.suite: look(family, s, run_id) for s in candidate if s.suite in judged}
+    seen = {s.suite: record_look(family, s, run_id) for s in candidate if s.suite in judged}
     return [r.model_copy(update={"seen": seen[r.metric.partition("/")[0]]}) for r in results]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.metrics.arrays import Bools, Floats, Ints
-from tasks.metrics.f1 import Labelled
+from tasks.metrics.f1 import LabelledItems
 from tasks.metrics.intervals import Error, Interval, exact_proportion, no_flips, t_widths
 from tasks.metrics.pooled import Pooled
 from tasks.metrics.values import ItemValues, Numbers, Ratio
@@ -113,7 +113,7 @@ def _varied(items: ItemValues, other: ItemValues | None) -> int:
             items.data.held(), axis=0, return_inverse=True, return_counts=True
         )
         return _units_with(items, kind.reshape(-1) != often.argmax())
-    assert isinstance(items.data, Labelled)
+    assert isinstance(items.data, LabelledItems)
     marks = items.data.gold == items.data.predicted
     return min(_units_with(items, marks), _units_with(items, ~marks))
 
@@ -128,8 +128,8 @@ def _changed(items: ItemValues, other: ItemValues) -> Bools:
             for h in (first, second)
         ]
         return np.asarray((padded[0] != padded[1]).any(axis=1))
-    assert isinstance(items.data, Labelled)
-    assert isinstance(other.data, Labelled)
+    assert isinstance(items.data, LabelledItems)
+    assert isinstance(other.data, LabelledItems)
     return np.asarray(items.data.predicted != other.data.predicted)
 
 

@@ -10,7 +10,7 @@ from tasks.errors import EvaluationError
 from tasks.metrics import correction, f1
 from tasks.metrics.arrays import Bools, Floats, Ints
 from tasks.metrics.bounded import least_variance, t_interval, units
-from tasks.metrics.f1 import Labelled
+from tasks.metrics.f1 import LabelledItems
 from tasks.metrics.intervals import (
     Error,
     Interval,
@@ -60,7 +60,7 @@ def point(items: ItemValues) -> float:
             return float(data.values.mean())
         case Ratio():
             return float(data.numerator.sum() / data.denominator.sum())
-        case Labelled():
+        case LabelledItems():
             return f1.f1(data)
         case Pooled():
             return data.value()
@@ -137,7 +137,7 @@ def _variance(first: ItemValues, second: ItemValues, error: Error) -> float:
     """
     n, a, b = len(first), first.data, second.data
     found = n * error.se**2
-    if not (isinstance(a, Labelled) and isinstance(b, Labelled) and a.average == "macro"):
+    if not (isinstance(a, LabelledItems) and isinstance(b, LabelledItems) and a.average == "macro"):
         return found
     moved = _sums(f1.influence(b) - f1.influence(a), first.clusters)
     return (found + n * float(moved @ moved)) / 2
@@ -178,7 +178,7 @@ def flips(first: ItemValues, second: ItemValues) -> tuple[int | None, int | None
 
 def _marks(items: ItemValues) -> Bools | None:
     data = items.data
-    if isinstance(data, Labelled):
+    if isinstance(data, LabelledItems):
         return np.asarray(data.gold == data.predicted)
     return np.asarray(data.values > 0.5) if _is_proportion(items) else None  # type: ignore[union-attr]
 
@@ -236,9 +236,9 @@ def _contribution(items: ItemValues) -> Floats:
             return _ratio_without(data, items.clusters)
         case Pooled():
             return data.without_each(items.clusters)
-        case Labelled() if items.clusters is None:
+        case LabelledItems() if items.clusters is None:
             return f1.without_each_item(data)
-        case Labelled():
+        case LabelledItems():
             return f1.without_each_group(data, items.clusters)
         case _:
             assert_never(data)

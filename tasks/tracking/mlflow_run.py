@@ -206,7 +206,7 @@ def open_run(
     with explained(settings):
         client = connect(settings)
         experiment = _experiment(client, recipe.tracking.experiment, settings)
-        end_abandoned(client, experiment)
+        end_stale_runs(client, experiment)
         run_id = _resumed(client, experiment, flow_run_id)
         if run_id is None:
             tags = {
@@ -341,7 +341,7 @@ PROCESS = "temper.process"
 """Tag of a run: the process that writes to it."""
 
 
-def end_abandoned(client: Any, experiment: str) -> None:
+def end_stale_runs(client: Any, experiment: str) -> None:
     """Mark an experiment's running runs as killed where a process of this machine had them.
 
     Args:

@@ -61,7 +61,7 @@ def champion_of(name: str, settings: Settings | None = None) -> Release | None:
         return _aliased(connect(settings), name, CHAMPION)
 
 
-def put_forward(name: str, record: Record, settings: Settings | None = None) -> Release:
+def register_version(name: str, record: Record, settings: Settings | None = None) -> Release:
     """Register the run's weights as a version, with its record as tag, as the challenger.
 
     The same weights are the same version, however often they are put forward.
@@ -84,7 +84,7 @@ def put_forward(name: str, record: Record, settings: Settings | None = None) -> 
         return _release(client.get_model_version(name, found))
 
 
-def crown(release: Release, settings: Settings | None = None) -> None:
+def set_champion(release: Release, settings: Settings | None = None) -> None:
     """Move the alias champion to a version that was put forward."""
     settings = settings or Settings()
     with explained(settings):
@@ -93,7 +93,7 @@ def crown(release: Release, settings: Settings | None = None) -> None:
         client.delete_registered_model_alias(release.name, CHALLENGER)
 
 
-def refuse_unproven(record: Record, champion: Release | None) -> None:
+def require_passing_record(record: Record, champion: Release | None) -> None:
     """Raise unless the record is a PASS that names both weights, the champion's where it must.
 
     Raises:

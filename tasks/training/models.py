@@ -83,11 +83,11 @@ def autocasts(training: Training) -> bool:
 
 def quickened(training: Training, model: Any) -> Any:
     """Return the model with its adapter's layers in their short form, where they may have it."""
-    from tasks.training.lora_forward import quicken
+    from tasks.training.lora_forward import patch_lora_forward
 
     # A sharded parameter is whole only inside the layer that the wrapper knows.
     if training.adapter is not None and place_trainer(training.backend).sharding == "none":
-        quicken(model)
+        patch_lora_forward(model)
     return model
 
 

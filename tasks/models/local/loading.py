@@ -38,7 +38,7 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load_model(model: LocalModel, dtype: str = "auto") -> TorchModel:
+def load_weights(model: LocalModel, dtype: str = "auto") -> TorchModel:
     """Return the model in evaluation mode; the last one loaded is kept for the next suite.
 
     Raises:
@@ -118,9 +118,9 @@ def _load(path: str, digest: str, dtype: Dtype, adapter: tuple[Path, float] | No
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if adapter is not None:
-        from tasks.models.adapters import applied
+        from tasks.models.adapters import apply_adapter
 
-        model = applied(model, *adapter)
+        model = apply_adapter(model, *adapter)
     return model.to(device()).eval()
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import EvaluationError
-from tasks.metrics.f1 import Average, Labelled
+from tasks.metrics.f1 import Average, LabelledItems
 from tasks.metrics.paired import Difference, difference, interval, point
 from tasks.metrics.values import ItemValues, Numbers, Ratio
 
@@ -23,7 +23,7 @@ def numbers(values: list[float], proportion: bool = False) -> ItemValues:
 
 
 def labelled(gold: np.ndarray, predicted: np.ndarray, average: Average = "macro") -> ItemValues:
-    return ItemValues(ids(len(gold)), Labelled(gold, predicted, LABELS, average))
+    return ItemValues(ids(len(gold)), LabelledItems(gold, predicted, LABELS, average))
 
 
 @st.composite
@@ -112,7 +112,7 @@ def test_dependent_items_widen_every_kind_of_interval() -> None:
         Numbers(right.astype(float), True),
         Numbers(nats),
         Ratio(nats, np.full(200, 3.0)),
-        Labelled(gold, np.where(right == 1, gold, (gold + 1) % 5), LABELS, "macro"),
+        LabelledItems(gold, np.where(right == 1, gold, (gold + 1) % 5), LABELS, "macro"),
     ):
         plain = interval(ItemValues(ids(200), data))
         joined = interval(ItemValues(ids(200), data, clusters=clusters))

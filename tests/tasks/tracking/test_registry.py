@@ -11,9 +11,9 @@ from tasks.scores import GateResult
 from tasks.tracking.registry import (
     Record,
     champion_of,
-    crown,
-    put_forward,
-    refuse_unproven,
+    register_version,
+    require_passing_record,
+    set_champion,
 )
 
 
@@ -51,11 +51,11 @@ def run_id(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_a_version_carries_its_record_and_the_champion_is_an_alias(run_id: str) -> None:
     assert champion_of("voc-0") is None
-    release = put_forward("voc-0", record(run_id))
+    release = register_version("voc-0", record(run_id))
     assert champion_of("voc-0") is None
     client = MlflowClient(Settings().tracking_uri)
     assert client.get_model_version_by_alias("voc-0", "challenger").version == 1
-    crown(release)
+    set_champion(release)
     assert champion_of("voc-0") == release
     assert (release.run_id, release.weights) == (run_id, "c" * 64)
     version = client.get_model_version("voc-0", release.version)
@@ -67,11 +67,11 @@ def test_a_version_carries_its_record_and_the_champion_is_an_alias(run_id: str) 
 
 
 def test_the_same_weights_are_one_version_and_others_another(run_id: str) -> None:
-    first, again = (put_forward("voc-1", record(run_id)) for _ in "ab")
-    other = put_forward("voc-1", record(run_id, candidate="d" * 64))
+    first, again = (register_version("voc-1", record(run_id)) for _ in "ab")
+    other = register_version("voc-1", record(run_id, candidate="d" * 64))
     assert (first.version, again.version, other.version) == ("1", "1", "2")
-    crown(first)
-    crown(other)
+    set_champion(first)
+    set_champion(other)
     found = champion_of("voc-1")
     assert found is not None
     assert found.version == "2"
@@ -85,7 +85,7 @@ def test_more_gates_than_a_tag_holds_are_kept_whole_in_the_run(run_id: str) -> N
             gates=tuple(gate(metric=f"s/m{i}") for i in range(number)),
             candidate=f"{number:064d}",
         )
-        release = put_forward("voc-2", many)
+        release = register_version("voc-2", many)
         tag = json.loads(client.get_model_version("voc-2", release.version).tags["gates"])
         assert len(tag) == 12 if number == 12 else tag["gates"] == 300
 
@@ -102,15 +102,15 @@ def test_more_gates_than_a_tag_holds_are_kept_whole_in_the_run(run_id: str) -> N
 )
 def test_only_a_pass_that_names_both_weights_is_proof(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(EvaluationError, match=words):
-        refuse_unproven(record(**changes), None)
-    refuse_unproven(record(**changes, waiver="the old one is down"), None)
+        require_passing_record(record(**changes), None)
+    require_passing_record(record(**changes, waiver="the old one is down"), None)
 
 
 def test_a_record_against_a_former_champion_is_no_proof(run_id: str) -> None:
     against = gate(against="champion", reference_digest="d" * 64)
-    refuse_unproven(record(gates=(against,)), None)
-    former = put_forward("voc-4", record(run_id, candidate="d" * 64))
-    refuse_unproven(record(gates=(against,)), former)
-    present = put_forward("voc-4", record(run_id, candidate="e" * 64))
+    require_passing_record(record(gates=(against,)), None)
+    former = register_version("voc-4", record(run_id, candidate="d" * 64))
+    require_passing_record(record(gates=(against,)), former)
+    present = register_version("voc-4", record(run_id, candidate="e" * 64))
     with pytest.raises(EvaluationError, match="another model than the present champion"):
-        refuse_unproven(record(gates=(against,)), present)
+        require_passing_record(record(gates=(against,)), present)

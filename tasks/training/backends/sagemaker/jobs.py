@@ -11,7 +11,7 @@ from tasks.artifacts import Checkpoint
 from tasks.errors import SetupError, TrainingError
 from tasks.storage import write_text
 from tasks.store.aws import Client, open_client, region_of
-from tasks.store.places import S3Place, open_place
+from tasks.store.places import S3Store, open_store
 from tasks.training.backends.local import latest_record
 from tasks.training.backends.sagemaker.attempts import Attempts, Calls
 from tasks.training.backends.sagemaker.logs import LogTail
@@ -99,7 +99,7 @@ class SagemakerJobs:
         uri = str(found["ModelArtifacts"]["S3ModelArtifacts"])
         parent, _, name = uri.rpartition("/")
         archive = job.folder / f"{handle.name}.tar.gz"
-        open_place(parent, self.backend.region).get(name, archive)
+        open_store(parent, self.backend.region).get(name, archive)
         _unpack(archive, job.folder)
         archive.unlink()
         return take_checkpoint(job)
@@ -115,7 +115,7 @@ class SagemakerJobs:
             mlflow=mlflow if mlflow and mlflow.startswith(("http", "arn:")) else None,
         )
 
-    def _store(self) -> S3Place:
+    def _store(self) -> S3Store:
         return s3_store(self.backend.region)
 
     def _reason(self, handle: JobHandle, found: dict[str, Any]) -> str:
@@ -146,7 +146,7 @@ def refuse_dry_run(dry_run: bool) -> None:
         )
 
 
-def s3_store(region: str | None = None) -> S3Place:
+def s3_store(region: str | None = None) -> S3Store:
     """Return TEMPER_STORE, which has to be in S3 for SageMaker to read it.
 
     Args:
@@ -155,8 +155,8 @@ def s3_store(region: str | None = None) -> S3Place:
     Raises:
         SetupError: It is a folder.
     """
-    place = open_place(region=region)
-    if not isinstance(place, S3Place):
+    place = open_store(region=region)
+    if not isinstance(place, S3Store):
         raise SetupError(
             "SageMaker reads from S3, and TEMPER_STORE is a folder.",
             where=place.uri(),

@@ -12,7 +12,7 @@ from configs.remote_backends import WorkPoolBackend
 from tasks.artifacts import Checkpoint
 from tasks.errors import StorageError, TrainingError, Unreachable
 from tasks.storage import write_text
-from tasks.store.places import Place, fetch, open_place
+from tasks.store.places import BlobStore, fetch, open_store
 from tasks.training.backends.local import latest_record
 from tasks.training.backends.uploads import addresses, upload
 from tasks.training.backends.work_pool.worker import stream_key
@@ -46,7 +46,7 @@ class PoolJobs:
                 where="training.backend.dry_run",
                 fix="set dry_run: false to run.",
             )
-        place = open_place()
+        place = open_store()
         parameters = self._parameters(job, place, upload(job, place, code=False))
         name = self._started(job, parameters)
         job.write()
@@ -56,7 +56,7 @@ class PoolJobs:
 
     def plan(self, job: TrainingJob) -> dict[str, Any]:
         """Return what ``submit`` would start; nothing is published or started."""
-        place = open_place()
+        place = open_store()
         return {
             "deployment": self.backend.deployment,
             "parameters": self._parameters(job, place, addresses(job, place, code=False)),
@@ -93,7 +93,7 @@ class PoolJobs:
         """
         if (job.folder / "out").is_dir() and (job.folder / "result.json").is_file():
             return take_checkpoint(job)
-        told = open_place().read(f"results/{job.key[:32]}/{handle.name}.json")
+        told = open_store().read(f"results/{job.key[:32]}/{handle.name}.json")
         if told is None:
             raise StorageError(
                 "the run published no result.",
@@ -112,7 +112,7 @@ class PoolJobs:
         """Fetch the metrics stream where it has changed; return what is in the way, if anything."""
         key, file = stream_key(handle.key, handle.name), handle.folder / "losses.jsonl"
         try:
-            place = open_place()
+            place = open_store()
             size = place.sizes(str(Path(key).parent)).get(key)
             if size is not None and not (file.is_file() and file.stat().st_size == size):
                 place.get(key, aside := file.with_suffix(".new"))
@@ -122,7 +122,9 @@ class PoolJobs:
             return f" (its losses can't be read: {error})"
         return ""
 
-    def _parameters(self, job: TrainingJob, place: Place, parts: dict[str, str]) -> dict[str, Any]:
+    def _parameters(
+        self, job: TrainingJob, place: BlobStore, parts: dict[str, str]
+    ) -> dict[str, Any]:
         return {
             "key": job.key,
             "parts": parts,

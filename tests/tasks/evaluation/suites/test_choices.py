@@ -15,10 +15,10 @@ from tasks.evaluation.datasets import Located
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.choices import (
     arc_question,
-    choices_exam,
     cleaned,
     hellaswag_question,
     letters,
+    open_choices,
     own_question,
     texts,
 )
@@ -70,14 +70,14 @@ def test_texts_are_chosen_in_all_and_by_character(tmp_path: Path) -> None:
         category="topic",
         chance=0.5,
     )
-    exam = choices_exam(suite, "test", 1)
+    runner = open_choices(suite, "test", 1)
 
     def score(context: str, option: str) -> float:
         # "yes" is likelier in all (-1 against -2), "certainly not" by character.
         return {" yes": -1.0, " certainly not": -2.0, " A": -0.1, " B": -3.0}[option]
 
-    found_rows = exam.sit(Scripted(score=score))
-    write_items(tmp_path / "items.parquet", "own", found_rows, exam.labels)
+    found_rows = runner.run(Scripted(score=score))
+    write_items(tmp_path / "items.parquet", "own", found_rows, runner.labels)
     found = estimate_all(tmp_path / "items.parquet", suite.metric_table())
     assert found["acc"].value == found["acc_norm"].value == found["accuracy"].value == 0.5
     by_text = [r for r in found_rows if r.form == "cloze"]
@@ -99,13 +99,13 @@ def test_items_are_chosen_by_seed_and_splits_have_files(tmp_path: Path) -> None:
     rows = [{"question": f"q{i}", "choices": ["a", "b"], "answer": 0} for i in range(9)]
     path = lines(tmp_path / "q.jsonl", rows)
     suite = MultipleChoiceSuite(kind="multiple_choice", name="own", path=path, limit=3)
-    assert len(choices_exam(suite, "test", 1).questions.ids) == 3
-    assert len({choices_exam(suite, "test", seed).content for seed in range(6)}) > 1
+    assert len(open_choices(suite, "test", 1).questions.ids) == 3
+    assert len({open_choices(suite, "test", seed).content for seed in range(6)}) > 1
     with pytest.raises(EvaluationError, match="no file of dev items"):
-        choices_exam(suite, "dev", 1)
+        open_choices(suite, "dev", 1)
     empty = suite.model_copy(update={"path": lines(tmp_path / "none.jsonl", [])})
     with pytest.raises(EvaluationError, match="no questions"):
-        choices_exam(empty, "test", 1)
+        open_choices(empty, "test", 1)
 
 
 def test_too_many_answers_for_letters_are_refused(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_too_many_answers_for_letters_are_refused(tmp_path: Path) -> None:
         kind="multiple_choice", name="own", path=lines(tmp_path / "q.jsonl", rows), letters=True
     )
     with pytest.raises(EvaluationError, match="more than 26 answers"):
-        choices_exam(suite, "test", 1)
+        open_choices(suite, "test", 1)
 
 
 @pytest.mark.slow
@@ -131,12 +131,12 @@ def test_figures_equal_those_of_lm_evaluation_harness(
         if task == "arc_easy"
         else HellaswagSuite(kind="hellaswag", name="swag", path=path)
     )
-    exam = choices_exam(suite, "test", 17)
-    rows = exam.sit(open_model(tiny_model, "float32"))
+    runner = open_choices(suite, "test", 17)
+    rows = runner.run(open_model(tiny_model, "float32"))
     samples = _harness(tiny_model.path, path, tmp_path, task)
     theirs = {s["arguments"][0][0]: s for s in samples}
     assert len(theirs) == len(rows) == len(samples)
-    for question, row in zip(exam.questions.asked, rows, strict=True):
+    for question, row in zip(runner.questions.asked, rows, strict=True):
         sample = theirs[question.context]
         assert row.choice_logprobs == pytest.approx(
             [float(r[0][0]) for r in sample["resps"]], abs=1e-4

@@ -13,7 +13,7 @@ from configs.errors import SetupError
 from configs.prices import SHIPPED_PRICES, Prices, read_prices
 from configs.training import Training
 from tasks.artifacts import LocalModel
-from tasks.training.preflight.aws import READS, Reader, looks
+from tasks.training.preflight.aws import READS, Reader, check_aws
 from tasks.training.preflight.estimate import Load, ModelSize, Preflight, estimate, size_of
 from tasks.training.preflight.run import preflight, refuse
 
@@ -82,7 +82,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, temper_home: Path) -> None:
 
 def test_an_account_in_order_is_let_through_by_reads_alone() -> None:
     account = Account()
-    found = looks("eu-west-1", account, QUOTA)
+    found = check_aws("eu-west-1", account, QUOTA)
     assert [(look.name, look.state) for look in found] == [
         ("credentials", "ok"),
         ("role", "ok"),
@@ -142,7 +142,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_would_be_refused_is_told_with_the_fix(what: str) -> None:
     answers, name, fix = REFUSED[what]
-    found = looks("eu-west-1", Account(**answers), QUOTA)
+    found = check_aws("eu-west-1", Account(**answers), QUOTA)
     [look] = [look for look in found if look.state == "refused"]
     assert look.name == name
     assert fix in look.fix
@@ -153,7 +153,7 @@ def test_what_would_be_refused_is_told_with_the_fix(what: str) -> None:
 def test_a_look_that_isn_t_allowed_stops_nothing() -> None:
     denied = _said("AccessDenied")
     account = Account(get_role=denied, head_bucket=denied, list_service_quotas=denied)
-    found = looks("eu-west-1", account, QUOTA)
+    found = check_aws("eu-west-1", account, QUOTA)
     assert [look.state for look in found] == ["ok", "unknown", "unknown", "unknown"]
     refuse(Preflight(backend="sagemaker", looks=tuple(found)))
 
@@ -162,7 +162,7 @@ def test_a_permission_that_may_lack_is_a_warning() -> None:
     lacking = {
         "EvaluationResults": [{"EvalActionName": "s3:PutObject", "EvalDecision": "implicitDeny"}]
     }
-    found = looks("eu-west-1", Account(simulate_principal_policy=lacking), QUOTA)
+    found = check_aws("eu-west-1", Account(simulate_principal_policy=lacking), QUOTA)
     assert found[1].state == "warn"
     assert "s3:PutObject" in found[1].says
 
@@ -170,7 +170,7 @@ def test_a_permission_that_may_lack_is_a_warning() -> None:
 def test_role_and_store_have_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEMPER_SAGEMAKER_ROLE")
     monkeypatch.delenv("TEMPER_STORE")
-    found = looks("eu-west-1", Account(), None)
+    found = check_aws("eu-west-1", Account(), None)
     assert [(x.name, x.state) for x in found[1:]] == [("role", "refused"), ("bucket", "refused")]
 
 
