@@ -116,7 +116,8 @@ def fold(text: str) -> str:
 
     Punctuation does: ``C++`` is not ``C``.
     """
-    return " ".join(to_nfc(to_nfc(text).casefold()).split())
+    folded = text.casefold() if text.isascii() else to_nfc(to_nfc(text).casefold())
+    return " ".join(folded.split())
 
 
 def words(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, assert_never
 
-from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
+from configs.suites.choices import AnswerReading, ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Located, Published, locate_records
 from tasks.evaluation.items import ItemRow, item_ids
@@ -52,9 +52,12 @@ def arc_question(found: Located) -> ChoiceQuestion:
     Raises:
         EvaluationError: It isn't one.
     """
-    columns = ("question", "choices", "answerKey" if "answerKey" in found.record else "answer")
-    asked, choices, answer = _parts(found, *columns)
-    return ChoiceQuestion(asked, f"Question: {asked}\nAnswer:", choices, answer)
+    # Published as labels with a key, or as a list with the place of the right one.
+    answer: str
+    reading: AnswerReading
+    answer, reading = ("answerKey", "any") if "answerKey" in found.record else ("answer", "place")
+    asked, choices, right = _parts(found, "question", "choices", answer, reading)
+    return ChoiceQuestion(asked, f"Question: {asked}\nAnswer:", choices, right)
 
 
 def hellaswag_question(found: Located) -> ChoiceQuestion:
@@ -90,7 +93,9 @@ def own_question(suite: MultipleChoiceSuite, found: Located) -> ChoiceQuestion:
     Raises:
         EvaluationError: A column is missing, or it isn't clear which answer is right.
     """
-    asked, choices, answer = _parts(found, suite.question, suite.choices, suite.answer)
+    asked, choices, answer = _parts(
+        found, suite.question, suite.choices, suite.answer, suite.answer_is
+    )
     context = suite.prompt.replace("{question}", asked)
     category, group = (_named(found, column) for column in (suite.category, suite.group))
     return ChoiceQuestion(asked, context, choices, answer, category, group)
@@ -107,7 +112,7 @@ def cleaned(text: str) -> str:
 
 
 def _parts(
-    found: Located, question: str, choices: str, answer: str
+    found: Located, question: str, choices: str, answer: str, reading: AnswerReading
 ) -> tuple[str, tuple[str, ...], int]:
     record = found.record
     missing = [c for c in (question, answer) if record.get(c) is None]
@@ -125,7 +130,7 @@ def _parts(
             found.where,
             f"give '{choices}' a list, or columns A, B, ...",
         )
-    right = _find_right(record[answer], options, found.where)
+    right = _find_right(record[answer], options, reading, found.where)
     if right not in given:
         raise _no_question(
             f"'{record[answer]}' is an answer without text",
@@ -187,7 +192,7 @@ def _option_text(value: object) -> str:
     return "" if value is None or not str(value).strip() else str(value)
 
 
-def _find_right(value: object, options: _Options, where: str) -> int:
+def _find_right(value: object, options: _Options, reading: AnswerReading, where: str) -> int:
     """Return the place of the right answer: by place, label, letter or text.
 
     Raises:
@@ -195,16 +200,17 @@ def _find_right(value: object, options: _Options, where: str) -> int:
     """
     said = to_nfc(_number_text(value)).strip()
     texts = [to_nfc(text).strip() for text in options.texts]
+    letters = options.letters[: len(texts)]
+    place = {int(said)} if said.isascii() and said.isdecimal() and len(said) < 4 else set()
+    ways: dict[str, set[int]] = {
+        "text": {p for p, text in enumerate(texts) if text == said},
+        "letter": {p for p, letter in enumerate(letters) if letter == said.upper()},
+        "place": place & {*range(len(texts))},
+    }
     if options.labels is not None:
         ways = {"label": {p for p, label in enumerate(options.labels) if label == said}}
-    else:
-        ways = {"text": {p for p, text in enumerate(texts) if text == said and text}}
-        ways["letter"] = {
-            p for p, x in enumerate(options.letters[: len(texts)]) if x == said.upper()
-        }
-        ways["place counted from 0"] = (
-            {int(said)} & {*range(len(texts))} if _is_place(said) else set()
-        )
+    elif reading != "any":
+        ways = {reading: ways[reading]}
     inside = set().union(*ways.values())
     if len(inside) == 1:
         return inside.pop()
@@ -214,18 +220,12 @@ def _find_right(value: object, options: _Options, where: str) -> int:
             where,
             "say which answer is right by its letter or its place.",
         )
-    readings = [
-        f"by its {way} '{texts[p]}'" for way, places in ways.items() for p in sorted(places)
-    ]
+    readings = [f"'{texts[p]}' by {way}" for way, found in ways.items() for p in sorted(found)]
     raise _no_question(
         f"'{value}' could be several of its answers: {' or '.join(readings)}",
         where,
-        "say which answer is right by its letter.",
+        "say how to read it with answer_is: place (counted from 0), letter or text.",
     )
-
-
-def _is_place(said: str) -> bool:
-    return said.isascii() and said.isdecimal() and len(said) < 4
 
 
 def _number_text(value: object) -> str:
