@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from configs.suites.base import SuiteSection, UserItemsSuite
 from tasks.artifacts import CleanSource, SplitName
-from tasks.errors import EvaluationError, SetupError, SourceError
+from tasks.errors import EvaluationError, SetupError, SourceError, Unusable
+from tasks.files.columns import fill_template, has_value, is_template, look_up
 from tasks.files.hub import HubSplit, read_hub
 from tasks.files.locate import DataFile, locate_files, package_folder
 from tasks.files.readers import read_file
@@ -254,6 +255,33 @@ def fail(found: Located, field: str, what: str, fix: str) -> NoReturn:
     raise EvaluationError(f"field '{field}' {what}.", where=found.where, fix=fix)
 
 
+def value_of(found: Located, named: str | None) -> Any:
+    """Return what a record has at a column, a dotted path or a template, as sources name them.
+
+    Args:
+        found: The record.
+        named: ``question``, ``data.0.text`` or ``"{title}: {question}"``.
+
+    Returns:
+        The value; None where the record has none. A template gives a text.
+
+    Raises:
+        EvaluationError: A hole of the template has no text in the record.
+    """
+    if named is None:
+        return None
+    if not is_template(named):
+        return look_up(found.record, named) if has_value(found.record, named) else None
+    try:
+        return fill_template(found.record, named)
+    except Unusable as error:
+        raise EvaluationError(
+            f"the template {named!r} can't be filled: {error}.",
+            where=found.where,
+            fix=f"the record has {', '.join(sorted(map(str, found.record)))}.",
+        ) from error
+
+
 def column_of(found: Located, named: str | None, among: Sequence[str]) -> str | None:
     """Return the column that is named, or the first of several that the record has."""
     if named is not None:
@@ -268,7 +296,7 @@ def prompt_of(found: Located, named: str | None) -> str:
         EvaluationError: It has none, or not a text.
     """
     column = column_of(found, named, PROMPTS)
-    value = found.record.get(column) if column is not None else None
+    value = value_of(found, column)
     if not isinstance(value, str) or not value.strip():
         fail(
             found,
@@ -281,8 +309,7 @@ def prompt_of(found: Located, named: str | None) -> str:
 
 def text_of(found: Located, named: str | None, among: Sequence[str] = ()) -> str | None:
     """Return what a column says, as a text; None where the record doesn't have it."""
-    column = column_of(found, named, among)
-    value = None if column is None else found.record.get(column)
+    value = value_of(found, column_of(found, named, among))
     return None if value in (None, "") else str(value)
 
 

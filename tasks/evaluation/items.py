@@ -188,7 +188,8 @@ def items_digest(rows: Sequence[ItemRow]) -> str:
 def count_truncated(rows: Sequence[ItemRow]) -> dict[str, int]:
     """Return how many items are ``truncated``, and how many answers' thoughts are ``unclosed``."""
     return {
-        "truncated": len({row.item_id for row in rows if row.truncated}),
+        # What an item was checked for, or its turns, have its id and a number.
+        "truncated": len({row.item_id.partition("/")[0] for row in rows if row.truncated}),
         "unclosed": sum(has_unclosed_reasoning(row.raw_output or "") for row in rows),
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tasks.errors import Unusable
+from tasks.files.columns import to_text
 from tasks.files.records import Row
 from tasks.ingest.openai import (
     block_error,
@@ -13,7 +14,7 @@ from tasks.ingest.openai import (
     require_objects,
 )
 from tasks.ingest.tool_use import dump_json, normalise_call, normalise_tools
-from tasks.ingest.values import ConvertedRow, find_unused, find_unused_in, to_text
+from tasks.ingest.values import ConvertedRow, find_unused, find_unused_in
 from tasks.text.rows import TOOL_ROLE, Message
 
 CONVERSE_VERSION = "bedrock-conversation-2024"

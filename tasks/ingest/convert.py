@@ -7,21 +7,13 @@ from typing import Any
 
 from configs.sources import StoredSource
 from tasks.errors import SourceError
+from tasks.files.columns import fill_template, has_value, list_holes, look_up, to_text
 from tasks.files.records import Row
 from tasks.ingest.converse import convert_converse
 from tasks.ingest.detect import PAIRS, choose_format, collect_columns, list_columns
 from tasks.ingest.openai import convert_messages, convert_sharegpt, put_system_first
 from tasks.ingest.preferences import convert_dpo, convert_rft
-from tasks.ingest.values import (
-    ConvertedRow,
-    Converter,
-    fill_template,
-    find_unused,
-    has_value,
-    list_holes,
-    look_up,
-    to_text,
-)
+from tasks.ingest.values import ConvertedRow, Converter, find_unused
 from tasks.text.rows import TEXT_ROLE, Message
 
 

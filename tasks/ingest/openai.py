@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.errors import Unusable
+from tasks.files.columns import to_text
 from tasks.files.records import Row, parse_json
 from tasks.ingest.tool_use import CallIds, dump_json, normalise_call, normalise_tools
-from tasks.ingest.values import ConvertedRow, find_unused, find_unused_in, to_text
+from tasks.ingest.values import ConvertedRow, find_unused, find_unused_in
 from tasks.text.rows import TOOL_ROLE, Message
 
 MEDIA = ("image", "video", "document", "image_url", "input_image", "audio", "input_audio", "file")

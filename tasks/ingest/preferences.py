@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.errors import Unusable
+from tasks.files.columns import look_up, to_text
 from tasks.files.records import Row
 from tasks.ingest.openai import convert_messages, put_system_first, read_content
 from tasks.ingest.tool_use import dump_json, normalise_tools
-from tasks.ingest.values import ConvertedRow, find_unused, look_up, to_text
+from tasks.ingest.values import ConvertedRow, find_unused
 from tasks.text.rows import Message
 
 _DPO_FIELDS = ("prompt", "chosen", "rejected", "system", "tools")

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from configs.suites.bits_per_byte import BitsPerByteSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.datasets import of_files, path_for
+from tasks.evaluation.datasets import of_files, path_for, value_of
 from tasks.evaluation.items import EvalContext, ItemRow, item_ids
 from tasks.evaluation.runner import CaseRunner
 from tasks.models.api import Model, Text
@@ -112,12 +112,13 @@ def _of_source(source: CleanSource, split: SplitName) -> list[HeldOutText]:
 
 def _of_path(suite: BitsPerByteSuite, split: SplitName) -> list[HeldOutText]:
     found = []
-    for record, where in of_files(path_for(suite, split)):
-        if not isinstance(record.get(suite.column), str):
+    for record in of_files(path_for(suite, split)):
+        text = value_of(record, suite.column)
+        if not isinstance(text, str):
             raise EvaluationError(
                 f"it has no text in column '{suite.column}'.",
-                where=where,
-                fix=f"set column: to one of {', '.join(sorted(record))}.",
+                where=record.where,
+                fix=f"set column: to one of {', '.join(sorted(record.record))}.",
             )
-        found.append(HeldOutText([Message(role=TEXT_ROLE, content=record[suite.column])], None))
+        found.append(HeldOutText([Message(role=TEXT_ROLE, content=text)], None))
     return found

@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple, assert_never
 
 from configs.suites.choices import AnswerReading, ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.datasets import Located, Published, locate_records
+from tasks.evaluation.datasets import Located, Published, locate_records, value_of
 from tasks.evaluation.items import EvalContext, ItemRow, item_ids
+from tasks.files.columns import has_value, is_template
 from tasks.models.api import Choice, ChoiceScores, Model
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
@@ -52,10 +53,9 @@ def arc_question(found: Located) -> ChoiceQuestion:
     Raises:
         EvaluationError: It isn't one.
     """
-    # Published as labels with a key, or as a list with the place of the right one.
-    answer: str
-    reading: AnswerReading
-    answer, reading = ("answerKey", "any") if "answerKey" in found.record else ("answer", "place")
+    # Published as labels with a key, or as a list with the place of the right one, a number.
+    answer = "answerKey" if "answerKey" in found.record else "answer"
+    reading: AnswerReading = "any" if isinstance(found.record.get(answer), str) else "place"
     asked, choices, right = _parts(found, "question", "choices", answer, reading)
     return ChoiceQuestion(asked, f"Question: {asked}\nAnswer:", choices, right)
 
@@ -114,15 +114,15 @@ def cleaned(text: str) -> str:
 def _parts(
     found: Located, question: str, choices: str, answer: str, reading: AnswerReading
 ) -> tuple[str, tuple[str, ...], int]:
-    record = found.record
-    missing = [c for c in (question, answer) if record.get(c) is None]
+    record, asked, said = found.record, value_of(found, question), value_of(found, answer)
+    missing = [column for column, value in ((question, asked), (answer, said)) if value is None]
     if missing:
         raise _no_question(
             f"it has no '{missing[0]}'",
             found.where,
             f"name its columns: it has {', '.join(sorted(record))}.",
         )
-    options = _read_options(record, choices, found.where)
+    options = _read_options(found, choices)
     given = [place for place, text in enumerate(options.texts) if text]
     if len(given) < 2:
         raise _no_question(
@@ -130,14 +130,14 @@ def _parts(
             found.where,
             f"give '{choices}' a list, or columns A, B, ...",
         )
-    right = _find_right(record[answer], options, reading, found.where)
+    right = _find_right(said, options, reading, found.where)
     if right not in given:
         raise _no_question(
-            f"'{record[answer]}' is an answer without text",
+            f"'{said}' is an answer without text",
             found.where,
             "write it, or leave it out.",
         )
-    return str(record[question]), tuple(options.texts[i] for i in given), given.index(right)
+    return str(asked), tuple(options.texts[i] for i in given), given.index(right)
 
 
 class _Options(NamedTuple):
@@ -151,11 +151,11 @@ class _Options(NamedTuple):
     letters: str
 
 
-def _read_options(record: dict[str, Any], column: str, where: str) -> _Options:
-    given = record.get(column)
+def _read_options(found: Located, column: str) -> _Options:
+    given = value_of(found, column)
     if given is None:
-        names = _find_columns(record, where)
-        return _Options([_option_text(record[x]) for x in names], None, names)
+        names = _find_columns(found.record, found.where)
+        return _Options([_option_text(found.record[x]) for x in names], None, names)
     try:
         given = json.loads(given) if isinstance(given, str) else given
         if isinstance(given, dict):
@@ -165,7 +165,7 @@ def _read_options(record: dict[str, Any], column: str, where: str) -> _Options:
     except (ValueError, KeyError, TypeError) as error:
         raise _no_question(
             f"'{column}' holds no list of answers",
-            where,
+            found.where,
             "give a list, JSON of one, or text and label.",
         ) from error
 
@@ -237,11 +237,11 @@ def _number_text(value: object) -> str:
 def _named(found: Located, column: str | None) -> str | None:
     if column is None:
         return None
-    if column not in found.record:
+    if not is_template(column) and not has_value(found.record, column):
         raise _no_question(
             f"it has no '{column}'", found.where, f"name one of {', '.join(sorted(found.record))}."
         )
-    value = found.record[column]
+    value = value_of(found, column)
     return None if value is None else str(value)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from configs.suites.generation import OpenAnswersSuite, ReferenceSuite
 from tasks.errors import EvaluationError, SetupError
-from tasks.evaluation.datasets import Located, held_out, of_files, path_for
+from tasks.evaluation.datasets import Located, held_out, of_files, path_for, value_of
 from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.text_scores import exact, quasi_exact, token_f1
@@ -62,15 +62,14 @@ def questions_of(
 
 
 def _of_record(suite: ReferenceSuite, found: Located, bare: bool) -> OpenQuestion:
-    record = found.record
-    question, answers = record.get(suite.question), _answers(record.get(suite.answer))
+    question, answers = value_of(found, suite.question), _answers(value_of(found, suite.answer))
     if not isinstance(question, str) or not question.strip() or not (answers or bare):
         raise EvaluationError(
             f"it has no '{suite.question}' or no '{suite.answer}'.",
             where=found.where,
-            fix=f"set question: and answer: to columns of it: {', '.join(sorted(record))}.",
+            fix=f"set question: and answer: to columns of it: {', '.join(sorted(found.record))}.",
         )
-    system, group = record.get(suite.system), record.get(suite.group or "")
+    system, group = value_of(found, suite.system), value_of(found, suite.group)
     turns = [Message(role="system", content=str(system))] if system else []
     return OpenQuestion(
         [*turns, Message(role="user", content=question)],

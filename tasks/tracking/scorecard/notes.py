@@ -4,6 +4,8 @@ import html
 import re
 from collections.abc import Sequence
 
+import pyarrow.parquet as pq
+
 from tasks.models.served.base import WAY_OUT, named, unanswered
 from tasks.scores import GateResult, SuiteScores
 
@@ -13,8 +15,9 @@ def notes(scores: SuiteScores) -> list[str]:
     found = [_errors(scores)] if scores.errors else []
     if scores.truncated:
         found.append(
-            f"{scores.truncated:,} items were cut (truncated in the items): a prompt on its left "
-            "to fit the model, a text at max_tokens, or an answer at the most tokens allowed."
+            f"{scores.truncated:,} of {_count(scores):,} items were cut (see truncated there): a "
+            "prompt on its left to fit the model, a text at max_tokens, or an answer at the most "
+            "tokens allowed."
         )
     if scores.unclosed:
         found.append(
@@ -22,6 +25,12 @@ def notes(scores: SuiteScores) -> list[str]:
             "raise max_new_tokens."
         )
     return found
+
+
+def _count(scores: SuiteScores) -> int:
+    """Return how many items a suite asked: parts of one have its id and a number."""
+    ids = pq.read_table(scores.items, columns=["item_id"])["item_id"].to_pylist()
+    return len({item.partition("/")[0] for item in ids})
 
 
 def _errors(scores: SuiteScores) -> str:

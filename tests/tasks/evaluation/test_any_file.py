@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from configs.evaluation import Suite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import EvalContext
-from tasks.evaluation.registry import open_suite
+from tasks.evaluation.registry import open_suite, overlap_texts
 from tasks.files.locate import CONTAINERS
 
 Records = list[dict[str, Any]]
@@ -352,3 +352,30 @@ def test_plain_text_counts_when_it_is_named_and_not_inside_a_folder(tmp_path: Pa
     assert folder == named == one
     with pytest.raises(EvaluationError, match="not UTF-8"):
         _content("bits_per_byte", str(tmp_path / "b.txt.gz"), tmp_path)
+
+
+def test_suites_take_templates_and_paths_where_sources_do(tmp_path: Path) -> None:
+    file = tmp_path / "nested.jsonl"
+    record = {
+        "title": "Tea",
+        "data": [{"text": "Is it hot?", "reply": "Yes, it is."}],
+        "meta": {"topic": "drinks"},
+        "choices": ["yes", "no"],
+        "answer": "A",
+    }
+    file.write_text("\n".join(json.dumps(record | {"title": f"Tea {n}"}) for n in range(3)))
+    asked = "{title}: {data.0.text}"
+    sections: dict[str, dict[str, Any]] = {
+        "open_answers": {"question": asked, "answer": "data.0.reply", "group": "meta.topic"},
+        "refusal": {"prompt": asked, "ask": "safe", "category": "{meta.topic}"},
+        "multiple_choice": {"question": asked, "category": "meta.topic", "prompt": "{question}"},
+        "bits_per_byte": {"column": asked},
+    }
+    for kind, fields in sections.items():
+        section = {"kind": kind, "name": kind, "path": str(file)} | fields
+        suite = TypeAdapter[Any](Suite).validate_python(section)
+        texts = sorted(map(str, overlap_texts(suite, EvalContext())))
+        assert all(f"Tea {n}: Is it hot?" in text for n, text in enumerate(texts)), kind
+        missing = suite.model_copy(update={next(iter(fields)): "{title} {nothing}"})
+        with pytest.raises(EvaluationError, match="the row has no 'nothing'"):
+            open_suite(missing, EvalContext())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import Unusable
-from tasks.ingest.values import fill_template, has_value, list_holes, look_up, to_text
+from tasks.files.columns import fill_template, has_value, list_holes, look_up, to_text
 
 ROW = {"a": "x", "n": 3, "deep": [{"output": "y"}], "dotted.name": "z", "none": None, "{w}": "v"}
 
