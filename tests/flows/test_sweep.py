@@ -19,9 +19,8 @@ SETTINGS = (
     "gates=[{metric: reviews/macro_f1, rule: improve}, "
     "{metric: mmlu/letter_mass, rule: floor, at: 0.0}]",
 )
-ARMS = Sweep(
-    domain_share=(1.0, 0.5), vary={"training.learning_rate": (1e-3, 1e30)}, alpha=(0.5, 1.0)
-)
+RATE = "training.learning_rate"
+ARMS = Sweep(domain_share=(0.5,), vary={RATE: (1e-3, 1e30)})
 
 
 @pytest.fixture(scope="module")
@@ -46,27 +45,18 @@ def recipe(tiny_recipe: Path) -> Recipe:
 
 @pytest.fixture(scope="module")
 def report(flow_home: Path, recipe: Recipe) -> Any:
-    """The first sweep: two shares, a rate that works and one that doesn't, two alphas."""
+    """The first sweep: a rate that works and one that doesn't."""
     from flows.sweep import sweep
 
     return sweep(recipe, ARMS)
 
 
 def test_every_arm_has_an_outcome_and_those_that_fail_stop_no_other(report: Any) -> None:
-    states = {(o.settings["training.learning_rate"], o.state) for o in report.card.outcomes}
-    assert states == {(1e-3, "done"), (1e30, "failed")}
-    assert len(report.card.outcomes) == 8
-    assert all(o.reason for o in report.card.outcomes if o.state == "failed")
-    assert {line.holds for line in report.card.lines} <= {"PASS", "INCONCLUSIVE"}
-
-
-def test_what_arms_share_is_made_once(report: Any, flow_home: Path) -> None:
-    made, used = report.card.shared["mixtures"]
-    assert (made, used) == (2, 4)
-    made, used = report.card.shared["scores of the base"]
-    assert (made, used) == (2, 8)
-    trained = {o.settings["mixture.domain_share"]: o.tokens for o in report.card.outcomes}
-    assert sum(o.tokens > 0 for o in report.card.outcomes if o.state == "done") == len(trained) == 2
+    works, fails = report.card.outcomes
+    assert (works.settings[RATE], works.state) == (1e-3, "done")
+    assert (fails.settings[RATE], fails.state) == (1e30, "failed")
+    assert "loss" in fails.reason
+    assert [line.arm for line in report.card.lines] == ["share 0.5, learning_rate 0.001"]
 
 
 def test_page_record_and_recipe_lie_together_and_the_recipe_runs(report: Any) -> None:
@@ -96,29 +86,38 @@ def test_arms_stand_below_the_sweep_in_mlflow(report: Any, flow_home: Path) -> N
     assert {"sweep.html", "sweep.json"} <= files
 
 
-def test_a_second_sweep_of_arms_side_by_side_trains_nothing_and_finds_the_same(
+def test_arms_side_by_side_share_what_was_made_and_alpha_trains_nothing(
     report: Any, flow_home: Path, recipe: Recipe
 ) -> None:
     from flows.sweep import sweep
 
-    before = sorted(p.name for p in (flow_home / "checkpoints").iterdir())
-    arms = ARMS.model_copy(update={"vary": {"training.learning_rate": (1e-3,)}, "parallel": 2})
-    again = sweep(recipe, arms, confirm=False)
-    assert sorted(p.name for p in (flow_home / "checkpoints").iterdir()) == before
-    assert again.confirmation is None
+    def trained() -> set[str]:
+        return {p.name for p in (flow_home / "jobs").iterdir()}
 
-    def shown(found: Any) -> list[Any]:
-        return [(x.arm, x.domain, x.retention, x.holds) for x in found.card.lines]
-
-    assert shown(again) == shown(report)
+    before = trained()
+    arms = Sweep(domain_share=(0.5,), alpha=(0.5, 1.0), parallel=2)
+    found = sweep(recipe, arms, confirm=False)
+    assert trained() == before
+    assert found.confirmation is None
+    assert found.card.shared["mixtures"] == (1, 2)
+    assert found.card.shared["scores of the base"] == (2, 4)
+    half, whole = found.card.outcomes
+    assert (half.alpha, whole.alpha) == (0.5, 1.0)
+    assert [o.tokens > 0 for o in (half, whole)] == [True, False]
+    (first,) = report.card.lines
+    again = found.card.lines[1]
+    assert (again.domain, again.retention, again.holds) == (
+        first.domain,
+        first.retention,
+        first.holds,
+    )
 
 
 def test_a_limit_stops_before_it_is_passed(report: Any, recipe: Recipe) -> None:
     from flows.sweep import sweep
 
     tokens = next(o.tokens for o in report.card.outcomes if o.tokens)
-    arms = Sweep(domain_share=(1.0, 0.5), max_tokens=tokens)
-    found = sweep(recipe, arms, confirm=False)
+    found = sweep(recipe, Sweep(domain_share=(0.5, 0.4), max_tokens=tokens), confirm=False)
     assert [o.state for o in found.card.outcomes] == ["done", "left out"]
     assert f"max_tokens: {tokens:,}" in found.card.outcomes[1].reason
     assert sum(o.tokens for o in found.card.outcomes) <= tokens
