@@ -69,6 +69,10 @@ class ClassificationSuite(SuiteSection):
     F1 of each level (``e1_macro_f1``, the coarsest, and so on); a path that ends early stands for
     itself at the levels below. An answer of which only the first levels are known counts at those;
     it is ``off_list``, and invalid where not even its first level is known.
+
+    With ``answer: choose`` the model writes nothing: of the list's labels the one is taken whose
+    text it finds the likeliest a byte after the prompt. That tells what the model knows, apart from
+    whether it keeps to the list; it needs log-probabilities.
     """
 
     METRICS: ClassVar[dict[str, Metric]] = {
@@ -86,6 +90,11 @@ class ClassificationSuite(SuiteSection):
     name: Name
     source: Name
     labels: tuple[str, ...] | None = None
+    answer: Literal["write", "choose"] = Field(
+        "write",
+        description="write: the model writes the label; choose: the likeliest label of the list is "
+        "taken, of models that give log-probabilities",
+    )
     several: bool = Field(False, description="an item may have several labels, or none")
     divider: str = Field(",", min_length=1, description="between labels that are no JSON array")
     hierarchy: str | None = Field(
@@ -95,11 +104,14 @@ class ClassificationSuite(SuiteSection):
     items_per_label: PositiveInt | None = None
     max_new_tokens: int = Field(32, ge=1, le=512)
     batch_size: PositiveInt = 32
+    batch_tokens: PositiveInt = 2048
 
     @model_validator(mode="after")
     def _levels_are_divided(self) -> "ClassificationSuite":
         if (self.hierarchy is None) != (self.levels == 1):
             raise rule_error("labels with levels need both hierarchy and levels")
+        if self.answer == "choose" and self.several:
+            raise rule_error("one label is chosen of the list: several labels have to be written")
         return self
 
     def metric_table(self) -> dict[str, Metric]:

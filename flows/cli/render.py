@@ -346,10 +346,11 @@ def show_comparison(found: "Comparison") -> None:
     if found.flips:
         print_table(
             "examples",
-            ["item", "b", "right", "a said", "b said"],
+            ["item", "asked", "b", "right", "a said", "b said"],
             [
                 [
                     f"{f.suite} {f.item_id[:8]}",
+                    " ".join((f.prompt or "").split())[-80:],
                     "lost" if f.lost else "won",
                     f.gold or "",
                     _answer_text(f.first),

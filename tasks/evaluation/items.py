@@ -41,8 +41,11 @@ ITEM_SCHEMA = pa.schema(
         pa.field("latency_s", pa.float64()),
         pa.field("truncated", pa.bool_()),
         pa.field("error", pa.string()),
+        pa.field("prompt", pa.string()),
     ]
 )
+PROMPT_KEPT = 2000
+"""Characters of a prompt that are kept: its last, where the question stands."""
 
 
 class ItemRow(NamedTuple):
@@ -68,6 +71,7 @@ class ItemRow(NamedTuple):
         latency_s: Seconds the item took, its share of its batch.
         truncated: Whether prompt, text or answer was cut.
         error: Why there is no answer, where the model gave none after all attempts.
+        prompt: The end of what was asked, to be read by a person.
     """
 
     item_id: str
@@ -89,6 +93,7 @@ class ItemRow(NamedTuple):
     latency_s: float = 0.0
     truncated: bool = False
     error: str | None = None
+    prompt: str | None = None
 
 
 class SuiteRunner(Protocol):
@@ -181,8 +186,9 @@ def write_items(path: Path, suite: str, rows: Sequence[ItemRow], labels: object)
 
 
 def items_digest(rows: Sequence[ItemRow]) -> str:
-    """Return the digest of the answers, times left out."""
-    return digest_of([{**r._asdict(), "latency_s": 0} for r in rows])
+    """Return the digest of the answers, times left out; prompts count by their own digests."""
+    fields = [{**row._asdict(), "latency_s": 0} for row in rows]
+    return digest_of([{k: v for k, v in row.items() if k != "prompt"} for row in fields])
 
 
 def count_truncated(rows: Sequence[ItemRow]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from tasks.evaluation.items import (
     write_items,
 )
 from tasks.evaluation.registry import open_suite
+from tasks.evaluation.runner import PromptKeeper
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Engine, no_room
 from tasks.models.cache import Cached
@@ -80,7 +81,8 @@ def score_suite(
         table = _table(suite, runner)
         metrics = estimate_all(known.items, table)
         return known.model_copy(update={"metrics": metrics, "about": table})
-    rows = runner.run(Cached(engine), progress)
+    model = PromptKeeper(Cached(engine))
+    rows = model.add_prompts(runner.run(model, progress))
     made = {
         **engine.about,
         "items": runner.content,

@@ -16,7 +16,19 @@ from tasks.scores import SuiteScores
 # Items that two models answer differently, to be read by a person.
 
 SHOWN = 400
-"""Characters of an output that are kept."""
+"""Characters of an output, and last ones of a prompt, that are kept."""
+
+
+_COLUMNS = (
+    "item_id",
+    "form",
+    "gold",
+    "gold_index",
+    "prediction",
+    "raw_output",
+    "score",
+    "prompt",
+)
 
 
 class FlippedAnswer(BaseModel):
@@ -34,6 +46,7 @@ class Flip(BaseModel):
 
     Attributes:
         lost: Whether the first has it right; otherwise the second.
+        prompt: The end of what both were asked; None in scores of an earlier release.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +58,7 @@ class Flip(BaseModel):
     lost: bool
     first: FlippedAnswer
     second: FlippedAnswer
+    prompt: str | None = None
 
 
 def flips(suite: str, both: Pair, most: int) -> list[Flip]:
@@ -52,16 +66,23 @@ def flips(suite: str, both: Pair, most: int) -> list[Flip]:
 
     An item's ``score`` of 1 is right, of 0 wrong; other scores are no flips.
     """
-    columns = ["item_id", "form", "gold", "gold_index", "prediction", "raw_output", "score"]
     before, after = (
-        {(r["form"], r["item_id"]): r for r in pq.read_table(s.items, columns=columns).to_pylist()}
-        for s in (both.first, both.second)
+        {(row["form"], row["item_id"]): row for row in _read_rows(scores)}
+        for scores in (both.first, both.second)
     )
     found = []
     for lost, scores in ((True, (1.0, 0.0)), (False, (0.0, 1.0))):
         keys = sorted(k for k in before if (before[k]["score"], after[k]["score"]) == scores)
         found += [_flip(suite, lost, before[k], after[k]) for k in keys[:most]]
     return found
+
+
+def _read_rows(scores: SuiteScores) -> list[dict[str, object]]:
+    stored = set(pq.read_schema(scores.items).names)
+    rows: list[dict[str, object]] = pq.read_table(
+        scores.items, columns=[name for name in _COLUMNS if name in stored]
+    ).to_pylist()
+    return rows
 
 
 def _flip(suite: str, lost: bool, before: dict[str, object], after: dict[str, object]) -> Flip:
@@ -74,6 +95,7 @@ def _flip(suite: str, lost: bool, before: dict[str, object], after: dict[str, ob
         gold=None if gold is None else str(gold),
         first=_answer(before),
         second=_answer(after),
+        prompt=None if before.get("prompt") is None else str(before["prompt"])[-SHOWN:],
     )
 
 

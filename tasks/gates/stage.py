@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from configs.gates import FloorGate, Gate
+from configs.metrics import Metric
 from tasks.errors import EvaluationError
 from tasks.gates.decision import Evidence, Outcome, Verdict, decide, refusal, unpaired
-from tasks.gates.pairing import pair
+from tasks.gates.pairing import Pair, pair
 from tasks.gates.power import first_level, second_level
+from tasks.metrics.classes import describe_collapse
 from tasks.metrics.paired import above, difference, point
 from tasks.scores import GateResult, SuiteScores
 
@@ -77,7 +79,7 @@ def judge(
         high=found.high,
         n=found.n,
         needed_n=outcome.needed_n,
-        reason=_reason(outcome, first_look),
+        reason=_reason(outcome, first_look) + _warning(both, metric),
         alpha=alpha,
         against=None if isinstance(gate, FloorGate) else gate.against,
         look=2 if first_look else 1,
@@ -161,3 +163,13 @@ def _reason(outcome: Outcome, first_look: GateResult | None) -> str:
     if first_look is None:
         return outcome.reason
     return f"second look, after {first_look.n:,} items could not tell: {outcome.reason}"
+
+
+def _warning(both: Pair, metric: Metric) -> str:
+    """Return what a reader of the gate must know: that a model answers all items alike."""
+    found = [
+        f"{who}: {said}"
+        for who, items in (("reference", both.first_items), ("candidate", both.second_items))
+        if (said := describe_collapse(items, metric)) is not None
+    ]
+    return f" Careful, {'; '.join(found)}." if found else ""

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from configs.metrics import Metric
 from tasks.errors import EvaluationError
 from tasks.metrics import f1
 from tasks.metrics.arrays import Floats
@@ -123,6 +124,32 @@ def letter_shares(table: pa.Table) -> dict[str, tuple[float, float]]:
     size = rows.num_rows
     known = sorted(x for x in {*gold, *said} if x is not None)
     return {x: (gold[x] / size, said[x] / size) for x in known}
+
+
+COLLAPSED = 0.95
+"""Share of one answer among all from which on they say nothing of what was asked."""
+ENOUGH = 20
+"""Items below which one answer may be all there is by chance."""
+
+
+def describe_collapse(table: pa.Table, metric: Metric) -> str | None:
+    """Return a sentence where a model gives one answer to nearly all of a metric's items.
+
+    Its accuracy is then that of a guess, and stays so however much the model loses. None where
+    answers differ, where the right ones don't, or where they are texts of their own.
+    """
+    rows = table.filter(pc.is_in(table["form"], pa.array(metric.forms, pa.string())))
+    references, predictions = (rows[name].to_pylist() for name in ("gold", "prediction"))
+    known = {x for x in references if x is not None}
+    if rows.num_rows < ENOUGH or len(known) > rows.num_rows / 2 or holds_lists(rows):
+        return None
+    said, times = Counter(predictions).most_common(1)[0]
+    right = references.count(said) / rows.num_rows
+    if times / rows.num_rows < COLLAPSED or right > 0.8 or len(known) < 2:
+        return None
+    what = "no label of the list" if said is None else f"'{said}'"
+    share = times / rows.num_rows
+    return f"{share:.0%} of its answers are {what}, right in {right:.0%} of the items"
 
 
 def _counted(rows: pa.Table, level: int | None) -> tuple[tuple[str, ...], Floats]:

@@ -153,7 +153,7 @@ def test_a_margin_is_refused_before_anything_is_trained(
         n = 20 * (suite.items_per_label or 0) if suite.name == "voc" else suite.limit
         return lambda metric: n
 
-    monkeypatch.setattr(pipeline, "count_items", items)
+    monkeypatch.setattr(pipeline, "open_item_counter", items)
     plans = plan_gates(recipe(HOLD, HOLD | {"margin": 0.2}, held()), data)
     assert [p.n for p in plans] == [400, 400, 50]
     assert sorted(asked) == ["general", "voc"]

@@ -14,7 +14,7 @@ from tasks.evaluation.items import EvalContext, ItemRow, answer_row, item_ids
 from tasks.evaluation.suites.label_lists import ListRunner, open_several_labels
 from tasks.evaluation.suites.label_paths import canonical, normal, path_index, path_of, shown
 from tasks.metrics.matching import JOINT, LabelPath
-from tasks.models.api import Decoding, Model, Prompt
+from tasks.models.api import Choice, Decoding, Model, Prompt
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
@@ -67,7 +67,11 @@ class ClassificationRunner:
     cases: Sequence[ClassificationCase]
     ids: Sequence[str]
     labels: tuple[str, ...] = field(default=())
-    needs: Literal["answers"] = "answers"
+
+    @property
+    def needs(self) -> Literal["answers", "log_probs"]:
+        """Log-probabilities where labels are chosen."""
+        return "log_probs" if self.suite.answer == "choose" else "answers"
 
     @property
     def content(self) -> str:
@@ -75,7 +79,9 @@ class ClassificationRunner:
         return digest_of({"ids": list(self.ids), "labels": self.labels})
 
     def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
-        """Return the labels the model writes, greedily decoded."""
+        """Return the labels the model writes, greedily decoded, or those it finds the likeliest."""
+        if self.suite.answer == "choose":
+            return self._choose(model, progress)
         decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
         answers = model.answers([Prompt(c.prompt) for c in self.cases], decoding, progress)
         said = self._reader()
@@ -91,6 +97,35 @@ class ClassificationRunner:
                     scores=None
                     if self.suite.hierarchy is None
                     else {"off_list": float(label not in self.labels)},
+                )
+            )
+        return rows
+
+    def _choose(self, model: Model, progress: Progress | None) -> list[ItemRow]:
+        asked = [Choice(case.prompt, self.labels) for case in self.cases]
+        found = model.choices(asked, self.suite.batch_tokens, progress)
+        sizes = [len(label.encode()) for label in self.labels]
+        rows = []
+        for item, case, scores in zip(self.ids, self.cases, found, strict=True):
+            # A longer label is less likely whatever it says.
+            each = [x / max(1, n) for x, n in zip(scores.logprobs, sizes, strict=True)]
+            label = self.labels[each.index(max(each))]
+            rows.append(
+                ItemRow(
+                    item,
+                    "classification",
+                    scores.prompt_digest,
+                    scores.prompt_tokens,
+                    cluster=case.group,
+                    gold=case.gold,
+                    prediction=label,
+                    choice_logprobs=scores.logprobs,
+                    choice_bytes=sizes,
+                    gold_index=self.labels.index(case.gold),
+                    score=float(label == case.gold),
+                    scores=None if self.suite.hierarchy is None else {"off_list": 0.0},
+                    latency_s=scores.latency_s,
+                    truncated=scores.truncated,
                 )
             )
         return rows

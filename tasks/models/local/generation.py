@@ -10,10 +10,11 @@ from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
 from tasks.models.api import Decoding
 from tasks.models.local.loading import TorchModel
 from tasks.models.local.prefix_cache import for_rows, keys_and_values, shared_prefix
+from tasks.models.local.spans import ends_in_thought
 from tasks.progress import Progress
 from tasks.text.chat import Tokenizer
 from tasks.text.keyed import key_of, keyed_rank
-from tasks.text.reasoning import find_stop, opens_reasoning
+from tasks.text.reasoning import find_stop
 
 # Ending an answer at a string.
 
@@ -51,15 +52,6 @@ class StopAtText(StoppingCriteria):  # type: ignore[misc]
         text = self._tokenizer.decode(row[self._prompt :], skip_special_tokens=True)
         thinking = ends_in_thought(self._tokenizer, row[: self._prompt].tolist())
         return find_stop(text, self._stops, thinking=thinking) is not None
-
-
-def ends_in_thought(tokenizer: Tokenizer, prompt: Sequence[int]) -> bool:
-    """Return whether a prompt's last tokens open a thought, as some chat templates have it."""
-    return opens_reasoning(tokenizer.decode(list(prompt[-_TAIL:]))) if prompt else False
-
-
-_TAIL = 16
-"""Last tokens of a prompt in which the opening of a thought is looked for."""
 
 
 CANDIDATES = 1024

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tasks.text.chat import Tokenizer
+from tasks.text.reasoning import opens_reasoning
 
 MIN_SHARED = 64
 """Tokens of a shared prefix below which computing it apart costs more than it saves."""
@@ -189,3 +190,12 @@ def batches(trees: Sequence[Tree], tokens: int, copied: int | None = None) -> It
         batch.append(tree)
     if batch:
         yield batch
+
+
+_TAIL = 16
+"""Last tokens of a prompt in which the opening of a thought is looked for."""
+
+
+def ends_in_thought(tokenizer: Tokenizer, prompt: Sequence[int]) -> bool:
+    """Return whether a prompt's last tokens open a thought, as some chat templates have it."""
+    return opens_reasoning(tokenizer.decode(list(prompt[-_TAIL:]))) if prompt else False

@@ -15,9 +15,8 @@ from tasks.errors import SetupError
 from tasks.models.adapters import adapter_digest, adapter_rank
 from tasks.models.api import NONE, Answer, Batch, ChoiceScores, Decoding, Encoded, TextScore
 from tasks.models.identity import config_digest, stopping
-from tasks.models.local.generation import ends_in_thought
 from tasks.models.local.loading import positions_of, resolve_dtype
-from tasks.models.local.spans import Span
+from tasks.models.local.spans import Span, ends_in_thought
 from tasks.models.local.tokenized import Options, Tokenized, chosen, measured
 from tasks.storage import digest_of
 from tasks.text.chat import load_tokenizer

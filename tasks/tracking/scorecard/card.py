@@ -12,6 +12,7 @@ from configs.loading import recipe_digest
 from configs.recipe import Recipe
 from tasks.artifacts import Checkpoint, CleanSource, MixtureReceipt
 from tasks.scores import Estimate, GateResult, SuiteScores
+from tasks.tracking.scorecard.answers import answers_record, wrong_answers
 from tasks.tracking.scorecard.classes import classes, classes_record
 
 # Models on the scorecard's picture, and the two metrics it is drawn in.
@@ -181,6 +182,7 @@ def card_record(card: Card) -> dict[str, Any]:
         "gates": [g.model_dump(mode="json") for g in card.gates],
         "metrics": {"base": _dumped(base), "candidate": _dumped(candidate)},
         "classes": classes_record(classes(card.base, card.candidate)),
+        "wrong_answers": answers_record(wrong_answers(card.candidate)),
         "weights": {"base": card.checkpoint.parent, "candidate": card.checkpoint.digest},
         "mixture": {
             "digest": card.mixture.digest,

@@ -11,7 +11,7 @@ from tasks.scores import Estimate, GateResult
 from tasks.storage import home, write_text
 from tasks.tracking.losses import by_source, read_losses
 from tasks.tracking.masking import mask_addresses
-from tasks.tracking.scorecard import classes, figures
+from tasks.tracking.scorecard import answers, classes, figures
 from tasks.tracking.scorecard.card import (
     Card,
     MetricLine,
@@ -60,6 +60,7 @@ def scorecard_html(card: Card) -> str:
         unit=lock["unit"],
         classes=classes.classes(card.base, card.candidate),
         letters=classes.letters(card.base, card.candidate),
+        answers=answers.wrong_answers(card.candidate),
         reliability=figures.reliability(card.base, card.candidate),
         left_out_lines=len(losses) - len(drawn_losses),
         loss=loss_figure(drawn_losses) if any(drawn_losses.values()) else None,

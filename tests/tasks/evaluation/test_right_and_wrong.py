@@ -65,6 +65,7 @@ def test_a_prompt_whose_instructions_are_no_longer_kept_is_shown(
 ) -> None:
     scores, (flip, _) = flipped("ifeval", tmp_path)
     assert (flip.form, flip.lost, flip.second.output) == ("prompt", True, "tea, milk")
+    assert flip.prompt == "No commas."
     assert {name: e.n for name, e in scores.metrics.items()} == {
         "prompt_strict": 2,
         "prompt_loose": 2,

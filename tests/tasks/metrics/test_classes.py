@@ -5,6 +5,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from configs.metrics import Metric
+from configs.suites.choices import letter_metrics
+from configs.suites.labels import SINGLE
 from tasks.errors import EvaluationError
 from tasks.metrics.classes import (
     ClassLine,
@@ -12,6 +15,7 @@ from tasks.metrics.classes import (
     class_items,
     class_lines,
     confusions,
+    describe_collapse,
     letter_shares,
 )
 from tasks.scores import SuiteScores
@@ -97,6 +101,37 @@ def test_a_suite_has_classes_where_it_has_an_f1(
     assert found.num_rows == 4
     texts = [{"form": "text", "nats": 1.0, "bytes": 2}] * 3
     assert class_items(suite_scores("held", "bits_per_byte", texts), table(texts)) is None
+
+
+LETTERS = ("letters", letter_metrics(0.25)["gold_margin"])
+LABELS = ("classification", SINGLE["macro_f1"])
+
+
+@pytest.mark.parametrize(
+    ("form", "metric", "golds", "said", "says"),
+    [
+        (*LETTERS, "ABCD", "A", "100% of its answers are 'A', right in 25% of the items"),
+        (*LABELS, "xyz", None, "100% of its answers are no label of the list, right in 0%"),
+        (*LETTERS, "A", "A", None),
+        (*LABELS, "xyz", "own", None),
+        ("cloze", LETTERS[1], "ABCD", "A", None),
+    ],
+)
+def test_a_model_that_answers_all_items_alike_is_seen(
+    table: Table, form: str, metric: Metric, golds: str, said: str | None, says: str | None
+) -> None:
+    rows = [
+        {
+            "form": form,
+            "gold": golds[i % len(golds)],
+            "prediction": golds[i % len(golds)] if said == "own" else said,
+        }
+        for i in range(24)
+    ]
+    found = describe_collapse(table(rows), metric)
+    assert (found is None) == (says is None)
+    assert (says or "") in (found or "")
+    assert describe_collapse(table(rows[:19]), metric) is None
 
 
 def test_items_without_letters_are_refused(table: Table) -> None:

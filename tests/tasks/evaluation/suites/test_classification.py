@@ -3,6 +3,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fakes.scripted_model import Scripted
+from pydantic import ValidationError
 
 from configs.suites.labels import ClassificationSuite
 from tasks.artifacts import CleanSource, LocalModel
@@ -126,3 +128,27 @@ def test_a_row_that_is_more_than_texts_is_no_item(clean_source: Make, chat: Chat
     source = clean_source(test=[chat("a", "x"), chat("b", "y") | {"tools": "[]"}])
     with pytest.raises(EvaluationError, match="a label is a text alone"):
         open_classification(suite(), EvalContext("test", 17, sources={"voc": source}))
+
+
+def test_a_label_may_be_chosen_of_the_list_by_its_likelihood_a_byte(
+    clean_source: Make, chat: Chat
+) -> None:
+    rows = [chat("a", "wet"), chat("b", "very late"), chat("c", "late")]
+    section = suite(answer="choose", labels=["late", "very late", "wet"])
+    runner = open_classification(section, EvalContext(sources={"voc": clean_source(test=rows)}))
+    assert runner.needs == "log_probs"
+    likely = {
+        # In all "late" is the likeliest, a byte "very late" is.
+        "a": {"late": -8.0, "very late": -9.0, "wet": -2.0},
+        "b": {"late": -8.0, "very late": -9.0, "wet": -9.0},
+        "c": {"late": -4.0, "very late": -9.0, "wet": -9.0},
+    }
+    found = runner.run(Scripted(score=lambda context, option: likely[context[-1]][option]))
+    assert [(r.gold, r.prediction, r.score) for r in found] == [
+        ("wet", "wet", 1.0),
+        ("very late", "very late", 1.0),
+        ("late", "very late" if -4 / 4 < -9 / 9 else "late", 1.0),
+    ]
+    assert all(len(r.choice_logprobs or ()) == 3 for r in found)
+    with pytest.raises(ValidationError, match="several labels have to be written"):
+        suite(answer="choose", several=True)

@@ -157,3 +157,25 @@ def test_a_prompt_that_leaves_no_room_is_cut_on_the_left_and_marked(
     (found,) = short.answers([Prompt([{"role": "text", "content": text}])], Decoding(6))
     (kept,) = generate(model, tokenizer, [ids[10:]], Decoding(6))
     assert (found.text, found.truncated, found.prompt_tokens) == (kept.text, True, len(ids))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "ends"),
+    [
+        ("so:", "<think>Question: a</think>8 ", False),
+        ("so:", "<think>Question: a</think>8 Question: b", True),
+        ("so:\n<think>\n", "Question: a", False),
+        ("so:\n<think>\n", "Question: a</think>8 Question: b", True),
+        ("so:\n<think>\n\n</think>\n\n", "Question: a", True),
+    ],
+)
+def test_a_stop_string_inside_a_thought_ends_no_row(
+    tokenizer: Any, prompt: str, answer: str, ends: bool
+) -> None:
+    from tasks.models.local.generation import StopAtText
+
+    before, after = (
+        tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, answer)
+    )
+    row = torch.tensor([[*before, *after]])
+    assert bool(StopAtText(tokenizer, ("Question:",), len(before))(row, None)[0]) == ends
