@@ -83,7 +83,8 @@ def _part_batches(batches: Iterable[Any], most: int) -> Iterator[Any]:
 def _count_values(metadata: Any) -> int:
     """Return the bytes of a file's values at eight each: a run of nulls takes next to nothing."""
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    return 8 * sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
+    values: int = sum(g.column(i).num_values for g in groups for i in range(g.num_columns))
+    return 8 * values
 
 
 def _fit_batch(source: Any, most: int) -> int:
