@@ -18,9 +18,9 @@ from tasks.artifacts import LocalModel
 from tasks.errors import DataError
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.task import evaluate_suite
-from tasks.gates.judge import References
 from tasks.gates.pairing import pairs
 from tasks.gates.slices import slices
+from tasks.gates.stage import References
 from tasks.gates.task import judge_gates
 from tasks.ingest.task import fetch_model
 from tasks.models.adapters import load_adapted
@@ -58,7 +58,7 @@ def evaluate_model(recipe: Recipe, model: str | None) -> list[SuiteScores]:
     clean = check_sources(recipe)
     refuse_blocked(clean)
     chosen = recipe.evaluation
-    context = EvalContext(chosen.split, recipe.seed, chosen.dtype, {c.name: c for c in clean})
+    context = EvalContext(chosen.split, recipe.split_seed, chosen.dtype, {c.name: c for c in clean})
     return _score(recipe, context, prepare_model(section))
 
 
