@@ -10,16 +10,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.metrics.arrays import Floats, Ints
-from tasks.metrics.f1 import LabelledItems, counts
+from tasks.metrics.f1 import LabelledItems
 from tasks.metrics.intervals import Error, Interval, exact_proportion, t_widths
-from tasks.metrics.label_sets import HIT, MISS, LabelSets, f1_of
+from tasks.metrics.label_sets import HIT, MISS, LabelSets
 from tasks.metrics.pooled import Pooled
 from tasks.metrics.values import ItemValues, Numbers, Ratio
 
 FEW = 5
 """Units that carry the spread, below which it says little about how rare a change is."""
 LOPSIDED = 0.05
-"""Skewness of a mean over 6 (Efron's acceleration) from which on Student's interval can't be mended."""
+"""Skewness of a mean over 6 (Efron 1987) from which on Student's interval can't be mended."""
 MANY = 300
 """Units from which on the values seen may stand for ends that aren't known."""
 
@@ -28,26 +28,25 @@ class Unseen(NamedTuple):
     """How far a metric may still move by what no item was seen to do.
 
     Attributes:
-        down: How far it falls if all units fall all the way, from the higher of the two values.
-        up: How far it rises likewise, from the lower.
+        reach: How far it moves if all units move all the way.
         units: Independent units, in effect, that would show it.
+        known: Whether the ends of an item's value are; otherwise those seen stand for them.
         label: The class that leaves most open, of macro-averaged metrics.
     """
 
-    down: float
-    up: float
+    reach: float
     units: float
+    known: bool = True
     label: str | None = None
 
-    def widths(self, confidence: float, times: float = 1.0) -> Interval:
-        """Return how far below and above its value an interval reaches at the least.
+    def width(self, confidence: float, times: float = 1.0) -> float:
+        """Return how far an interval reaches at the least; 0 where the ends aren't known.
 
         Args:
             confidence: Two-sided.
             times: As many units as were seen.
         """
-        share = rare_share(self.units * times, confidence)
-        return Interval(self.down * share, self.up * share)
+        return self.reach * rare_share(self.units * times, confidence) if self.known else 0.0
 
 
 def rare_share(units: float, confidence: float) -> float:
@@ -92,10 +91,11 @@ def t_interval(
     rare = unseen_movement(items, other)
     if rare is None:
         return Interval(found.value - below, found.value + above)
-    least = rare.widths(confidence)
-    low, high = found.value - max(below, least.low), found.value + max(above, least.high)
+    least = rare.width(confidence)
+    low, high = found.value - max(below, least), found.value + max(above, least)
     few, lean = effective(found.moved) < FEW, found.error.lean
-    far = unseen(found.moved, rare.down, rare.up, confidence, effective_units(items))
+    down, up = _farthest(items, other, found.centre)
+    far = unseen(found.moved, down, up, confidence, effective_units(items))
     if few or lean < -LOPSIDED:
         low = min(low, found.centre + far.low)
     if few or lean > LOPSIDED:
@@ -108,20 +108,23 @@ def t_interval(
     return Interval(max(least_value, low), min(most, high))
 
 
-def unseen_movement(items: ItemValues, other: ItemValues | None = None) -> Unseen | None:
-    """Return how far the metric may move unseen, or None where its items have no ends.
+def _farthest(items: ItemValues, other: ItemValues | None, centre: float) -> tuple[float, float]:
+    """Return how far one unit can fall and rise from the centre."""
+    low, high = _ends(items) or _ends_seen(items, other) or (0.0, 0.0)
+    if other is not None or not isinstance(items.data, Numbers):
+        return high - low, high - low
+    return centre - low, high - centre
 
-    Where the ends aren't known, the least and the largest value seen stand for them.
-    """
-    samples = [items] if other is None else [items, other]
-    if by_class := [_classes(x) for x in samples if _is_macro(x)]:
-        return _of_classes(by_class, items)
-    ends = _ends(items) or _ends_seen(samples)
-    if ends is None:
-        return None
-    values = [_value(x) for x in samples]
-    down, up = max(values) - ends[0], ends[1] - min(values)
-    return Unseen(max(down, 0.0), max(up, 0.0), effective_units(items))
+
+def unseen_movement(items: ItemValues, other: ItemValues | None = None) -> Unseen | None:
+    """Return how far the metric may move unseen, or None where its items have no ends."""
+    if _is_macro(items):
+        return _of_classes(items)
+    if ends := _ends(items):
+        return Unseen(ends[1] - ends[0], effective_units(items))
+    if seen := _ends_seen(items, other):
+        return Unseen(seen[1] - seen[0], effective_units(items), known=False)
+    return None
 
 
 def doubt(items: ItemValues) -> str:
@@ -174,8 +177,8 @@ def _ends(items: ItemValues) -> tuple[float, float] | None:
     return (0.0, 1.0) if bounded else None
 
 
-def _ends_seen(samples: list[ItemValues]) -> tuple[float, float] | None:
-    found = [_item_values(x) for x in samples]
+def _ends_seen(items: ItemValues, other: ItemValues | None) -> tuple[float, float] | None:
+    found = [_item_values(x) for x in (items, other) if x is not None]
     values = np.concatenate([v for v in found if v is not None] or [np.zeros(0)])
     return (float(values.min()), float(values.max())) if len(values) else None
 
@@ -187,28 +190,7 @@ def _item_values(items: ItemValues) -> Floats | None:
     return data.numerator / data.denominator if isinstance(data, Ratio) else None
 
 
-def _value(items: ItemValues) -> float:
-    data = items.data
-    if isinstance(data, Numbers):
-        return float(data.values.mean())
-    if isinstance(data, Ratio):
-        return float(data.numerator.sum() / data.denominator.sum())
-    if isinstance(data, Pooled):
-        return data.value()
-    # Micro and weighted F1 fall to 0 at the most and rise to 1.
-    weight = np.bincount(data.gold, minlength=len(data.labels)).astype(np.float64)
-    return float(weight @ counts(data).scores() / max(weight.sum(), 1.0))
-
-
 # Macro-averaged metrics: an item of a rare class weighs more than others.
-
-
-class _Classes(NamedTuple):
-    """Labels that occur in gold, the units that hold each, and each one's F1."""
-
-    labels: tuple[str, ...]
-    units: Ints
-    scores: Floats
 
 
 def _is_macro(items: ItemValues) -> bool:
@@ -216,41 +198,24 @@ def _is_macro(items: ItemValues) -> bool:
     return isinstance(data, LabelledItems | LabelSets) and data.average == "macro"
 
 
-def _classes(items: ItemValues) -> _Classes:
+def _of_classes(items: ItemValues) -> Unseen:
+    """Return what the class of fewest items leaves open, or all items where that is more."""
     data = items.data
     if isinstance(data, LabelledItems):
         holds = data.gold[:, None]
-        scores = counts(data).scores()
     else:
         assert isinstance(data, LabelSets)
         holds = np.where(np.isin(data.kinds, (HIT, MISS)), data.codes, -1)
-        scores = f1_of(data.counts())
-    support = _units_holding(holds, items.clusters, len(data.labels))
-    there = np.flatnonzero(support)
-    return _Classes(tuple(data.labels[i] for i in there), support[there], scores[there])
-
-
-def _units_holding(holds: Ints, clusters: Ints | None, labels: int) -> Ints:
     item, column = np.nonzero(holds >= 0)
-    unit = item if clusters is None else clusters[item]
-    pairs = np.unique(unit * labels + holds[item, column])
-    return np.bincount(pairs % labels, minlength=labels).astype(np.int64)
-
-
-def _of_classes(found: list[_Classes], items: ItemValues) -> Unseen:
-    """Return what the class leaves open that leaves most; a class moves the mean by its share."""
-    first = found[0]
-    scores = np.array([c.scores for c in found])
-    down, up = scores.max(axis=0) / len(first.labels), (1 - scores.min(axis=0)) / len(first.labels)
-    share = np.array([rare_share(float(n), 0.9) for n in first.units])
-    worst = int(np.argmax(np.maximum(down, up) * share))
-    whole = Unseen(
-        float(scores.max(axis=0).mean()), float(1 - scores.min(axis=0).mean()), effective_units(items)
-    )
-    rare = Unseen(float(down[worst]), float(up[worst]), float(first.units[worst]))
-    if max(whole.widths(0.9)) >= max(rare.widths(0.9)):
-        return whole
-    return rare._replace(label=first.labels[worst])
+    unit = item if items.clusters is None else items.clusters[item]
+    pairs = np.unique(unit * len(data.labels) + holds[item, column])
+    support = np.bincount(pairs % len(data.labels), minlength=len(data.labels))
+    there = np.flatnonzero(support)
+    rarest = int(there[np.argmin(support[there])])
+    # A class moves the mean by its share of the classes.
+    rare = Unseen(1 / len(there), float(support[rarest]), label=data.labels[rarest])
+    whole = Unseen(1.0, effective_units(items))
+    return max(whole, rare, key=lambda x: x.width(0.9))
 
 
 # Means of bounded values of which few differ: what was not seen may still be there.

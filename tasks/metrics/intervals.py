@@ -89,7 +89,7 @@ def tango(gained: int, lost: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
-def paired_score(gained: int, lost: int, n: int, confidence: float = 0.95) -> Interval:
+def paired_score(gained: float, lost: float, n: int, confidence: float = 0.95) -> Interval:
     """Return :func:`tango`'s interval, made to keep its level at each end by itself.
 
     Tango's ends miss by more than they may where few pairs are discordant and the difference is
@@ -110,7 +110,7 @@ def paired_score(gained: int, lost: int, n: int, confidence: float = 0.95) -> In
     return Interval(low, -_paired_low(lost, gained, n, z))
 
 
-def _paired_low(gained: int, lost: int, n: int, z: float) -> float:
+def _paired_low(gained: float, lost: float, n: int, z: float) -> float:
     def score(delta: float) -> float:
         variance, skew = _constrained(gained, lost, n, delta)
         lean = max(skew, 0.0) * max(z * z - 1, 0.0) / 6
@@ -123,7 +123,7 @@ def _paired_low(gained: int, lost: int, n: int, z: float) -> float:
     return float(optimize.brentq(score, end, point))
 
 
-def _constrained(gained: int, lost: int, n: int, delta: float) -> tuple[float, float]:
+def _constrained(gained: float, lost: float, n: int, delta: float) -> tuple[float, float]:
     """Return variance and (third moment / variance) of gained - lost, were delta the truth.
 
     The nuisance parameter, the chance of a loss, is at its constrained maximum-likelihood estimate.
@@ -249,7 +249,10 @@ def mean_error(values: Floats, strata: Ints | None, clusters: Ints | None) -> Er
     centred = values - (np.bincount(part, weights=values) / sizes)[part]
     own = sizes * np.bincount(part, weights=centred**2) / (sizes - 1)
     total = float(own.sum())
-    df = total**2 / float((own**2 / (sizes - 1)).sum()) if total > 0 else float(n - len(sizes))
+    df = float(n - len(sizes))
+    if total > 0:
+        shares = own / total  # squares of small numbers vanish
+        df = 1 / float((shares**2 / (sizes - 1)).sum())
     return Error(math.sqrt(total) / n, df, _lean(np.asarray(centred)))
 
 

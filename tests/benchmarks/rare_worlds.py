@@ -201,7 +201,9 @@ def imperfect_lists(n: int, wrong: float) -> World:
     return World(f"lists of labels, {wrong:.0%} wrong", n, draw)
 
 
-def skewed_values(n: int, draw_values: Callable[[Rng, int], np.ndarray], name: str, span: Span) -> World:
+def skewed_values(
+    n: int, draw_values: Callable[[Rng, int], np.ndarray], name: str, span: Span
+) -> World:
     """One model's skewed values, for a floor exactly at their mean."""
 
     def draw(rng: Rng, items: int) -> Drawn:
