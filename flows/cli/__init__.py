@@ -2,7 +2,9 @@
 
 import sys
 
-from flows.cli import commands
+from flows.cli import commands, sweeping
+
+__all__ = ["main", "sweeping"]
 
 
 def main() -> None:
