@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from configs.metrics import Metric
+from configs.metrics import BITS_PER_BYTE, Metric
 from configs.section import Name, rule_error
 from configs.suites.base import PlotAxis, SuiteSection
 
@@ -13,7 +13,9 @@ class BitsPerByteSuite(SuiteSection):
     """Bits a UTF-8 byte on held-out text: lower is a better model of it."""
 
     METRICS: ClassVar[dict[str, Metric]] = {
-        "bits_per_byte": Metric("lower", "ratio", forms=("text",), read="bits_per_byte")
+        "bits_per_byte": Metric(
+            "lower", "ratio", span=BITS_PER_BYTE, forms=("text",), read="bits_per_byte"
+        )
     }
     AXIS: ClassVar[PlotAxis | None] = PlotAxis("general", "bits_per_byte", rank=1)
 

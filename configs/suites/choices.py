@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from configs.metrics import Metric
+from configs.metrics import LOG_PROB, LOG_PROB_PER_BYTE, Metric
 from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
 
@@ -18,7 +18,9 @@ def text_metrics(chance: float) -> dict[str, Metric]:
         "acc": Metric("higher", "proportion", chance),
         "acc_norm": Metric("higher", "proportion", chance),
         "cloze_margin": Metric("higher", "mean", forms=cloze, read="margin_per_byte"),
-        "cloze_gold_logprob": Metric("higher", "mean", forms=cloze, read="gold_logprob_per_byte"),
+        "cloze_gold_logprob": Metric(
+            "higher", "mean", None, LOG_PROB_PER_BYTE, cloze, "gold_logprob_per_byte"
+        ),
         "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0), cloze, "ece"),
         "cloze_brier": Metric("lower", "mean", None, (0.0, 2.0), cloze, "brier"),
     }
@@ -29,7 +31,7 @@ def letter_metrics(chance: float) -> dict[str, Metric]:
     letters = ("letters",)
     return {
         "accuracy": Metric("higher", "proportion", chance, forms=letters, read="score"),
-        "gold_logprob": Metric("higher", "mean", forms=letters, read="gold_logprob"),
+        "gold_logprob": Metric("higher", "mean", None, LOG_PROB, letters, "gold_logprob"),
         "gold_margin": Metric("higher", "mean", forms=letters, read="gold_margin"),
         "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0), letters, "letter_mass"),
         "ece": Metric("lower", "ratio", None, (0.0, 1.0), letters, "ece"),

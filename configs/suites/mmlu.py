@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from configs.metrics import Metric
+from configs.metrics import LOG_PROB_PER_BYTE, Metric
 from configs.section import Name
 from configs.suites.base import PlotAxis, SuiteSection
 from configs.suites.choices import letter_metrics
@@ -89,7 +89,9 @@ CLOZE: dict[str, Metric] = {
         "higher", "proportion", 0.25, forms=("cloze",), read="likeliest_per_byte"
     ),
     "cloze_margin": Metric("higher", "mean", forms=("cloze",), read="margin_per_byte"),
-    "cloze_gold_logprob": Metric("higher", "mean", forms=("cloze",), read="gold_logprob_per_byte"),
+    "cloze_gold_logprob": Metric(
+        "higher", "mean", None, LOG_PROB_PER_BYTE, ("cloze",), "gold_logprob_per_byte"
+    ),
 }
 CHAT: dict[str, Metric] = {
     f"chat_{name}": metric._replace(forms=("chat_letters",))

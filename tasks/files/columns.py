@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tasks.errors import Unusable
+from tasks.files.readers import split_path
 from tasks.files.records import Row
 
 _HOLE = re.compile(r"\{\{|\}\}|\{([^{}\n]+)\}")
@@ -32,7 +33,7 @@ def to_text(value: Any, name: str) -> str:
 
 
 def look_up(row: Row, path: str) -> Any:
-    """Return the value at a column name or a dotted path (``instances.0.output``).
+    """Return the value at a column name or a path (``instances.0.output``, ``a[0].b``).
 
     Raises:
         Unusable: The row has no such value.
@@ -57,7 +58,7 @@ def list_holes(template: str) -> list[str]:
     """Return the paths named in a template's holes (or the path itself, if it is none)."""
     if not is_template(template):
         return [template]
-    return [hole[1].strip() for hole in _HOLE.finditer(template) if hole[1]]
+    return [hole[1] for hole in _HOLE.finditer(template) if hole[1]]
 
 
 def fill_template(row: Row, template: str) -> str:
@@ -78,14 +79,16 @@ def fill_template(row: Row, template: str) -> str:
 
 
 def _make_filler(found: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
-    return lambda hole: found[hole[1].strip()] if hole[1] else hole[0][0]
+    return lambda hole: found[hole[1]] if hole[1] else hole[0][0]
 
 
 def _find_value(row: Row, path: str) -> Any:
-    if path in row:
-        return row[path]
+    # A column may be called anything, with spaces around it, too.
+    for name in (path, path.strip()):
+        if name in row:
+            return row[name]
     value: Any = row
-    for part in path.split("."):
+    for part in split_path(path.strip()):
         if isinstance(value, Mapping) and part in value:
             value = value[part]
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):

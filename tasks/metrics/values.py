@@ -30,20 +30,28 @@ class Numbers:
         span: Ends of what a value can be, where they are finite and known.
         corrected: Whether they are what each item adds to a rate with its detector's error taken
             out (:mod:`tasks.metrics.correction`).
+        clipped: Share of items whose value lay beyond the span and counts as its end.
     """
 
     values: Floats
     proportion: bool = False
     span: tuple[float, float] | None = None
     corrected: bool = False
+    clipped: float = 0.0
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Two sums, the metric being numerator over denominator; both float64, shape (items,)."""
+    """Two sums, the metric being numerator over denominator; both float64, shape (items,).
+
+    ``span`` are the ends of what one item's quotient can be, where they are known; ``clipped`` is
+    the share of items that lay beyond them.
+    """
 
     numerator: Floats
     denominator: Floats
+    span: tuple[float, float] | None = None
+    clipped: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -163,9 +171,29 @@ def _read(table: pa.Table, name: str, metric: Metric) -> tuple[pa.Table, Data]:
                 fix="evaluate the suite with that form, or leave the metric out.",
             )
         data = READERS[metric.read](rows, metric)
-    if isinstance(data, Numbers) and not data.proportion:
-        data = replace(data, span=metric.span, corrected=metric.estimator == "corrected")
-    return rows, data
+    if isinstance(data, Ratio):
+        return rows, clipped_ratio(data, metric.span)
+    if not isinstance(data, Numbers) or data.proportion:
+        return rows, data
+    if metric.estimator == "corrected":
+        return rows, replace(data, corrected=True)
+    return rows, clipped(data, metric.span)
+
+
+def clipped(data: Numbers, span: tuple[float, float] | None) -> Numbers:
+    """Return the values with those beyond the ends of a span set to them, and the share of such."""
+    if span is None:
+        return data
+    values = np.clip(data.values, *span)
+    return replace(data, values=values, span=span, clipped=float((values != data.values).mean()))
+
+
+def clipped_ratio(data: Ratio, span: tuple[float, float] | None) -> Ratio:
+    """Return the two sums with no item's quotient beyond the span, and the share that was."""
+    if span is None:
+        return data
+    top = np.clip(data.numerator, span[0] * data.denominator, span[1] * data.denominator)
+    return replace(data, numerator=top, span=span, clipped=float((top != data.numerator).mean()))
 
 
 # What reads a metric from the columns of its items.
