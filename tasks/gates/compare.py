@@ -177,7 +177,7 @@ def compare(a: Scores, b: Scores) -> list[ComparedMetric]:
     return [
         (_number if both.first.aggregate else _row)(f"{suite}/{name}", name, both)
         for suite, both in shared.items()
-        for name in both.first.metrics
+        for name in [*both.first.metrics, *both.first.paired_metrics]
     ]
 
 

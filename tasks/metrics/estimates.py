@@ -37,11 +37,17 @@ BY_KIND: dict[str, dict[str, Metric]] = metrics_by_kind()
 def estimate_all(items: Path, metrics: Mapping[str, Metric]) -> dict[str, Estimate]:
     """Return each metric's value and 95 % interval, from a suite's ``items.parquet``.
 
+    Metrics that are of two models are left out.
+
     Raises:
         EvaluationError: A metric's items are missing or can't be used.
     """
     table = read_items(items)
-    return {name: estimate(item_values(table, name, metric)) for name, metric in metrics.items()}
+    return {
+        name: estimate(item_values(table, name, metric))
+        for name, metric in metrics.items()
+        if not metric.paired
+    }
 
 
 def estimate(items: ItemValues, confidence: float = 0.95) -> Estimate:
@@ -68,4 +74,7 @@ def metric_of(scores: SuiteScores, name: str) -> Metric:
             where="metrics",
             fix=f"use one of {', '.join(sorted(scores.metrics))}.",
         )
-    return scores.about.get(name) or BY_KIND[scores.kind][name]
+    known = BY_KIND.get(scores.kind, {}).get(name)
+    stored = scores.about.get(name) or BY_KIND[scores.kind][name]
+    # Scores of an earlier release don't say where an item's value ends.
+    return stored if stored.span or known is None else stored._replace(span=known.span)

@@ -146,18 +146,22 @@ def test_each_model_that_a_gate_names_is_asked_and_no_other(
 def test_a_margin_is_refused_before_anything_is_trained(
     data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    opened: list[str] = []
 
-    def items(recipe: Recipe, data: Data, suite: Any) -> Callable[[str], int]:
-        asked.append(suite.name)
-        n = 20 * (suite.items_per_label or 0) if suite.name == "voc" else suite.limit
-        return lambda metric: n
+    def open_suite(suite: Any, context: Any) -> Any:
+        opened.append(suite.name)
+        return suite
 
-    monkeypatch.setattr(pipeline, "count_items", items)
+    def count_items(suite: Any, metric: str) -> int:
+        return 20 * (suite.items_per_label or 0) if suite.name == "voc" else suite.limit
+
+    monkeypatch.setattr(pipeline, "open_suite", open_suite)
+    monkeypatch.setattr(pipeline, "make_context", lambda recipe, data: None)
+    monkeypatch.setattr(pipeline, "count_items", count_items)
     plans = plan_gates(recipe(HOLD, HOLD | {"margin": 0.2}, held()), data)
     assert [p.n for p in plans] == [400, 400, 50]
-    assert sorted(asked) == ["general", "voc"]
-    with pytest.raises(RecipeError, match="voc/accuracy can't be held"):
+    assert sorted(opened) == ["general", "voc"]
+    with pytest.raises(RecipeError, match="voc/accuracy can't be decided"):
         plan_gates(recipe(HOLD | {"margin": 0.04}), data)
     extended = HOLD | {"margin": 0.04, "on_inconclusive": "extend"}
     assert plan_gates(recipe(extended), data)[0].n == 1600
