@@ -31,6 +31,8 @@ class Metric(NamedTuple):
         span: Ends of what an item's value can be. Values beyond them count as at them, and their
             share is shown: a loss without end would let one rare item decide, and could never be
             excluded by those that were seen. Without ends a gate takes hundreds of items.
+        interval: Whether an interval of it holds. What is picked by the same items, or summed over
+            bins of them, is off however many are asked: it is shown and carries no gate.
         paired: Whether it is of two models, one compared with the other, and none of one alone.
     """
 
@@ -39,6 +41,7 @@ class Metric(NamedTuple):
     chance: float | None = None
     span: tuple[float, float] | None = None
     paired: bool = False
+    interval: bool = True
 
     @property
     def worst(self) -> float | None:

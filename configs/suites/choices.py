@@ -20,7 +20,7 @@ def text_metrics(chance: float) -> dict[str, Metric]:
         "cloze_gold_logprob": Metric("higher", "mean", span=LOG_PROB_PER_BYTE),
         "cloze_advantage": Metric("higher", "mean", span=ADVANTAGE),
         "cloze_kl_from_base": Metric("lower", "mean", span=DIVERGENCE, paired=True),
-        "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0)),
+        "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0), interval=False),
         "cloze_brier": Metric("lower", "mean", None, (0.0, 2.0)),
     }
 
@@ -34,7 +34,7 @@ def letter_metrics(chance: float) -> dict[str, Metric]:
         "kl_from_base": Metric("lower", "mean", span=DIVERGENCE, paired=True),
         "gold_margin": Metric("higher", "mean"),
         "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
-        "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
+        "ece": Metric("lower", "ratio", None, (0.0, 1.0), interval=False),
         "brier": Metric("lower", "mean", None, (0.0, 2.0)),
     }
 

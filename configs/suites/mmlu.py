@@ -89,7 +89,7 @@ LETTERS: dict[str, Metric] = {
     "kl_from_base": Metric("lower", "mean", span=DIVERGENCE, paired=True),
     "gold_margin": Metric("higher", "mean"),
     "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
-    "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
+    "ece": Metric("lower", "ratio", None, (0.0, 1.0), interval=False),
     "brier": Metric("lower", "mean", None, (0.0, 2.0)),
 }
 CLOZE: dict[str, Metric] = {

@@ -138,6 +138,8 @@ def refusal(
         first: The reference model's items (for a floor, the candidate's).
         chance: What the metric is by chance on that model, where right answers have a part in it.
     """
+    if not metric.interval:
+        return Outcome("INCONCLUSIVE", "the metric has no interval that holds.")
     if thin := _thin_classes(gate, first):
         return thin
     name = gate.metric.partition("/")[2]

@@ -10,6 +10,7 @@ from tasks.errors import EvaluationError
 from tasks.metrics.chance import AboveChance, above_chance
 from tasks.metrics.estimates import metric_of, read_items
 from tasks.metrics.paired import Difference, difference
+from tasks.metrics.templates import WORST, template_marks, worst_difference
 from tasks.metrics.values import ItemValues, divergence, item_values
 from tasks.models.served.base import WAY_OUT, named, unanswered
 from tasks.scores import SuiteScores
@@ -59,6 +60,10 @@ class Pair(NamedTuple):
 
     def difference(self, name: str, confidence: float) -> Difference:
         """Return a metric's paired difference, second minus first."""
+        if name == WORST:
+            marks = template_marks(self.first_items), template_marks(self.second_items)
+            if marks[0] and len(marks[0]) == len(marks[1]):
+                return worst_difference(*marks, confidence)
         _, first, second = self.values(name)
         return difference(first, second, confidence)
 

@@ -69,7 +69,7 @@ def judge(
     elif judged_above_chance(name) and (pair_ := _excess(chances)):
         found = difference(*pair_, 1 - 2 * alpha)
     else:
-        found = difference(first, second, 1 - 2 * alpha)
+        found = both.difference(name, 1 - 2 * alpha)
     outcome = refusal(
         gate, metric, second if alone else first, chances[1] if alone else chances[0]
     ) or decide(gate, Evidence(found, metric.better, alpha))

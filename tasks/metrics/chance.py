@@ -181,7 +181,8 @@ def _form(metric_name: str) -> str:
 
 
 def _likeliest(scores: Floats) -> Floats:
-    return (np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]).astype(np.float64)
+    best = scores.argmax(axis=1)[:, None]
+    return np.asarray(np.arange(scores.shape[1]) == best, dtype=np.float64)
 
 
 def _margins(scores: Floats) -> Floats:

@@ -10,6 +10,7 @@ from configs.metrics import Metric
 from configs.suites.union import metrics_by_kind
 from tasks.errors import EvaluationError
 from tasks.metrics.paired import interval, point
+from tasks.metrics.templates import WORST, template_marks, worst_interval
 from tasks.metrics.values import ItemValues, item_values
 from tasks.scores import Estimate, SuiteScores
 
@@ -44,10 +45,26 @@ def estimate_all(items: Path, metrics: Mapping[str, Metric]) -> dict[str, Estima
     """
     table = read_items(items)
     return {
-        name: estimate(item_values(table, name, metric))
+        name: estimate_metric(table, name, metric)
         for name, metric in metrics.items()
         if not metric.paired
     }
+
+
+def estimate_metric(table: pa.Table, name: str, metric: Metric) -> Estimate:
+    """Return a metric's value with its 95 % interval.
+
+    A metric without an interval that holds has the ends of its range for one.
+    """
+    items = item_values(table, name, metric)
+    if not metric.interval:
+        low, high = metric.span or (0.0, 1.0)
+        return Estimate(value=point(items), low=low, high=high, n=len(items))
+    marks = template_marks(table) if name == WORST else []
+    if not marks:
+        return estimate(items)
+    low, high = worst_interval(marks, 0.95)
+    return Estimate(value=point(items), low=low, high=high, n=len(items))
 
 
 def estimate(items: ItemValues, confidence: float = 0.95) -> Estimate:
