@@ -163,7 +163,7 @@ def _type_of(field: Schema, whole: Schema) -> str:
         words = [_type_of(one, whole) for one in several]
         return " | ".join(dict.fromkeys(w for w in words if w != "null"))
     if node.get("type") == "array":
-        items = node.get("items") or next(iter(node.get("prefixItems", ())), {})
+        items: Schema = node.get("items") or next(iter(node.get("prefixItems", ())), {})
         return f"list of {_type_of(items, whole)}"
     if "properties" in node:
         return "section"
