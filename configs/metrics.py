@@ -7,6 +7,8 @@ Reading = Literal[
     "score",
     "gold_logprob",
     "gold_margin",
+    "advantage",
+    "advantage_per_byte",
     "letter_mass",
     "likeliest_per_byte",
     "margin_per_byte",
@@ -34,6 +36,12 @@ BITS_PER_BYTE = (0.0, 4.0)
 """Ends of a text's bits per byte: about four is what the frequencies of English letters give."""
 
 
+ADVANTAGE = (-3.0, 3.0)
+"""Ends of a right answer's log-probability above its item's mean."""
+DIVERGENCE = (0.0, 3.0)
+"""Ends of the divergence of two models over an item's options, in nats."""
+
+
 class Metric(NamedTuple):
     """What a metric is.
 
@@ -50,6 +58,9 @@ class Metric(NamedTuple):
             name.
         read: What computes an item's value from its columns; None takes the score of its name.
         level: Of labels with levels, the one it is of, 1 being the coarsest; None takes all.
+        interval: Whether an interval of it holds. What is picked by the same items, or summed over
+            bins of them, is off however many are asked: it is shown and carries no gate.
+        paired: Whether it is of two models, one compared with the other, and none of one alone.
     """
 
     better: Literal["higher", "lower"]
@@ -59,6 +70,8 @@ class Metric(NamedTuple):
     forms: tuple[str, ...] = ()
     read: Reading | None = None
     level: int | None = None
+    paired: bool = False
+    interval: bool = True
 
     @property
     def worst(self) -> float | None:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from configs.metrics import LOG_PROB, LOG_PROB_PER_BYTE, Metric
+from configs.metrics import ADVANTAGE, DIVERGENCE, LOG_PROB, LOG_PROB_PER_BYTE, Metric
 from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
 
@@ -21,7 +21,9 @@ def text_metrics(chance: float) -> dict[str, Metric]:
         "cloze_gold_logprob": Metric(
             "higher", "mean", None, LOG_PROB_PER_BYTE, cloze, "gold_logprob_per_byte"
         ),
-        "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0), cloze, "ece"),
+        "cloze_advantage": Metric("higher", "mean", None, ADVANTAGE, cloze, "advantage_per_byte"),
+        "cloze_kl_from_base": Metric("lower", "mean", None, DIVERGENCE, cloze, paired=True),
+        "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0), cloze, "ece", interval=False),
         "cloze_brier": Metric("lower", "mean", None, (0.0, 2.0), cloze, "brier"),
     }
 
@@ -32,9 +34,11 @@ def letter_metrics(chance: float) -> dict[str, Metric]:
     return {
         "accuracy": Metric("higher", "proportion", chance, forms=letters, read="score"),
         "gold_logprob": Metric("higher", "mean", None, LOG_PROB, letters, "gold_logprob"),
+        "advantage": Metric("higher", "mean", None, ADVANTAGE, letters, "advantage"),
+        "kl_from_base": Metric("lower", "mean", None, DIVERGENCE, letters, paired=True),
         "gold_margin": Metric("higher", "mean", forms=letters, read="gold_margin"),
         "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0), letters, "letter_mass"),
-        "ece": Metric("lower", "ratio", None, (0.0, 1.0), letters, "ece"),
+        "ece": Metric("lower", "ratio", None, (0.0, 1.0), letters, "ece", interval=False),
         "brier": Metric("lower", "mean", None, (0.0, 2.0), letters, "brier"),
     }
 

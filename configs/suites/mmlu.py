@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from configs.metrics import LOG_PROB_PER_BYTE, Metric
+from configs.metrics import ADVANTAGE, DIVERGENCE, LOG_PROB_PER_BYTE, Metric
 from configs.section import Name
 from configs.suites.base import PlotAxis, SuiteSection
 from configs.suites.choices import letter_metrics
@@ -92,11 +92,13 @@ CLOZE: dict[str, Metric] = {
     "cloze_gold_logprob": Metric(
         "higher", "mean", None, LOG_PROB_PER_BYTE, ("cloze",), "gold_logprob_per_byte"
     ),
+    "cloze_advantage": Metric("higher", "mean", None, ADVANTAGE, ("cloze",), "advantage_per_byte"),
+    "cloze_kl_from_base": Metric("lower", "mean", None, DIVERGENCE, ("cloze",), paired=True),
 }
 CHAT: dict[str, Metric] = {
     f"chat_{name}": metric._replace(forms=("chat_letters",))
     for name, metric in LETTERS.items()
-    if name not in ("ece", "brier")
+    if name in ("accuracy", "gold_logprob", "gold_margin", "letter_mass")
 }
 GROUPED: dict[str, Metric] = {name: Metric("higher", "proportion", 0.25) for name in GROUPS}
 

@@ -18,7 +18,7 @@ from tasks.gates.pairing import Pair
 from tasks.metrics.arrays import Bools, Floats, Ints
 from tasks.metrics.classes import class_items
 from tasks.metrics.intervals import mcnemar, mean_error
-from tasks.metrics.values import Numbers, holds_lists, item_values
+from tasks.metrics.values import Numbers, holds_lists
 
 FEWEST = 5
 """Items of a slice; fewer say nothing."""
@@ -110,7 +110,7 @@ def _values(both: Pair, name: str) -> _Values:
 
 def _parts(both: Pair, name: str, ids: tuple[str, ...]) -> dict[Literal["stratum", "class"], Names]:
     """Return what each item belongs to; names that many items have only once are no classes."""
-    values = item_values(both.first_items, name, both.values(name)[0])
+    values = both.values(name)[1]
     rows = {
         r["item_id"]: r
         for r in both.first_items.select(

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import special
 
-from configs.metrics import Metric, Reading
+from configs.metrics import DIVERGENCE, Metric, Reading
 from tasks.errors import EvaluationError
 from tasks.metrics.arrays import Floats, Ints, codes, integers, matrix, reals
 from tasks.metrics.calibration import brier, calibration
@@ -163,13 +164,7 @@ def _read(table: pa.Table, name: str, metric: Metric) -> tuple[pa.Table, Data]:
         )
         data: Data = Numbers(reals(named, name, only=(0.0, 1.0) if proportion else ()), proportion)
     else:
-        rows = table.filter(pc.is_in(table["form"], pa.array(metric.forms, pa.string())))
-        if not rows.num_rows:
-            raise EvaluationError(
-                f"the table has no items of form {' or '.join(metric.forms)}.",
-                where=name,
-                fix="evaluate the suite with that form, or leave the metric out.",
-            )
+        rows = of_form(table, metric.forms, name)
         data = READERS[metric.read](rows, metric)
     if isinstance(data, Ratio):
         return rows, clipped_ratio(data, metric.span)
@@ -196,6 +191,52 @@ def clipped_ratio(data: Ratio, span: tuple[float, float] | None) -> Ratio:
     return replace(data, numerator=top, span=span, clipped=float((top != data.numerator).mean()))
 
 
+def of_form(table: pa.Table, forms: tuple[str, ...], metric_name: str) -> pa.Table:
+    """Return a metric's items.
+
+    Raises:
+        EvaluationError: There are none.
+    """
+    rows = table.filter(pc.is_in(table["form"], pa.array(forms, pa.string())))
+    if not rows.num_rows:
+        raise EvaluationError(
+            f"the table has no items of form {' or '.join(forms)}.",
+            where=metric_name,
+            fix="evaluate the suite with that form, or leave the metric out.",
+        )
+    return rows
+
+
+def divergence(table: pa.Table, other: pa.Table, form: str) -> tuple[ItemValues, ItemValues]:
+    """Return KL(first || second) over the options of each item of a form, in nats.
+
+    Args:
+        table: The first model's items.
+        other: The second's.
+        form: Letters, or texts, which are taken per byte.
+
+    Returns:
+        Nothing for each item of the first, and its divergence for the second.
+
+    Raises:
+        EvaluationError: There are no items of that form, or not the same ones.
+    """
+    tables = [of_form(t, (form,), "kl_from_base") for t in (table, other)]
+    of = _per_byte if form == "cloze" else _choices
+    gold = Metric("higher", "mean", forms=(form,), read="gold_logprob")
+    first, second = (item_values(t, "kl_from_base", gold) for t in tables)
+    place = {item: i for i, item in enumerate(second.ids)}
+    if set(place) != set(first.ids):
+        aligned(first, second)
+    logs = [of(tables[0]), of(tables[1])[[place[item] for item in first.ids]]]
+    logs = [x - special.logsumexp(x, axis=1, keepdims=True) for x in logs]
+    there = np.isfinite(logs[0])
+    apart = np.where(there, np.exp(logs[0]) * np.where(there, logs[0] - logs[1], 0.0), 0.0)
+    found = clipped(Numbers(np.maximum(apart.sum(axis=1), 0.0)), DIVERGENCE)
+    same = replace(first, data=Numbers(np.zeros(len(first)), span=DIVERGENCE))
+    return same, replace(first, data=found)
+
+
 # What reads a metric from the columns of its items.
 
 
@@ -206,6 +247,23 @@ def _choices(rows: pa.Table) -> Floats:
 def _per_byte(rows: pa.Table) -> Floats:
     sizes = matrix(rows, "choice_bytes", pad=1.0)
     return _choices(rows) / np.maximum(sizes, 1.0)
+
+
+def advantages(scores: Floats) -> Floats:
+    """Return each option's score less the mean over the item's options, each option's mean removed.
+
+    A letter that a model likes whatever is asked adds nothing.
+    """
+    there = np.isfinite(scores)
+    own = np.where(there, scores, 0.0)
+    own = np.where(
+        there, own - own.sum(axis=1, keepdims=True) / there.sum(axis=1, keepdims=True), 0
+    )
+    sizes = there.sum(axis=1)
+    for size in np.unique(sizes):
+        at = sizes == size
+        own[at] -= own[at].mean(axis=0)
+    return np.asarray(np.where(there, own, 0.0))
 
 
 def _gold(scores: Floats, rows: pa.Table) -> Floats:
@@ -322,6 +380,8 @@ READERS: dict[Reading, Read] = {
     "score": lambda rows, _: Numbers(reals(rows, "score", only=(0.0, 1.0)), proportion=True),
     "gold_logprob": _gold_value(_choices),
     "gold_margin": _margin(_choices),
+    "advantage": _gold_value(lambda rows: advantages(_choices(rows))),
+    "advantage_per_byte": _gold_value(lambda rows: advantages(_per_byte(rows))),
     "letter_mass": lambda rows, _: Numbers(np.exp(_choices(rows)).sum(axis=1)),
     "likeliest_per_byte": _likeliest_per_byte,
     "margin_per_byte": _margin(_per_byte),

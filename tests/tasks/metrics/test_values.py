@@ -39,7 +39,8 @@ ACCURACY = LETTER_METRICS["accuracy"]
 def test_every_metric_of_the_vocabulary_can_be_read(table: Table) -> None:
     rows = table([LETTERS, LETTERS, CLOZE, CLOZE])
     for name, metric in {**LETTER_METRICS, **CLOZE_METRICS}.items():
-        assert len(item_values(rows, name, metric)) == 2
+        if not metric.paired:
+            assert len(item_values(rows, name, metric)) == 2
     answers = [{"form": "classification", "gold": "a", "prediction": "a", "score": 1.0}] * 2
     for name, metric in SINGLE.items():
         assert len(item_values(table(answers, ["a", "b"]), name, metric)) == 2
