@@ -191,6 +191,8 @@ def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
     run_task(show_plan, build.table)
     map_task(write_shards, split_blocks(build, Settings().workers))
     origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
+    # With the day that the template wrote, whatever day it is made again on.
+    origin["model"] |= data.model.chat.model_dump(mode="json")
     return run_task(finish_mixture, build, data.model, origin)
 
 

@@ -17,9 +17,10 @@ from tasks.self_data.rehearsal_sampling import (
     load_prompts,
 )
 from tasks.storage import building, commit, find, home, stage_key
-from tasks.text.chat import Tokenizer, load_tokenizer, render
+from tasks.text.chat import load_tokenizer, render_rows
 from tasks.text.normal import normal
 from tasks.text.rows import ChatRow, Message, row_id
+from tasks.text.template import Tokenizer
 
 SLACK = 1.15
 """Answers made for each one needed: some are lost to quality, overlap and duplicates later."""
@@ -82,7 +83,7 @@ def estimate_rehearsal(
 def _mean_prompt_tokens(prompts: list[ShippedPrompt], model: LocalModel | None) -> float:
     if model is None:
         return sum(len(p.prompt) for p in prompts) / len(prompts) / 4
-    tokenizer = load_tokenizer(model.path)
+    tokenizer = load_tokenizer(model.path, model.chat)
     return sum(len(encode_prompt(tokenizer, p)) for p in prompts) / len(prompts)
 
 
@@ -192,8 +193,8 @@ def _make_row(answer: RehearsalAnswer, seen: set[tuple[str, str]]) -> ChatRow | 
 def _measure(tokenizer: Tokenizer, messages: list[Message], unit: Unit) -> int:
     if unit == "rows":
         return 1
-    rendered = render(tokenizer, messages)
-    return rendered.supervised if unit == "supervised_tokens" else len(rendered.input_ids)
+    made = render_rows(tokenizer, messages)
+    return sum(r.supervised if unit == "supervised_tokens" else len(r.input_ids) for r in made)
 
 
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s|$)")

@@ -176,6 +176,7 @@ def take_checkpoint(job: TrainingJob) -> Checkpoint:
             name=f"{job.model.name}-{job.key[:8]}",
             digest=weights_digest(job.folder / "out"),
             tokenizer_digest=job.model.tokenizer_digest,
+            chat=job.model.chat,
             parent=job.model.digest,
             steps=result["steps"],
             best_step=result.get("best_step"),

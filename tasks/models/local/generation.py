@@ -11,8 +11,8 @@ from tasks.models.api import Decoding
 from tasks.models.local.loading import TorchModel
 from tasks.models.local.prefix_cache import for_rows, keys_and_values, shared_prefix
 from tasks.progress import Progress
-from tasks.text.chat import Tokenizer
 from tasks.text.keyed import key_of, keyed_rank
+from tasks.text.template import Tokenizer
 
 # Ending an answer at a string.
 

@@ -21,9 +21,12 @@ from tasks.models.api import (
     no_room,
 )
 from tasks.models.local.loading import TorchModel, most_positions
-from tasks.models.local.spans import Span, common, encode, encode_options, fit
-from tasks.text.chat import IGNORED, Tokenizer, prompt_ids, render, rendered_prompt
+from tasks.models.local.spans import Span, common, encode_options, fit
+from tasks.text.chat import prompt_ids, render, rendered_prompt
+from tasks.text.masks import IGNORED
 from tasks.text.rows import TEXT_ROLE, Message
+from tasks.text.special import encode_texts
+from tasks.text.template import Tokenizer
 
 
 class Options(NamedTuple):
@@ -148,7 +151,7 @@ class Wanted(NamedTuple):
 def answer_ids(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
     """Return the tokens that the answer follows; plain text keeps the tokenizer's special ones."""
     if prompt.messages[0]["role"] == TEXT_ROLE:
-        return encode(tokenizer, [prompt.messages[0]["content"]])[0]
+        return encode_texts(tokenizer, [prompt.messages[0]["content"]])[0]
     return prompt_ids(tokenizer, prompt.messages, prompt.tools)
 
 

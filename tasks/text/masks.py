@@ -1,0 +1,87 @@
+"""Texts as token ids, with what carries loss."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from tasks.text.template import Tokenizer
+
+IGNORED = -100
+"""Label of a token without loss, as the training libraries know it."""
+
+
+class Rendered(NamedTuple):
+    """A row as token ids; ``labels`` equals the id where the token carries loss, else -100.
+
+    The first token has nothing before it to be predicted from, and never carries loss.
+    """
+
+    input_ids: list[int]
+    labels: list[int]
+
+    @property
+    def supervised(self) -> int:
+        """Tokens that carry loss."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+class Piece(NamedTuple):
+    """A part of a row's text, all of which carries loss or none of it."""
+
+    text: str
+    supervised: bool
+
+
+def mask_pieces(tokenizer: Tokenizer, pieces: Sequence[Piece]) -> Rendered | None:
+    """Return a text's tokens with loss on its supervised pieces; None where a token spans two.
+
+    The ids are those of the whole text, and they begin with the ids that the text up to any
+    boundary has by itself.
+    """
+    texts = [piece.text for piece in pieces]
+    whole, *parts = _encode(tokenizer, ["".join(texts), *texts])
+    if [token for part in parts for token in part] != whole:
+        # Some tokenizers begin every text with a space of their own: only prefixes can be compared.
+        prefixes = _encode(tokenizer, list(accumulate(texts)))
+        if any(whole[: len(prefix)] != prefix for prefix in prefixes):
+            return None
+        ends = [0, *map(len, prefixes)]
+        parts = [whole[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return _label(parts, [piece.supervised for piece in pieces])
+
+
+def mask_answer(tokenizer: Tokenizer, prompt: str, answer: str) -> Rendered | None:
+    """Return a prompt's tokens and then the answer's, with loss on the answer alone.
+
+    A token that would hold the end of the prompt and the beginning of the answer is parted: when
+    the model answers, it is shown the prompt alone. None where the tokens would then spell
+    something else.
+    """
+    pieces = [Piece(prompt, supervised=False), Piece(answer, supervised=True)]
+    whole = mask_pieces(tokenizer, pieces)
+    if whole is not None:
+        return whole
+    *parts, joined = _encode(tokenizer, [prompt, answer, prompt + answer])
+    apart = [token for part in parts for token in part]
+    if _spell(tokenizer, apart) != _spell(tokenizer, joined):
+        return None
+    return _label(parts, [False, True])
+
+
+def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _spell(tokenizer: Tokenizer, ids: list[int]) -> str:
+    return str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+
+
+def _label(parts: Sequence[list[int]], supervised: Sequence[bool]) -> Rendered:
+    ids = [token for part in parts for token in part]
+    labels = [
+        token if learnt else IGNORED
+        for part, learnt in zip(parts, supervised, strict=True)
+        for token in part
+    ]
+    return Rendered(ids, [IGNORED, *labels[1:]] if labels else [])
