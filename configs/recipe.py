@@ -73,6 +73,11 @@ class Recipe(Section):
         return f"{self.tracking.experiment}/{'+'.join(domain)}"
 
     @property
+    def split_seed(self) -> int:
+        """Seed of what is held out and of which items are asked."""
+        return self.seed if self.evaluation.seed is None else self.evaluation.seed
+
+    @property
     def registered_name(self) -> str:
         """Name of the registered model that this recipe's releases are versions of."""
         return self.references.champion or self.name

@@ -18,9 +18,9 @@ from tasks.artifacts import LocalModel
 from tasks.errors import DataError
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.task import evaluate_suite
-from tasks.gates.judge import References
 from tasks.gates.pairing import pairs
 from tasks.gates.slices import slices
+from tasks.gates.stage import References
 from tasks.gates.task import judge_gates
 from tasks.ingest.task import fetch_model
 from tasks.models.adapters import load_adapted
@@ -28,6 +28,7 @@ from tasks.models.factory import Evaluated
 from tasks.models.served.vllm import on_vllm
 from tasks.scores import GateResult, SuiteScores
 
+NO_SETTINGS = ChatSettings()
 Score = Callable[[Recipe, Data, LocalModel], list[SuiteScores]]
 """Puts a recipe's suites to a model."""
 
@@ -58,11 +59,11 @@ def evaluate_model(recipe: Recipe, model: str | None) -> list[SuiteScores]:
     clean = check_sources(recipe)
     refuse_blocked(clean)
     chosen = recipe.evaluation
-    context = EvalContext(chosen.split, recipe.seed, chosen.dtype, {c.name: c for c in clean})
+    context = EvalContext(chosen.split, recipe.split_seed, chosen.dtype, {c.name: c for c in clean})
     return _score(recipe, context, prepare_model(section, recipe.model.chat))
 
 
-def parse_model(model: str, chat: ChatSettings) -> Model | Served:
+def parse_model(model: str, chat: ChatSettings = NO_SETTINGS) -> Model | Served:
     """Return the section that a model's name on the command line means.
 
     Args:
@@ -72,7 +73,7 @@ def parse_model(model: str, chat: ChatSettings) -> Model | Served:
     return find_served(model) or Model(path=str(Path(model).resolve()), **dict(chat))
 
 
-def prepare_model(section: Model | Served, chat: ChatSettings) -> Evaluated:
+def prepare_model(section: Model | Served, chat: ChatSettings = NO_SETTINGS) -> Evaluated:
     """Return a model that can be evaluated: its folder on this machine, or where it is served.
 
     Args:

@@ -29,7 +29,7 @@ from tasks.evaluation.suites.nova_benchmark import (
     read_results,
     record_suite_prompts,
 )
-from tasks.gates.judge import References
+from tasks.gates.stage import References
 from tasks.gates.task import judge_gates
 from tasks.models.api import Prompt
 from tasks.models.served.replayed import Replayed

@@ -21,7 +21,7 @@ from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, HeldOut, MixtureReceipt
 from tasks.export.formats import FormatName
 from tasks.export.stage import Export, ExportRequest, export_mixture
-from tasks.gates.judge import overall
+from tasks.gates.stage import overall
 from tasks.gates.task import count_looks
 from tasks.mixture.task import hold_out_rows, pack_mixture
 from tasks.scores import GateResult, SuiteScores

@@ -70,7 +70,7 @@ def check_sources(recipe: Recipe) -> tuple[CleanSource, ...]:
     stored = [s for s in recipe.sources if isinstance(s, StoredSource)]
     snapshots = map_task(ingest_source, stored)
     pairs = zip(snapshots, stored, strict=True)
-    return tuple(map_task_over_pairs(check_quality, pairs, recipe.quality, recipe.seed))
+    return tuple(map_task_over_pairs(check_quality, pairs, recipe.quality, recipe.split_seed))
 
 
 def keeps_weights(recipe: Recipe) -> bool:
@@ -221,7 +221,7 @@ def make_context(recipe: Recipe, data: Data) -> EvalContext:
     """Return what a suite needs to know beside the model."""
     section = recipe.evaluation
     return EvalContext(
-        split=section.split, seed=recipe.seed, dtype=section.dtype, sources=data.by_name()
+        split=section.split, seed=recipe.split_seed, dtype=section.dtype, sources=data.by_name()
     )
 
 

@@ -216,7 +216,7 @@ class EvalContext:
 
     Attributes:
         split: ``test`` to judge, ``dev`` to choose.
-        seed: The recipe's.
+        seed: Of the items asked.
         dtype: ``auto``, ``bfloat16`` or ``float32``.
         sources: The sources that suites name, after quality.
     """

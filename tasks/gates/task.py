@@ -4,7 +4,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.gates import Gate
-from tasks.gates.judge import References
+from tasks.gates.stage import References
 from tasks.scores import GateResult, SuiteScores
 
 
@@ -19,7 +19,7 @@ def judge_gates(
 
     With ``first_looks``, one a gate, these are the second looks at the same gates.
     """
-    from tasks.gates.judge import judge_against
+    from tasks.gates.stage import judge_against
 
     return judge_against(gates, references, candidate, dict(enumerate(first_looks)))
 

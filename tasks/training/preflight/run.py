@@ -1,14 +1,16 @@
-"""Preflight of a recipe on its backend: never costs money, never writes anything anywhere."""
+"""What backends look at before a job is submitted: it never costs money and writes nothing.
+
+Each backend's ``check`` (:mod:`tasks.training.backends`) is one of these.
+"""
 
 from configs.nova import NovaBackend
 from configs.prices import read_prices
-from configs.remote_backends import SagemakerBackend, WorkPoolBackend
+from configs.remote_backends import SagemakerBackend
 from configs.settings import Settings
 from configs.training import Training
 from tasks.artifacts import LocalModel
 from tasks.errors import DataError, SetupError
 from tasks.storage import home
-from tasks.training.job import TrainingJob
 from tasks.training.preflight import aws
 from tasks.training.preflight.estimate import (
     Estimate,
@@ -25,58 +27,47 @@ CERTAIN = 1.5
 """So far over what there is, a counted need is refused; below that the count may be off."""
 
 
-def preflight(
-    training: Training, model: LocalModel, load: Load, rows: int, opening: aws.Opening | None = None
+def check_sagemaker(
+    training: Training, model: LocalModel, load: Load, opening: aws.Opening | None = None
 ) -> Preflight:
-    """Return what can be known before the job is submitted.
+    """Return what can be known before a SageMaker job is submitted.
 
     Args:
         training: The recipe's section.
         model: The base model; its size is read where its weights are here.
         load: Tokens and steps of the planned mixture.
-        rows: Rows of one's own in it.
         opening: Opens clients that read; for tests.
     """
     backend = training.backend
-    if isinstance(backend, NovaBackend):
-        return looked_at(backend, rows, opening)
-    if isinstance(backend, WorkPoolBackend):
-        return Preflight(backend="work_pool", looks=(_store(),))
-    found = None
-    looks: list[PreflightCheck] = []
-    if isinstance(backend, SagemakerBackend):
-        reader = opening or aws.opening(backend.region)
-        use = "spot training job usage" if backend.spot else "training job usage"
-        quota = (f"{backend.instance_type} for {use}", backend.instance_count)
-        looks += aws.check_aws(backend.region, reader, quota if on_aws() else None)
-        found, more = _sized(training, model, load)
-        looks += more
-    else:
-        looks.append(_disk(model))
-    return Preflight(backend=backend.kind, looks=tuple(looks), estimate=found)
+    assert isinstance(backend, SagemakerBackend)
+    use = "spot training job usage" if backend.spot else "training job usage"
+    quota = (f"{backend.instance_type} for {use}", backend.instance_count)
+    reader = opening or aws.opening(backend.region)
+    looks = aws.check_aws(backend.region, reader, quota if on_aws() else None)
+    found, more = _sized(training, model, load)
+    return Preflight(backend=backend.kind, looks=(*looks, *more), estimate=found)
 
 
-def looked_at(backend: NovaBackend, rows: int, opening: aws.Opening | None = None) -> Preflight:
-    """Return what can be known before a Nova job is submitted."""
-    found = reached(backend, opening)
+def check_nova(backend: NovaBackend, rows: int, opening: aws.Opening | None = None) -> Preflight:
+    """Return what can be known before a Nova job of so many rows is submitted."""
+    found = check_account(backend, opening)
     return found.model_copy(update={"looks": (*found.looks, _dataset(rows, backend))})
 
 
-def reached(backend: NovaBackend, opening: aws.Opening | None = None) -> Preflight:
+def check_account(backend: NovaBackend, opening: aws.Opening | None = None) -> Preflight:
     """Return what can be known of the account alone: credentials, role, bucket."""
     reader = opening or aws.opening(backend.region)
     return Preflight(backend="nova", looks=tuple(aws.check_aws(backend.region, reader, None)))
 
 
-def look_first(job: TrainingJob) -> None:
-    """Look at a job's backend before it is submitted.
+def check_store() -> Preflight:
+    """Return whether there is a store that a pool's workers read from."""
+    return Preflight(backend="work_pool", looks=(_store(),))
 
-    Raises:
-        SetupError: Something would be refused; the first thing, with its fix.
-    """
-    mixture = job.mixture
-    load = Load(mixture.tokens, mixture.supervised_tokens, job.steps)
-    refuse(preflight(job.training, job.model, load, mixture.rows))
+
+def check_disk(model: LocalModel) -> Preflight:
+    """Return whether this machine's disk has room for a job of the model."""
+    return Preflight(backend="local", looks=(_disk(model),))
 
 
 def refuse(found: Preflight) -> None:

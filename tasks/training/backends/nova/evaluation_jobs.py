@@ -21,7 +21,7 @@ from tasks.training.backends.nova.training_request import NovaPlaced, Request, s
 from tasks.training.backends.sagemaker.attempts import Calls
 from tasks.training.backends.sagemaker.jobs import s3_store
 from tasks.training.job import JobHandle
-from tasks.training.preflight.run import reached, refuse
+from tasks.training.preflight.run import check_account, refuse
 from tasks.training.progress_view import watch_job
 
 OUTPUTS = "inference_output.jsonl"
@@ -103,7 +103,7 @@ class NovaEvaluation(NovaWork):
 
     def look(self) -> None:
         """Refuse what the service would."""
-        refuse(reached(self.backend))
+        refuse(check_account(self.backend))
 
     def upload(self) -> str:
         """Publish data of one's own and return the address of its file."""

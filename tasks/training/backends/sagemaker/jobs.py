@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from configs.remote_backends import SagemakerBackend
 from configs.settings import Settings
-from tasks.artifacts import Checkpoint
+from configs.training import Training
+from tasks.artifacts import Checkpoint, LocalModel
 from tasks.errors import SetupError, TrainingError
 from tasks.storage import write_text
 from tasks.store.aws import Client, open_client, region_of
@@ -19,7 +20,8 @@ from tasks.training.backends.sagemaker.request import Placed, Request, job_name
 from tasks.training.backends.sagemaker.sdk import TrainingService, planned_request, require_sdk
 from tasks.training.backends.uploads import addresses, upload
 from tasks.training.job import JobHandle, JobStatus, TrainingJob, take_checkpoint
-from tasks.training.preflight.run import look_first
+from tasks.training.preflight.estimate import Load, Preflight
+from tasks.training.preflight.run import check_sagemaker, refuse
 
 
 class SagemakerJobs:
@@ -51,7 +53,9 @@ class SagemakerJobs:
         if found is None:
             refuse_dry_run(self.backend.dry_run)
             require_sdk()
-            look_first(job)
+            mixture = job.mixture
+            load = Load(mixture.tokens, mixture.supervised_tokens, job.steps)
+            refuse(self.check(job.training, job.model, load, mixture.rows))
             placed = self._placed(job, upload(job, self._store()))
             self.attempts.create(
                 name, "train", job=job, backend=self.backend, placed=placed, attempt=attempt
@@ -60,6 +64,10 @@ class SagemakerJobs:
         handle = JobHandle(backend="sagemaker", key=job.key, folder=job.folder, name=name)
         write_text(job.folder / "handle.json", handle.model_dump_json())
         return handle
+
+    def check(self, training: Training, model: LocalModel, load: Load, rows: int) -> Preflight:
+        """Return what can be known before a job is submitted."""
+        return check_sagemaker(training, model, load)
 
     def plan(self, job: TrainingJob) -> Request:
         """Return the request that ``submit`` would send; nothing is uploaded or sent."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from configs.remote_backends import WorkPoolBackend
-from tasks.artifacts import Checkpoint
+from configs.training import Training
+from tasks.artifacts import Checkpoint, LocalModel
 from tasks.errors import StorageError, TrainingError, Unreachable
 from tasks.storage import write_text
 from tasks.store.places import BlobStore, fetch, open_store
@@ -17,6 +18,8 @@ from tasks.training.backends.local import latest_record
 from tasks.training.backends.uploads import addresses, upload
 from tasks.training.backends.work_pool.worker import stream_key
 from tasks.training.job import JobHandle, JobStatus, State, TrainingJob, take_checkpoint
+from tasks.training.preflight.estimate import Load, Preflight
+from tasks.training.preflight.run import check_store
 
 T = TypeVar("T")
 
@@ -53,6 +56,10 @@ class PoolJobs:
         handle = JobHandle(backend="work_pool", key=job.key, folder=job.folder, name=name)
         write_text(job.folder / "handle.json", handle.model_dump_json())
         return handle
+
+    def check(self, training: Training, model: LocalModel, load: Load, rows: int) -> Preflight:
+        """Return what can be known before a job is submitted."""
+        return check_store()
 
     def plan(self, job: TrainingJob) -> dict[str, Any]:
         """Return what ``submit`` would start; nothing is published or started."""

@@ -19,7 +19,7 @@ from tasks.evaluation.suites.nova_benchmark import (
     read_results,
 )
 from tasks.gates.compare import comparison
-from tasks.gates.judge import judge
+from tasks.gates.stage import judge
 from tasks.scores import SuiteScores
 
 

@@ -15,7 +15,7 @@ from configs.training import Training
 from tasks.artifacts import LocalModel
 from tasks.training.preflight.aws import READS, Reader, check_aws
 from tasks.training.preflight.estimate import Load, ModelSize, Preflight, estimate, size_of
-from tasks.training.preflight.run import preflight, refuse
+from tasks.training.preflight.run import check_sagemaker, refuse
 
 ROLE = "arn:aws:iam::123456789012:role/temper-job"
 LOAD = Load(tokens=1_000_000, supervised=200_000, steps=100)
@@ -175,23 +175,23 @@ def test_role_and_store_have_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_small_model_fits_and_a_large_one_doesn_t(tiny_model: LocalModel) -> None:
-    found = preflight(_training(), tiny_model, LOAD, 100, Account())
+    found = check_sagemaker(_training(), tiny_model, LOAD, Account())
     assert found.ok
     assert found.estimate is not None
     assert found.estimate.cost is not None
     assert any("prices of" in a for a in found.estimate.assumptions)
     assert 0.5 < found.estimate.memory_gib < 1.5
     wide = {"micro_batch_tokens": 40_000_000}
-    on_gpu = preflight(_training(**wide), tiny_model, LOAD, 100, Account())
+    on_gpu = check_sagemaker(_training(**wide), tiny_model, LOAD, Account())
     assert [look.state for look in on_gpu.looks if look.name == "memory"] == ["warn"]
-    tight = preflight(_training("ml.m5.large", **wide), tiny_model, LOAD, 100, Account())
+    tight = check_sagemaker(_training("ml.m5.large", **wide), tiny_model, LOAD, Account())
     look = tight.first_refused()
     assert look is not None
     assert (look.name, "micro_batch_tokens" in look.fix) == ("memory", True)
 
 
 def test_the_context_has_to_hold_the_longest_row(tiny_model: LocalModel) -> None:
-    found = preflight(_training(sequence_length=4096), tiny_model, LOAD, 100, Account())
+    found = check_sagemaker(_training(sequence_length=4096), tiny_model, LOAD, Account())
     look = found.first_refused()
     assert look is not None
     assert look.name == "context"

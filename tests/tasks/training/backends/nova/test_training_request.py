@@ -259,7 +259,7 @@ def ready(
     monkeypatch.setenv("TEMPER_STORE", "s3://bucket/store")
     monkeypatch.setenv("TEMPER_SAGEMAKER_ROLE", ROLE)
     monkeypatch.setattr(module, "refuse", lambda _: None)
-    monkeypatch.setattr(module, "looked_at", lambda *_: None)
+    monkeypatch.setattr(module, "check_nova", lambda *_: None)
     monkeypatch.setattr(NovaTraining, "upload", lambda _: "s3://bucket/store/rows/train.jsonl")
     rows = tmp_path / "train.jsonl"
     rows.write_text("{}\n")

@@ -29,7 +29,8 @@ def test_a_recipe_that_names_its_region_needs_none_of_the_machine(
         return addresses(job, place)
 
     monkeypatch.setattr(module, "upload", uploaded)
-    monkeypatch.setattr(module, "look_first", lambda _: None)
+    monkeypatch.setattr(module, "refuse", lambda _: None)
+    monkeypatch.setattr(module, "check_sagemaker", lambda *_: None)
     job, created = make(region="eu-west-1"), list[Any]()
     jobs = SagemakerJobs(job.training.backend)  # type: ignore[arg-type]
     jobs.attempts = SimpleNamespace(  # type: ignore[assignment]

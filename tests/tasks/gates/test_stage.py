@@ -7,7 +7,7 @@ from scipy import stats
 
 from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
 from tasks.errors import EvaluationError
-from tasks.gates.judge import References, judge, judge_against, judge_all, overall
+from tasks.gates.stage import References, judge, judge_against, judge_all, overall
 from tasks.scores import GateResult, SuiteScores
 
 Make = Callable[..., SuiteScores]
