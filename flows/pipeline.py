@@ -17,6 +17,7 @@ from tasks.evaluation.items import EvalContext, count_items
 from tasks.evaluation.registry import open_suite, overlap_texts
 from tasks.gates.planning import GatePlan, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
+from tasks.mixture.losses import refuse_losses
 from tasks.mixture.shares import Supply, plan_quotas
 from tasks.mixture.stage import split_blocks
 from tasks.mixture.table import PlanTable, plan_table
@@ -28,6 +29,7 @@ from tasks.mixture.task import (
     write_shards,
 )
 from tasks.mixture.tokenize import RowFormat
+from tasks.models.probe import probe_model, refuse_unfit
 from tasks.quality.task import check_quality, remove_duplicates
 from tasks.self_data.rehearsal import SLACK, estimate_rehearsal
 from tasks.self_data.summary import describe_plan
@@ -103,6 +105,8 @@ def prepare_stored_data(recipe: Recipe, *, weights: bool) -> Data:
     clean = run_task(remove_duplicates, clean, recipe.quality)
     refuse_blocked(clean)
     data = Data(run_task(fetch_model, recipe.model, weights), clean)
+    if not keeps_weights(recipe):
+        refuse_unfit(data.model)
     data = replace(data, excluded=collect_exclusions(recipe, data), gates=plan_gates(recipe, data))
     tokens = map_task(
         tokenise_source,
@@ -112,6 +116,8 @@ def prepare_stored_data(recipe: Recipe, *, weights: bool) -> Data:
         data.excluded,
         make_row_format(recipe),
     )
+    for one in tokens:
+        _refuse_losses(recipe, one)
     return replace(data, tokens=tuple(tokens), needs=count_rehearsal_needs(recipe, tokens))
 
 
@@ -139,8 +145,14 @@ def prepare_data(recipe: Recipe) -> Data:
             data.excluded,
             make_row_format(recipe),
         )
+        _refuse_losses(recipe, tokens)
         data = replace(data, clean=(*data.clean, clean), tokens=(*data.tokens, tokens))
     return data
+
+
+def _refuse_losses(recipe: Recipe, tokens: TokenizedSource) -> None:
+    section = recipe.training
+    refuse_losses(tokens, section.sequence_length, section.max_overlong_loss)
 
 
 def rewrite_sources(recipe: Recipe, data: Data) -> tuple[CleanSource, ...]:
@@ -294,7 +306,22 @@ def plan_recipe(recipe: Recipe) -> PlanTable:
             line = line.model_copy(update={"note": "; ".join(notes)})
         lines.append(line)
     gates = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
-    return table.model_copy(update={"digest": digest, "gates": gates, "sources": tuple(lines)})
+    return table.model_copy(
+        update={
+            "digest": digest,
+            "gates": gates,
+            "sources": tuple(lines),
+            "model": _describe_model(recipe, data),
+        }
+    )
+
+
+def _describe_model(recipe: Recipe, data: Data) -> tuple[str, ...]:
+    """Return what a plan says of the base model: what a person wouldn't expect of it."""
+    if keeps_weights(recipe):
+        return ()
+    found = probe_model(data.model).findings
+    return tuple(f"{f.name}: {f.says}" for f in found if f.state != "ok")
 
 
 def _estimate_rehearsal(recipe: Recipe, data: Data, name: str) -> Units:

@@ -2,7 +2,9 @@
 
 import sys
 
-from flows.cli import commands
+from flows.cli import commands, probe
+
+__all__ = ["commands", "main", "probe"]
 
 
 def main() -> None:

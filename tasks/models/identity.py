@@ -91,6 +91,13 @@ def config_digest(folder: Path) -> str:
     return digest_of({k: v for k, v in config.items() if k not in _SAVED})
 
 
+def embedding_rows(folder: Path) -> int | None:
+    """Return the rows of a model's embedding as its config has them; None where it doesn't say."""
+    config = _settings(folder / "config.json")
+    size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
+    return int(size) if size is not None else None
+
+
 def template_digest(folder: Path) -> str:
     """Return the digest of the chat template alone, to say what two runs differ in."""
     return digest_of(chat_template(folder))

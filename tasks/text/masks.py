@@ -61,11 +61,21 @@ def mask_answer(tokenizer: Tokenizer, prompt: str, answer: str) -> Rendered | No
     whole = mask_pieces(tokenizer, pieces)
     if whole is not None:
         return whole
-    *parts, joined = _encode(tokenizer, [prompt, answer, prompt + answer])
-    apart = [token for part in parts for token in part]
-    if _spell(tokenizer, apart) != _spell(tokenizer, joined):
-        return None
-    return _label(parts, [False, True])
+    before, joined, alone = _encode(tokenizer, [prompt, prompt + answer, answer])
+    wanted = _spell(tokenizer, joined)
+    for after in (alone, *_encode_inside(tokenizer, answer)):
+        if _spell(tokenizer, [*before, *after]) == wanted:
+            return _label([before, after], [False, True])
+    return None
+
+
+def _encode_inside(tokenizer: Tokenizer, text: str) -> list[list[int]]:
+    """Return a text's tokens as inside another one, where a tokenizer adds no space of its own."""
+    anchor = tokenizer.eos_token or tokenizer.bos_token
+    if anchor is None:
+        return []
+    first, whole = _encode(tokenizer, [anchor, anchor + text])
+    return [whole[1:]] if len(first) == 1 and whole[:1] == first else []
 
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:

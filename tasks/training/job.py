@@ -96,7 +96,7 @@ class JobStatus(BaseModel):
     latest: dict[str, Any] = {}
 
 
-_NO_MATTER = {"backend", "save_steps", "blend", "validation"}
+_NO_MATTER = {"backend", "save_steps", "blend", "validation", "max_overlong_loss"}
 """Fields of the section that don't change what is learnt."""
 
 
