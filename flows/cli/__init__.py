@@ -2,9 +2,9 @@
 
 import sys
 
-from flows.cli import commands, probe
+from flows.cli import commands, probe, sweeping
 
-__all__ = ["commands", "main", "probe"]
+__all__ = ["main", "probe", "sweeping"]
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from tasks.self_data.rehearsal_sampling import (
 from tasks.storage import building, commit, find, home, stage_key
 from tasks.text.chat import load_tokenizer, render_rows
 from tasks.text.normal import normal
+from tasks.text.reasoning import has_unclosed_reasoning, split_reasoning
 from tasks.text.rows import ChatRow, Message, row_id
 from tasks.text.template import Tokenizer
 
@@ -168,16 +169,20 @@ def _fill_quota(
 
 def _make_row(answer: RehearsalAnswer, seen: set[tuple[str, str]]) -> ChatRow | str:
     """Return the answer as a row, or why it is none."""
-    reason = find_flaw(answer.text, answer.truncated)
+    if has_unclosed_reasoning(answer.text):
+        # Its beginning would teach the model to answer without its end.
+        return "the answer was cut inside its thought: raise max_new_tokens"
+    thought, said = split_reasoning(answer.text)
+    reason = find_flaw(said, answer.truncated)
     if reason is not None:
         return reason
-    text = (cut_to_sentence(answer.text) if answer.truncated else answer.text.strip()) or ""
+    text = (cut_to_sentence(said) if answer.truncated else said.strip()) or ""
     if (answer.prompt.id, normal(text)) in seen:
         return "the same answer to this prompt as before"
     seen.add((answer.prompt.id, normal(text)))
     messages = [
         Message(role="user", content=answer.prompt.prompt),
-        Message(role="assistant", content=text),
+        Message(role="assistant", content=text, **({"reasoning": thought} if thought else {})),
     ]
     # Answers to one prompt are a group, so that no split has some of them here and some there.
     return {
