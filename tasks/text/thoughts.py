@@ -25,11 +25,13 @@ class ThoughtMarks(NamedTuple):
         opening: Before a thought.
         closing: Between a thought and what is said.
         opened: Whether prompts end with the opening mark, so that answers lack it.
+        heading: Before what is said without a thought: the name of its channel, say.
     """
 
     opening: str = OPEN
     closing: str = CLOSE
     opened: bool = False
+    heading: str = ""
 
 
 def thought_marks(tokenizer: Tokenizer) -> ThoughtMarks:
@@ -60,11 +62,16 @@ def spell_answer(tokenizer: Tokenizer, ids: Sequence[int], *, ended: bool) -> st
         return text
     whole = str(tokenizer.decode(ids, skip_special_tokens=False)).lstrip()
     if not whole.startswith(marks.opening):
-        return text
+        headed = bool(marks.heading) and whole.startswith(marks.heading)
+        return _drop_special(tokenizer, whole.removeprefix(marks.heading)) if headed else text
     thought, closed, said = whole.removeprefix(marks.opening).partition(marks.closing)
-    pattern = special_pattern(tokenizer)
-    clean = pattern.sub("", said) if pattern else said
+    clean = _drop_special(tokenizer, said)
     return f"{OPEN}\n{thought.strip()}" + (f"\n{CLOSE}\n\n{clean}" if closed else "")
+
+
+def _drop_special(tokenizer: Tokenizer, text: str) -> str:
+    pattern = special_pattern(tokenizer)
+    return pattern.sub("", text) if pattern else text
 
 
 _FOUND: WeakKeyDictionary[ChatTemplate, ThoughtMarks] = WeakKeyDictionary()
@@ -77,6 +84,7 @@ def _find_marks(template: ChatTemplate) -> ThoughtMarks:
     try:
         prompt = template.write([_ASKED], answer_next=True)
         whole = template.write([_ASKED, answer])
+        plain = template.write([_ASKED, Message(role="assistant", content=_SAID)])
     except DataError:
         return ThoughtMarks()
     opened = prompt.rstrip().endswith(OPEN)
@@ -86,4 +94,5 @@ def _find_marks(template: ChatTemplate) -> ThoughtMarks:
     closing = rest.partition(_SAID)[0]
     if not (opening.strip() and closing.strip()):
         return ThoughtMarks()
-    return ThoughtMarks(opening.strip(), closing.strip())
+    heading = plain[len(prompt) :].partition(_SAID)[0] if plain.startswith(prompt) else ""
+    return ThoughtMarks(opening.strip(), closing.strip(), heading=heading.strip())

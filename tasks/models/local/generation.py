@@ -59,16 +59,15 @@ class StopAtText(StoppingCriteria):  # type: ignore[misc]
         ]
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
 
-
-CANDIDATES = 1024
-"""Likeliest tokens looked at first: sorting a vocabulary of 49 k for 32 rows costs ten times as
-much, and more than the model's own step, and these nearly always hold the nucleus."""
-
-
     def _is_said(self, tokens: torch.Tensor) -> bool:
         """Return whether an answer holds a stop string after its thought."""
         text = spell_answer(self._tokenizer, tokens.tolist(), ended=False)
         return first_stop_said(text, self._stops) is not None
+
+
+CANDIDATES = 1024
+"""Likeliest tokens looked at first: sorting a vocabulary of 49 k for 32 rows costs ten times as
+much, and more than the model's own step, and these nearly always hold the nucleus."""
 
 
 def draw_keys(seed: int, prompts: Sequence[Sequence[int]]) -> list[int]:
