@@ -221,7 +221,7 @@ def _probe_shapes(model: LocalModel, tokenizer: Tokenizer) -> Iterator[ProbeFind
             state, says = "ok", "a row an answer: the template writes earlier turns otherwise"
         else:
             state, says = "ok", "one row, the prompt of inference first"
-        yield ProbeFinding(name=name, state=state, says=says)  # type: ignore[arg-type]
+        yield ProbeFinding(name=name, state=state, says=says)
 
 
 def _find_missing_rows(model: LocalModel, tokenizer: Tokenizer) -> str:

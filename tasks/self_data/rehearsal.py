@@ -180,9 +180,12 @@ def _make_row(answer: RehearsalAnswer, seen: set[tuple[str, str]]) -> ChatRow | 
     if (answer.prompt.id, normal(text)) in seen:
         return "the same answer to this prompt as before"
     seen.add((answer.prompt.id, normal(text)))
+    answered = Message(role="assistant", content=text)
+    if thought:
+        answered["reasoning"] = thought
     messages = [
         Message(role="user", content=answer.prompt.prompt),
-        Message(role="assistant", content=text, **({"reasoning": thought} if thought else {})),
+        answered,
     ]
     # Answers to one prompt are a group, so that no split has some of them here and some there.
     return {
