@@ -15,7 +15,7 @@ from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSo
 from tasks.errors import QualityBlocked
 from tasks.evaluation.items import EvalContext, count_items
 from tasks.evaluation.registry import open_suite, overlap_texts
-from tasks.gates.planning import GatePlan, plan_gate, refuse_unresolved
+from tasks.gates.planning import GatePlan, joint_chance, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
 from tasks.mixture.losses import refuse_losses
 from tasks.mixture.shares import Supply, plan_quotas
@@ -29,7 +29,7 @@ from tasks.mixture.task import (
     write_shards,
 )
 from tasks.mixture.tokenize import RowFormat
-from tasks.models.probe import probe_model, refuse_unfit
+from tasks.models.probe import SHAPES, probe_model, refuse_unfit
 from tasks.quality.task import check_quality, remove_duplicates
 from tasks.self_data.rehearsal import SLACK, estimate_rehearsal
 from tasks.self_data.summary import describe_plan
@@ -306,6 +306,7 @@ def plan_recipe(recipe: Recipe) -> PlanTable:
             line = line.model_copy(update={"note": "; ".join(notes)})
         lines.append(line)
     gates = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
+    gates += tuple(filter(None, [joint_chance(data.gates)]))
     return table.model_copy(
         update={
             "digest": digest,
@@ -321,7 +322,9 @@ def _describe_model(recipe: Recipe, data: Data) -> tuple[str, ...]:
     if keeps_weights(recipe):
         return ()
     found = probe_model(data.model).findings
-    return tuple(f"{f.name}: {f.says}" for f in found if f.state != "ok")
+    # Rows of a shape that the template can't write are told with their source.
+    told = [f for f in found if f.state != "ok" and f.name not in SHAPES]
+    return tuple(f"{f.name}: {f.says}" for f in told)
 
 
 def _estimate_rehearsal(recipe: Recipe, data: Data, name: str) -> Units:

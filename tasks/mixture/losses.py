@@ -18,14 +18,14 @@ def describe_losses(tokens: TokenizedSource) -> Iterator[str]:
     overlong = left_out.get(TOO_LONG, 0) + lost.get("rows_cut", 0)
     if overlong:
         share = lost_share(tokens)
-        yield f"{overlong:,} rows over sequence_length lose {share:.1%} of the supervised tokens"
+        yield f"rows over sequence_length: {overlong:,}; they lose {share:.1%} of the supervised tokens"
     for reason in _TELLING:
         if left_out.get(reason):
-            yield f"{left_out[reason]:,} rows set aside ({reason}): {_quote_first(tokens, reason)}"
+            yield f"rows set aside ({reason}): {left_out[reason]:,}; {_quote_first(tokens, reason)}"
     if lost.get("rows_by_turn"):
         yield (
-            f"{lost['rows_by_turn']:,} rows of several answers make {lost['turns']:,}, one an "
-            "answer, since the chat template writes earlier turns otherwise"
+            f"rows of several answers: {lost['rows_by_turn']:,}; they make {lost['turns']:,}, one "
+            "an answer, since the chat template writes earlier turns otherwise"
         )
 
 

@@ -32,7 +32,7 @@ def test_what_long_rows_lose_is_a_share_of_all_supervised_tokens(tmp_path):
     tokens = source(tmp_path, left_out={"too_long": 3}, lost={"supervised_tokens_lost": 10})
     assert lost_share(tokens) == pytest.approx(0.1)
     assert list(describe_losses(tokens)) == [
-        "3 rows over sequence_length lose 10.0% of the supervised tokens"
+        "rows over sequence_length: 3; they lose 10.0% of the supervised tokens"
     ]
 
 
@@ -54,7 +54,7 @@ def test_where_no_row_is_left_the_first_one_s_reason_and_origin_are_told(tmp_pat
     tokens = source(tmp_path, rows=0, supervised=0, left_out={reason: 20})
     with pytest.raises(InsufficientData, match=rf"what was found for {reason}. \(voc.jsonl:7\)"):
         refuse_losses(tokens, 512, 1.0)
-    assert next(describe_losses(tokens)).startswith(f"20 rows set aside ({reason})")
+    assert next(describe_losses(tokens)).startswith(f"rows set aside ({reason}): 20")
 
 
 def test_a_source_that_loses_nothing_has_nothing_told_of_it(tmp_path):
