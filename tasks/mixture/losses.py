@@ -18,7 +18,8 @@ def describe_losses(tokens: TokenizedSource) -> Iterator[str]:
     overlong = left_out.get(TOO_LONG, 0) + lost.get("rows_cut", 0)
     if overlong:
         share = lost_share(tokens)
-        yield f"rows over sequence_length: {overlong:,}; they lose {share:.1%} of the supervised tokens"
+        lose = f"they lose {share:.1%} of the supervised tokens"
+        yield f"rows over sequence_length: {overlong:,}; {lose}"
     for reason in _TELLING:
         if left_out.get(reason):
             yield f"rows set aside ({reason}): {left_out[reason]:,}; {_quote_first(tokens, reason)}"

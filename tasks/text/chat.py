@@ -60,12 +60,16 @@ def render_rows(
         return [_render_text(tokenizer, messages[0]["content"])]
     template = open_template(tokenizer)
     whole = template.write(messages, tools)
-    refuse_missing(template, find_missing(template, messages, tools, whole))
+    missing = find_missing(template, messages, tools, whole)
     places = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
+    if not places:
+        refuse_missing(template, missing)
     answers = [_write_whole_answer(template, messages[: i + 1], tools) for i in places]
     one = _render_as_one(tokenizer, whole, answers, ends=places[-1:] == [len(messages) - 1])
-    if one is not None:
+    if one is not None and not missing:
         return [one]
+    for i, answer in zip(places, answers, strict=True):
+        _refuse_lossy_prompt(template, messages[:i], tools, answer.prompt)
     return [_render_answer(template, answer) for answer in answers]
 
 
@@ -88,7 +92,7 @@ def render_last(
     """
     template = open_template(tokenizer)
     answer = _write_whole_answer(template, messages, tools)
-    refuse_missing(template, find_missing(template, messages[:-1], tools, answer.prompt))
+    _refuse_lossy_prompt(template, messages[:-1], tools, answer.prompt)
     return _render_answer(template, answer)
 
 
@@ -131,6 +135,13 @@ def _write_whole_answer(
     if lacks_reasoning(messages[-1], answer.prompt + answer.text):
         refuse_missing(template, "an assistant's reasoning")
     return answer
+
+
+def _refuse_lossy_prompt(
+    template: ChatTemplate, messages: Sequence[Message], tools: str | None, prompt: str
+) -> None:
+    if messages:
+        refuse_missing(template, find_missing(template, messages, tools, prompt))
 
 
 def _render_as_one(
