@@ -9,7 +9,10 @@ from tasks.errors import InsufficientData
 from tasks.mixture.tokenize import NOT_RENDERED, SPECIAL_TOKEN
 
 TOO_LONG = "too_long"
-_TELLING = (NOT_RENDERED, SPECIAL_TOKEN)
+_FIXES = {
+    NOT_RENDERED: "change the rows or the recipe's system message, or use another base model.",
+    SPECIAL_TOKEN: "take the model's own tokens out of the texts.",
+}
 
 
 def describe_losses(tokens: TokenizedSource) -> Iterator[str]:
@@ -20,7 +23,7 @@ def describe_losses(tokens: TokenizedSource) -> Iterator[str]:
         share = lost_share(tokens)
         lose = f"they lose {share:.1%} of the supervised tokens"
         yield f"rows over sequence_length: {overlong:,}; {lose}"
-    for reason in _TELLING:
+    for reason in _FIXES:
         if left_out.get(reason):
             yield f"rows set aside ({reason}): {left_out[reason]:,}; {_quote_first(tokens, reason)}"
     if lost.get("rows_by_turn"):
@@ -56,13 +59,13 @@ def refuse_losses(tokens: TokenizedSource, length: int, most: float) -> None:
             where=where,
             fix=f"{longer}.",
         )
-    for reason in _TELLING:
+    for reason, fix in _FIXES.items():
         if not tokens.rows and tokens.left_out.get(reason):
             raise InsufficientData(
                 f"no row is left: {tokens.left_out[reason]:,} rows were set aside, the first "
                 f"because {_quote_first(tokens, reason)}",
                 where=where,
-                fix="change the rows or the recipe's system message, or use another base model.",
+                fix=fix,
             )
     if share > most:
         raise InsufficientData(
