@@ -1,6 +1,7 @@
 """What a chat template makes of rows, for ``temper probe`` and ``temper check --model``."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,12 +11,13 @@ from configs.sources import FilesSource
 from tasks.artifacts import CleanSource, LocalModel
 from tasks.errors import DataError
 from tasks.ingest.stage import make_snapshot
-from tasks.mixture.tokenize import read_rows
+from tasks.mixture.tokenize import find_special, read_rows
 from tasks.models.prepare import prepare_model
 from tasks.models.probe import SHAPES, Probe, ProbedRow, name_shape, probe_model, probe_row
 from tasks.text.chat import load_tokenizer
 from tasks.text.masks import IGNORED
 from tasks.text.rows import ChatRow
+from tasks.text.special import special_pattern
 from tasks.text.template import Tokenizer
 
 LOOKED_AT = 5000
@@ -91,8 +93,13 @@ def probe_sources(
     """
     model: LocalModel = prepare_model(recipe.model, weights=False)
     tokenizer = load_tokenizer(model.path, model.chat)
+    special = special_pattern(tokenizer)
     found = {
-        source.name: [probe_row(tokenizer, row) for row in _pick_shapes(source)] for source in clean
+        source.name: [
+            *(probe_row(tokenizer, row) for row in _pick_shapes(source)),
+            *_find_special_rows(source, special),
+        ]
+        for source in clean
     }
     return probe_model(model), found
 
@@ -106,6 +113,19 @@ def _pick_shapes(source: CleanSource) -> list[ChatRow]:
         if row.get("rejected") is None and row.get("reference") is None:
             shapes.setdefault(name_shape(row), row)
     return list(shapes.values())
+
+
+def _find_special_rows(source: CleanSource, special: re.Pattern[str] | None) -> Iterator[ProbedRow]:
+    """Yield one finding for all rows of a source whose words hold a token of the tokenizer's."""
+    held = [
+        (row["origin"], token)
+        for row in read_rows(source.split("train"))
+        if (token := find_special(row, special))
+    ]
+    if held:
+        origin, token = held[0]
+        told = f"{len(held):,} rows hold special tokens of this tokenizer, the first {token}"
+        yield ProbedRow("special tokens", origin, [], f"{told} ({origin})")
 
 
 def _own_row() -> ChatRow:

@@ -205,7 +205,7 @@ class _Tokeniser:
                 told = f"it contains an item of suite '{suite}': {_quote(item)}."
                 self.quarantine.add(row, f"overlap:{suite}", told)
                 continue
-            found = self._find_special(row)
+            found = find_special(row, self._special)
             if found:
                 told = f"it holds {found}, a special token of this model's tokenizer."
                 self.quarantine.add(row, SPECIAL_TOKEN, told)
@@ -241,15 +241,6 @@ class _Tokeniser:
                 found = [f or (name if hit else "") for f, hit in zip(found, hits, strict=True)]
             yield from zip(batch, found, strict=True)
 
-    def _find_special(self, row: ChatRow) -> str | None:
-        """Return a special token that stands in a conversation's words, where one does."""
-        if self._special is None:
-            return None
-        said = [m for m in row["messages"] if m["role"] != TEXT_ROLE]
-        rejected = row.get("rejected")
-        texts = [m["content"] for m in (*said, *([rejected] if rejected else []))]
-        return next((hit.group() for t in texts if (hit := self._special.search(t))), None)
-
     @cached_property
     def _special(self) -> re.Pattern[str] | None:
         return special_pattern(self.tokenizer)
@@ -279,6 +270,21 @@ class _Tokeniser:
             lost = Counter({k: n for k, n in lost.items() if k.endswith("_lost")})
         self.lost.update(lost)
         return left
+
+
+def find_special(row: ChatRow, special: re.Pattern[str] | None) -> str | None:
+    """Return a special token that stands in a conversation's words, where one does.
+
+    Args:
+        row: A chat row; plain texts may hold what they like.
+        special: What finds the tokenizer's special tokens; None where it has none.
+    """
+    if special is None:
+        return None
+    said = [m for m in row["messages"] if m["role"] != TEXT_ROLE]
+    rejected = row.get("rejected")
+    texts = [m["content"] for m in (*said, *([rejected] if rejected else []))]
+    return next((hit.group() for text in texts if (hit := special.search(text))), None)
 
 
 def _quote(item: str | Item | None) -> str:
