@@ -2,9 +2,9 @@
 
 import sys
 
-from flows.cli import commands, probe, sweeping
+from flows.cli import commands, probe, starting, sweeping
 
-__all__ = ["main", "probe", "sweeping"]
+__all__ = ["main", "probe", "starting", "sweeping"]
 
 
 def main() -> None:

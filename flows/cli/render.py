@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -262,6 +263,21 @@ def show_run(found: RunReport) -> None:
             )
     out.print(
         f"verdict {found.verdict} · run {found.run_id}\nscorecard {found.scorecard}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def show_draft(place: Path, saw: str, notes: Sequence[str]) -> None:
+    """Show what was seen of the data, and what to type next."""
+    out.print(f"{saw}", markup=False, soft_wrap=True)
+    for note in notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
+    out.print(
+        f"wrote {place}\n"
+        f"next: temper check {place}   which rows are bad, and why\n"
+        f"      temper plan {place}    what would be trained on\n"
+        f"      temper run {place}     the whole job",
         markup=False,
         soft_wrap=True,
     )

@@ -345,14 +345,7 @@ def _find_waiting(ids: set[str], outcomes: Iterable[Outcome]) -> Iterator[Outcom
     for outcome in outcomes:
         told = [outcome.outcome, *outcome.checks]
         known[_Key(outcome.source, outcome.row_id)].update(told)
-    final = {
-        "taken",
-        "not_drawn",
-        "too_long",
-        "nothing_supervised",
-        "not_rendered",
-        "special_token",
-    }
+    final = {"taken", "not_drawn", *_SENTENCES}
     for folder, receipt in _list_divided():
         for row in _read_splits(folder, ids, ["train"]):
             words = known[_Key(receipt["origin"]["name"], row["row_id"])]
