@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from tasks.text.special import special_pattern
 from tasks.text.template import Tokenizer
 
 IGNORED = -100
@@ -39,15 +40,47 @@ def mask_pieces(tokenizer: Tokenizer, pieces: Sequence[Piece]) -> Rendered | Non
     boundary has by itself.
     """
     texts = [piece.text for piece in pieces]
-    whole, *parts = _encode(tokenizer, ["".join(texts), *texts])
-    if [token for part in parts for token in part] != whole:
+    parts = _encode_apart(tokenizer, texts)
+    if parts is None:
         # Some tokenizers begin every text with a space of their own: only prefixes can be compared.
+        [whole] = _encode(tokenizer, ["".join(texts)])
         prefixes = _encode(tokenizer, list(accumulate(texts)))
         if any(whole[: len(prefix)] != prefix for prefix in prefixes):
             return None
         ends = [0, *map(len, prefixes)]
         parts = [whole[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
     return _label(parts, [piece.supervised for piece in pieces])
+
+
+def _encode_apart(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]] | None:
+    """Return the tokens of each text, where together they are those of the texts joined.
+
+    None where that isn't so, or isn't known. No token reaches over a special one, so that what
+    stands between two of them at a boundary is enough to tell.
+    """
+    around = [_cut_around(tokenizer, texts, i) for i in range(1, len(texts))]
+    known = [pair for pair in around if pair is not None]
+    if len(known) < len(around):
+        return None
+    asked = [text for before, after in known for text in (before + after, before, after)]
+    made = _encode(tokenizer, [*texts, *asked])
+    parts, checked = made[: len(texts)], made[len(texts) :]
+    joins = zip(checked[::3], checked[1::3], checked[2::3], strict=True)
+    return parts if all(joined == [*before, *after] for joined, before, after in joins) else None
+
+
+def _cut_around(tokenizer: Tokenizer, texts: Sequence[str], place: int) -> tuple[str, str] | None:
+    """Return what stands before and after a boundary, up to the nearest special tokens.
+
+    None where there is none in the text on either side, and another text beyond it.
+    """
+    pattern = special_pattern(tokenizer)
+    before, after = texts[place - 1], texts[place]
+    hits = list(pattern.finditer(before)) if pattern else []
+    first = pattern.search(after) if pattern else None
+    if (not hits and place > 1) or (first is None and place < len(texts) - 1):
+        return None
+    return before[hits[-1].start() if hits else 0 :], after[: first.end()] if first else after
 
 
 def mask_answer(tokenizer: Tokenizer, prompt: str, answer: str) -> Rendered | None:

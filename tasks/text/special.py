@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 Tokenizer = Any
 
@@ -17,6 +18,16 @@ def special_tokens(tokenizer: Tokenizer) -> dict[str, int]:
 
 def special_pattern(tokenizer: Tokenizer) -> re.Pattern[str] | None:
     """Return what finds a tokenizer's special tokens in a text; None where it has none."""
+    known = _PATTERNS.get(tokenizer)
+    if known is None or known[0] != len(tokenizer):
+        known = _PATTERNS[tokenizer] = len(tokenizer), _make_pattern(tokenizer)
+    return known[1]
+
+
+_PATTERNS: WeakKeyDictionary[Tokenizer, tuple[int, re.Pattern[str] | None]] = WeakKeyDictionary()
+
+
+def _make_pattern(tokenizer: Tokenizer) -> re.Pattern[str] | None:
     # The longest first: one may begin with another.
     tokens = sorted((t for t in special_tokens(tokenizer) if t.strip()), key=lambda t: (-len(t), t))
     return re.compile("|".join(map(re.escape, tokens))) if tokens else None
