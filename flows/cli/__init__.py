@@ -2,9 +2,9 @@
 
 import sys
 
-from flows.cli import commands, probe, starting, sweeping
+from flows.cli import commands, probe, runs, starting, sweeping
 
-__all__ = ["main", "probe", "starting", "sweeping"]
+__all__ = ["main", "probe", "runs", "starting", "sweeping"]
 
 
 def main() -> None:
