@@ -408,6 +408,11 @@ def _answer_text(answer: Any) -> str:
     return " ".join((said or "(nothing)").split())[:80]
 
 
+def show_judgement(summary: str) -> None:
+    """Show the gates' table as Markdown."""
+    out.print(summary, markup=False, highlight=False, soft_wrap=True)
+
+
 def show_promotion(found: "Promotion") -> None:
     """Show what a promotion did."""
     release, before = found.release, found.before
