@@ -24,6 +24,7 @@ from tasks.scores import Estimate, SuiteScores
 from tasks.training.preflight.estimate import Preflight
 
 if TYPE_CHECKING:  # what these come from takes seconds to load, and --help shows none of them
+    from configs.reference import SectionPage
     from flows.dry_run import DryRun
     from flows.promote import Promotion
     from flows.sweep import SweepReport
@@ -291,6 +292,18 @@ def show_runs(lines: Sequence[tuple[RunReport, Changes]]) -> None:
     print_table(
         "runs", ["run", "ended", "name", "verdict", "gates", "changed since the run before"], rows
     )
+
+
+def show_schema(pages: Sequence["SectionPage"]) -> None:
+    """Show the keys of a section, a table for each kind it may be of."""
+    for page in pages:
+        title = ", ".join(filter(None, [page.path or "recipe", page.kind]))
+        out.print(f"{title}: {page.says}", markup=False, soft_wrap=True)
+        rows = [
+            [k.name, k.type, "required" if k.default is None else k.default, k.description]
+            for k in page.keys
+        ]
+        print_table("", ["key", "takes", "default", ""], rows)
 
 
 def show_draft(place: Path, saw: str, notes: Sequence[str]) -> None:
