@@ -51,9 +51,10 @@ def read_results(path: Path) -> Results:
     """Return every metric that a tool's results hold.
 
     Args:
-        path: A folder of lm-evaluation-harness (``samples_*.jsonl``) or lighteval (``details_*.parquet``),
-            an Inspect log (``.eval`` or JSON) or a folder of such, or a CSV or JSON Lines table with
-            ``id``, one column or more of scores, and optional ``cluster`` and ``stratum``.
+        path: A folder of lm-evaluation-harness (``samples_*.jsonl``) or lighteval
+            (``details_*.parquet``), an Inspect log (``.eval`` or JSON) or a folder of such, or a
+            CSV or JSON Lines table with ``id``, one column or more of scores, and optional
+            ``cluster`` and ``stratum``.
 
     Raises:
         DataError: It is none of these, is damaged, or holds an item or a task twice.
@@ -88,9 +89,9 @@ def read_results(path: Path) -> Results:
         raise DataError(
             "no per-item results are in it.",
             where=str(path),
-            fix="give samples_*.jsonl of lm-evaluation-harness (--log_samples), details_*.parquet of "
-            "lighteval (--save-details), an Inspect log, or a CSV or JSON Lines table with an id and "
-            "a score.",
+            fix="give samples_*.jsonl of lm-evaluation-harness (--log_samples), "
+            "details_*.parquet of lighteval (--save-details), an Inspect log, or a CSV or JSON "
+            "Lines table with an id and a score.",
         )
     results: Results = {}
     for table in tables:
