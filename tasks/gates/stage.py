@@ -95,6 +95,7 @@ def judge(
         fingerprint=candidate.fingerprint,
         base_chance=None if chances[0] is None else chances[0].chance,
         candidate_chance=None if chances[1] is None else chances[1].chance,
+        split=str(candidate.made.get("split", "")),
     )
 
 
