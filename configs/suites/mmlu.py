@@ -119,7 +119,7 @@ class MmluSuite(SuiteSection):
 
     METRICS: ClassVar[dict[str, Metric]] = {**LETTERS, **CLOZE, **CHAT, **GROUPED}
     LIMIT: ClassVar[str | None] = "items_per_subject"
-    AXIS: ClassVar[PlotAxis | None] = PlotAxis("general", "gold_margin")
+    AXIS: ClassVar[PlotAxis | None] = PlotAxis("general", "letter_mass")
 
     kind: Literal["mmlu"]
     name: Name

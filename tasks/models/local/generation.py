@@ -12,9 +12,10 @@ from tasks.models.local.loading import TorchModel
 from tasks.models.local.prefix_cache import for_rows, keys_and_values, shared_prefix
 from tasks.models.local.spans import ends_in_thought
 from tasks.progress import Progress
-from tasks.text.chat import Tokenizer
 from tasks.text.keyed import key_of, keyed_rank
 from tasks.text.reasoning import find_stop
+from tasks.text.template import Tokenizer
+from tasks.text.thoughts import spell_answer
 
 # Ending an answer at a string.
 
@@ -49,7 +50,7 @@ class StopAtText(StoppingCriteria):  # type: ignore[misc]
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
 
     def _ends(self, row: torch.Tensor) -> bool:
-        text = self._tokenizer.decode(row[self._prompt :], skip_special_tokens=True)
+        text = spell_answer(self._tokenizer, row[self._prompt :].tolist(), ended=False)
         thinking = ends_in_thought(self._tokenizer, row[: self._prompt].tolist())
         return find_stop(text, self._stops, thinking=thinking) is not None
 
@@ -257,7 +258,7 @@ class _Answerer:
     def _ended(self, prompt: list[int], tokens: list[int], seconds: float) -> Generation:
         end = next((i + 1 for i, token in enumerate(tokens) if token in self._stops), None)
         kept = tokens[:end]
-        text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        text = spell_answer(self._tokenizer, kept, ended=end is not None)
         stops = self._decoding.stop
         thinking = bool(stops) and ends_in_thought(self._tokenizer, prompt)
         cut = find_stop(text, stops, thinking=thinking)

@@ -15,9 +15,9 @@ from configs.models import Endpoint
 from tasks.errors import SetupError
 from tasks.models.api import Decoding, Prompt
 from tasks.models.served.base import RemoteModel, Reply, TryAgain, Unanswerable, Wait, is_cut
-from tasks.text.chat import as_offered, as_turns
 from tasks.text.reasoning import OPEN, find_stop, has_unclosed_reasoning
 from tasks.text.rows import TEXT_ROLE, Message
+from tasks.text.turns import as_offered, as_turns
 
 Fields = dict[str, Any]
 
