@@ -48,6 +48,7 @@ def rows(gold: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
                     "item_id": f"q{i}",
                     "form": form,
                     "stratum": f"subject {i % 3}",
+                    "cluster": None,
                     "gold_index": int(right),
                     "gold": "ABCD"[right],
                     "prediction": "ABCD"[best],
