@@ -116,15 +116,26 @@ def check(
     ] = None,
     set_: SetOption = None,
 ) -> Answer:
-    """Check the quality of every source and say what is wrong with which rows."""
+    """Check the quality of every source and say what is wrong with which rows.
+
+    Sources are compared with each other and with the suites' items, too, as a run does it.
+    """
     loaded = load_recipe(recipe, set_ or ())
     if show_suite:
         return _show_suite(loaded)
     if backend:
         return _preflight(loaded)
-    from flows.pipeline import check_sources
+    from flows.pipeline import check_sources, compare_sources, count_overlaps
+    from tasks.quality.report import load_verdict
 
     clean = check_sources(loaded)
+    overlaps: dict[str, dict[str, int]] = {}
+    notes: list[str] = []
+    if all(c.verdict != "block" for c in clean):
+        clean = compare_sources(loaded, clean)
+        overlaps, notes = count_overlaps(loaded, clean)
+    else:
+        notes = ["Sources are not compared with each other before none of them is blocked."]
     if data_docs is not None:
         from tasks.quality.expectations import build_data_docs
 
@@ -137,13 +148,16 @@ def check(
             "rows_in": c.rows_in,
             "rows_out": c.rows_out,
             "findings": c.findings,
-            "quarantine": str(c.quarantine) if c.quarantine else None,
+            "reported": verdict.reported,
+            "beyond_limit": verdict.limit,
+            "overlaps": overlaps.get(c.name, {}),
+            "quarantine": str(c.quarantine) if verdict.quarantined else None,
         }
-        for c in clean
+        for c, verdict in zip(clean, map(load_verdict, clean), strict=True)
     ]
     return Answer(
-        {"ok": ok, "verdicts": verdicts},
-        partial(render.show_check, clean),
+        {"ok": ok, "verdicts": verdicts, "notes": notes},
+        partial(render.show_check, clean, verdicts, notes),
         0 if ok else DataError.exit_code,
     )
 
