@@ -41,18 +41,18 @@ class Sweep(Section):
             _refuse_twins((name,), getattr(self, name))
         for path, values in self.vary.items():
             if not values:
-                raise rule_error(f"'{path}' has no values", path=("vary", path), fix="give two.")
+                raise rule_error(f"'{path}' has no values.", path=("vary", path), fix="give two.")
             _refuse_twins(("vary", path), values)
             if path in ("mixture.domain_share", "training.blend", "seed"):
                 own = {"mixture.domain_share": "domain_share", "training.blend": "alpha"}
                 raise rule_error(
-                    f"'{path}' has a key of its own",
+                    f"'{path}' has a key of its own.",
                     path=("vary", path),
                     fix=f"use {own.get(path, 'seeds')}.",
                 )
         if not (self.domain_share or self.alpha or self.vary or self.seeds > 1):
             raise rule_error(
-                "nothing varies",
+                "nothing varies.",
                 fix="give domain_share, alpha, vary or seeds, for example "
                 "domain_share: [1.0, 0.75, 0.5].",
             )
@@ -88,7 +88,7 @@ def read_sweep(
         path = ".".join(str(part) for part in one_error["loc"])
         context = one_error.get("ctx", {})
         raise RecipeError(
-            f"{context.get('message', one_error['msg'])}.",
+            f"{str(context.get('message', one_error['msg'])).rstrip('.')}.",
             where=f"sweep.{path}" if path else "sweep",
             fix=context.get("fix") or "give values that fit, for example --domain-share 1.0,0.75.",
         ) from error
@@ -106,4 +106,4 @@ def _read_values(name: str, text: str) -> list[Any]:
 def _refuse_twins(path: tuple[str | int, ...], values: tuple[Any, ...]) -> None:
     twins = [v for i, v in enumerate(values) if v in values[:i]]
     if twins:
-        raise rule_error(f"{twins[0]!r} is there twice", path=path, fix="take one out.")
+        raise rule_error(f"{twins[0]!r} is there twice.", path=path, fix="take one out.")

@@ -4,8 +4,10 @@ import contextlib
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from flows.cli.doctor import Check
-from flows.report import RunReport
+from flows.report import Changes, RunReport
 from tasks.artifacts import CleanSource
 from tasks.errors import TemperError
 from tasks.progress import listening
@@ -36,6 +38,7 @@ out = Console(width=None if sys.stdout.isatty() else 128)
 err = Console(stderr=True)
 NO_ITEMS = "none (no items)"
 MOST_SLICES = 10
+MOST_CHANGES = 5
 COLOURS = {
     "PASS": "green",
     "FAIL": "red",
@@ -278,6 +281,44 @@ def show_run(found: RunReport) -> None:
             )
     out.print(
         f"verdict {found.verdict} · run {found.run_id}\nscorecard {found.scorecard}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def show_runs(lines: Sequence[tuple[RunReport, Changes]]) -> None:
+    """Show runs as a table: a line a run, the newest last."""
+    rows = []
+    for report, changes in lines:
+        ended = time.strftime("%Y-%m-%d %H:%M", time.localtime(report.ended))
+        gates = [f"{g.metric} {g.candidate:.3g}" for g in report.gates]
+        told = [f"{path} {old or 'none'} → {new or 'none'}" for path, (old, new) in changes.items()]
+        more = [f"and {len(told) - MOST_CHANGES} more"] if len(told) > MOST_CHANGES else []
+        rows.append(
+            [
+                report.run_id[:8],
+                ended if report.ended else "",
+                report.name,
+                report.verdict,
+                "\n".join(gates),
+                "\n".join([*told[:MOST_CHANGES], *more]),
+            ]
+        )
+    print_table(
+        "runs", ["run", "ended", "name", "verdict", "gates", "changed since the run before"], rows
+    )
+
+
+def show_draft(place: Path, saw: str, notes: Sequence[str]) -> None:
+    """Show what was seen of the data, and what to type next."""
+    out.print(f"{saw}", markup=False, soft_wrap=True)
+    for note in notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
+    out.print(
+        f"wrote {place}\n"
+        f"next: temper check {place}   which rows are bad, and why\n"
+        f"      temper plan {place}    what would be trained on\n"
+        f"      temper run {place}     the whole job",
         markup=False,
         soft_wrap=True,
     )
