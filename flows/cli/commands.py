@@ -7,11 +7,12 @@ arithmetic take seconds, and ``--help`` needs none of them.
 import os
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +25,7 @@ from flows.cli.app import Answer, app, command
 from flows.cli.doctor import examine_machine
 from flows.deploy import deploy_to_folder, deploy_to_sagemaker
 from flows.report import RunReport, find_report
+from tasks.artifacts import CleanSource
 from tasks.errors import DataError, SetupError
 from tasks.scores import SuiteScores
 from tasks.training.backends.base import open_backend
@@ -114,6 +116,10 @@ def check(
             help="also write Great Expectations' Data Docs here, which load nothing from the web",
         ),
     ] = None,
+    model: Annotated[
+        bool,
+        typer.Option("--model", help="also try the base model's chat template on every source"),
+    ] = False,
     set_: SetOption = None,
 ) -> Answer:
     """Check the quality of every source and say what is wrong with which rows.
@@ -126,7 +132,6 @@ def check(
     if backend:
         return _preflight(loaded)
     from flows.pipeline import check_sources, compare_sources, count_overlaps
-    from tasks.quality.report import load_verdict
 
     clean = check_sources(loaded)
     overlaps: dict[str, dict[str, int]] = {}
@@ -141,7 +146,25 @@ def check(
 
         build_data_docs({c.name: c.path for c in clean}, data_docs)
     ok = all(c.verdict != "block" for c in clean)
-    verdicts = [
+    verdicts = _list_verdicts(clean, overlaps)
+    found = {"ok": ok, "verdicts": verdicts, "notes": notes}
+    if model:
+        from flows.cli.probe import check_with_model
+
+        return check_with_model(loaded, clean, found)
+    return Answer(
+        found,
+        partial(render.show_check, clean, verdicts, notes),
+        0 if ok else DataError.exit_code,
+    )
+
+
+def _list_verdicts(
+    clean: Sequence[CleanSource], overlaps: Mapping[str, Mapping[str, int]]
+) -> list[dict[str, Any]]:
+    from tasks.quality.report import load_verdict
+
+    return [
         {
             "source": c.name,
             "verdict": c.verdict,
@@ -150,16 +173,11 @@ def check(
             "findings": c.findings,
             "reported": verdict.reported,
             "beyond_limit": verdict.limit,
-            "overlaps": overlaps.get(c.name, {}),
+            "overlaps": dict(overlaps.get(c.name, {})),
             "quarantine": str(c.quarantine) if verdict.quarantined else None,
         }
         for c, verdict in zip(clean, map(load_verdict, clean), strict=True)
     ]
-    return Answer(
-        {"ok": ok, "verdicts": verdicts, "notes": notes},
-        partial(render.show_check, clean, verdicts, notes),
-        0 if ok else DataError.exit_code,
-    )
 
 
 def _show_suite(recipe: Recipe) -> Answer:
@@ -366,6 +384,26 @@ def compare(
     return Answer(
         {"a": first.run_id, "b": second.run_id, **found.model_dump(mode="json")},
         partial(render.show_comparison, found),
+    )
+
+
+@command()
+def judge(
+    base: Annotated[Path, typer.Argument(help="per-item results on the base: a folder or a file")],
+    candidate: Annotated[Path, typer.Argument(help="the same tool's results on the candidate")],
+    gates: Annotated[Path, typer.Option("--gates", help="a YAML file with gates:")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="a folder for summary.md and a page")
+    ] = None,
+) -> Answer:
+    """Judge results of lm-evaluation-harness, Inspect, lighteval or a table; needs no recipe."""
+    from flows.judge import judge as judge_files
+
+    found = judge_files(base, candidate, gates, out)
+    return Answer(
+        found.model_dump(mode="json"),
+        partial(render.show_judgement, found.summary),
+        EXIT_OF_VERDICT[found.verdict],
     )
 
 
