@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from trl import DPOConfig, GRPOConfig, SFTConfig
 
+from configs.training import Training
 from tasks.training.data import data_of
 from tasks.training.job import TrainingJob
 from tasks.training.limits import kept_states
@@ -28,7 +29,7 @@ def open_trainer(job: TrainingJob, args: Any, tokenizer: Any, rows: Any) -> Any:
     place = Rank(args.process_index, args.world_size)
     pad = tokenizer.pad_token_id
     pad = tokenizer.eos_token_id if pad is None else pad
-    shape = Shape(pad, job.training.micro_batch_tokens, layout_here())
+    shape = Shape(pad, job.training.micro_batch_tokens, wanted_layout(job.training))
     match job.training.method:
         case "dpo":
             trainer = _pairs(job, args, tokenizer, rows, shape, place)
@@ -40,9 +41,9 @@ def open_trainer(job: TrainingJob, args: Any, tokenizer: Any, rows: Any) -> Any:
     return trainer
 
 
-def layout_here() -> Layout:
-    """Return the layout that is quick here: packed on a GPU, sorted on a CPU."""
-    return "packed" if torch.cuda.is_available() else "sorted"
+def wanted_layout(training: Training) -> Layout:
+    """Return the layout that is quick here, if the model gets it right: packed on a GPU."""
+    return "packed" if torch.cuda.is_available() and training.packing != "off" else "sorted"
 
 
 def _texts(

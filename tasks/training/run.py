@@ -107,7 +107,7 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     import torch
     from transformers import AutoTokenizer
 
-    from tasks.training.callbacks import Marker, Stream
+    from tasks.training.callbacks import LayoutProbe, Marker, Stream
     from tasks.training.factory import arguments, open_trainer
 
     args = arguments(job, states, world_size())
@@ -116,7 +116,7 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     # The adapter's first weights are drawn when it is made.
     torch.manual_seed(job.seed)
     trainer = open_trainer(job, args, tokenizer, rows)
-    check_data(job, _context(trainer.model))
+    longest = check_data(job, _context(trainer.model))
     trainer.begin(
         Steps(rows, job.training.batch_rows, data_of(job).sources), trainer.data_collator, job.seed
     )
@@ -124,6 +124,7 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     _validate(job, trainer)
     trainer.add_callback(Stream(job.folder, trainer))
     trainer.add_callback(Marker(job, data_of(job).digest, len(rows), trainer.place.rank))
+    trainer.add_callback(LayoutProbe(trainer, longest))
     return trainer
 
 
@@ -132,8 +133,7 @@ def _validate(job: TrainingJob, trainer: Any) -> None:
         return
     from tasks.training.validation import Validator
 
-    shape = trainer.data_collator.shape
-    trainer.validator = Validator(job.training.validation, job.held_out, trainer, shape)
+    trainer.validator = Validator(job.training.validation, job.held_out, trainer)
     trainer.add_callback(trainer.validator)
 
 

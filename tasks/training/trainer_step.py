@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from tasks.errors import TrainingError
-from tasks.training.loader import Loader, Micro, Rank, Steps
+from tasks.training.loader import LayoutChoice, Loader, Micro, Rank, Row, Steps
 
 Batch = Mapping[str, Any]
 
@@ -34,6 +34,7 @@ class PlanSteps:
     args: Any
     state: Any
     accelerator: Any
+    data_collator: Any
     compute_loss_context_manager: Any
 
     def begin(self, steps: Steps, collate: Any, seed: int) -> None:
@@ -43,6 +44,14 @@ class PlanSteps:
         self.step_rows: list[str] = []
         self.failed_tokens = self.most_tokens = 0
         self.stopped = ""
+        self.layout: LayoutChoice | None = None
+
+    def first_rows(self) -> list[Row]:
+        """Return a few documents of the first steps."""
+        found: list[Row] = []
+        for step in range(min(len(self._steps), 3)):
+            found += self._steps[step][: 3 - len(found)]
+        return found
 
     @property
     def place(self) -> Rank:
