@@ -24,6 +24,7 @@ from tasks.export.stage import Export, ExportRequest, export_mixture
 from tasks.gates.stage import overall
 from tasks.gates.task import count_looks
 from tasks.mixture.task import hold_out_rows, pack_mixture
+from tasks.models.local.loading import forget_model
 from tasks.scores import GateResult, SuiteScores
 from tasks.storage import digest_of, find, home
 from tasks.tracking import task as track
@@ -106,6 +107,8 @@ def train(
     checkpoint = find_checkpoint(job)
     if checkpoint is None:
         live = LiveLosses(run_id) if run_id else None
+        # The base that was evaluated makes room for the trainer, which is another process.
+        forget_model()
         with stop_on_break() as running:
             handle = run_task(submit_training, job)
             stop = partial(open_backend(job.backend).cancel, handle)

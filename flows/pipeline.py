@@ -36,6 +36,7 @@ from tasks.storage import digest_of
 from tasks.text.overlap import Item
 from tasks.training.backends.base import open_backend
 from tasks.training.backends.nova.mixing import own_part
+from tasks.training.job_checks import check_base
 
 Units = dict[str, int]
 
@@ -103,6 +104,7 @@ def prepare_stored_data(recipe: Recipe, *, weights: bool) -> Data:
     clean = run_task(remove_duplicates, clean, recipe.quality)
     refuse_blocked(clean)
     data = Data(run_task(fetch_model, recipe.model, weights), clean)
+    check_base(data.model, recipe.training)
     data = replace(data, excluded=collect_exclusions(recipe, data), gates=plan_gates(recipe, data))
     tokens = map_task(
         tokenise_source,

@@ -10,6 +10,7 @@ from tasks.training.data import check_data, data_of, open_dataset, planned_rows
 from tasks.training.job import TrainingJob
 from tasks.training.limits import check_disk, explained, kept_states, saved_bytes
 from tasks.training.loader import Rank, Steps
+from tasks.training.merge_check import MergeCheck, ask_trained, check_saved
 from tasks.training.models import gathered, save_merged, stored_dtype
 from tasks.training.placement import place_trainer
 from tasks.training.resume import ROWS, STREAM, go_back, is_whole, last_state
@@ -50,17 +51,31 @@ def train(job: TrainingJob) -> dict[str, Any]:
         )
     with explained(job.folder, lambda: _tokens(job, trainer)):
         best = _back_to_best(trainer, states, done)
+        trained = ask_trained(trainer, trainer.first_rows()[0]["input_ids"].tolist())
         whole = gathered(job.training, _model(trainer))
     if place.rank:
         return {}
     with explained(job.folder, lambda: (0, 0, 0)):
         _save(job, trainer, whole)
+        merged = check_saved(job.folder / "out", job.training, trained)
         return {
             "steps": done,
             "stopped": stopped,
             "best_step": best,
+            "notes": describe_training(trainer, merged),
             **_finished(job, trainer, done),
         }
+
+
+def describe_training(trainer: Any, merged: MergeCheck) -> dict[str, str]:
+    """Return what is to be known of how a model was trained and saved, a sentence each."""
+    notes = {"attention": str(_model(trainer).config._attn_implementation)}
+    if trainer.layout is not None:
+        layout, reason, _ = trainer.layout
+        notes["layout"] = f"{layout} ({reason})" if reason else layout
+    said = f"{merged.difference:.2g} nats a token from the trained model on a row"
+    notes["saved model"] = f"{said}, which training moved by {merged.moved:.2g}"
+    return notes
 
 
 def _back_to_best(trainer: Any, states: Path, done: int) -> int | None:
