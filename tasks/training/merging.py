@@ -8,7 +8,7 @@ bfloat16 weights would round much of it away.
 import json
 import math
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,9 +90,7 @@ def merged_by_tensor(
             return False
         _write(plan, stored, dtype if plan.shell is not None else None, out, shard_bytes)
     if plan.shell is None:
-        for name in ("config.json", "generation_config.json", *PROCESSORS):
-            if (base / name).is_file():
-                shutil.copy2(base / name, out / name)
+        copy_files(base, out, ("config.json", "generation_config.json"))
     else:
         _describe(plan.shell, base, dtype, out)
     return True
@@ -105,6 +103,13 @@ PROCESSORS = (
     "video_preprocessor_config.json",
 )
 """What a model of text and images has beside its tokenizer, as files of its folder."""
+
+
+def copy_files(base: Path, out: Path, names: Iterable[str] = PROCESSORS) -> None:
+    """Copy those files of a model folder that it has."""
+    for name in names:
+        if (base / name).is_file():
+            shutil.copy2(base / name, out / name)
 
 
 def loads_part(config: dict[str, Any], loaded: str) -> bool:

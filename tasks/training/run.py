@@ -11,6 +11,7 @@ from tasks.training.job import TrainingJob
 from tasks.training.limits import check_disk, explained, kept_states, saved_bytes
 from tasks.training.loader import Rank, Steps
 from tasks.training.merge_check import MergeCheck, ask_trained, check_saved
+from tasks.training.merging import copy_files
 from tasks.training.models import gathered, save_merged, stored_dtype
 from tasks.training.placement import place_trainer
 from tasks.training.resume import ROWS, STREAM, go_back, is_whole, last_state
@@ -180,6 +181,7 @@ def _save(job: TrainingJob, trainer: Any, whole: dict[str, Any] | None) -> None:
     out = job.folder / "out"
     save_merged(job.model, job.training, _model(trainer), out, whole)
     trainer.processing_class.save_pretrained(out)
+    copy_files(job.model.path, out)
 
 
 def _finished(job: TrainingJob, trainer: Any, steps: int) -> dict[str, Any]:
