@@ -1,5 +1,6 @@
 """The main path: a recipe becomes a checkpoint with a verdict, and an MLflow run."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from tasks.models.local.loading import forget_model
 from tasks.scores import GateResult, SuiteScores
 from tasks.storage import digest_of, find, home
 from tasks.tracking import task as track
+from tasks.tracking.masking import flatten
 from tasks.tracking.mlflow_run import LiveLosses
 from tasks.tracking.scorecard.card import Card
 from tasks.training.backends.base import Job, open_backend, stop_on_break
@@ -64,26 +66,41 @@ def finetune(recipe: Recipe | str) -> RunReport:
     """
     recipe = load_recipe(recipe)
     with track_run(recipe) as run_id:
-        data = prepare_data(recipe)
-        evaluator = open_evaluator(recipe, data, partial(track.track_scores, run_id))
-        evaluator.refuse_gates()
-        track.track_sources(run_id, list(data.clean))
-        mixture = mix(recipe, data)
-        track.track_mixture(run_id, mixture)
-        evaluator.ask("base", data.model)
-        checkpoint = train(recipe, data, mixture, run_id)
-        track.track_training(run_id, checkpoint)
-        evaluator.ask("candidate", checkpoint)
-        base, candidate = evaluator.collect()
-        gates = evaluator.judge(base, candidate)
-        found = Evidence(run_id, data, mixture, checkpoint, base.scores, candidate.scores)
-        return finish_run(recipe, found, gates)
+        return specialise(recipe, run_id)
+
+
+def specialise(recipe: Recipe, run_id: str) -> RunReport:
+    """Return the report of a recipe that is run from its sources to its verdict.
+
+    Args:
+        recipe: What to run.
+        run_id: The MLflow run that is told of it.
+    """
+    data = prepare_data(recipe)
+    evaluator = open_evaluator(recipe, data, partial(track.track_scores, run_id))
+    evaluator.refuse_gates()
+    track.track_sources(run_id, list(data.clean))
+    mixture = mix(recipe, data)
+    track.track_mixture(run_id, mixture)
+    evaluator.ask("base", data.model)
+    checkpoint = train(recipe, data, mixture, run_id)
+    track.track_training(run_id, checkpoint)
+    evaluator.ask("candidate", checkpoint)
+    base, candidate = evaluator.collect()
+    gates = evaluator.judge(base, candidate)
+    found = Evidence(run_id, data, mixture, checkpoint, base.scores, candidate.scores)
+    return finish_run(recipe, found, gates)
 
 
 @contextmanager
-def track_run(recipe: Recipe) -> Iterator[str]:
-    """Give the id of this flow run's MLflow run, which ends as the flow does."""
-    run_id = track.start_tracking(recipe, recipe_text(recipe))
+def track_run(recipe: Recipe, parent: str | None = None) -> Iterator[str]:
+    """Give the id of this flow run's MLflow run, which ends as the flow does.
+
+    Args:
+        recipe: What is run.
+        parent: The MLflow run it is shown below, where it is part of a sweep.
+    """
+    run_id = track.start_tracking(recipe, recipe_text(recipe), parent)
     try:
         yield run_id
     except BaseException as error:
@@ -194,6 +211,8 @@ def finish_run(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunR
         mixture=found.mixture,
         trained=found.checkpoint,
         registered=recipe.registered_name,
+        settings=flatten(recipe.model_dump(mode="json", exclude_none=True)),
+        ended=time.time(),
     )
     report.save()
     return report

@@ -18,6 +18,7 @@ from typing import Any
 
 from configs.training import Reward, Training
 from tasks.errors import TrainingError
+from tasks.text.normal import fold
 
 OWN = "rewards"
 """The part of a job that holds the user's own modules, where it runs elsewhere."""
@@ -32,7 +33,7 @@ def exact_match(answer: str, reference: Any, row: Mapping[str, Any]) -> float:
 
     Of a reference that is an object, its ``answer``, ``reference_answer`` or ``label`` counts.
     """
-    return float(_plain(answer) == _plain(_text(reference)))
+    return float(fold(answer) == fold(_text(reference)))
 
 
 def label_match(answer: str, reference: Any, row: Mapping[str, Any]) -> float:
@@ -42,7 +43,7 @@ def label_match(answer: str, reference: Any, row: Mapping[str, Any]) -> float:
     stands in whole words ("no" isn't in "cannot"), and outside a longer one ("card" in "card
     payment" doesn't).
     """
-    gold, said = _plain(_text(reference)), _plain(answer)
+    gold, said = fold(_text(reference)), fold(answer)
     spans = [
         (match.start(), match.end(), label)
         for label in filter(None, row.get("labels") or [gold])
@@ -237,11 +238,7 @@ def _text(reference: Any) -> str:
 
 def labels_of(references: Sequence[Any]) -> list[str]:
     """Return the labels that references name, as ``label_match`` compares them."""
-    return sorted({_plain(_text(reference)) for reference in references} - {""})
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return sorted({fold(_text(reference)) for reference in references} - {""})
 
 
 def _unfenced(text: str) -> str:
