@@ -138,6 +138,7 @@ def arguments(job: TrainingJob, states: Path, world: int) -> Any:
 def own_settings(spec: Training, world: int) -> dict[str, Any]:
     """Return what the section sets of TRL's configuration, without what the job alone knows."""
     common = _common(spec, world)
+    method: dict[str, Any]
     match spec.method:
         case "dpo":
             method = {

@@ -54,7 +54,7 @@ def choose_layout(
     try:
         alone = [_Measured.of(model, [row], "unpadded", pad_id) for row in documents]
         _check_causal(model, documents[0], pad_id)
-        reasons = []
+        reasons: list[str] = []
         for layout in LAYOUTS[LAYOUTS.index(wanted) : -1]:
             fault, difference = _fault(model, documents, layout, pad_id, alone)
             if not fault:
@@ -77,7 +77,7 @@ def _stretches(config: Any, longest: int) -> bool:
 def _documents(rows: Sequence[Row]) -> list[Row]:
     """Return three documents of several lengths, longest first, with loss at every token."""
     usable = [row for row in rows if len(row["input_ids"]) > 1] or list(rows)
-    found = []
+    found: list[Row] = []
     for i in range(3):
         ids = [int(t) for t in usable[i % len(usable)]["input_ids"]]
         # Of several lengths even where rows are alike: padding has to be met.

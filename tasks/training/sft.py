@@ -1,7 +1,7 @@
 """TRL's SFTTrainer on steps of the plan: answers and plain text, with the loss split by source."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -199,7 +199,7 @@ def called(model: Any, micro: Micro, keep: torch.Tensor | int) -> torch.Tensor:
     holds only where the model keeps no cache.
     """
     inner = unwrapped(model)
-    names = _parameters(type(inner))
+    names = _parameters(type(inner).forward)
     ids = micro["input_ids"]
     given: dict[str, Any] = {}
     if "position_ids" in names:
@@ -223,9 +223,9 @@ def unwrapped(model: Any) -> Any:
 
 
 @lru_cache
-def _parameters(kind: type) -> frozenset[str]:
+def _parameters(forward: Callable[..., Any]) -> frozenset[str]:
     """Return what a class of models can be called with, by name."""
-    return frozenset(inspect.signature(kind.forward).parameters)  # type: ignore[attr-defined]
+    return frozenset(inspect.signature(forward).parameters)
 
 
 def token_nats(logits: torch.Tensor, micro: Micro, at: torch.Tensor) -> torch.Tensor:
