@@ -16,6 +16,7 @@ from tasks.training.backends.base import Job
 from tasks.training.job import TrainingJob
 from tasks.training.memory import tensor_shapes
 from tasks.training.merging import loads_part
+from tasks.training.models import UNTOUCHED
 from tasks.training.rewards import verify_all
 
 
@@ -123,6 +124,7 @@ def check_targets(folder: Path, lora: Lora) -> None:
         )
     if isinstance(lora.targets, str):
         return
+    _check_mixers(folder, lora, shapes)
     layers = {name.removesuffix(".weight") for name, shape in shapes.items() if len(shape) == 2}
     known = _last_parts(layers)
     absent = _absent(lora.targets, layers)
@@ -136,6 +138,24 @@ def check_targets(folder: Path, lora: Lora) -> None:
 
 def _last_parts(names: Iterable[str]) -> set[str]:
     return {name.rpartition(".")[2] for name in names}
+
+
+def _check_mixers(folder: Path, lora: Lora, shapes: Collection[str]) -> None:
+    """Refuse targets whose weights a state-space mixer reads itself, past any adapter."""
+    kind = json.loads((folder / "config.json").read_text()).get("model_type")
+    read = {"dt_proj"} | ({"out_proj", "conv1d"} if kind in UNTOUCHED else set())
+    mixers = {name.rpartition(".")[0] for name in shapes if name.endswith(".A_log")}
+    layers = {name.removesuffix(".weight") for name in shapes}
+    for target in lora.targets:
+        met = [x for x in layers if x == target or x.endswith(f".{target}")]
+        if target.split(".")[-1] in read and any(x.rpartition(".")[0] in mixers for x in met):
+            raise TrainingError(
+                f"the model reads the weights of {target} past an adapter: what is trained could "
+                "not be merged.",
+                where="training.adapter.targets",
+                fix="name other layers (in_proj, x_proj, q_proj ...), or all-linear, which leaves "
+                "such layers out.",
+            )
 
 
 def _absent(names: Iterable[str], layers: Collection[str]) -> list[str]:

@@ -123,6 +123,8 @@ def adapter_config(lora: Lora | None, model: Any = None) -> Any:
 
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
     beside = beside_language(model) if model is not None else []
+    if lora.targets == "all-linear" and model is not None:
+        beside += unadaptable(model)
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
@@ -134,6 +136,33 @@ def adapter_config(lora: Lora | None, model: Any = None) -> Any:
         exclude_modules=rf"({'|'.join(map(re.escape, beside))})(\..*)?" if beside else None,
         task_type="CAUSAL_LM",
     )
+
+
+UNTOUCHED = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
+"""Types of which PEFT adapts no ``out_proj`` and no ``conv1d``: fused kernels read them."""
+
+
+def unadaptable(model: Any) -> list[str]:
+    """Return the linear layers by name that an adapter on every layer has to leave out.
+
+    Routers give more than a product, and a state-space mixer reads some layers' weights itself:
+    what an adapter adds to their calls would not be what is merged into them.
+    """
+    import torch
+
+    named = dict(model.named_modules())
+    mixers = {name for name, module in named.items() if hasattr(module, "A_log")}
+    read = {"dt_proj"} | ({"out_proj", "conv1d"} if model.config.model_type in UNTOUCHED else set())
+    return [
+        name
+        for name, module in named.items()
+        if isinstance(module, torch.nn.Linear)
+        and (
+            type(module).forward is not torch.nn.Linear.forward
+            and "bitsandbytes" not in type(module).__module__
+            or (name.rpartition(".")[0] in mixers and name.rpartition(".")[2] in read)
+        )
+    ]
 
 
 def autocasts(training: Training) -> bool:

@@ -171,6 +171,18 @@ def test_four_bits_are_refused_where_they_cannot_be_had(make_base: Any) -> None:
         check_base(base, Training(quantization="4bit"))
 
 
+@pytest.mark.parametrize(
+    ("family", "target"), [("jamba", "dt_proj"), ("mamba", "out_proj"), ("falcon_h1", "out_proj")]
+)
+def test_a_layer_that_a_mixer_reads_itself_is_refused_by_name(
+    make_base: Any, family: str, target: str
+) -> None:
+    base = make_base(family)
+    check_targets(base.path, Lora(targets=("in_proj",)))
+    with pytest.raises(TrainingError, match=f"reads the weights of {target} past an adapter"):
+        check_targets(base.path, Lora(targets=(target,)))
+
+
 def test_a_layer_to_save_that_is_not_there_is_refused_with_those_that_are(make_base: Any) -> None:
     base = make_base("llama")
     check_targets(base.path, Lora(modules_to_save=("embed_tokens", "norm")))
