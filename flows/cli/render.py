@@ -24,6 +24,7 @@ from tasks.scores import Estimate, SuiteScores
 from tasks.training.preflight.estimate import Preflight
 
 if TYPE_CHECKING:  # what these come from takes seconds to load, and --help shows none of them
+    from configs.reference import SectionPage
     from flows.dry_run import DryRun
     from flows.promote import Promotion
     from flows.sweep import SweepReport
@@ -235,6 +236,8 @@ def _show_worst_classes(scores: SuiteScores) -> None:
 
 def show_run(found: RunReport) -> None:
     """Show the scorecard of a run and its gates."""
+    from tasks.tracking.scorecard.notes import caveats
+
     base, candidate = found.metrics["base"], found.metrics["candidate"]
     print_table(
         f"scorecard {found.name}",
@@ -256,13 +259,8 @@ def show_run(found: RunReport) -> None:
             for g in found.gates
         ],
     )
-    for suite, seen in sorted({(g.metric.partition("/")[0], g.seen) for g in found.gates}):
-        if seen > 1:
-            out.print(
-                f"{suite}: {seen} candidates of this family of recipes were judged on its "
-                "test items",
-                markup=False,
-            )
+    for line in caveats(found.gates):
+        out.print(line, markup=False, soft_wrap=True)
     out.print(
         f"verdict {found.verdict} · run {found.run_id}\nscorecard {found.scorecard}",
         markup=False,
@@ -291,6 +289,18 @@ def show_runs(lines: Sequence[tuple[RunReport, Changes]]) -> None:
     print_table(
         "runs", ["run", "ended", "name", "verdict", "gates", "changed since the run before"], rows
     )
+
+
+def show_schema(pages: Sequence["SectionPage"]) -> None:
+    """Show the keys of a section, a table for each kind it may be of."""
+    for page in pages:
+        title = ", ".join(filter(None, [page.path or "recipe", page.kind]))
+        out.print(f"{title}: {page.says}", markup=False, soft_wrap=True)
+        rows = [
+            [k.name, k.type, "required" if k.default is None else k.default, k.description]
+            for k in page.keys
+        ]
+        print_table("", ["key", "takes", "default", ""], rows)
 
 
 def show_draft(place: Path, saw: str, notes: Sequence[str]) -> None:
@@ -406,6 +416,11 @@ def show_comparison(found: "Comparison") -> None:
 def _answer_text(answer: Any) -> str:
     said = answer.output if answer.output is not None else answer.prediction
     return " ".join((said or "(nothing)").split())[:80]
+
+
+def show_judgement(summary: str) -> None:
+    """Show the gates' table as Markdown."""
+    out.print(summary, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_promotion(found: "Promotion") -> None:

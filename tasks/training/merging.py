@@ -112,6 +112,18 @@ def copy_files(base: Path, out: Path, names: Iterable[str] = PROCESSORS) -> None
             shutil.copy2(base / name, out / name)
 
 
+def add_stops(folder: Path, ids: Collection[int]) -> None:
+    """Have a model folder's ``generation_config.json`` name these tokens among its stop tokens."""
+    path = folder / "generation_config.json"
+    settings = json.loads(path.read_text()) if path.is_file() else {}
+    given = settings.get("eos_token_id")
+    known = given if isinstance(given, list) else [] if given is None else [given]
+    stops = [*known, *(token for token in ids if token not in known)]
+    if stops != known:
+        settings["eos_token_id"] = stops[0] if len(stops) == 1 else stops
+        write_text(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")
+
+
 def loads_part(config: dict[str, Any], loaded: str) -> bool:
     """Return whether a folder is of a larger model than the class that it is loaded as.
 

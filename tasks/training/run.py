@@ -6,12 +6,14 @@ from typing import Any
 
 from tasks.errors import TrainingError
 from tasks.storage import file_digest
+from tasks.text.chat import load_tokenizer
+from tasks.text.ending import end_of_turn
 from tasks.training.data import check_data, data_of, open_dataset, planned_rows
 from tasks.training.job import TrainingJob
 from tasks.training.limits import check_disk, explained, kept_states, saved_bytes
 from tasks.training.loader import Rank, Steps
 from tasks.training.merge_check import MergeCheck, ask_trained, check_saved
-from tasks.training.merging import copy_files
+from tasks.training.merging import add_stops, copy_files
 from tasks.training.models import gathered, save_merged, stored_dtype
 from tasks.training.placement import place_trainer
 from tasks.training.resume import ROWS, STREAM, go_back, is_whole, last_state
@@ -182,6 +184,10 @@ def _save(job: TrainingJob, trainer: Any, whole: dict[str, Any] | None) -> None:
     save_merged(job.model, job.training, _model(trainer), out, whole)
     trainer.processing_class.save_pretrained(out)
     copy_files(job.model.path, out)
+    tokenizer = load_tokenizer(job.model.path, job.model.chat)
+    if tokenizer.chat_template and job.training.method != "cpt":
+        # Whoever answers with it is to end answers as the rows do.
+        add_stops(out, end_of_turn(tokenizer).ids)
 
 
 def _finished(job: TrainingJob, trainer: Any, steps: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from fakes.families import FAMILIES, family_config, make_family
 from configs.training import Lora, Training
 from tasks.artifacts import LocalModel
 from tasks.models.local.loading import choose_attention
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 from tasks.training.layouts import choose_layout
 from tasks.training.loader import Layout, MicroBatches, Row, Shape
 from tasks.training.merge_check import Trained, check_saved

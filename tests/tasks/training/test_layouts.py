@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from fakes.families import make_family
 
 from tasks.errors import TrainingError
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 from tasks.training.layouts import choose_layout
 from tasks.training.loader import MicroBatches, Shape
 from tasks.training.sft import supervised_logits, token_nats
