@@ -1,4 +1,4 @@
-"""Digests of a model folder: of its weights, and of its tokenizer with the chat template."""
+"""What decides a model folder's answers: weights, config, tokenizer as loaded, ends of answers."""
 
 import json
 from functools import lru_cache
@@ -7,19 +7,11 @@ from typing import Any
 
 from tasks.errors import SetupError
 from tasks.storage import digest_of, file_digest
+from tasks.text.chat import load_tokenizer
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-_VOLATILE = frozenset(
-    {
-        "name_or_path",
-        "is_local",
-        "local_files_only",
-        "transformers_version",
-        "tokenizer_file",
-        "chat_template",
-    }
-)
-"""Keys of tokenizer_config.json that say how it was saved, not how it tokenises."""
+GENERATION = "generation_config.json"
+_NOT_TOKENS = frozenset({".safetensors", ".bin", ".pt", ".md", ".gguf"})
 _SAVED = frozenset({"_name_or_path", "transformers_version", "dtype", "torch_dtype"})
 """Keys of config.json that say how weights were saved, not what the model computes."""
 
@@ -53,10 +45,13 @@ def weights_digest(folder: Path) -> str:
 
 
 def tokenizer_digest(folder: Path) -> str:
-    """Return the digest of tokenizer, its settings and the chat template.
+    """Return the digest of the tokenizer as it is loaded: what it encodes with, and its templates.
+
+    Whatever a folder says in several places (``tokenizer.json``, its settings, a map of special
+    tokens, templates beside) counts as far as it takes effect.
 
     Raises:
-        SetupError: There is no ``tokenizer.json``.
+        SetupError: There is no ``tokenizer.json``, or it can't be loaded.
     """
     tokens = folder / "tokenizer.json"
     if not tokens.is_file():
@@ -65,16 +60,44 @@ def tokenizer_digest(folder: Path) -> str:
             where=str(folder),
             fix="save it with a fast tokenizer (tokenizer.save_pretrained).",
         )
-    settings = _settings(folder / "tokenizer_config.json")
-    template = folder / "chat_template.jinja"
-    chat = template.read_text(encoding="utf-8") if template.is_file() else None
+    found, _ = _tokenizer_digests(str(folder), _stamps(folder))
+    return found
+
+
+def template_digest(folder: Path) -> str:
+    """Return the digest of the chat templates alone, to say what two runs differ in."""
+    _, templates = _tokenizer_digests(str(folder), _stamps(folder))
+    return templates
+
+
+def _stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, size and time of all files that a tokenizer may be made of."""
+    inside = [*folder.glob("*"), *folder.glob("additional_chat_templates/*")]
+    files = [f for f in inside if f.is_file() and f.suffix not in _NOT_TOKENS]
+    return tuple(sorted((str(f.relative_to(folder)), *_stamp(f)) for f in files))
+
+
+@lru_cache(maxsize=64)
+def _tokenizer_digests(path: str, _: tuple[tuple[str, int, int], ...]) -> tuple[str, str]:
+    try:
+        tokenizer = load_tokenizer(Path(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SetupError(
+            f"the tokenizer can't be loaded: {error}",
+            where=path,
+            fix="save it with a fast tokenizer (tokenizer.save_pretrained).",
+        ) from error
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    templates = digest_of(tokenizer.chat_template)
     return digest_of(
         {
-            "tokens": _file_digest(str(tokens), *_stamp(tokens)),
-            "settings": {k: v for k, v in settings.items() if k not in _VOLATILE},
-            "chat": chat if chat is not None else settings.get("chat_template"),
+            "encodes": tokenizer.backend_tokenizer.to_str(),
+            "special": special,
+            "tidies": bool(tokenizer.clean_up_tokenization_spaces),
+            "splits": bool(tokenizer.split_special_tokens),
+            "templates": templates,
         }
-    )
+    ), templates
 
 
 def config_digest(folder: Path) -> str:
@@ -86,17 +109,36 @@ def config_digest(folder: Path) -> str:
     return digest_of({k: v for k, v in config.items() if k not in _SAVED})
 
 
-def template_digest(folder: Path) -> str:
-    """Return the digest of the chat template alone, to say what two runs differ in."""
-    template = folder / "chat_template.jinja"
-    if template.is_file():
-        return digest_of(template.read_text(encoding="utf-8"))
-    return digest_of(_settings(folder / "tokenizer_config.json").get("chat_template"))
+def stopping(folder: Path) -> list[int]:
+    """Return the tokens that end an answer by the folder's generation config.
 
+    Nothing else of it counts: an answer is what the model finds likeliest, or is drawn as a suite
+    says. Without the file its model config says it.
 
-def stopping(folder: Path) -> object:
-    """Return what the folder's generation config says ends an answer: it is part of decoding."""
-    return _settings(folder / "generation_config.json").get("eos_token_id")
+    Raises:
+        SetupError: It ends answers by something that can't be done.
+    """
+    settings = _settings(folder / GENERATION)
+    if settings.get("stop_strings"):
+        raise SetupError(
+            f"{GENERATION} ends answers at strings (stop_strings: {settings['stop_strings']}), "
+            "which is not done here: answers would go on after them.",
+            where=str(folder / GENERATION),
+            fix="take stop_strings out, and name tokens in eos_token_id instead.",
+        )
+    if not settings:
+        config = _settings(folder / "config.json")
+        settings = {**(config.get("text_config") or {}), **config}
+    named = settings.get("eos_token_id")
+    listed = named if isinstance(named, list) else [named]
+    ends = [token for token in listed if token is not None]
+    if not all(isinstance(token, int) and not isinstance(token, bool) for token in ends):
+        raise SetupError(
+            f"eos_token_id is {named!r}, and only token ids end an answer.",
+            where=str(folder / GENERATION),
+            fix="give one id, or a list of ids.",
+        )
+    return sorted(set(ends))
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A model in memory: safetensors only, in evaluation mode, one at a time."""
 
+import gc
 import logging
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,7 +51,16 @@ def load_weights(model: LocalModel, dtype: str = "auto") -> TorchModel:
             fix="prepare it with weights=True.",
         )
     adapter = (model.adapter, model.alpha) if isinstance(model, Adapted) else None
-    return _load(str(model.path), model.digest, resolve_dtype(dtype), adapter)
+    # The digest is part of the key: other weights at the same path are another model.
+    key = (str(model.path), model.digest, resolve_dtype(dtype), adapter)
+    if key not in _HELD:
+        # Two at a time may be more than fits.
+        forget_model()
+        _HELD[key] = _load(str(model.path), resolve_dtype(dtype), adapter)
+    return _HELD[key]
+
+
+_HELD: dict[tuple[str, str, Dtype, tuple[Path, float] | None], TorchModel] = {}
 
 
 def most_positions(model: TorchModel) -> int | None:
@@ -91,13 +100,18 @@ def positions_of(folder: Path) -> int | None:
 
 
 def forget_model() -> None:
-    """Free the model that is kept."""
-    _load.cache_clear()
+    """Free the model that is held, before another is loaded or a trainer starts."""
+    if not _HELD:
+        return
+    _HELD.clear()
+    gc.collect()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
-@lru_cache(maxsize=1)
-def _load(path: str, digest: str, dtype: Dtype, adapter: tuple[Path, float] | None) -> TorchModel:
-    # The digest is part of the cache's key: other weights at the same path are another model.
+def _load(path: str, dtype: Dtype, adapter: tuple[Path, float] | None) -> TorchModel:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     import torch
     from transformers import AutoModelForCausalLM
