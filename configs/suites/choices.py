@@ -8,6 +8,8 @@ from configs.metrics import Metric
 from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
 
+AnswerReading = Literal["any", "place", "letter", "text"]
+
 
 def text_metrics(chance: float) -> dict[str, Metric]:
     """Return the metrics of answers chosen by their texts' log-probabilities."""
@@ -105,6 +107,9 @@ class MultipleChoiceSuite(ChoiceSuite):
     question: str = Field("question", description="column of the question")
     choices: str = Field("choices", description="column of the answers")
     answer: str = Field("answer", description="column of the right answer")
+    answer_is: AnswerReading = Field(
+        "any", description="how to read it; any: refused where two ways name different answers"
+    )
     category: str | None = Field(None, description="column of a subject or category")
     group: str | None = Field(None, description="column of what items that depend share")
     prompt: str = Field(

@@ -16,6 +16,7 @@ from tasks.models.api import Decoding, Model, Prompt
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
+from tasks.text.normal import fold
 from tasks.text.overlap import Item
 from tasks.text.rows import Message, is_plain, prompt_text
 
@@ -23,14 +24,14 @@ from tasks.text.rows import Message, is_plain, prompt_text
 
 
 def label_index(labels: Iterable[str]) -> dict[str, str]:
-    """Return each label's normal form (case and runs of space don't count) with the label."""
-    return {_normal(label): label for label in labels}
+    """Return each label's normal form (:func:`tasks.text.normal.fold`) with the label."""
+    return {fold(label): label for label in labels}
 
 
 def parse_label(answer: str, index: Mapping[str, str]) -> str | None:
     """Return the label that an answer's first line is, or None: an invalid answer."""
     lines = answer.strip().splitlines()
-    return index.get(_normal(lines[0])) if lines else None
+    return index.get(fold(lines[0])) if lines else None
 
 
 def tidy(label: str, hierarchy: str | None) -> str:
@@ -46,10 +47,6 @@ def parse_path(answer: str, known: Mapping[LabelPath, LabelPath], hierarchy: str
     lines = answer.strip().splitlines()
     path = canonical(path_of(lines[0], hierarchy), known) if lines else ()
     return shown(path) if path and normal(path[:1]) in known else None
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 class ClassificationCase(NamedTuple):
@@ -129,7 +126,7 @@ def open_classification(
     index = label_index(labels)
     if len(index) < len(labels):
         raise EvaluationError(
-            "two labels differ only in case or space.",
+            "two labels differ only in case, space or the way their accents are encoded.",
             where=f"evaluation.suites.{suite.name}.labels",
             fix="leave one of them out.",
         )

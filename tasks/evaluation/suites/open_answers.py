@@ -16,6 +16,7 @@ from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.text_scores import exact, quasi_exact, token_f1
 from tasks.models.api import Answer, Prompt
 from tasks.text.keyed import key_of, keyed_sample
+from tasks.text.normal import MARKS, to_nfc
 from tasks.text.rows import Message
 
 # Questions that are answered in one's own words, with the answers that are right.
@@ -176,7 +177,7 @@ def _scorers() -> dict[str, Callable[[str, str], float]]:
 
 # ROUGE-L by rouge-score, its words being those of any script.
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(rf"[^\W_]+(?:[{MARKS}]+[^\W_]*)*")
 
 
 class Words:
@@ -187,7 +188,7 @@ class Words:
 
     def tokenize(self, text: str) -> list[str]:
         """Return a text's words, in lower case."""
-        return _WORD.findall(text.lower())
+        return _WORD.findall(to_nfc(text).lower())
 
 
 @cache

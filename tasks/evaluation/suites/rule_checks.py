@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from tasks.evaluation.datasets import Located, fail
 from tasks.evaluation.ifeval.runner import Instruction, instructions_of, judge
 from tasks.evaluation.ifeval.wording import are_texts, is_count
+from tasks.text.normal import to_nfc
 
 _QUOTED = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|«([^»\n]+)»|„([^“\n]+)“')
 _FENCED = re.compile(r"```\w*\n?(.*?)```", re.DOTALL)
@@ -108,7 +109,7 @@ def _satisfies(answer: str, schema: Mapping[str, Any], _: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.translate(_CURLED).split())
+    return " ".join(to_nfc(text).translate(_CURLED).split())
 
 
 _ALONE: dict[str, Callable[[str, Any, str], bool]] = {

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.scripted_model import Scripted
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.artifacts import LocalModel
@@ -115,6 +118,77 @@ def test_too_many_answers_for_letters_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(EvaluationError, match="more than 26 answers"):
         open_choices(suite, "test", 1)
+
+
+def right_answer(record: dict[str, Any], **more: Any) -> str:
+    suite = MultipleChoiceSuite(kind="multiple_choice", name="own", path="x", **more)
+    question = own_question(suite, Located(record, "x:1"))
+    assert all(question.choices)
+    return question.choices[question.answer]
+
+
+ANIMALS = {"question": "Which barks?", "A": "cat", "B": "", "C": "dog", "D": "cow"}
+
+
+@pytest.mark.parametrize("empty", ["", None, "  "])
+@pytest.mark.parametrize("answer", ["C", "c", 2, 2.0, "2", "dog"])
+def test_an_option_left_empty_keeps_its_place(empty: str | None, answer: object) -> None:
+    assert right_answer(ANIMALS | {"B": empty, "answer": answer}) == "dog"
+    listed = {"question": "q", "choices": ["cat", empty, "dog", "cow"], "answer": answer}
+    assert right_answer(listed) == "dog"
+
+
+def test_the_empty_option_is_not_the_right_one() -> None:
+    with pytest.raises(EvaluationError, match="an answer without text"):
+        right_answer(ANIMALS | {"answer": "B"})
+
+
+@given(
+    st.lists(st.sampled_from(["", "cat", "dog", "cow", "carp"]), min_size=2, max_size=8),
+    st.data(),
+)
+def test_a_letter_means_its_column_however_many_are_empty(
+    options: list[str], data: st.DataObject
+) -> None:
+    filled = [i for i, text in enumerate(options) if text]
+    assume(len(filled) >= 2)
+    right = data.draw(st.sampled_from(filled))
+    columns = dict(zip("ABCDEFGH", options, strict=False))
+    record = {"question": "q", **columns, "answer": "ABCDEFGH"[right]}
+    assert right_answer(record) == options[right]
+
+
+@pytest.mark.parametrize(
+    ("choices", "answer"),
+    [([3, 1, 0, 2], 0), (["1", "2", "3", "4"], 2), (["1", "2"], "1"), (["B", "A"], "A")],
+)
+def test_an_answer_that_means_two_options_is_refused_with_both_readings(
+    choices: list[object], answer: object
+) -> None:
+    record = {"question": "q", "choices": choices, "answer": answer}
+    with pytest.raises(EvaluationError, match=r"'.' by text or '.' by (place|letter)"):
+        right_answer(record)
+    assert right_answer(record, answer_is="text") == str(answer)
+
+
+def test_a_number_that_is_an_option_and_no_place_means_the_option() -> None:
+    record = {"question": "How much is 5 * 4?", "choices": [10, 20, 30, 40]}
+    assert right_answer(record | {"answer": 20}) == "20"
+    # A column of integers with a gap holds floats.
+    assert right_answer(record | {"answer": 20.0}) == "20"
+    assert right_answer(record | {"answer": 1}) == "20"
+
+
+def test_a_column_beyond_a_gap_is_no_option() -> None:
+    record = {"question": "q", "I": "an id", "A": "cat", "B": "dog", "answer": "B"}
+    assert right_answer(record) == "dog"
+    with pytest.raises(EvaluationError, match="D may be an answer or something else"):
+        right_answer(record | {"D": "cow"})
+
+
+def test_an_option_is_found_whichever_way_its_accents_are_encoded() -> None:
+    nfd = unicodedata.normalize("NFD", "café")
+    assert right_answer({"question": "q", "choices": ["thé", "café"], "answer": nfd}) == "café"
 
 
 @pytest.mark.slow

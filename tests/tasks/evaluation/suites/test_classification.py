@@ -1,3 +1,4 @@
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,13 @@ def suite(**fields: Any) -> ClassificationSuite:
 )
 def test_an_answer_is_a_label_when_its_first_line_is(answer: str, label: str | None) -> None:
     assert parse_label(answer, label_index(["Billing", "late delivery"])) == label
+
+
+@pytest.mark.parametrize("label", ["café", "hôtel", "Tiếng Việt", "가방", "गाँव", "กำ"])
+def test_an_answer_is_the_label_whichever_way_its_marks_are_encoded(label: str) -> None:
+    forms = {unicodedata.normalize(form, label) for form in ("NFC", "NFD")}
+    for stored in forms:
+        assert {parse_label(said, label_index([stored])) for said in forms} == {stored}
 
 
 def test_the_label_list_is_that_of_training_rows_and_items(clean_source: Make, chat: Chat) -> None:

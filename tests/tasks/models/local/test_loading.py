@@ -8,7 +8,15 @@ from tasks.errors import SetupError
 
 torch = pytest.importorskip("torch")
 
-from tasks.models.local.loading import forget_model, load_weights, most_positions, resolve_dtype
+from fakes.families import FAMILIES, family_config, make_family
+
+from tasks.models.local.loading import (
+    choose_attention,
+    forget_model,
+    load_weights,
+    most_positions,
+    resolve_dtype,
+)
 
 
 def test_a_model_is_loaded_once_for_several_suites(tiny_model: LocalModel) -> None:
@@ -44,3 +52,38 @@ def test_auto_is_one_of_the_two_dtypes_and_a_named_one_stays() -> None:
     assert resolve_dtype("auto") in ("bfloat16", "float32")
     assert resolve_dtype("float32") == "float32"
     assert resolve_dtype("bfloat16") == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    "family", ["falcon_alibi", "gemma2", "gemma3_vision", "gpt_oss", "llama4", "olmo3", "qwen3_5"]
+)
+def test_the_attention_that_is_chosen_gives_the_logits_of_the_plain_one(family: str) -> None:
+    ids = torch.arange(5, 45)[None]
+    # Falcon's own eager adds its bias twice.
+    right = "sdpa" if family == "falcon_alibi" else "eager"
+    with torch.no_grad():
+        plain = make_family(family, right)(input_ids=ids, use_cache=False).logits
+        chosen = make_family(family, choose_attention(family_config(family)))
+        assert torch.allclose(chosen(input_ids=ids, use_cache=False).logits, plain, atol=2e-3)
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gpt_oss", "gptj", "gpt_neo", "bloom", "mpt"])
+def test_a_class_without_fused_attention_gets_the_plain_one(family: str) -> None:
+    assert choose_attention(family_config(family)) == "eager"
+
+
+def test_flash_attention_is_chosen_where_it_may_be_and_the_class_has_it() -> None:
+    kinds = {name: choose_attention(family_config(name), flash=True) for name in FAMILIES}
+    assert kinds["llama"] == kinds["gemma2"] == kinds["gemma3_vision"] == "flash_attention_2"
+    # gpt-oss wants a kernel of its own, and Llama 4 has none.
+    assert (kinds["gpt_oss"], kinds["llama4"], kinds["bloom"]) == ("eager", "sdpa", "eager")
+    wide = family_config("gemma")
+    wide.head_dim = 512
+    assert choose_attention(wide, flash=True) == "sdpa"
+
+
+def test_a_model_that_writes_no_text_is_refused_by_its_type() -> None:
+    from transformers import ViTConfig
+
+    with pytest.raises(SetupError, match="no causal language model of type vit"):
+        choose_attention(ViTConfig())
