@@ -60,18 +60,18 @@ def tokenizer_digest(folder: Path) -> str:
             where=str(folder),
             fix="save it with a fast tokenizer (tokenizer.save_pretrained).",
         )
-    found, _ = _tokenizer_digests(str(folder), _stamps(folder))
+    found, _ = _tokenizer_digests(str(folder), stamp_files(folder))
     return found
 
 
 def template_digest(folder: Path) -> str:
     """Return the digest of the chat templates alone, to say what two runs differ in."""
-    _, templates = _tokenizer_digests(str(folder), _stamps(folder))
+    _, templates = _tokenizer_digests(str(folder), stamp_files(folder))
     return templates
 
 
-def _stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return name, size and time of all files that a tokenizer may be made of."""
+def stamp_files(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, size and time of all files of a folder but weights."""
     inside = [*folder.glob("*"), *folder.glob("additional_chat_templates/*")]
     files = [f for f in inside if f.is_file() and f.suffix not in _NOT_TOKENS]
     return tuple(sorted((str(f.relative_to(folder)), *_stamp(f)) for f in files))
@@ -105,7 +105,7 @@ def config_digest(folder: Path) -> str:
 
     Positions, rope and scaling decide answers as weights do.
     """
-    config = _settings(folder / "config.json")
+    config = read_settings(folder / "config.json")
     return digest_of({k: v for k, v in config.items() if k not in _SAVED})
 
 
@@ -118,7 +118,7 @@ def stopping(folder: Path) -> list[int]:
     Raises:
         SetupError: It ends answers by something that can't be done.
     """
-    settings = _settings(folder / GENERATION)
+    settings = read_settings(folder / GENERATION)
     if settings.get("stop_strings"):
         raise SetupError(
             f"{GENERATION} ends answers at strings (stop_strings: {settings['stop_strings']}), "
@@ -127,7 +127,7 @@ def stopping(folder: Path) -> list[int]:
             fix="take stop_strings out, and name tokens in eos_token_id instead.",
         )
     if not settings:
-        config = _settings(folder / "config.json")
+        config = read_settings(folder / "config.json")
         settings = {**(config.get("text_config") or {}), **config}
     named = settings.get("eos_token_id")
     listed = named if isinstance(named, list) else [named]
@@ -141,7 +141,8 @@ def stopping(folder: Path) -> list[int]:
     return sorted(set(ends))
 
 
-def _settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return a file of settings; nothing where there is none."""
     if not path.is_file():
         return {}
     settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

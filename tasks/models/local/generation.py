@@ -9,6 +9,7 @@ from tasks.models.local.prefix_cache import shared_prefix
 from tasks.models.local.probe import shortcuts_of
 from tasks.models.local.sampling import draw_keys
 from tasks.models.local.shortcuts import ANSWERING, Answering
+from tasks.models.stops import stop_tokens
 from tasks.progress import Progress
 from tasks.text.chat import Tokenizer
 
@@ -77,7 +78,7 @@ def generating(
 
 
 def stop_ids(model: TorchModel, tokenizer: Tokenizer) -> list[int]:
-    """Return the tokens that end an answer: the tokenizer's and the generation config's."""
+    """Return the tokens that end an answer of a loaded model."""
     configured = model.generation_config.eos_token_id
     listed = configured if isinstance(configured, list) else [configured]
-    return sorted({i for i in [tokenizer.eos_token_id, *listed] if i is not None})
+    return stop_tokens([token for token in listed if token is not None], tokenizer)

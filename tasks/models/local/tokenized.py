@@ -79,6 +79,10 @@ class Tokenized(Engine):
             raise no_room(most_new, self._positions, "max_new_tokens")
         return prompt[-room:], len(prompt) > room
 
+    def count_tokens(self, text: str) -> int | None:
+        """Return how many tokens a text is."""
+        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def encode(self, asked: Sequence[Request]) -> list[Encoded]:
         """Return each request as token ids."""
         return [self._encode(one) for one in asked]
