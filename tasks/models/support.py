@@ -18,10 +18,19 @@ def refuse_unsupported(folder: Path) -> None:
     """Refuse a model that can't be evaluated or trained, before anything is made.
 
     Raises:
-        SetupError: It is no causal language model, or of a type that transformers has none of;
+        SetupError: It is no causal language model, or of a type that transformers has none of; it
+            holds an adapter;
             its tokenizer writes tokens that the model has no embedding of; or its answers end by
             something that can't be done.
     """
+    if (folder / "adapter_config.json").is_file():
+        raise SetupError(
+            "the folder holds an adapter beside the model or instead of it (adapter_config.json), "
+            "and transformers would put it on without a word.",
+            where=str(folder),
+            fix="name the base with kind: adapted and this folder as its adapter, or move the "
+            "adapter into a folder of its own.",
+        )
     stopping(folder)
     _refuse(str(folder), stamp_files(folder))
 

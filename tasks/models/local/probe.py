@@ -24,7 +24,7 @@ from tasks.models.local.shortcuts import (
     read_kept,
     read_limits,
 )
-from tasks.models.local.spans import Span
+from tasks.models.local.spans import Span, plain_trees
 from tasks.storage import disk_errors, write_text
 
 PROBED = {"cpu": 320, "cuda": 2200}
@@ -33,7 +33,7 @@ PROBED = {"cpu": 320, "cuda": 2200}
 TOLERANCE = {torch.float32: 5e-4, torch.bfloat16: 0.1, torch.float16: 0.05}
 """Nats a token by which two ways of computing the same may differ on average."""
 
-NEW_TOKENS = 6
+NEW_TOKENS = 4
 """Tokens of an answer of the probe."""
 
 _KNOWN: "WeakKeyDictionary[Any, Shortcuts]" = WeakKeyDictionary()
@@ -76,22 +76,24 @@ def probe(model: TorchModel) -> Shortcuts:
     limits = read_limits(model.config)
     texts = _Texts(model)
     room = texts.room if limits.reach is None else min(texts.room, limits.reach)
-    short = texts.make(min(room, 150), 0)
-    _refuse_looking_ahead(model, short.groups)
-    own_head = _scores_alike(model, short.groups, limits._replace(within=Layout("alone", "alone")))
-    if not own_head:
-        limits = limits._replace(own_head=False)
-        if not _scores_alike(model, short.groups, limits._replace(within=Layout("alone", "alone"))):
+    short = texts.make(min(room, 88), 0)
+    scores = _PlainScores(model, short.groups)
+    scores.refuse_looking_ahead()
+    alone = limits._replace(within=Layout("alone", "alone"), beyond=Layout("alone", "alone"))
+    if not scores.alike(alone, [len(short.groups) - 1]):
+        limits, alone = limits._replace(own_head=False), alone._replace(own_head=False)
+        if not scores.alike(alone, [len(short.groups) - 1]):
             raise _unusable(model, "scores of a text differ from one forward pass to the next")
-    within = _find_layout(model, short, limits, limits.within)
+    within = _find_layout(scores, short, limits, limits.within)
     if limits.reach is None:
         return limits._replace(within=within, beyond=within)
-    end = limits.reach + 48
+    end = limits.reach + 40
     if end > min(texts.room, PROBED[model.device.type]):
         # Rows of their own are sound for whatever sees no later token; padding may not be.
         scoring: Scoring = "alone" if limits.beyond.scoring == "alone" else "rows"
         return limits._replace(within=within, beyond=Layout(scoring, "alone"))
-    beyond = _find_layout(model, texts.make(end, limits.reach), limits, limits.beyond)
+    long = texts.make(end, limits.reach)
+    beyond = _find_layout(_PlainScores(model, long.groups), long, limits, limits.beyond)
     return limits._replace(within=within, beyond=beyond)
 
 
@@ -128,34 +130,79 @@ class _Texts:
 
     def make(self, longest: int, least: int) -> _Probe:
         """Return texts of up to ``longest`` tokens, all of them longer than ``least``."""
-        own = max(2, min(10, (longest - least) // 4))
-        shared = max(0, longest - 4 * own)
+        own = max(2, min(6, (longest - least) // 4))
+        shared = max(0, longest - 3 * own)
         head = self.some(shared)
         groups = []
-        for more in (own, 2 * own - 1, 2):
-            context = head + self.some(more + max(0, least + 1 - shared - more - 1))
-            last = longest - len(context)
-            options = [self.some(1 + i % max(1, min(4, last))) for i in range(3)]
+        for more in (own, 2 * own - 1):
+            context = head + self.some(more + max(0, least - shared - more))
+            last = max(1, min(4, longest - len(context)))
+            # Of two tokens at least each: an option's last one is only predicted.
+            options = [self.some(min(2, last)), self.some(last)]
             groups.append(
                 [Span(context + o, range(len(context), len(context) + len(o))) for o in options]
             )
-        context = head + self.some(own)
+        context = head + self.some(max(1, own - 1 + max(0, least - shared - own + 1)))
         groups.append([Span([*context, t], [len(context)]) for t in self.some(3)])
-        shared = max(1, min(longest - NEW_TOKENS - 2 * own, 60 if not least else longest))
+        shared = max(1, min(longest - NEW_TOKENS - own, longest if least else 24))
         head = self.some(shared)
-        prompts = [head + self.some(1 + i * own * 2 // 4) for i in range(4)]
-        return _Probe(groups, prompts, shared)
+        return _Probe(groups, [head + self.some(count) for count in (1, own, 3)], shared)
 
 
-def _refuse_looking_ahead(model: TorchModel, groups: Sequence[Sequence[Span]]) -> None:
-    span = max((s for group in groups for s in group), key=lambda s: len(s.ids))
-    half = len(span.ids) // 2
-    whole, part = _plain_logprobs(model, span.ids), _plain_logprobs(model, span.ids[:half])
-    if not bool(torch.isfinite(whole).all()):
-        raise _unusable(model, "its log-probabilities aren't numbers")
-    apart = (whole[:half] - part).abs().mean() / part.std().clamp(min=1e-6)
-    if float(apart) > 0.05:
-        raise _unusable(model, "a later token changes what it says of an earlier one")
+class _PlainScores:
+    """Scores of spans by one plain forward pass a text, made once, to compare others with."""
+
+    def __init__(self, model: TorchModel, groups: list[list[Span]]) -> None:
+        self.model, self._groups = model, groups
+        self._known: dict[int, list[float]] = {}
+
+    def refuse_looking_ahead(self) -> None:
+        """Refuse a model of which an earlier token's prediction depends on a later token."""
+        ids = list(self._groups[0][-1].ids)
+        half = len(ids) // 2
+        whole, part = _plain_logprobs(self.model, ids), _plain_logprobs(self.model, ids[:half])
+        if not bool(torch.isfinite(whole).all()):
+            raise _unusable(self.model, "its log-probabilities aren't numbers")
+        apart = (whole[:half] - part).abs().mean() / part.std().clamp(min=1e-6)
+        if float(apart) > 0.05:
+            raise _unusable(self.model, "a later token changes what it says of an earlier one")
+
+    def alike(self, shortcuts: Shortcuts, places: Sequence[int] | None = None) -> bool:
+        """Return whether scores are these.
+
+        Args:
+            shortcuts: How they are computed.
+            places: Of the groups that are compared; None: all.
+        """
+        places = range(len(self._groups)) if places is None else places
+        groups = [self._groups[i] for i in places]
+        expected = [self._expected(i) for i in places]
+        try:
+            found = dict(
+                x for part in score_groups(self.model, groups, shortcuts, 600) for x in part
+            )
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:
+            # A layout that this kind of model knows nothing of: no keys to share, no argument.
+            return False
+        found = dict(one for part in parts for one in part)
+        apart = [
+            abs(score.logprob - wanted) / len(span.at)
+            for i, group in enumerate(groups)
+            for score, wanted, span in zip(found[i], expected[i], group, strict=True)
+        ]
+        return sum(apart) / len(apart) <= TOLERANCE[self.model.dtype]
+
+    def _expected(self, place: int) -> list[float]:
+        if place not in self._known:
+            sums = [0.0] * len(self._groups[place])
+            for tree in plain_trees(place, self._groups[place], whole=True):
+                logprobs = _plain_logprobs(self.model, tree.ids)
+                for before, token, span in tree.wanted:
+                    sums[span] += float(logprobs[before, token])
+            self._known[place] = sums
+        return self._known[place]
 
 
 def _plain_logprobs(model: TorchModel, ids: Sequence[int]) -> torch.Tensor:
@@ -181,42 +228,17 @@ def _unusable(model: TorchModel, why: str) -> SetupError:
     )
 
 
-def _scores_alike(
-    model: TorchModel, groups: Sequence[Sequence[Span]], shortcuts: Shortcuts
-) -> bool:
-    """Return whether scores are those of a plain forward pass a span."""
-    expected = [[_plain_score(model, span) for span in group] for group in groups]
-    try:
-        found = dict(x for part in score_groups(model, groups, shortcuts, 600) for x in part)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception:
-        # A layout that this kind of model knows nothing of: no keys to share, no such argument.
-        return False
-    apart = [
-        abs(score.logprob - wanted) / len(span.at)
-        for i, group in enumerate(groups)
-        for score, wanted, span in zip(found[i], expected[i], group, strict=True)
-    ]
-    return sum(apart) / len(apart) <= TOLERANCE[model.dtype]
-
-
-def _plain_score(model: TorchModel, span: Span) -> float:
-    logprobs = _plain_logprobs(model, span.ids)
-    return sum(float(logprobs[p - 1, span.ids[p]]) for p in span.at)
-
-
-def _find_layout(model: TorchModel, probe: _Probe, limits: Shortcuts, most: Layout) -> Layout:
+def _find_layout(scores: _PlainScores, probe: _Probe, limits: Shortcuts, most: Layout) -> Layout:
     """Return the cheapest layout, at most what the config allows, that changes nothing."""
     scoring: Scoring = "alone"
     for candidate in SCORING[SCORING.index(most.scoring) : -1]:
         layout = Layout(candidate, "alone")
         if candidate == "shared" and not limits.own_head:
             continue
-        if _scores_alike(model, probe.groups, limits._replace(within=layout, beyond=layout)):
+        if scores.alike(limits._replace(within=layout, beyond=layout)):
             scoring = candidate
             break
-    steps = _Steps(model, probe)
+    steps = _Steps(scores.model, probe)
     answering: Answering = "alone"
     for choice in ANSWERING[ANSWERING.index(most.answering) : -1]:
         if steps.alike(probe.shared if choice == "shared" else 0):
