@@ -12,6 +12,7 @@ from configs.nova_rules import check_benchmarks, check_nova
 from configs.quality import Quality
 from configs.section import Name, Section, YamlPath, rule_error
 from configs.sources import RehearsalSource, Source, StoredSource
+from configs.sweep import Sweep
 from configs.training import Training
 
 
@@ -58,6 +59,7 @@ class Recipe(Section):
     gates: tuple[Gate, ...] = ()
     references: References = References()
     tracking: Tracking = Tracking()
+    sweep: Sweep | None = Field(None, description="arms that temper sweep compares")
 
     def source(self, name: str) -> Source:
         """Return the source of that name."""

@@ -64,26 +64,41 @@ def finetune(recipe: Recipe | str) -> RunReport:
     """
     recipe = load_recipe(recipe)
     with track_run(recipe) as run_id:
-        data = prepare_data(recipe)
-        evaluator = open_evaluator(recipe, data, partial(track.track_scores, run_id))
-        evaluator.refuse_gates()
-        track.track_sources(run_id, list(data.clean))
-        mixture = mix(recipe, data)
-        track.track_mixture(run_id, mixture)
-        evaluator.ask("base", data.model)
-        checkpoint = train(recipe, data, mixture, run_id)
-        track.track_training(run_id, checkpoint)
-        evaluator.ask("candidate", checkpoint)
-        base, candidate = evaluator.collect()
-        gates = evaluator.judge(base, candidate)
-        found = Evidence(run_id, data, mixture, checkpoint, base.scores, candidate.scores)
-        return finish_run(recipe, found, gates)
+        return specialise(recipe, run_id)
+
+
+def specialise(recipe: Recipe, run_id: str) -> RunReport:
+    """Return the report of a recipe that is run from its sources to its verdict.
+
+    Args:
+        recipe: What to run.
+        run_id: The MLflow run that is told of it.
+    """
+    data = prepare_data(recipe)
+    evaluator = open_evaluator(recipe, data, partial(track.track_scores, run_id))
+    evaluator.refuse_gates()
+    track.track_sources(run_id, list(data.clean))
+    mixture = mix(recipe, data)
+    track.track_mixture(run_id, mixture)
+    evaluator.ask("base", data.model)
+    checkpoint = train(recipe, data, mixture, run_id)
+    track.track_training(run_id, checkpoint)
+    evaluator.ask("candidate", checkpoint)
+    base, candidate = evaluator.collect()
+    gates = evaluator.judge(base, candidate)
+    found = Evidence(run_id, data, mixture, checkpoint, base.scores, candidate.scores)
+    return finish_run(recipe, found, gates)
 
 
 @contextmanager
-def track_run(recipe: Recipe) -> Iterator[str]:
-    """Give the id of this flow run's MLflow run, which ends as the flow does."""
-    run_id = track.start_tracking(recipe, recipe_text(recipe))
+def track_run(recipe: Recipe, parent: str | None = None) -> Iterator[str]:
+    """Give the id of this flow run's MLflow run, which ends as the flow does.
+
+    Args:
+        recipe: What is run.
+        parent: The MLflow run it is shown below, where it is part of a sweep.
+    """
+    run_id = track.start_tracking(recipe, recipe_text(recipe), parent)
     try:
         yield run_id
     except BaseException as error:

@@ -16,7 +16,7 @@ from tasks.errors import QualityBlocked
 from tasks.evaluation.items import EvalContext, count_items
 from tasks.evaluation.registry import open_suite, overlap_texts
 from tasks.evaluation.stage import refuse_long_labels
-from tasks.gates.planning import GatePlan, plan_gate, refuse_unresolved
+from tasks.gates.planning import GatePlan, joint_chance, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
 from tasks.mixture.shares import Supply, plan_quotas
 from tasks.mixture.stage import split_blocks
@@ -312,6 +312,7 @@ def plan_recipe(recipe: Recipe) -> PlanTable:
             line = line.model_copy(update={"note": "; ".join(notes)})
         lines.append(line)
     gates = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
+    gates += tuple(filter(None, [joint_chance(data.gates)]))
     return table.model_copy(update={"digest": digest, "gates": gates, "sources": tuple(lines)})
 
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from configs.metrics import Metric
+from configs.metrics import LOG_PROB, LOG_PROB_PER_BYTE, Metric
 from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
 
@@ -17,7 +17,7 @@ def text_metrics(chance: float) -> dict[str, Metric]:
         "acc": Metric("higher", "proportion", chance),
         "acc_norm": Metric("higher", "proportion", chance),
         "cloze_margin": Metric("higher", "mean"),
-        "cloze_gold_logprob": Metric("higher", "mean"),
+        "cloze_gold_logprob": Metric("higher", "mean", span=LOG_PROB_PER_BYTE),
         "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0)),
         "cloze_brier": Metric("lower", "mean", None, (0.0, 2.0)),
     }
@@ -27,7 +27,7 @@ def letter_metrics(chance: float) -> dict[str, Metric]:
     """Return the metrics of answers chosen by their letters' log-probabilities."""
     return {
         "accuracy": Metric("higher", "proportion", chance),
-        "gold_logprob": Metric("higher", "mean"),
+        "gold_logprob": Metric("higher", "mean", span=LOG_PROB),
         "gold_margin": Metric("higher", "mean"),
         "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
         "ece": Metric("lower", "ratio", None, (0.0, 1.0)),

@@ -2,7 +2,9 @@
 
 import sys
 
-from flows.cli import commands
+from flows.cli import commands, starting, sweeping
+
+__all__ = ["main", "starting", "sweeping"]
 
 
 def main() -> None:

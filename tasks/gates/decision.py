@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from configs.gates import FEWEST_A_CLASS, FloorGate, Gate, HoldGate
 from configs.metrics import Metric
-from tasks.gates.power import needed_items
+from tasks.gates.power import items_to_decide
 from tasks.metrics.estimates import estimate
 from tasks.metrics.f1 import LabelledItems, support
 from tasks.metrics.label_sets import LabelSets
@@ -44,18 +44,20 @@ class Evidence(NamedTuple):
 
 
 def decide(gate: Gate, found: Evidence) -> Outcome:
-    """Return the verdict that the bounds give."""
+    """Return the verdict that the bounds give, or why there are none to trust."""
     sign = 1 if found.better == "higher" else -1
     d = found.difference
+    if d.doubt:
+        return Outcome("INCONCLUSIVE", f"{d.doubt}.")
     low, high = sorted((sign * d.low, sign * d.high))
     threshold = _threshold(gate)
-    sure = f"{1 - found.alpha:.4g}"
+    sure, beside = f"{1 - found.alpha:.4g}", _beside(d)
     if low > threshold:
         reason = f"at worst {_amount(gate, low)} (confidence {sure}); asked: {_asked(gate)}."
-        return Outcome("PASS", reason)
+        return Outcome("PASS", reason + beside)
     if high < threshold:
         reason = f"at best {_amount(gate, high)} (confidence {sure}); asked: {_asked(gate)}."
-        return Outcome("FAIL", reason)
+        return Outcome("FAIL", reason + beside)
     needed, taken = _needed(gate, found, sign * d.value - threshold)
     then = (
         f"about {needed:,} would decide it, taking {taken} for true"
@@ -65,9 +67,22 @@ def decide(gate: Gate, found: Evidence) -> Outcome:
     return Outcome(
         "INCONCLUSIVE",
         f"between {_amount(gate, low)} and {_amount(gate, high)} (confidence {sure} each way); "
-        f"asked: {_asked(gate)}. {d.n:,} items can't tell; {then}.",
+        f"asked: {_asked(gate)}. {d.n:,} items can't tell; {then}.{beside}",
         needed,
     )
+
+
+def _beside(d: Difference) -> str:
+    """Return what a reader must know of the items: who carries the spread, and what was clipped."""
+    said = []
+    if d.carriers is not None and 0 < d.carriers[0] <= d.carriers[1] / 10:
+        verb = "carries" if d.carriers[0] == 1 else "carry"
+        said.append(f"{d.carriers[0]:,} of {d.carriers[1]:,} {verb} half the spread")
+    if d.unseen is not None and d.unseen.label is not None:
+        said.append(f"the class '{d.unseen.label}' ({d.unseen.units:,.0f} items) leaves most open")
+    if d.clipped > 0:
+        said.append(f"{d.clipped:.1%} of the items lie beyond the metric's ends and count as there")
+    return "".join(f" {x[:1].upper()}{x[1:]}." for x in said)
 
 
 def _threshold(gate: Gate) -> float:
@@ -82,13 +97,13 @@ def _needed(gate: Gate, found: Evidence, distance: float) -> tuple[int | None, s
     A hold takes no change at all, the case it is there to show, unless that says no more than the
     items at hand; then, as for the others, what was seen.
     """
-    d = found.difference
+    d, up = found.difference, found.better == "higher"
     if isinstance(gate, HoldGate):
-        # With no change the square of the mean is no part of an item's variance.
-        unchanged = needed_items(d.variance, gate.margin, found.alpha, (d.df, d.n))
+        unchanged = items_to_decide(d, gate.margin, found.alpha, up, True)
         if unchanged is None or unchanged > d.n:
             return unchanged, "no change"
-    needed = needed_items(d.variance, distance, found.alpha, (d.df, d.n))
+    # Above the threshold the worse end must clear it, below it the better one.
+    needed = items_to_decide(d, abs(distance), found.alpha, up == (distance > 0), False)
     seen = "the value seen" if isinstance(gate, FloorGate) else "the difference seen"
     return needed and max(needed, d.n + 1), seen
 

@@ -34,20 +34,28 @@ class Numbers:
         span: Ends of what a value can be, where they are finite and known.
         corrected: Whether they are what each item adds to a rate with its detector's error taken
             out (:mod:`tasks.metrics.correction`).
+        clipped: Share of items whose value lay beyond the span and counts as its end.
     """
 
     values: Floats
     proportion: bool = False
     span: tuple[float, float] | None = None
     corrected: bool = False
+    clipped: float = 0.0
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Two sums, the metric being numerator over denominator; both float64, shape (items,)."""
+    """Two sums, the metric being numerator over denominator; both float64, shape (items,).
+
+    ``span`` are the ends of what one item's quotient can be, where they are known; ``clipped`` is
+    the share of items that lay beyond them.
+    """
 
     numerator: Floats
     denominator: Floats
+    span: tuple[float, float] | None = None
+    clipped: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -172,11 +180,33 @@ def _told(
 
     def told(rows: pa.Table) -> Numbers | Ratio | LabelledItems | Pooled:
         found = read(rows)
-        if metric is None or not isinstance(found, Numbers) or found.proportion:
+        if metric is None or not isinstance(found, Numbers | Ratio):
             return found
-        return replace(found, span=metric.span, corrected=metric.estimator == "corrected")
+        if isinstance(found, Ratio):
+            return clipped_ratio(found, metric.span)
+        if found.proportion:
+            return found
+        if metric.estimator == "corrected":
+            return replace(found, corrected=True)
+        return clipped(found, metric.span)
 
     return told
+
+
+def clipped(data: Numbers, span: tuple[float, float] | None) -> Numbers:
+    """Return the values with those beyond the ends of a span set to them, and the share of such."""
+    if span is None:
+        return data
+    values = np.clip(data.values, *span)
+    return replace(data, values=values, span=span, clipped=float((values != data.values).mean()))
+
+
+def clipped_ratio(data: Ratio, span: tuple[float, float] | None) -> Ratio:
+    """Return the two sums with no item's quotient beyond the span, and the share that was."""
+    if span is None:
+        return data
+    top = np.clip(data.numerator, span[0] * data.denominator, span[1] * data.denominator)
+    return replace(data, numerator=top, span=span, clipped=float((top != data.numerator).mean()))
 
 
 def _named(table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -42,7 +42,7 @@ from tasks.tracking.scorecard.notes import gates_markdown
 Arm = Literal["base", "candidate"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 PARAMS_A_BATCH, METRICS_A_BATCH = 100, 1000
-FLOW_RUN = "prefect.flow_run_id"
+FLOW_RUN, PARENT = "prefect.flow_run_id", "mlflow.parentRunId"
 # Migrations announce themselves at INFO, and a SageMaker plug-in warns at every HTTP call.
 for _name in ("alembic", "mlflow.store.db.utils"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -159,6 +159,12 @@ class Run:
         record = [r.model_dump(mode="json") for r in results]
         self._client.log_text(self.run_id, json.dumps(record, indent=1), "gates.json")
 
+    def log_sweep(self, verdict: str, files: Sequence[Path]) -> None:
+        """Log what a sweep found: its verdict, and the files that show it."""
+        self._tags({"temper.kind": "sweep", "verdict": verdict or "not judged"})
+        for file in files:
+            self.log_page(file)
+
     def log_page(self, path: Path, folder: str | None = None) -> None:
         """Keep a file as an artifact."""
         self._client.log_artifact(self.run_id, str(path), folder)
@@ -190,6 +196,7 @@ def open_run(
     recipe_text: str,
     flow_run_id: str | None = None,
     settings: Settings | None = None,
+    parent: str | None = None,
 ) -> str:
     """Start the MLflow run of a pipeline run, or resume it, and return its id.
 
@@ -198,6 +205,7 @@ def open_run(
         recipe_text: The recipe as its author wrote it.
         flow_run_id: The Prefect flow run: the same one resumes its MLflow run.
         settings: Where MLflow is; from the environment when absent.
+        parent: The MLflow run it is shown below.
 
     Raises:
         SetupError: MLflow can't be reached or refuses the experiment.
@@ -214,6 +222,7 @@ def open_run(
                 "temper.version": _version(),
                 PROCESS: this_process(),
                 **({FLOW_RUN: flow_run_id} if flow_run_id else {}),
+                **({PARENT: parent} if parent else {}),
             }
             run_id = client.create_run(experiment, run_name=recipe.name, tags=tags).info.run_id
         run = Run(str(run_id), settings)

@@ -15,11 +15,11 @@ from tasks.tracking.scorecard.card import Card
 
 
 @task(task_run_name="open the MLflow run", persist_result=True, cache_policy=NO_CACHE)
-def start_tracking(recipe: Recipe, recipe_text: str) -> str:
-    """Start or resume this flow run's MLflow run and return its id."""
+def start_tracking(recipe: Recipe, recipe_text: str, parent: str | None = None) -> str:
+    """Start or resume this flow run's MLflow run, below a parent's, and return its id."""
     from tasks.tracking.mlflow_run import open_run
 
-    return open_run(recipe, recipe_text, flow_run.get_id())
+    return open_run(recipe, recipe_text, flow_run.get_id(), parent=parent)
 
 
 @task(task_run_name="track the sources", cache_policy=NO_CACHE)
@@ -69,6 +69,16 @@ def publish_scorecard(card: Card) -> Path:
     create_markdown_artifact(text, key="gates", description=f"Verdict: {card.verdict}")
     create_link_artifact(page.as_uri(), link_text="scorecard.html", key="scorecard")
     return page
+
+
+@task(task_run_name="publish the sweep", persist_result=True, cache_policy=NO_CACHE)
+def publish_sweep(run_id: str, verdict: str, folder: Path) -> None:
+    """Keep a sweep's page, record, picture and recommended recipe with its MLflow run."""
+    from tasks.tracking.mlflow_run import Run
+
+    Run(run_id).log_sweep(verdict, sorted(p for p in folder.iterdir() if p.is_file()))
+    page = folder / "sweep.html"
+    create_link_artifact(page.as_uri(), link_text=page.name, key="sweep")
 
 
 @task(task_run_name="end the MLflow run: {status}", cache_policy=NO_CACHE)
