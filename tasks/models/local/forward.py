@@ -215,10 +215,15 @@ def reset_rope(model: TorchModel) -> None:
     if all("dynamic" not in str(r.get("rope_type")) for r in rope_parameters(config)):
         return
     for module in model.modules():
-        if hasattr(module, "original_max_seq_len") and hasattr(module, "original_inv_freq"):
-            first = module.original_inv_freq.to(module.inv_freq.device)
-            module.register_buffer("inv_freq", first, persistent=False)
-            module.max_seq_len_cached = module.original_max_seq_len
+        if not hasattr(module, "original_max_seq_len"):
+            continue
+        names = {**vars(module), **dict(module.named_buffers(recurse=False))}
+        for name in [n for n in names if n.endswith("original_inv_freq")]:
+            # A rope with a set of frequencies for each kind of layer has a prefix for each.
+            prefix = name.removesuffix("original_inv_freq")
+            first = getattr(module, name).to(getattr(module, f"{prefix}inv_freq").device)
+            module.register_buffer(f"{prefix}inv_freq", first, persistent=False)
+            setattr(module, f"{prefix}max_seq_len_cached", module.original_max_seq_len)
 
 
 def _hidden(model: TorchModel, batch: list[Tree], prefix: KeysAndValues) -> torch.Tensor:

@@ -120,7 +120,7 @@ def _generated(model: Any, prompt: list[int], count: int) -> list[int]:
 def _fresh(model: Any) -> Any:
     """Return a model whose rope has forgotten the texts before."""
     for module in model.modules():
-        if hasattr(module, "original_max_seq_len"):
+        if hasattr(module, "original_max_seq_len") and hasattr(module, "original_inv_freq"):
             module.inv_freq = module.original_inv_freq
             module.max_seq_len_cached = module.original_max_seq_len
     return model
