@@ -2,9 +2,9 @@
 
 import sys
 
-from flows.cli import commands, starting, sweeping
+from flows.cli import commands, runs, starting, sweeping
 
-__all__ = ["main", "starting", "sweeping"]
+__all__ = ["main", "runs", "starting", "sweeping"]
 
 
 def main() -> None:
