@@ -174,7 +174,7 @@ def look(family: str, folder: Path) -> list[str]:
 def recorded() -> dict[str, list[str]]:
     lines = [x for x in TABLE.read_text().splitlines() if x.startswith("| ")][1:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return {row[0]: row for row in rows}
+    return {row[0]: row for row in rows if row[0] != "---"}
 
 
 FOUND: dict[str, list[str]] = {}
