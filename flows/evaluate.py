@@ -21,7 +21,7 @@ from tasks.evaluation.task import evaluate_suite
 from tasks.gates.pairing import pairs
 from tasks.gates.slices import slices
 from tasks.gates.stage import References
-from tasks.gates.task import judge_gates
+from tasks.gates.task import judge_gates, note_looks
 from tasks.ingest.task import fetch_model
 from tasks.models.adapters import load_adapted
 from tasks.models.factory import Evaluated
@@ -60,7 +60,10 @@ def evaluate_model(recipe: Recipe, model: str | None) -> list[SuiteScores]:
     refuse_blocked(clean)
     chosen = recipe.evaluation
     context = EvalContext(chosen.split, recipe.split_seed, chosen.dtype, {c.name: c for c in clean})
-    return _score(recipe, context, prepare_model(section))
+    scores = _score(recipe, context, prepare_model(section))
+    if chosen.split == "test" and model is not None:
+        run_task(note_looks, recipe.family, "evaluate", scores)
+    return scores
 
 
 def parse_model(model: str) -> Model | Served:

@@ -356,6 +356,26 @@ def compare(
 
 
 @command()
+def judge(
+    base: Annotated[Path, typer.Argument(help="per-item results on the base: a folder or a file")],
+    candidate: Annotated[Path, typer.Argument(help="the same tool's results on the candidate")],
+    gates: Annotated[Path, typer.Option("--gates", help="a YAML file with gates:")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="a folder for summary.md and a page")
+    ] = None,
+) -> Answer:
+    """Judge results of lm-evaluation-harness, Inspect, lighteval or a table; needs no recipe."""
+    from flows.judge import judge as judge_files
+
+    found = judge_files(base, candidate, gates, out)
+    return Answer(
+        found.model_dump(mode="json"),
+        partial(render.show_judgement, found.summary),
+        EXIT_OF_VERDICT[found.verdict],
+    )
+
+
+@command()
 def promote(
     run: Annotated[str, typer.Argument(help="a run: its id, or its folder")],
     name: Annotated[
