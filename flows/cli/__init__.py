@@ -2,9 +2,9 @@
 
 import sys
 
-from flows.cli import commands, runs, starting, sweeping
+from flows.cli import commands, probe, runs, starting, sweeping
 
-__all__ = ["main", "runs", "starting", "sweeping"]
+__all__ = ["main", "probe", "runs", "starting", "sweeping"]
 
 
 def main() -> None:

@@ -381,7 +381,9 @@ def placed(release: Release, region: str) -> tuple[S3Store, str]:
             where=place.uri(),
             fix="export TEMPER_STORE=s3://BUCKET/PREFIX",
         )
-    served = digest_of([release.model.digest, generation_settings(release.model.path)])
+    served = digest_of(
+        [release.model.digest, generation_settings(release.model.path, release.model.chat)]
+    )
     return place, f"deployed/{served[:32]}/model.tar.gz"
 
 
@@ -392,7 +394,9 @@ def upload(release: Release, region: str) -> str:
         archive = home("packages", f"model-{release.model.digest[:32]}.tar.gz")
         archive.parent.mkdir(parents=True, exist_ok=True)
         settings = archive.with_suffix(".json")
-        write_text(settings, json.dumps(generation_settings(release.model.path)))
+        write_text(
+            settings, json.dumps(generation_settings(release.model.path, release.model.chat))
+        )
         _pack({**model_files(release.model.path), GENERATION: settings}, archive)
         settings.unlink()
         place.put(key, archive)

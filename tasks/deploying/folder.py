@@ -27,9 +27,8 @@ def deploy_folder(release: Release, out: Path) -> Path:
     with building(out) as aside:
         for name, file in model_files(release.model.path).items():
             shutil.copyfile(file, aside / name)
-        write_text(
-            aside / GENERATION, json.dumps(generation_settings(release.model.path), indent=1)
-        )
+        settings = generation_settings(release.model.path, release.model.chat)
+        write_text(aside / GENERATION, json.dumps(settings, indent=1))
         write_text(aside / CARD, model_card(release))
         write_text(aside / EVIDENCE, json.dumps(evidence(release), indent=1))
         if weights_digest(aside) != release.model.digest:

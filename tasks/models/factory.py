@@ -72,8 +72,8 @@ def _local(model: LocalModel, dtype: str) -> Engine:
     probed = digest_of({**decides, "code": code_digest("tasks.models.local.probe")})
     return Transformer(
         lambda: load_weights(model, resolved),
-        load_tokenizer(model.path),
-        home("probes", f"{probed}.json"),
+        load_tokenizer(model.path, model.chat),
+        home("layouts", f"{probed}.json"),
         digest=digest_of(about),
         positions=positions_of(model.path),
         about={**about, "template": template_digest(model.path)},

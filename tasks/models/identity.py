@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from configs.models import ChatSettings
 from tasks.errors import SetupError
 from tasks.storage import digest_of, file_digest
 from tasks.text.chat import load_tokenizer
@@ -44,11 +45,15 @@ def weights_digest(folder: Path) -> str:
     return files[0][1] if len(files) == 1 else digest_of(files)
 
 
-def tokenizer_digest(folder: Path) -> str:
+def tokenizer_digest(folder: Path, chat: ChatSettings | None = None) -> str:
     """Return the digest of the tokenizer as it is loaded: what it encodes with, and its templates.
 
     Whatever a folder says in several places (``tokenizer.json``, its settings, a map of special
     tokens, templates beside) counts as far as it takes effect.
+
+    Args:
+        folder: The model's.
+        chat: What the template is given beside the conversation; nothing when absent.
 
     Raises:
         SetupError: There is no ``tokenizer.json``, or it can't be loaded.
@@ -61,7 +66,8 @@ def tokenizer_digest(folder: Path) -> str:
             fix="save it with a fast tokenizer (tokenizer.save_pretrained).",
         )
     found, _ = _tokenizer_digests(str(folder), stamp_files(folder))
-    return found
+    given = (chat or ChatSettings()).model_dump(mode="json", exclude_defaults=True)
+    return digest_of({"files": found, "given": given}) if given else found
 
 
 def template_digest(folder: Path) -> str:
@@ -139,6 +145,21 @@ def stopping(folder: Path) -> list[int]:
             fix="give one id, or a list of ids.",
         )
     return sorted(set(ends))
+
+
+def embedding_rows(folder: Path) -> int | None:
+    """Return the rows of a model's embedding as its config has them; None where it doesn't say."""
+    config = read_settings(folder / "config.json")
+    size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
+    return int(size) if size is not None else None
+
+
+def chat_template(folder: Path) -> Any:
+    """Return the chat template as it is stored: a text, a list of named ones, or None."""
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        return template.read_text(encoding="utf-8")
+    return read_settings(folder / "tokenizer_config.json").get("chat_template")
 
 
 def read_settings(path: Path) -> dict[str, Any]:

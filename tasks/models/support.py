@@ -7,6 +7,7 @@ from typing import Any
 from tasks.errors import SetupError
 from tasks.models.identity import read_settings, stamp_files, stopping
 from tasks.text.chat import load_tokenizer
+from tasks.text.template import Tokenizer
 
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "GenerationDecoder")
 """Ends of the names of classes that write text."""
@@ -104,29 +105,39 @@ def unreadable(path: str, error: Exception) -> SetupError:
 
 
 def _refuse_tokens(path: str) -> None:
-    """Refuse a tokenizer that writes tokens that the model has no row of its embedding for.
-
-    Tokens that stand for something else (an image) and that neither a role nor the template writes
-    may lie beyond it, as in Gemma 3 of 1 B.
-    """
     rows = getattr(read_config(path).get_text_config(), "vocab_size", None)
-    if rows is None:
-        return
-    tokenizer = load_tokenizer(Path(path))
-    beyond = {token: i for token, i in tokenizer.get_vocab().items() if i >= rows}
-    if not beyond:
-        return
-    marked = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
-    roles = set(tokenizer.special_tokens_map.values())
-    templates = str(tokenizer.chat_template)
-    written = sorted(t for t in beyond if t not in marked or t in roles or t in templates)
-    if written:
-        most = max(beyond.values()) + 1
+    missing = describe_missing_rows(load_tokenizer(Path(path)), rows)
+    if missing:
         raise SetupError(
-            f"the tokenizer has {most:,} ids and the model's embedding {rows:,} rows: "
-            f"'{written[0]}' is id {beyond[written[0]]:,} ({len(written)} such), and the model "
-            "can't be shown it.",
+            missing,
             where=path,
             fix="resize the model's embeddings to the tokenizer (model.resize_token_embeddings), "
             "or take the added tokens out.",
         )
+
+
+def describe_missing_rows(tokenizer: Tokenizer, rows: int | None) -> str:
+    """Return what is wrong where a tokenizer writes tokens that an embedding has no row for.
+
+    Tokens that stand for something else (an image) and that neither a role nor the template writes
+    may lie beyond it, as in Gemma 3 of 1 B.
+
+    Args:
+        tokenizer: The model's.
+        rows: Of its embedding; None where that isn't known.
+    """
+    if rows is None:
+        return ""
+    beyond = {token: i for token, i in tokenizer.get_vocab().items() if i >= rows}
+    marked = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
+    roles = set(tokenizer.special_tokens_map.values())
+    templates = str(tokenizer.chat_template)
+    written = sorted(t for t in beyond if t not in marked or t in roles or t in templates)
+    if not written:
+        return ""
+    most = max(beyond.values()) + 1
+    return (
+        f"the tokenizer has {most:,} ids and the model's embedding {rows:,} rows: "
+        f"'{written[0]}' is id {beyond[written[0]]:,} ({len(written)} such), and the model "
+        "can't be shown it."
+    )

@@ -96,7 +96,7 @@ class JobStatus(BaseModel):
     latest: dict[str, Any] = {}
 
 
-_NO_MATTER = {"backend", "save_steps", "blend", "validation"}
+_NO_MATTER = {"backend", "save_steps", "blend", "validation", "max_overlong_loss"}
 """Fields of the section that don't change what is learnt."""
 
 
@@ -176,6 +176,7 @@ def take_checkpoint(job: TrainingJob) -> Checkpoint:
             name=f"{job.model.name}-{job.key[:8]}",
             digest=weights_digest(job.folder / "out"),
             tokenizer_digest=job.model.tokenizer_digest,
+            chat=job.model.chat,
             parent=job.model.digest,
             steps=result["steps"],
             best_step=result.get("best_step"),

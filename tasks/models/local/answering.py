@@ -12,8 +12,9 @@ from tasks.models.api import Decoding
 from tasks.models.local.forward import reset_rope
 from tasks.models.local.loading import TorchModel
 from tasks.models.local.prefix_cache import for_rows, keys_and_values
-from tasks.models.local.sampling import KeyedSampler, StopAtText, first_stop
-from tasks.text.chat import Tokenizer
+from tasks.models.local.sampling import KeyedSampler, StopAtText, first_stop_said
+from tasks.text.template import Tokenizer
+from tasks.text.thoughts import spell_answer
 
 
 class Generation(NamedTuple):
@@ -141,8 +142,11 @@ class Answerer:
     def _ended(self, tokens: list[int], seconds: float) -> Generation:
         end = next((i + 1 for i, token in enumerate(tokens) if token in self._stops), None)
         kept = tokens[:end]
-        text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        cut = first_stop(text, self._decoding.stop)
+        if getattr(self._tokenizer, "chat_template", None):
+            text = spell_answer(self._tokenizer, kept, ended=end is not None)
+        else:
+            text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        cut = first_stop_said(text, self._decoding.stop)
         if end is None and cut is not None:
             # The library fills a row that has ended up with padding.
             while kept and kept[-1] == self._pad:

@@ -11,7 +11,7 @@ from tasks.models.local.sampling import draw_keys
 from tasks.models.local.shortcuts import ANSWERING, Answering
 from tasks.models.stops import stop_tokens
 from tasks.progress import Progress
-from tasks.text.chat import Tokenizer
+from tasks.text.template import Tokenizer
 
 MIN_SHARED = 8
 """Tokens at the beginning of all prompts from which on they are computed once."""
