@@ -123,6 +123,8 @@ def train(
     job = make_training_job(recipe, data, mixture)
     checkpoint = find_checkpoint(job)
     if checkpoint is None:
+        # Whatever was rewritten, generated or evaluated with it: the trainer needs the room.
+        forget_model()
         live = LiveLosses(run_id) if run_id else None
         # The base that was evaluated makes room for the trainer, which is another process.
         forget_model()
