@@ -131,7 +131,7 @@ def test_an_answer_ends_before_the_first_stop_string(
 
 
 def test_a_stop_string_spread_over_many_tokens_is_seen(model: Any, tokenizer: Any) -> None:
-    from tasks.models.local.generation import StopAtText
+    from tasks.models.local.sampling import StopAtText
 
     text = "1 plus é€\n\nQuestion: what"
     ids = tokenizer(f"is {text}", add_special_tokens=False)["input_ids"]
