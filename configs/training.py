@@ -1,6 +1,6 @@
 """The training section: method, parameters that learn, optimiser, layout of a step."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -28,6 +28,9 @@ class Lora(Section):
     )
     dora: bool = Field(
         False, description="learn magnitudes apart from directions (Liu et al. 2024); slower"
+    )
+    modules_to_save: tuple[str, ...] = Field(
+        (), description="layers that learn as a whole beside the adapter, e.g. embed_tokens"
     )
 
 
@@ -87,7 +90,9 @@ class Training(Section):
     optimiser: Literal["adamw", "adafactor", "sgd"] = "adamw"
     learning_rate: PositiveFloat = 1e-4
     schedule: Literal["linear", "cosine", "constant"] = "cosine"
-    warmup_ratio: float = Field(0.03, ge=0, le=1)
+    warmup_ratio: float = Field(
+        0.03, ge=0, le=1, description="share of the steps on the way up to learning_rate"
+    )
     weight_decay: float = Field(0.0, ge=0)
     beta1: float = Field(0.9, ge=0, lt=1, description="of adamw")
     beta2: float = Field(0.999, ge=0, lt=1, description="of adamw")
@@ -129,6 +134,16 @@ class Training(Section):
     )
     save_steps: PositiveInt = 50
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    quantization: Literal["4bit"] | None = Field(
+        None,
+        description="4bit: the frozen base in 4-bit NormalFloat (QLoRA, Dettmers et al. 2023); "
+        "needs an adapter, a GPU and bitsandbytes",
+    )
+    extra: dict[str, Any] = Field(
+        default_factory=dict,
+        description="settings of TRL's own configuration of the method, by their names there; "
+        "what a key of the recipe sets is refused",
+    )
     validation: Validation | None = None
     dpo: Dpo = Dpo()
     rft: Rft = Rft()
@@ -146,6 +161,11 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _method_has_its_parts(self) -> "Training":
+        if self.quantization and self.adapter is None:
+            raise rule_error(
+                "quantization needs an adapter: 4-bit weights stand still.",
+                fix="give training.adapter, or leave quantization out.",
+            )
         if self.method == "rft" and not self.rft.functions:
             raise rule_error(
                 "method rft needs at least one reward.",

@@ -25,6 +25,7 @@ from tasks.gates.task import judge_gates, note_looks
 from tasks.ingest.task import fetch_model
 from tasks.models.adapters import load_adapted
 from tasks.models.factory import Evaluated
+from tasks.models.local.loading import forget_model
 from tasks.models.served.vllm import on_vllm
 from tasks.scores import GateResult, SuiteScores
 
@@ -106,7 +107,12 @@ def score_model(recipe: Recipe, data: Data, model: Evaluated) -> list[SuiteScore
 
 
 def _score(recipe: Recipe, context: EvalContext, model: Evaluated) -> list[SuiteScores]:
-    return [run_task(evaluate_suite, suite, model, context) for suite in recipe.evaluation.suites]
+    suites = recipe.evaluation.suites
+    try:
+        return [run_task(evaluate_suite, suite, model, context) for suite in suites]
+    finally:
+        # One model serves all suites, and none stays when they are through.
+        forget_model()
 
 
 def evaluate_gates(

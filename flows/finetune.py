@@ -25,6 +25,7 @@ from tasks.export.stage import Export, ExportRequest, export_mixture
 from tasks.gates.stage import overall
 from tasks.gates.task import count_looks
 from tasks.mixture.task import hold_out_rows, pack_mixture
+from tasks.models.local.loading import forget_model
 from tasks.scores import GateResult, SuiteScores
 from tasks.storage import digest_of, find, home
 from tasks.tracking import task as track
@@ -122,7 +123,11 @@ def train(
     job = make_training_job(recipe, data, mixture)
     checkpoint = find_checkpoint(job)
     if checkpoint is None:
+        # Whatever was rewritten, generated or evaluated with it: the trainer needs the room.
+        forget_model()
         live = LiveLosses(run_id) if run_id else None
+        # The base that was evaluated makes room for the trainer, which is another process.
+        forget_model()
         with stop_on_break() as running:
             handle = run_task(submit_training, job)
             stop = partial(open_backend(job.backend).cancel, handle)

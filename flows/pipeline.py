@@ -14,6 +14,7 @@ from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSo
 from tasks.errors import QualityBlocked, TemperError
 from tasks.evaluation.items import EvalContext, count_classes, count_items
 from tasks.evaluation.registry import open_suite, overlap_texts
+from tasks.evaluation.stage import refuse_long_labels
 from tasks.gates.planning import GatePlan, joint_chance, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
 from tasks.mixture.losses import refuse_losses
@@ -36,9 +37,11 @@ from tasks.self_data.rehearsal import SLACK, estimate_rehearsal
 from tasks.self_data.summary import describe_plan
 from tasks.self_data.task import generate_rehearsal, rewrite_targets
 from tasks.storage import digest_of
+from tasks.text.chat import load_tokenizer
 from tasks.text.overlap import Item
 from tasks.training.backends.base import open_backend
 from tasks.training.backends.nova.mixing import own_part
+from tasks.training.job_checks import check_base
 
 Units = dict[str, int]
 
@@ -149,8 +152,10 @@ def prepare_stored_data(recipe: Recipe, *, weights: bool) -> Data:
     clean = compare_sources(recipe, clean)
     refuse_blocked(clean)
     data = Data(run_task(fetch_model, recipe.model, weights), clean)
+    check_base(data.model, recipe.training)
     if not keeps_weights(recipe):
         refuse_unfit(data.model)
+    refuse_unanswerable(recipe, data)
     data = replace(data, excluded=collect_exclusions(recipe, data), gates=plan_gates(recipe, data))
     tokens = map_task(
         tokenise_source,
@@ -211,6 +216,23 @@ def rewrite_sources(recipe: Recipe, data: Data) -> tuple[CleanSource, ...]:
         else c
         for c in data.clean
     )
+
+
+def refuse_unanswerable(recipe: Recipe, data: Data) -> None:
+    """Refuse suites with labels that no answer of the base model has room for.
+
+    Raises:
+        EvaluationError: A label is of more tokens than an answer may have.
+    """
+    suites = [s for s in recipe.evaluation.suites if "labels" in type(s).model_fields]
+    if suites:
+        tokenizer, context = load_tokenizer(data.model.path), make_context(recipe, data)
+        for suite in suites:
+            refuse_long_labels(
+                suite,
+                open_suite(suite, context),
+                lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]),
+            )
 
 
 def collect_rewrites(recipe: Recipe) -> dict[str, Rewrite]:

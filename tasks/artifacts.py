@@ -211,12 +211,15 @@ class Checkpoint(LocalModel):
     Attributes:
         steps: Optimiser steps that were trained.
         best_step: The step whose weights these are, where validation chose it; else the last's.
+        notes: How it was trained and saved, by what is told: the implementation of attention, the
+            layout of documents and why not a quicker one, how far it is from the trained model.
     """
 
     parent: str
     steps: int
     adapter_digest: str
     best_step: int | None = None
+    notes: dict[str, str] = {}
 
 
 # What packing makes of a mixture, as the stages hand it on.

@@ -280,6 +280,7 @@ def train(recipe: RecipeArgument, out: OutOption = None, set_: SetOption = None)
             "parent": checkpoint.parent,
             "steps": checkpoint.steps,
             "best_step": checkpoint.best_step,
+            "notes": checkpoint.notes,
         }
     )
 

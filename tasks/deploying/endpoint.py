@@ -11,8 +11,10 @@ from typing import Any, Literal, NamedTuple
 from configs.settings import Settings
 from tasks.deploying.card import Release, model_files, verify
 from tasks.errors import SetupError, TemperError
+from tasks.models.identity import GENERATION
+from tasks.models.stops import generation_settings
 from tasks.progress import report
-from tasks.storage import home
+from tasks.storage import digest_of, home, write_text
 from tasks.store.aws import Client, code_of, open_client, refusal, trouble
 from tasks.store.places import S3Store, open_store
 
@@ -379,7 +381,10 @@ def placed(release: Release, region: str) -> tuple[S3Store, str]:
             where=place.uri(),
             fix="export TEMPER_STORE=s3://BUCKET/PREFIX",
         )
-    return place, f"deployed/{release.model.digest[:32]}/model.tar.gz"
+    served = digest_of(
+        [release.model.digest, generation_settings(release.model.path, release.model.chat)]
+    )
+    return place, f"deployed/{served[:32]}/model.tar.gz"
 
 
 def upload(release: Release, region: str) -> str:
@@ -388,7 +393,12 @@ def upload(release: Release, region: str) -> str:
     if key not in place.sizes(key):
         archive = home("packages", f"model-{release.model.digest[:32]}.tar.gz")
         archive.parent.mkdir(parents=True, exist_ok=True)
-        _pack(model_files(release.model.path), archive)
+        settings = archive.with_suffix(".json")
+        write_text(
+            settings, json.dumps(generation_settings(release.model.path, release.model.chat))
+        )
+        _pack({**model_files(release.model.path), GENERATION: settings}, archive)
+        settings.unlink()
         place.put(key, archive)
         archive.unlink()
     return place.uri(key)

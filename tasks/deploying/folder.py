@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tasks.deploying.card import Release, model_card, model_files, verify
 from tasks.errors import DataError, StorageError
-from tasks.models.identity import weights_digest
+from tasks.models.identity import GENERATION, weights_digest
+from tasks.models.stops import generation_settings
 from tasks.storage import building, write_text
 
 CARD, EVIDENCE = "README.md", "temper.json"
@@ -26,6 +27,8 @@ def deploy_folder(release: Release, out: Path) -> Path:
     with building(out) as aside:
         for name, file in model_files(release.model.path).items():
             shutil.copyfile(file, aside / name)
+        settings = generation_settings(release.model.path, release.model.chat)
+        write_text(aside / GENERATION, json.dumps(settings, indent=1))
         write_text(aside / CARD, model_card(release))
         write_text(aside / EVIDENCE, json.dumps(evidence(release), indent=1))
         if weights_digest(aside) != release.model.digest:

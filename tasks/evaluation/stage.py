@@ -1,5 +1,6 @@
 """One suite put to one model, or its scores found from before."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def evaluate(
     runner, engine = open_suite(suite, context), open_model(model, context.dtype)
     _refuse_blind(suite, runner, engine, title(model))
     _refuse_full(suite, runner, engine)
+    refuse_long_labels(suite, runner, engine.count_tokens)
     weights = model.digest if isinstance(model, LocalModel) else engine.digest
     return score_suite(suite, runner, engine, weights, context, progress)
 
@@ -150,6 +152,35 @@ def _refuse_full(suite: SuiteSection, runner: SuiteRunner, engine: Engine) -> No
     most = getattr(suite, "max_new_tokens", 0) if runner.needs == "answers" else 0
     if engine.positions is not None and most >= engine.positions:
         raise no_room(most, engine.positions, f"evaluation.suites.{suite.name}.max_new_tokens")
+
+
+def refuse_long_labels(
+    suite: SuiteSection, runner: SuiteRunner, count: Callable[[str], int | None]
+) -> None:
+    """Refuse a suite with a label that no answer has room for: its items could only be missed.
+
+    Args:
+        suite: The section.
+        runner: The suite as opened.
+        count: Returns the tokens of a text; None where that isn't known.
+
+    Raises:
+        EvaluationError: A label is of more tokens than an answer may have.
+    """
+    most, labels = getattr(suite, "max_new_tokens", None), runner.labels
+    if most is None or not labels or runner.needs != "answers":
+        return
+    # A token spells at least a byte of a label, and mostly more: few are worth counting.
+    sizes = {x: n for x in labels if len(x.encode()) > most and (n := count(x)) is not None}
+    long = {label: size for label, size in sizes.items() if size > most}
+    if long:
+        label = max(long, key=lambda x: long[x])
+        raise EvaluationError(
+            f"{len(long)} of {len(labels)} labels don't fit an answer: '{label}' takes "
+            f"{long[label]} tokens, and max_new_tokens is {most}.",
+            where=f"evaluation.suites.{suite.name}.max_new_tokens",
+            fix=f"set it to {long[label] + 1} or more, or give the classes shorter names.",
+        )
 
 
 def _scores(

@@ -187,9 +187,10 @@ def _rows_of_json(value: Any) -> list[Any]:
         # A list of rows under each name, as data sets with several splits are published.
         if len(several) == 1:
             return list(next(iter(several.values())))
+        longest = max(several, key=lambda name: len(several[name]))
         raise NoRows(
             f"it holds several lists of rows: {_list_tables(several)}",
-            f"say which with field:, for example field: {next(iter(several))}.",
+            f"say which with field:, for example field: {longest}.",
         )
     if columns and all(isinstance(c, list) for c in columns) and len(lengths) == 1:
         return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -223,6 +223,10 @@ class Engine(ABC):
         """Tokens the model can see, prompt and answer together; None where that isn't known."""
         return None
 
+    def count_tokens(self, text: str) -> int | None:
+        """Return how many tokens a text is; None where the tokenizer isn't here."""
+        return None
+
     @abstractmethod
     def encode(self, asked: Sequence[Request]) -> list[Encoded]:
         """Return each request as the model will be shown it."""

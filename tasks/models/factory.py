@@ -11,7 +11,7 @@ from tasks.models.identity import config_digest, stopping, template_digest
 from tasks.models.local.loading import device, load_weights, positions_of, resolve_dtype
 from tasks.models.local.tokenized import Transformer
 from tasks.models.served.vllm import VllmFolder, open_vllm
-from tasks.storage import digest_of
+from tasks.storage import digest_of, home
 from tasks.text.chat import load_tokenizer
 
 Evaluated = LocalModel | Endpoint | BedrockModel | SageMakerEndpoint
@@ -68,9 +68,12 @@ def _local(model: LocalModel, dtype: str) -> Engine:
         "engine": code_digest("tasks.models.local.tokenized"),
         "versions": _versions(),
     }
+    decides = {name: about[name] for name in ("weights", "config", "dtype", "device", "versions")}
+    probed = digest_of({**decides, "code": code_digest("tasks.models.local.probe")})
     return Transformer(
         lambda: load_weights(model, resolved),
         load_tokenizer(model.path, model.chat),
+        home("layouts", f"{probed}.json"),
         digest=digest_of(about),
         positions=positions_of(model.path),
         about={**about, "template": template_digest(model.path)},

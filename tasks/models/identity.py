@@ -1,4 +1,4 @@
-"""Digests of a model folder: of its weights, and of its tokenizer with the chat template."""
+"""What decides a model folder's answers: weights, config, tokenizer as loaded, ends of answers."""
 
 import json
 from functools import lru_cache
@@ -8,19 +8,11 @@ from typing import Any
 from configs.models import ChatSettings
 from tasks.errors import SetupError
 from tasks.storage import digest_of, file_digest
+from tasks.text.chat import load_tokenizer
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-_VOLATILE = frozenset(
-    {
-        "name_or_path",
-        "is_local",
-        "local_files_only",
-        "transformers_version",
-        "tokenizer_file",
-        "chat_template",
-    }
-)
-"""Keys of tokenizer_config.json that say how it was saved, not how it tokenises."""
+GENERATION = "generation_config.json"
+_NOT_TOKENS = frozenset({".safetensors", ".bin", ".pt", ".md", ".gguf"})
 _SAVED = frozenset({"_name_or_path", "transformers_version", "dtype", "torch_dtype"})
 """Keys of config.json that say how weights were saved, not what the model computes."""
 
@@ -54,14 +46,17 @@ def weights_digest(folder: Path) -> str:
 
 
 def tokenizer_digest(folder: Path, chat: ChatSettings | None = None) -> str:
-    """Return the digest of tokenizer, its settings and the chat template.
+    """Return the digest of the tokenizer as it is loaded: what it encodes with, and its templates.
+
+    Whatever a folder says in several places (``tokenizer.json``, its settings, a map of special
+    tokens, templates beside) counts as far as it takes effect.
 
     Args:
         folder: The model's.
         chat: What the template is given beside the conversation; nothing when absent.
 
     Raises:
-        SetupError: There is no ``tokenizer.json``.
+        SetupError: There is no ``tokenizer.json``, or it can't be loaded.
     """
     tokens = folder / "tokenizer.json"
     if not tokens.is_file():
@@ -70,16 +65,45 @@ def tokenizer_digest(folder: Path, chat: ChatSettings | None = None) -> str:
             where=str(folder),
             fix="save it with a fast tokenizer (tokenizer.save_pretrained).",
         )
-    settings = _settings(folder / "tokenizer_config.json")
-    files = digest_of(
-        {
-            "tokens": _file_digest(str(tokens), *_stamp(tokens)),
-            "settings": {k: v for k, v in settings.items() if k not in _VOLATILE},
-            "chat": chat_template(folder),
-        }
-    )
+    found, _ = _tokenizer_digests(str(folder), stamp_files(folder))
     given = (chat or ChatSettings()).model_dump(mode="json", exclude_defaults=True)
-    return digest_of({"files": files, "given": given}) if given else files
+    return digest_of({"files": found, "given": given}) if given else found
+
+
+def template_digest(folder: Path) -> str:
+    """Return the digest of the chat templates alone, to say what two runs differ in."""
+    _, templates = _tokenizer_digests(str(folder), stamp_files(folder))
+    return templates
+
+
+def stamp_files(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, size and time of all files of a folder but weights."""
+    inside = [*folder.glob("*"), *folder.glob("additional_chat_templates/*")]
+    files = [f for f in inside if f.is_file() and f.suffix not in _NOT_TOKENS]
+    return tuple(sorted((str(f.relative_to(folder)), *_stamp(f)) for f in files))
+
+
+@lru_cache(maxsize=64)
+def _tokenizer_digests(path: str, _: tuple[tuple[str, int, int], ...]) -> tuple[str, str]:
+    try:
+        tokenizer = load_tokenizer(Path(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SetupError(
+            f"the tokenizer can't be loaded: {error}",
+            where=path,
+            fix="save it with a fast tokenizer (tokenizer.save_pretrained).",
+        ) from error
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    templates = digest_of(tokenizer.chat_template)
+    return digest_of(
+        {
+            "encodes": tokenizer.backend_tokenizer.to_str(),
+            "special": special,
+            "tidies": bool(tokenizer.clean_up_tokenization_spaces),
+            "splits": bool(tokenizer.split_special_tokens),
+            "templates": templates,
+        }
+    ), templates
 
 
 def config_digest(folder: Path) -> str:
@@ -87,20 +111,47 @@ def config_digest(folder: Path) -> str:
 
     Positions, rope and scaling decide answers as weights do.
     """
-    config = _settings(folder / "config.json")
+    config = read_settings(folder / "config.json")
     return digest_of({k: v for k, v in config.items() if k not in _SAVED})
+
+
+def stopping(folder: Path) -> list[int]:
+    """Return the tokens that end an answer by the folder's generation config.
+
+    Nothing else of it counts: an answer is what the model finds likeliest, or is drawn as a suite
+    says. Without the file its model config says it.
+
+    Raises:
+        SetupError: It ends answers by something that can't be done.
+    """
+    settings = read_settings(folder / GENERATION)
+    if settings.get("stop_strings"):
+        raise SetupError(
+            f"{GENERATION} ends answers at strings (stop_strings: {settings['stop_strings']}), "
+            "which is not done here: answers would go on after them.",
+            where=str(folder / GENERATION),
+            fix="take stop_strings out, and name tokens in eos_token_id instead.",
+        )
+    if not settings:
+        config = read_settings(folder / "config.json")
+        settings = {**(config.get("text_config") or {}), **config}
+    named = settings.get("eos_token_id")
+    listed = named if isinstance(named, list) else [named]
+    ends = [token for token in listed if token is not None]
+    if not all(isinstance(token, int) and not isinstance(token, bool) for token in ends):
+        raise SetupError(
+            f"eos_token_id is {named!r}, and only token ids end an answer.",
+            where=str(folder / GENERATION),
+            fix="give one id, or a list of ids.",
+        )
+    return sorted(set(ends))
 
 
 def embedding_rows(folder: Path) -> int | None:
     """Return the rows of a model's embedding as its config has them; None where it doesn't say."""
-    config = _settings(folder / "config.json")
+    config = read_settings(folder / "config.json")
     size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
     return int(size) if size is not None else None
-
-
-def template_digest(folder: Path) -> str:
-    """Return the digest of the chat template alone, to say what two runs differ in."""
-    return digest_of(chat_template(folder))
 
 
 def chat_template(folder: Path) -> Any:
@@ -108,15 +159,11 @@ def chat_template(folder: Path) -> Any:
     template = folder / "chat_template.jinja"
     if template.is_file():
         return template.read_text(encoding="utf-8")
-    return _settings(folder / "tokenizer_config.json").get("chat_template")
+    return read_settings(folder / "tokenizer_config.json").get("chat_template")
 
 
-def stopping(folder: Path) -> object:
-    """Return what the folder's generation config says ends an answer: it is part of decoding."""
-    return _settings(folder / "generation_config.json").get("eos_token_id")
-
-
-def _settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return a file of settings; nothing where there is none."""
     if not path.is_file():
         return {}
     settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -17,12 +17,15 @@ from tasks.errors import SetupError
 from tasks.files.locate import package_folder
 from tasks.models.identity import chat_template, tokenizer_digest, weights_digest
 from tasks.models.quantized import write_tokenizer, write_weights
+from tasks.models.support import refuse_unsupported
 from tasks.storage import building, commit, digest_of, file_digest, find, home
 from tasks.text.template import DATE_CALL
 
 _TOKENIZER = [
     "tokenizer*",
     "chat_template*",
+    "additional_chat_templates/*",
+    "added_tokens.json",
     "config.json",
     "generation_config.json",
     "special_tokens_map.json",
@@ -46,7 +49,8 @@ def prepare_model(model: Model, *, weights: bool = True) -> LocalModel:
             it comes from, not of weights.
 
     Raises:
-        SetupError: It isn't there, isn't whole, or something to read it with isn't installed.
+        SetupError: It isn't there, isn't whole, is of a kind that can't be used, or something to
+            read it with isn't installed.
     """
     found = _find_model(model, weights)
     chat = fix_date(model.chat, chat_template(found.path))
@@ -79,16 +83,20 @@ def fix_date(chat: ChatSettings, template: object) -> ChatSettings:
 
 def _find_model(model: Model, weights: bool) -> LocalModel:
     if Path(model.path).expanduser().is_dir():
-        return _folder(Path(model.path).expanduser().resolve(), weights)
-    if model.path.startswith("package:") or model.path.endswith(".gguf"):
-        return _converted(_gguf(model.path), weights)
-    if _HUB_ID.fullmatch(model.path):
-        return _downloaded(model, weights)
-    raise SetupError(
-        "there is no such model folder, and this is no hub id.",
-        where=model.path,
-        fix="give a folder, OWNER/NAME of the hub with revision:, or a .gguf file.",
-    )
+        found = _folder(Path(model.path).expanduser().resolve(), weights)
+    elif model.path.startswith("package:") or model.path.endswith(".gguf"):
+        found = _converted(_gguf(model.path), weights)
+    elif _HUB_ID.fullmatch(model.path):
+        found = _downloaded(model, weights)
+    else:
+        raise SetupError(
+            "there is no such model folder, and this is no hub id.",
+            where=model.path,
+            fix="give a folder, OWNER/NAME of the hub with revision:, or a .gguf file.",
+        )
+    if (found.path / "config.json").is_file():
+        refuse_unsupported(found.path)
+    return found
 
 
 def _folder(folder: Path, weights: bool) -> LocalModel:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.artifacts import LocalModel
 from tasks.errors import RenderingError, SetupError
 from tasks.models.identity import config_digest, embedding_rows, stopping
+from tasks.models.support import describe_missing_rows
 from tasks.storage import home, stage_key, write_text
 from tasks.text.chat import load_tokenizer, render_rows
 from tasks.text.ending import EndOfTurn, end_of_turn
@@ -200,8 +201,7 @@ def _describe_end(end: EndOfTurn, model: LocalModel) -> str:
         "next role": "the template ends no answer: the marker of who speaks next does",
         "added": "the template ends no answer: the tokenizer's end of sequence is added",
     }[end.how]
-    config = stopping(model.path)
-    listed = config if isinstance(config, list) else [config]
+    listed = stopping(model.path)
     unknown = [t for t, i in zip(end.texts, end.ids, strict=True) if i not in listed]
     more = f"; generation_config.json doesn't stop at {unknown[0]}, Temper does" if unknown else ""
     return f"{' or '.join(end.texts)}, {whence}{more}"
@@ -226,8 +226,4 @@ def _probe_shapes(model: LocalModel, tokenizer: Tokenizer) -> Iterator[ProbeFind
 
 def _find_missing_rows(model: LocalModel, tokenizer: Tokenizer) -> str:
     """Return what is wrong where a tokenizer makes ids beyond a model's embedding."""
-    rows = embedding_rows(model.path)
-    highest = max(tokenizer.get_vocab().values()) + 1
-    if rows is None or highest <= rows:
-        return ""
-    return f"the tokenizer has {highest:,} tokens, and the model's embedding {rows:,} rows"
+    return describe_missing_rows(tokenizer, embedding_rows(model.path))

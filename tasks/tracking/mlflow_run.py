@@ -114,6 +114,7 @@ class Run:
                 "checkpoint.parent": checkpoint.parent,
                 "checkpoint.steps": str(checkpoint.steps),
                 "checkpoint.step": str(held),
+                **{f"training.{what.replace(' ', '_')}": n for what, n in checkpoint.notes.items()},
             }
         )
 

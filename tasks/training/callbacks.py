@@ -12,8 +12,12 @@ import torch
 from transformers import TrainerCallback
 
 from tasks.errors import TrainingError
+from tasks.training.grpo import RewardTrainer
+from tasks.training.layouts import choose_layout
+from tasks.training.loader import MicroBatches, Shape
 from tasks.training.models import check_sharding
 from tasks.training.resume import ROWS, STREAM, keep_streams, mark
+from tasks.training.sft import PlanTrainer
 from tasks.training.trainer_step import PlanSteps
 
 
@@ -85,6 +89,41 @@ class Marker(TrainerCallback):  # type: ignore[misc]
             keep_streams(self._job.folder, folder)
             position = min(state.global_step * self._job.training.batch_rows, self._rows)
             mark(folder, state.global_step, position, self._data)
+
+
+class LayoutProbe(TrainerCallback):  # type: ignore[misc]
+    """Asks the model, as it was wrapped, which layout it gets right, before the first step.
+
+    Args:
+        trainer: Whose collator is told.
+        longest: Tokens of the longest document.
+    """
+
+    def __init__(self, trainer: PlanSteps, longest: int) -> None:
+        self._trainer, self._longest = trainer, longest
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Set the layout.
+
+        Raises:
+            TrainingError: The method pads its rows, and the model can't leave padding out.
+        """
+        trainer, collate = self._trainer, self._trainer.data_collator
+        shape = getattr(collate, "shape", Shape(0, 0))
+        rows = trainer.first_rows()
+        with trainer.compute_loss_context_manager():
+            choice = choose_layout(trainer.model, rows, shape.layout, shape.pad_id, self._longest)
+            if isinstance(trainer, PlanTrainer):
+                trainer.verify_head(rows)
+        trainer.layout = choice
+        if isinstance(collate, MicroBatches):
+            collate.shape = shape._replace(layout=choice.layout)
+        elif isinstance(trainer, RewardTrainer) and choice.layout == "unpadded":
+            raise TrainingError(
+                f"the model can't be trained on padded rows ({choice.reason}), and rewards are.",
+                where="training.method",
+                fix="take method sft or dpo, or another model.",
+            )
 
 
 def peak_memory() -> int:

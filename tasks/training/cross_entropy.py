@@ -75,10 +75,16 @@ def plain_head(model: Any) -> Any:
     """Return a model's output layer where its logits are that layer's and nothing else, or None.
 
     Some models scale or cap their logits after the layer (Cohere, Granite, Gemma 2), or have an
-    adapter on it.
+    adapter on it. What no name here tells is found by trying both ways before the first step.
     """
     config = model.config.get_text_config()
-    names = ("logit_scale", "logits_scaling", "final_logit_softcapping")
+    names = (
+        "logit_scale",
+        "logits_scaling",
+        "final_logit_softcapping",
+        "logits_soft_cap",
+        "lm_head_multiplier",
+    )
     head = model.get_output_embeddings()
     if any(getattr(config, name, None) for name in names):
         return None

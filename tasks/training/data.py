@@ -46,8 +46,8 @@ def _flat(values: list[Any]) -> list[str]:
     return [str(x) for v in values for x in (v if isinstance(v, list) else [v])]
 
 
-def check_data(job: TrainingJob, context: int | None) -> None:
-    """Refuse data that training can't end well on, before anything is computed.
+def check_data(job: TrainingJob, context: int | None) -> int:
+    """Refuse data that training can't end well on; return the longest document's tokens.
 
     Args:
         job: The job.
@@ -79,6 +79,7 @@ def check_data(job: TrainingJob, context: int | None) -> None:
             where="mixture",
             fix="look at the rows (`temper export`): has the last turn of each an answer?",
         )
+    return longest
 
 
 def _longest(table: pa.Table) -> int:

@@ -7,7 +7,7 @@ import torch
 from trl import DPOTrainer
 
 from tasks.text.masks import IGNORED
-from tasks.training.loader import Micro, Rank, Row, Shape, dealt, grouped, length_of
+from tasks.training.loader import Micro, Rank, Row, Shape, deal, grouped, length_of, split_groups
 from tasks.training.trainer_step import Batch, PlanSteps
 
 KEPT = ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins")
@@ -28,11 +28,14 @@ class PairBatches:
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return ``{"micro": [...], "rows": ids, "pairs": n}``; ``pairs`` are of all processes."""
-        parts = [dealt(rows, Rank(rank, self._place.world)) for rank in range(self._place.world)]
-        count = max(len(grouped(part, self._shape.budget, _rectangles)) for part in parts)
+        parts = deal(rows, self._place.world)
         own = parts[self._place.rank]
-        groups = _evenly(own, count)
-        micro = [self._micro(group or rows[:1], len(group)) for group in groups]
+        cut = [grouped(part, self._shape.budget, _rectangles) for part in parts]
+        count = max(map(len, cut))
+        groups = split_groups(cut[self._place.rank], count)
+        micro = [self._micro(group, len(group)) for group in groups]
+        company = [min(rows, key=length_of)]
+        micro += [self._micro(company, 0)] * (count - len(groups))
         return {"micro": micro, "rows": [r["row_id"] for r in own], "pairs": len(rows)}
 
     def _micro(self, rows: Sequence[Row], weight: int) -> Micro:
@@ -55,12 +58,6 @@ class PairBatches:
 
 def _rectangles(rows: Sequence[Row]) -> int:
     return 2 * len(rows) * length_of(rows[0])
-
-
-def _evenly(rows: list[Row], parts: int) -> list[list[Row]]:
-    """Return the rows as that many runs, the longer ones first; some are empty if need be."""
-    ends = [round(len(rows) * (i + 1) / parts) for i in range(parts)]
-    return [rows[a:b] for a, b in zip([0, *ends], ends, strict=False)]
 
 
 class PairTrainer(PlanSteps, DPOTrainer):  # type: ignore[misc]

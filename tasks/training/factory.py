@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from trl import DPOConfig, GRPOConfig, SFTConfig
 
+from configs.training import Training
 from tasks.training.data import data_of
 from tasks.training.job import TrainingJob
 from tasks.training.limits import kept_states
@@ -28,7 +29,7 @@ def open_trainer(job: TrainingJob, args: Any, tokenizer: Any, rows: Any) -> Any:
     place = Rank(args.process_index, args.world_size)
     pad = tokenizer.pad_token_id
     pad = tokenizer.eos_token_id if pad is None else pad
-    shape = Shape(pad, job.training.micro_batch_tokens, layout_here())
+    shape = Shape(pad, job.training.micro_batch_tokens, wanted_layout(job.training))
     match job.training.method:
         case "dpo":
             trainer = _pairs(job, args, tokenizer, rows, shape, place)
@@ -40,9 +41,9 @@ def open_trainer(job: TrainingJob, args: Any, tokenizer: Any, rows: Any) -> Any:
     return trainer
 
 
-def layout_here() -> Layout:
-    """Return the layout that is quick here: packed on a GPU, sorted on a CPU."""
-    return "packed" if torch.cuda.is_available() else "sorted"
+def wanted_layout(training: Training) -> Layout:
+    """Return the layout that is quick here, if the model gets it right: packed on a GPU."""
+    return "packed" if torch.cuda.is_available() and training.packing != "off" else "sorted"
 
 
 def _texts(
@@ -53,8 +54,9 @@ def _texts(
     spec, sources = job.training, data_of(job).sources
     frozen = load_base(job.model, spec).eval() if spec.kl_to_base and not spec.adapter else None
     anchor = Anchor(spec.kl_to_base, frozen) if spec.kl_to_base else None
+    base = load_base(job.model, spec)
     return PlanTrainer(
-        model=load_base(job.model, spec),
+        model=base,
         args=args,
         sources=sources,
         weights=spec.loss_weight,
@@ -62,7 +64,7 @@ def _texts(
         train_dataset=rows,
         data_collator=MicroBatches(shape, sources, place),
         processing_class=tokenizer,
-        peft_config=adapter_config(spec.adapter),
+        peft_config=adapter_config(spec.adapter, base),
     )
 
 
@@ -72,14 +74,15 @@ def _pairs(
     from tasks.training.dpo import PairBatches, PairTrainer
 
     spec = job.training
+    base = load_base(job.model, spec)
     return PairTrainer(
-        model=load_base(job.model, spec),
+        model=base,
         args=args,
         train_dataset=rows,
         ref_model=None if spec.adapter else load_base(job.model, spec).eval(),
         data_collator=PairBatches(shape, place),
         processing_class=tokenizer,
-        peft_config=adapter_config(spec.adapter),
+        peft_config=adapter_config(spec.adapter, base),
     )
 
 
@@ -89,13 +92,14 @@ def _sampled(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, place: Rank
     spec = job.training
     references = [json.loads(str(text)) for text in rows["reference"]]
     verify_all(spec.rft.functions, references, rows["row_id"])
+    base = load_base(job.model, spec)
     trainer = RewardTrainer(
-        model=load_base(job.model, spec),
+        model=base,
         args=args,
         train_dataset=rows,
         reward_funcs=[Grader(reward, references) for reward in spec.rft.functions],
         processing_class=tokenizer,
-        peft_config=adapter_config(spec.adapter),
+        peft_config=adapter_config(spec.adapter, base),
         budget=spec.micro_batch_tokens,
     )
     trainer.data_collator = Questions(spec.rft.generations, tokenizer.decode, place)
@@ -104,7 +108,11 @@ def _sampled(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, place: Rank
 
 # The training section in TRL's words: one configuration a method.
 
+_SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 _OPTIMISERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "sgd": "sgd"}
+
+
+CONFIGS = {"sft": SFTConfig, "cpt": SFTConfig, "dpo": DPOConfig, "rft": GRPOConfig}
 
 
 def arguments(job: TrainingJob, states: Path, world: int) -> Any:
@@ -115,46 +123,55 @@ def arguments(job: TrainingJob, states: Path, world: int) -> Any:
         states: Folder that states are saved in.
         world: Processes that share a step.
     """
-    common = _common(job, states, world)
-    match job.training.method:
-        case "dpo":
-            pairs = job.training.dpo
-            return DPOConfig(
-                **common,
-                beta=pairs.beta,
-                loss_type=pairs.loss,
-                per_device_train_batch_size=1,
-                max_length=None,
-            )
-        case "rft":
-            return GRPOConfig(**common, **_sampling(job, world))
-    return SFTConfig(
-        **common,
-        max_length=None,
-        per_device_train_batch_size=1,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
-
-
-def _common(job: TrainingJob, states: Path, world: int) -> dict[str, Any]:
-    spec, on_gpu = job.training, torch.cuda.is_available()
-    sharded = place_trainer(spec.backend).sharding == "fsdp"
-    return {
+    spec = job.training
+    own = {
+        **own_settings(spec, world),
         "output_dir": str(states),
         "max_steps": job.steps,
+        "warmup_steps": int(spec.warmup_ratio * job.steps),
+        "seed": job.seed,
+        "data_seed": job.seed,
+    }
+    return CONFIGS[spec.method](**own, **spec.extra)
+
+
+def own_settings(spec: Training, world: int) -> dict[str, Any]:
+    """Return what the section sets of TRL's configuration, without what the job alone knows."""
+    common = _common(spec, world)
+    method: dict[str, Any]
+    match spec.method:
+        case "dpo":
+            method = {
+                "beta": spec.dpo.beta,
+                "loss_type": spec.dpo.loss,
+                "per_device_train_batch_size": 1,
+                "max_length": None,
+            }
+        case "rft":
+            method = _sampling(spec, world)
+        case _:
+            method = {
+                "max_length": None,
+                "per_device_train_batch_size": 1,
+                "dataset_kwargs": {"skip_prepare_dataset": True},
+            }
+    return {**common, **method}
+
+
+def _common(spec: Training, world: int) -> dict[str, Any]:
+    on_gpu = torch.cuda.is_available()
+    sharded = place_trainer(spec.backend).sharding == "fsdp"
+    return {
         "optim": _OPTIMISERS[spec.optimiser],
         "learning_rate": spec.learning_rate,
-        "lr_scheduler_type": spec.schedule,
+        "lr_scheduler_type": _SCHEDULES[spec.schedule],
         "adam_beta1": spec.beta1,
         "adam_beta2": spec.beta2,
-        "warmup_steps": int(spec.warmup_ratio * job.steps),
         "weight_decay": spec.weight_decay,
         "max_grad_norm": spec.max_grad_norm,
         "logging_steps": 1,
         "save_steps": spec.save_steps,
         "save_total_limit": kept_states(spec),
-        "seed": job.seed,
-        "data_seed": job.seed,
         "report_to": [],
         "disable_tqdm": True,
         "use_cpu": not on_gpu,
@@ -178,8 +195,8 @@ def _processes(world: int, on_gpu: bool) -> dict[str, Any]:
     return {"ddp_backend": "nccl" if on_gpu else "gloo", "ddp_find_unused_parameters": False}
 
 
-def _sampling(job: TrainingJob, world: int) -> dict[str, Any]:
-    spec = job.training.rft
+def _sampling(training: Training, world: int) -> dict[str, Any]:
+    spec = training.rft
     return {
         "num_generations": spec.generations,
         "max_completion_length": spec.max_new_tokens,
@@ -189,6 +206,6 @@ def _sampling(job: TrainingJob, world: int) -> dict[str, Any]:
         "epsilon": spec.clip,
         "loss_type": "dapo",
         "scale_rewards": "group",
-        "per_device_train_batch_size": -(-job.training.batch_rows // world) * spec.generations,
+        "per_device_train_batch_size": -(-training.batch_rows // world) * spec.generations,
         "reward_weights": [reward.weight for reward in spec.functions],
     }

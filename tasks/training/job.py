@@ -181,6 +181,7 @@ def take_checkpoint(job: TrainingJob) -> Checkpoint:
             steps=result["steps"],
             best_step=result.get("best_step"),
             adapter_digest=result["adapter_digest"],
+            notes=result.get("notes", {}),
         )
         checkpoint = commit(aside, receipt)
     shutil.rmtree(job.folder / "states", ignore_errors=True)

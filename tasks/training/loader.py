@@ -1,5 +1,6 @@
 """Optimiser steps as runs of the mixture, in plan order, shared out over processes."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -67,15 +68,21 @@ def length_of(row: Row) -> int:
     return max(len(row["input_ids"]), len(row.get("rejected_ids", ())))
 
 
-def dealt(rows: Sequence[Row], place: Rank) -> list[Row]:
-    """Return the rows of a step that are this process's, longest first.
+def deal(rows: Sequence[Row], world: int) -> list[list[Row]]:
+    """Return the rows of a step by the process that takes them, longest first.
 
     Rows are dealt by length, to and fro, so that every process has about as many tokens.
     """
-    ordered = sorted(rows, key=length_of, reverse=True)
-    turns = (divmod(i, place.world) for i in range(len(ordered)))
-    owners = [at if lap % 2 == 0 else place.world - 1 - at for lap, at in turns]
-    return [row for row, owner in zip(ordered, owners, strict=True) if owner == place.rank]
+    parts: list[list[Row]] = [[] for _ in range(world)]
+    for i, row in enumerate(sorted(rows, key=length_of, reverse=True)):
+        lap, at = divmod(i, world)
+        parts[at if lap % 2 == 0 else world - 1 - at].append(row)
+    return parts
+
+
+def dealt(rows: Sequence[Row], place: Rank) -> list[Row]:
+    """Return the rows of a step that are this process's, longest first."""
+    return deal(rows, place.world)[place.rank]
 
 
 class Loader:
@@ -102,10 +109,26 @@ class Loader:
             yield self._collate(self.dataset[step])
 
 
-# Documents of one optimiser step as micro-batches under a token budget, in one of two layouts.
+# Documents of one optimiser step as micro-batches under a token budget, in one of three layouts.
 
 Micro = dict[str, torch.Tensor]
-Layout = Literal["sorted", "packed"]
+Layout = Literal["packed", "sorted", "unpadded"]
+"""``packed``: documents behind each other in one row, kept apart by their positions alone.
+``sorted``: rows of about one length, padded on the left. ``unpadded``: rows of one length only."""
+
+
+class LayoutChoice(NamedTuple):
+    """The layout that a model is trained in.
+
+    Attributes:
+        layout: Which.
+        reason: Why it isn't a quicker one; empty where none is.
+        difference: Nats a token between documents alone and in this layout.
+    """
+
+    layout: Layout
+    reason: str = ""
+    difference: float = 0.0
 
 
 class Shape(NamedTuple):
@@ -114,7 +137,7 @@ class Shape(NamedTuple):
     Attributes:
         pad_id: Token that fills up rows.
         budget: Most tokens of a micro-batch, padding included; a longer document goes alone.
-        layout: See the module.
+        layout: See ``Layout``.
     """
 
     pad_id: int
@@ -127,9 +150,12 @@ class MicroBatches:
 
     Returns ``{"micro": [...], "rows": ids, "supervised": n}``. A micro-batch has ``input_ids``,
     ``position_ids``, ``labels`` and ``source`` (index into the sources), each (b, t), and
-    ``attention_mask`` (b, t) in the sorted layout. ``supervised`` counts the tokens of the whole
+    ``attention_mask`` (b, t) unless they are packed. ``supervised`` counts the tokens of the whole
     step that carry loss, on every process; ``rows`` are those of this process. The optimiser sees
     the documents of the step, no others, whatever the layout and the number of processes.
+
+    Every process gets as many micro-batches: where a model is sharded, each of its passes is a
+    collective, and a process that made one more would wait for the others without end.
     """
 
     def __init__(self, shape: Shape, sources: Sequence[str], place: Rank = Rank()) -> None:  # noqa: B008
@@ -138,10 +164,14 @@ class MicroBatches:
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return the batch of a step."""
-        own = dealt(rows, self._place)
+        parts = deal(rows, self._place.world)
+        own = parts[self._place.rank]
+        count = max(1, *(len(self.groups(part)) for part in parts))
+        groups = split_groups(self.groups(own), count)
+        # Without a document left a process takes part all the same.
+        company = [_masked(min(rows, key=length_of))]
+        groups += [company] * (count - len(groups))
         make = self._in_row if self.shape.layout == "packed" else self._pad_left
-        # A process without a document takes part all the same: gradients are summed by all.
-        groups = self.groups(own) or [[_masked(rows[0])]]
         return {
             "micro": [make(group) for group in groups],
             "rows": [row["row_id"] for row in own],
@@ -151,7 +181,7 @@ class MicroBatches:
     def groups(self, rows: Sequence[Row]) -> list[list[Row]]:
         """Return the rows cut into micro-batches, longest first, each within the budget."""
         ordered = sorted(rows, key=length_of, reverse=True)
-        cost = _total if self.shape.layout == "packed" else _rectangle
+        cost = {"packed": _total, "sorted": _rectangle, "unpadded": _equal}[self.shape.layout]
         return grouped(ordered, self.shape.budget, cost)
 
     def _pad_left(self, rows: Sequence[Row]) -> Micro:
@@ -207,6 +237,18 @@ def grouped(ordered: Sequence[Row], budget: int, cost: Any) -> list[list[Row]]:
     return groups
 
 
+def split_groups(groups: list[list[Row]], count: int) -> list[list[Row]]:
+    """Return the groups as ``count`` of them, those of most rows cut in two; fewer if need be."""
+    parts = list(groups)
+    while len(parts) < count and parts:
+        at = max(range(len(parts)), key=lambda i: len(parts[i]))
+        half = len(parts[at]) // 2
+        if not half:
+            break
+        parts[at : at + 1] = [parts[at][:half], parts[at][half:]]
+    return parts
+
+
 def supervised(labels: Sequence[int]) -> int:
     """Return how many tokens carry loss; a first one, with nothing before it, never does."""
     return int(np.count_nonzero(np.asarray(labels)[1:] != IGNORED))
@@ -214,6 +256,11 @@ def supervised(labels: Sequence[int]) -> int:
 
 def _rectangle(rows: Sequence[Row]) -> int:
     return len(rows) * length_of(rows[0])
+
+
+def _equal(rows: Sequence[Row]) -> float:
+    """Return the tokens of rows of one length; rows of several never go together."""
+    return math.inf if len(rows[-1]["input_ids"]) < length_of(rows[0]) else _rectangle(rows)
 
 
 def _total(rows: Sequence[Row]) -> int:

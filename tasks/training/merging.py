@@ -7,6 +7,8 @@ bfloat16 weights would round much of it away.
 
 import json
 import math
+import shutil
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,7 +51,7 @@ class _Plan(NamedTuple):
     """What is merged.
 
     Attributes:
-        shell: The base without values.
+        shell: The base without values; None where the base's own config describes what is written.
         names: Name -> shape and kind of every tensor to write.
         factors: Name of a weight -> ``A`` (r, in) and ``B`` (out, r) in float32.
         scale: Of their product.
@@ -86,9 +88,55 @@ def merged_by_tensor(
         plan = _planned(base, adapter, stored)
         if plan is None:
             return False
-        _write(plan, stored, dtype, out, shard_bytes)
-    _describe(plan.shell, base, dtype, out)
+        _write(plan, stored, dtype if plan.shell is not None else None, out, shard_bytes)
+    if plan.shell is None:
+        copy_files(base, out, ("config.json", "generation_config.json"))
+    else:
+        _describe(plan.shell, base, dtype, out)
     return True
+
+
+PROCESSORS = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "image_processor_config.json",
+    "video_preprocessor_config.json",
+)
+"""What a model of text and images has beside its tokenizer, as files of its folder."""
+
+
+def copy_files(base: Path, out: Path, names: Iterable[str] = PROCESSORS) -> None:
+    """Copy those files of a model folder that it has."""
+    for name in names:
+        if (base / name).is_file():
+            shutil.copy2(base / name, out / name)
+
+
+def add_stops(folder: Path, ids: Collection[int]) -> None:
+    """Have a model folder's ``generation_config.json`` name these tokens among its stop tokens."""
+    path = folder / "generation_config.json"
+    settings = json.loads(path.read_text()) if path.is_file() else {}
+    given = settings.get("eos_token_id")
+    known = given if isinstance(given, list) else [] if given is None else [given]
+    stops = [*known, *(token for token in ids if token not in known)]
+    if stops != known:
+        settings["eos_token_id"] = stops[0] if len(stops) == 1 else stops
+        write_text(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")
+
+
+def loads_part(config: dict[str, Any], loaded: str) -> bool:
+    """Return whether a folder is of a larger model than the class that it is loaded as.
+
+    Args:
+        config: Its ``config.json``.
+        loaded: Name of the class that transformers makes of it as a language model.
+    """
+    named = config.get("architectures") or [loaded]
+    return named[0] != loaded and any(
+        key.endswith("_config") and key != "text_config"
+        for key in config
+        if isinstance(config[key], dict) and key != "quantization_config"
+    )
 
 
 def _planned(base: Path, adapter: Path, stored: dict[str, Any]) -> _Plan | None:
@@ -99,6 +147,8 @@ def _planned(base: Path, adapter: Path, stored: dict[str, Any]) -> _Plan | None:
     shell = _shell(base)
     names, copies = _own(shell)
     factors = _factors(adapter, shell)
+    if loads_part(config, type(shell).__name__):
+        return _planned_beside(factors, stored, settings)
     whole = (
         names.keys() <= stored.keys()
         and not copies & stored.keys()
@@ -106,11 +156,52 @@ def _planned(base: Path, adapter: Path, stored: dict[str, Any]) -> _Plan | None:
     )
     if factors is None or not whole or not factors.keys() <= names.keys():
         return None
+    scale = _scale(factors, settings)
+    return None if scale is None else _Plan(shell, names, factors, scale)
+
+
+def _scale(factors: dict[str, tuple[Any, Any]], settings: dict[str, Any]) -> float | None:
+    """Return what products are multiplied by; None where it isn't one number."""
     rank = int(settings["r"])
     if any(a.shape[0] != rank for a, _ in factors.values()):
         return None
     below = math.sqrt(rank) if settings.get("use_rslora") else rank
-    return _Plan(shell, names, factors, settings["lora_alpha"] / below)
+    return float(settings["lora_alpha"] / below)
+
+
+def _planned_beside(
+    factors: dict[str, tuple[Any, Any]] | None, stored: dict[str, Any], settings: dict[str, Any]
+) -> _Plan | None:
+    """Return the plan for a language model inside a larger one, all of which is written again."""
+    import torch
+
+    scale = _scale(factors, settings) if factors else None
+    if factors is None or scale is None:
+        return None
+    own = {name: stored_name(name, stored) for name in factors}
+    if None in own.values() or len(set(own.values())) < len(own):
+        return None
+    moved = {str(own[name]): pair for name, pair in factors.items()}
+    shapes = {n: stored[n].get_slice(n).get_shape() for n in stored}
+    if any(shapes[n] != [b.shape[0], a.shape[1]] for n, (a, b) in moved.items()):
+        return None
+    kinds = {n: stored[n].get_tensor(n).dtype for n in stored}
+    names = {n: torch.empty(shapes[n], dtype=kinds[n], device="meta") for n in stored}
+    return _Plan(None, names, moved, scale)
+
+
+def stored_name(name: str, stored: Collection[str]) -> str | None:
+    """Return the one stored tensor that a layer's weight is, by the longest end of its name.
+
+    None where there is none, or several.
+    """
+    parts = name.split(".")
+    for start in range(len(parts) - 1):
+        end = ".".join(parts[start:])
+        found = [n for n in stored if n == end or n.endswith(f".{end}")]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
 def _is_plain(settings: dict[str, Any]) -> bool:
@@ -170,13 +261,18 @@ def _factors(adapter: Path, shell: Any) -> dict[str, tuple[Any, Any]] | None:
     return None if left else found
 
 
-def _write(plan: _Plan, stored: dict[str, Any], dtype: str, out: Path, shard_bytes: int) -> None:
+def _write(
+    plan: _Plan, stored: dict[str, Any], dtype: str | None, out: Path, shard_bytes: int
+) -> None:
+    """Write all tensors, each in the dtype, or in its own."""
     import torch
     from huggingface_hub import split_torch_state_dict_into_shards
     from safetensors.torch import save_file
 
-    wanted = getattr(torch, dtype)
-    shells = {n: t.to(wanted) if t.is_floating_point() else t for n, t in plan.names.items()}
+    wanted = getattr(torch, dtype) if dtype else None
+    shells = {
+        n: t.to(wanted) if wanted and t.is_floating_point() else t for n, t in plan.names.items()
+    }
     split = split_torch_state_dict_into_shards(shells, max_shard_size=shard_bytes)
     for file, names in split.filename_to_tensors.items():
         shard = {n: _merged(plan, n, stored[n].get_tensor(n), wanted) for n in names}
@@ -188,6 +284,7 @@ def _write(plan: _Plan, stored: dict[str, Any], dtype: str, out: Path, shard_byt
 
 
 def _merged(plan: _Plan, name: str, tensor: Any, dtype: Any) -> Any:
+    dtype = dtype or tensor.dtype
     if name in plan.factors:
         down, up = plan.factors[name]
         tensor = tensor.float() + (up @ down) * plan.scale

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,60 @@ def load_base(model: LocalModel, training: Training, dtype: str | None = None) -
     safe = {"trust_remote_code": False, "local_files_only": True}
     config = AutoConfig.from_pretrained(model.path, **safe)
     wanted = dtype or (resolve_dtype(training.dtype) if training.adapter else "float32")
-    return AutoModelForCausalLM.from_pretrained(
+    # Weights that something is merged into are read as they are.
+    packed = _four_bits(wanted) if training.quantization and dtype is None else {}
+    loaded = AutoModelForCausalLM.from_pretrained(
         model.path,
         config=config,
         dtype=getattr(torch, wanted),
         attn_implementation=attention_for(training, config),
         use_safetensors=True,
+        **packed,
         **safe,
     )
+    for name in beside_language(loaded):
+        # What sees and hears stands still: there is nothing in a row of text to train it on.
+        loaded.get_submodule(name).requires_grad_(False)
+    return loaded
+
+
+def _four_bits(dtype: str) -> dict[str, Any]:
+    """Return what has weights loaded in 4-bit NormalFloat, computed with in the training dtype."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )
+    return {"quantization_config": config, "device_map": {"": torch.cuda.current_device()}}
+
+
+def beside_language(model: Any) -> list[str]:
+    """Return the modules of a model of text and images that aren't of its language model.
+
+    Empty for a model of text. Each is named once: nothing inside it is named again.
+    """
+    if not getattr(model.config, "sub_configs", None):
+        return []
+    kept = {id(m) for m in (model.get_decoder(), model.get_output_embeddings())}
+    named = dict(model.named_modules())
+    language = {name for name, module in named.items() if id(module) in kept}
+    above = {name.rpartition(".")[0] for name in language}
+    above |= {part for name in above for part in _prefixes(name)} | {""}
+    found: list[str] = []
+    for name in named:
+        inside = any(name == root or name.startswith(f"{root}.") for root in [*language, *found])
+        if not inside and name not in above:
+            found.append(name)
+    return found
+
+
+def _prefixes(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
 def attention_for(training: Training, config: Any) -> Attention:
@@ -63,13 +110,21 @@ def liger(training: Training) -> bool:
     return training.kernels == "auto" and there and torch.cuda.is_available()
 
 
-def adapter_config(lora: Lora | None) -> Any:
-    """Return PEFT's configuration; None where all parameters are trained."""
+def adapter_config(lora: Lora | None, model: Any = None) -> Any:
+    """Return PEFT's configuration; None where all parameters are trained.
+
+    Args:
+        lora: The section.
+        model: The base: of a model of text and images the language model alone is adapted.
+    """
     if lora is None:
         return None
     from peft import LoraConfig
 
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    beside = beside_language(model) if model is not None else []
+    if lora.targets == "all-linear" and model is not None:
+        beside += unadaptable(model)
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
@@ -77,8 +132,37 @@ def adapter_config(lora: Lora | None) -> Any:
         use_rslora=lora.rslora,
         use_dora=lora.dora,
         target_modules=targets,
+        modules_to_save=list(lora.modules_to_save) or None,
+        exclude_modules=rf"({'|'.join(map(re.escape, beside))})(\..*)?" if beside else None,
         task_type="CAUSAL_LM",
     )
+
+
+UNTOUCHED = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
+"""Types of which PEFT adapts no ``out_proj`` and no ``conv1d``: fused kernels read them."""
+
+
+def unadaptable(model: Any) -> list[str]:
+    """Return the linear layers by name that an adapter on every layer has to leave out.
+
+    Routers give more than a product, and a state-space mixer reads some layers' weights itself:
+    what an adapter adds to their calls would not be what is merged into them.
+    """
+    import torch
+
+    named = dict(model.named_modules())
+    mixers = {name for name, module in named.items() if hasattr(module, "A_log")}
+    read = {"dt_proj"} | ({"out_proj", "conv1d"} if model.config.model_type in UNTOUCHED else set())
+    return [
+        name
+        for name, module in named.items()
+        if isinstance(module, torch.nn.Linear)
+        and (
+            type(module).forward is not torch.nn.Linear.forward
+            and "bitsandbytes" not in type(module).__module__
+            or (name.rpartition(".")[0] in mixers and name.rpartition(".")[2] in read)
+        )
+    ]
 
 
 def autocasts(training: Training) -> bool:
@@ -87,7 +171,8 @@ def autocasts(training: Training) -> bool:
     Frozen bfloat16 weights with a plain adapter need none: every operation would ask what to cast,
     and find nothing to.
     """
-    plain = training.adapter is not None and not training.adapter.dora
+    lora = training.adapter
+    plain = lora is not None and not lora.dora and not lora.modules_to_save
     return resolve_dtype(training.dtype) == "bfloat16" and not plain
 
 
@@ -132,6 +217,7 @@ def save_merged(
         whole: Its weights, where those in the model are sharded.
     """
     import torch
+    from transformers import AutoConfig
 
     dtype = getattr(torch, stored_dtype(model.path))
     if training.adapter is None:
@@ -139,6 +225,9 @@ def save_merged(
             # A fresh model takes them: a sharded one can be saved only as it is.
             trained = load_base(model, training, "float32")
             trained.load_state_dict(whole)
+        own = AutoConfig.from_pretrained(model.path, local_files_only=True, trust_remote_code=False)
+        # Training switches the cache off; whoever answers with the model wants it.
+        trained.config.use_cache = getattr(own, "use_cache", True)
         trained.to(dtype).save_pretrained(out)
         return
     from peft import PeftModel
@@ -150,8 +239,35 @@ def save_merged(
         return
     # Merged in float32: adding a small update to bfloat16 weights would round much of it away.
     base = load_base(model, training, "float32")
+    if changes_embeddings(training.adapter, base):
+        untie(base)
     merged = PeftModel.from_pretrained(base, out / "adapter").merge_and_unload()
     merged.to(dtype).save_pretrained(out)
+
+
+def changes_embeddings(lora: Lora, model: Any) -> bool:
+    """Return whether an adapter changes the input or the output embeddings."""
+    ends = [model.get_input_embeddings(), model.get_output_embeddings()]
+    names = [name for name, module in model.named_modules() if any(module is end for end in ends)]
+    given = () if isinstance(lora.targets, str) else lora.targets
+    named = (*given, *lora.modules_to_save)
+    return any(name == part or name.endswith(f".{part}") for name in names for part in named)
+
+
+def untie(model: Any) -> None:
+    """Give a model whose input and output embeddings are one a matrix for each.
+
+    An adapter on one of them changes that one alone while it trains. Merged into the matrix that
+    both are, it would change the other as well: another model than was trained.
+    """
+    import torch
+
+    head, tokens = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is None or head.weight is not tokens.weight:
+        return
+    head.weight = torch.nn.Parameter(tokens.weight.detach().clone())
+    for config in (model.config, model.config.get_text_config()):
+        config.tie_word_embeddings = False
 
 
 def stored_dtype(folder: Path) -> str:

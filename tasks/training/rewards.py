@@ -11,6 +11,7 @@ import importlib.util
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,38 @@ def exact_match(answer: str, reference: Any, row: Mapping[str, Any]) -> float:
 def label_match(answer: str, reference: Any, row: Mapping[str, Any]) -> float:
     """Return 1 where the reference is the only label that stands in the answer, else 0.
 
-    ``row["labels"]`` are the labels there are: the references of all rows. A label inside a longer
-    one that stands there too ("card" in "card payment") doesn't count.
+    ``row["labels"]`` are the labels there are: the references of all rows. A label counts where it
+    stands in whole words ("no" isn't in "cannot"), and outside a longer one ("card" in "card
+    payment" doesn't).
     """
     gold, said = fold(_text(reference)), fold(answer)
-    found = {label for label in row.get("labels") or [gold] if label in said}
-    longest = {x for x in found if not any(x != y and x in y for y in found)}
-    return float(longest == {gold})
+    spans = [
+        (match.start(), match.end(), label)
+        for label in filter(None, row.get("labels") or [gold])
+        for match in re.finditer(_whole(label), said)
+    ]
+    # A label inside a longer one at that place isn't said by itself.
+    outer = {
+        label
+        for a, b, label in spans
+        if not any(c <= a and b <= d and d - c > b - a for c, d, _ in spans)
+    }
+    return float(outer == {gold})
+
+
+def _whole(label: str) -> str:
+    """Return the pattern of a label that stands as words of its own.
+
+    Some scripts leave no space between words: there a label counts wherever it stands.
+    """
+    part = rf"(?:(?!{_UNSPACED})[\w\u0300-\u036f])"
+    before = f"(?<!{part})" if re.match(part, label[0]) else ""
+    after = f"(?!{part})" if re.match(part, label[-1]) else ""
+    return before + re.escape(label) + after
+
+
+_UNSPACED = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+"""Thai, Lao, Burmese, Khmer, Japanese and Chinese."""
 
 
 def json_valid(answer: str, reference: Any, row: Mapping[str, Any]) -> float:

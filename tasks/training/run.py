@@ -6,10 +6,14 @@ from typing import Any
 
 from tasks.errors import TrainingError
 from tasks.storage import file_digest
+from tasks.text.chat import load_tokenizer
+from tasks.text.ending import end_of_turn
 from tasks.training.data import check_data, data_of, open_dataset, planned_rows
 from tasks.training.job import TrainingJob
 from tasks.training.limits import check_disk, explained, kept_states, saved_bytes
 from tasks.training.loader import Rank, Steps
+from tasks.training.merge_check import MergeCheck, ask_trained, check_saved
+from tasks.training.merging import add_stops, copy_files
 from tasks.training.models import gathered, save_merged, stored_dtype
 from tasks.training.placement import place_trainer
 from tasks.training.resume import ROWS, STREAM, go_back, is_whole, last_state
@@ -50,17 +54,31 @@ def train(job: TrainingJob) -> dict[str, Any]:
         )
     with explained(job.folder, lambda: _tokens(job, trainer)):
         best = _back_to_best(trainer, states, done)
+        trained = ask_trained(trainer, trainer.first_rows()[0]["input_ids"].tolist())
         whole = gathered(job.training, _model(trainer))
     if place.rank:
         return {}
     with explained(job.folder, lambda: (0, 0, 0)):
         _save(job, trainer, whole)
+        merged = check_saved(job.folder / "out", job.training, trained)
         return {
             "steps": done,
             "stopped": stopped,
             "best_step": best,
+            "notes": describe_training(trainer, merged),
             **_finished(job, trainer, done),
         }
+
+
+def describe_training(trainer: Any, merged: MergeCheck) -> dict[str, str]:
+    """Return what is to be known of how a model was trained and saved, a sentence each."""
+    notes = {"attention": str(_model(trainer).config._attn_implementation)}
+    if trainer.layout is not None:
+        layout, reason, _ = trainer.layout
+        notes["layout"] = f"{layout} ({reason})" if reason else layout
+    said = f"{merged.difference:.2g} nats a token from the trained model on a row"
+    notes["saved model"] = f"{said}, which training moved by {merged.moved:.2g}"
+    return notes
 
 
 def _back_to_best(trainer: Any, states: Path, done: int) -> int | None:
@@ -107,7 +125,7 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     import torch
     from transformers import AutoTokenizer
 
-    from tasks.training.callbacks import Marker, Stream
+    from tasks.training.callbacks import LayoutProbe, Marker, Stream
     from tasks.training.factory import arguments, open_trainer
 
     args = arguments(job, states, world_size())
@@ -116,7 +134,7 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     # The adapter's first weights are drawn when it is made.
     torch.manual_seed(job.seed)
     trainer = open_trainer(job, args, tokenizer, rows)
-    check_data(job, _context(trainer.model))
+    longest = check_data(job, _context(trainer.model))
     trainer.begin(
         Steps(rows, job.training.batch_rows, data_of(job).sources), trainer.data_collator, job.seed
     )
@@ -124,6 +142,7 @@ def _trainer(job: TrainingJob, states: Path) -> Any:
     _validate(job, trainer)
     trainer.add_callback(Stream(job.folder, trainer))
     trainer.add_callback(Marker(job, data_of(job).digest, len(rows), trainer.place.rank))
+    trainer.add_callback(LayoutProbe(trainer, longest))
     return trainer
 
 
@@ -132,8 +151,7 @@ def _validate(job: TrainingJob, trainer: Any) -> None:
         return
     from tasks.training.validation import Validator
 
-    shape = trainer.data_collator.shape
-    trainer.validator = Validator(job.training.validation, job.held_out, trainer, shape)
+    trainer.validator = Validator(job.training.validation, job.held_out, trainer)
     trainer.add_callback(trainer.validator)
 
 
@@ -165,6 +183,11 @@ def _save(job: TrainingJob, trainer: Any, whole: dict[str, Any] | None) -> None:
     out = job.folder / "out"
     save_merged(job.model, job.training, _model(trainer), out, whole)
     trainer.processing_class.save_pretrained(out)
+    copy_files(job.model.path, out)
+    tokenizer = load_tokenizer(job.model.path, job.model.chat)
+    if tokenizer.chat_template and job.training.method != "cpt":
+        # Whoever answers with it is to end answers as the rows do.
+        add_stops(out, end_of_turn(tokenizer).ids)
 
 
 def _finished(job: TrainingJob, trainer: Any, steps: int) -> dict[str, Any]:

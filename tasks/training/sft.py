@@ -1,6 +1,8 @@
 """TRL's SFTTrainer on steps of the plan: answers and plain text, with the loss split by source."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -10,8 +12,11 @@ from trl import SFTTrainer
 from tasks.errors import TrainingError
 from tasks.text.masks import IGNORED
 from tasks.training.cross_entropy import nats_of, passing, plain_head
-from tasks.training.loader import Micro, tokens_of
+from tasks.training.loader import Micro, Row, tokens_of
 from tasks.training.trainer_step import Batch, PlanSteps
+
+MOST_ROUNDING = 0.02
+"""Nats a token that two ways to one loss may differ by in 16 bits."""
 
 
 class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
@@ -44,6 +49,29 @@ class PlanTrainer(PlanSteps, SFTTrainer):  # type: ignore[misc]
         # A sharded layer's weights are whole only inside its own forward pass.
         self._head = None if sharded else plain_head(self.accelerator.unwrap_model(self.model))
         self._sums = torch.zeros(4, len(sources), dtype=torch.float64)
+
+    def verify_head(self, rows: Sequence[Row]) -> None:
+        """Take the model's own logits where they are more than its output layer gives.
+
+        A model may scale, cap or shift them by a setting of a name of its own.
+
+        Args:
+            rows: A few documents.
+        """
+        if self._head is None:
+            return
+        ids = torch.as_tensor(rows[0]["input_ids"])[:32].long()[None].to(self.args.device)
+        micro = {"input_ids": ids, "position_ids": torch.arange(ids.shape[1])[None].to(ids)}
+        kept = torch.ones_like(ids[:, 1:], dtype=torch.bool)
+        self.model.eval()
+        with torch.no_grad():
+            hidden = hidden_at(self.model, self._head, micro, kept)
+            short = nats_of(hidden, self._head.weight, ids[0, 1:])
+            logits = called(self.model, micro, 0)[0, :-1].float()
+        self.model.train()
+        off = (short - cross_entropy(logits, ids[0, 1:], reduction="none")).abs().mean()
+        if len(short) and not bool(off <= MOST_ROUNDING):
+            self._head = None
 
     def prepare_step(self, batch: Batch) -> Batch:
         """Return the batch; a step in which no token carries loss can't be taken."""
@@ -170,14 +198,34 @@ def called(model: Any, micro: Micro, keep: torch.Tensor | int) -> torch.Tensor:
     Without an attention mask the documents of a row are kept apart by their position ids, which
     holds only where the model keeps no cache.
     """
+    inner = unwrapped(model)
+    names = _parameters(type(inner).forward)
+    ids = micro["input_ids"]
+    given: dict[str, Any] = {}
+    if "position_ids" in names:
+        given["position_ids"] = micro["position_ids"]
+    if "logits_to_keep" in names:
+        given["logits_to_keep"] = keep
+    if len(getattr(inner.config, "sub_configs", {})):
+        # A model of text and images wants to be told which tokens are of images: none.
+        kinds = {"token_type_ids", "mm_token_type_ids"} & names
+        given |= {name: torch.zeros_like(ids) for name in kinds}
     logits: torch.Tensor = model(
-        input_ids=micro["input_ids"],
-        attention_mask=micro.get("attention_mask"),
-        position_ids=micro["position_ids"],
-        use_cache=False,
-        logits_to_keep=keep,
+        input_ids=ids, attention_mask=micro.get("attention_mask"), use_cache=False, **given
     ).logits
-    return logits
+    return logits if "logits_to_keep" in names or isinstance(keep, int) else logits[:, keep]
+
+
+def unwrapped(model: Any) -> Any:
+    """Return transformers' own model, without what shares it out or adapts it."""
+    model = getattr(model, "module", model)
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+@lru_cache
+def _parameters(forward: Callable[..., Any]) -> frozenset[str]:
+    """Return what a class of models can be called with, by name."""
+    return frozenset(inspect.signature(forward).parameters)
 
 
 def token_nats(logits: torch.Tensor, micro: Micro, at: torch.Tensor) -> torch.Tensor:

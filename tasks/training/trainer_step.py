@@ -6,14 +6,14 @@ of its method.
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from tasks.errors import TrainingError
-from tasks.training.loader import Loader, Micro, Rank, Steps
+from tasks.training.loader import LayoutChoice, Loader, Micro, Rank, Row, Steps
 
 Batch = Mapping[str, Any]
 
@@ -34,6 +34,8 @@ class PlanSteps:
     args: Any
     state: Any
     accelerator: Any
+    data_collator: Any
+    lr_scheduler: Any
     compute_loss_context_manager: Any
 
     def begin(self, steps: Steps, collate: Any, seed: int) -> None:
@@ -43,6 +45,27 @@ class PlanSteps:
         self.step_rows: list[str] = []
         self.failed_tokens = self.most_tokens = 0
         self.stopped = ""
+        self.layout: LayoutChoice | None = None
+
+    def first_rows(self) -> list[Row]:
+        """Return a few documents of the first steps."""
+        found: list[Row] = []
+        for step in range(min(len(self._steps), 3)):
+            found += self._steps[step][: 3 - len(found)]
+        return found
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Return Trainer's schedule, on its way up from the first step on, which has a rate."""
+        known = self.lr_scheduler
+        made = super().create_scheduler(num_training_steps, optimizer)  # type: ignore[misc]
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        if known is None and warmup:
+            made.lr_lambdas = [rise(rate, warmup) for rate in made.lr_lambdas]
+            rates = [b * r(0) for b, r in zip(made.base_lrs, made.lr_lambdas, strict=True)]
+            for group, rate in zip(made.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+            made._last_lr = rates
+        return made
 
     @property
     def place(self) -> Rank:
@@ -118,6 +141,14 @@ class PlanSteps:
                 fix="lower training.learning_rate or max_grad_norm, or train in float32.",
             )
         return {"loss": value}
+
+
+def rise(rate: Callable[[int], float], warmup: int) -> Callable[[int], float]:
+    """Return a schedule that rises evenly to 1 at step ``warmup``, and then goes on as it was.
+
+    Trainer's own begins at 0: its first step learns nothing.
+    """
+    return lambda step: (step + 1) / (warmup + 1) if step < warmup else rate(step)
 
 
 # Random numbers that depend on where training stands, not on how it got there.

@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 from configs.training import Validation
 from tasks.artifacts import HeldOut
 from tasks.errors import TrainingError
-from tasks.training.loader import MicroBatches, Row, Shape
+from tasks.training.loader import MicroBatches, Row
 from tasks.training.sft import PlanTrainer, supervised_logits, token_nats
 
 PREFIX = "validation/"
@@ -30,11 +30,10 @@ class Validator(TrainerCallback):  # type: ignore[misc]
         spec: How often, and on which role to stop.
         rows: The held-out rows.
         trainer: Whose model is measured; its step's record gets the losses.
-        shape: How rows become tensors.
     """
 
-    def __init__(self, spec: Validation, rows: HeldOut, trainer: PlanTrainer, shape: Shape) -> None:
-        self._spec, self._trainer, self._shape = spec, trainer, shape
+    def __init__(self, spec: Validation, rows: HeldOut, trainer: PlanTrainer) -> None:
+        self._spec, self._trainer = spec, trainer
         table = pq.read_table(rows.path / "rows.parquet").to_pylist()
         self._rows = {role: [r for r in table if r["role"] == role] for role in sorted(rows.rows)}
         wanted = spec.stop_on
@@ -89,7 +88,9 @@ class Validator(TrainerCallback):  # type: ignore[misc]
     def _loss(self, rows: Sequence[Row]) -> float:
         model = self._trainer.model
         model.eval()
-        collate = MicroBatches(self._shape, sorted({r["source"] for r in rows}))
+        # As the model turned out to get it right, which is known when training begins.
+        shape = self._trainer.data_collator.shape
+        collate = MicroBatches(shape, sorted({r["source"] for r in rows}))
         batch, nats = collate(rows), 0.0
         with torch.no_grad():
             for micro in batch["micro"]:

@@ -1,13 +1,16 @@
 """A model in memory: safetensors only, in evaluation mode, one at a time."""
 
+import gc
 import logging
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
 from tasks.models.adapters import Adapted
+from tasks.models.identity import stopping
+from tasks.models.local.shortcuts import rope_parameters
+from tasks.models.support import read_config, unreadable
 
 TorchModel = Any
 """A causal language model of transformers; the library ships no usable type for it."""
@@ -52,34 +55,21 @@ def load_weights(model: LocalModel, dtype: str = "auto") -> TorchModel:
             fix="prepare it with weights=True.",
         )
     adapter = (model.adapter, model.alpha) if isinstance(model, Adapted) else None
-    return _load(str(model.path), model.digest, resolve_dtype(dtype), adapter)
+    # The digest is part of the key: other weights at the same path are another model.
+    key = (str(model.path), model.digest, resolve_dtype(dtype), adapter)
+    if key not in _HELD:
+        # Two at a time may be more than fits.
+        forget_model()
+        _HELD[key] = _load(str(model.path), resolve_dtype(dtype), adapter)
+    return _HELD[key]
+
+
+_HELD: dict[tuple[str, str, Dtype, tuple[Path, float] | None], TorchModel] = {}
 
 
 def most_positions(model: TorchModel) -> int | None:
     """Return how many tokens the model can see, where its config says so."""
     return _positions(model.config)
-
-
-def _positions(config: Any) -> int | None:
-    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(limit) if limit else None
-
-
-def _config(path: str) -> Any:
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str, error: Exception) -> SetupError:
-    return SetupError(
-        f"the model can't be loaded: {error}",
-        where=path,
-        fix="check that the folder is whole and of a causal language model.",
-    )
 
 
 def positions_of(folder: Path) -> int | None:
@@ -88,36 +78,69 @@ def positions_of(folder: Path) -> int | None:
     Raises:
         SetupError: The config can't be read.
     """
-    return _positions(_config(str(folder)))
+    return _positions(read_config(str(folder)))
+
+
+def _positions(config: Any) -> int | None:
+    """Return the limit of learned positions, or of what a rope is stretched to.
+
+    ``yarn`` and ``dynamic`` stretch from the length before by a factor, and a config may name
+    that length as its limit still. What ``linear`` starts from can't be told from a config.
+    """
+    config = config.get_text_config()
+    named = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+    limit = next((int(n) for n in named if n and n > 0), None)
+    if limit is None:
+        return None
+    stretched = [
+        int((rope.get("original_max_position_embeddings") or limit) * rope["factor"])
+        for rope in rope_parameters(config)
+        if rope["rope_type"] in ("yarn", "dynamic") and rope.get("factor")
+    ]
+    return max([limit, *stretched])
 
 
 def forget_model() -> None:
-    """Free the model that is kept."""
-    _load.cache_clear()
+    """Free the model that is held, before another is loaded or a trainer starts."""
+    if not _HELD:
+        return
+    _HELD.clear()
+    gc.collect()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
-@lru_cache(maxsize=1)
-def _load(path: str, digest: str, dtype: Dtype, adapter: tuple[Path, float] | None) -> TorchModel:
-    # The digest is part of the cache's key: other weights at the same path are another model.
+def _load(path: str, dtype: Dtype, adapter: tuple[Path, float] | None) -> TorchModel:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
     from transformers.utils import logging as progress
 
     progress.disable_progress_bar()
-    config = _config(path)
+    config = read_config(path)
     try:
         safe = {"trust_remote_code": False, "local_files_only": True}
-        model = AutoModelForCausalLM.from_pretrained(
+        model, told = AutoModelForCausalLM.from_pretrained(
             path,
             config=config,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             attn_implementation=choose_attention(config),
+            generation_config=GenerationConfig(eos_token_id=stopping(Path(path)) or None),
+            output_loading_info=True,
             **safe,
         )
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
+    if lacking := sorted(told["missing_keys"]):
+        raise SetupError(
+            f"the folder lacks {len(lacking)} of the model's weights, {lacking[0]} first: they "
+            "would be random.",
+            where=path,
+            fix="give the folder of a whole causal language model.",
+        )
     if adapter is not None:
         from tasks.models.adapters import apply_adapter
 

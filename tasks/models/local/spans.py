@@ -109,6 +109,33 @@ def pack(index: int, spans: Sequence[Span]) -> Tree:
     return Tree(index, ids, positions, branches, wanted)
 
 
+def plain_trees(index: int, spans: Sequence[Span], *, whole: bool = False) -> list[Tree]:
+    """Return the spans as rows of their own; those that differ in the last token alone share one.
+
+    What is wanted names the span by its place in the group, as in ``pack``.
+
+    Args:
+        index: Of the group.
+        spans: The group's.
+        whole: The last token, which nothing follows, is kept: what a model computes may depend on
+            how long a text is.
+    """
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for number, span in enumerate(spans):
+        if span.at:
+            alike.setdefault(tuple(span.ids[:-1]), []).append(number)
+    return [
+        Tree(
+            index,
+            list(spans[numbers[0]].ids) if whole else list(ids),
+            list(range(len(ids) + whole)),
+            [_TRUNK] * (len(ids) + whole),
+            [(p - 1, spans[n].ids[p], n) for n in numbers for p in spans[n].at],
+        )
+        for ids, numbers in alike.items()
+    ]
+
+
 def common(first: Sequence[int], second: Sequence[int]) -> int:
     """Return how many tokens two sequences share at the beginning."""
     size = min(len(first), len(second))
@@ -178,6 +205,29 @@ def batches(trees: Sequence[Tree], tokens: int, copied: int | None = None) -> It
             yield batch
             batch, size = [], len(tree.ids) + front
         batch.append(tree)
+    if batch:
+        yield batch
+
+
+def group_batches(groups: Sequence[list[Tree]], tokens: int) -> Iterator[list[list[Tree]]]:
+    """Yield groups of plain trees in batches of like length, each group whole.
+
+    Args:
+        groups: Trees of one group after the other.
+        tokens: Budget of a batch, padding counted; one group may exceed it.
+    """
+
+    def longest(trees: list[Tree]) -> int:
+        return max(len(tree.ids) for tree in trees)
+
+    batch: list[list[Tree]] = []
+    rows = 0
+    for trees in sorted(groups, key=longest, reverse=True):
+        if batch and longest(batch[0]) * (rows + len(trees)) > tokens:
+            yield batch
+            batch, rows = [], 0
+        batch.append(trees)
+        rows += len(trees)
     if batch:
         yield batch
 

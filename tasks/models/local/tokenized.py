@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
-from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.models.api import (
@@ -21,6 +21,7 @@ from tasks.models.api import (
     no_room,
 )
 from tasks.models.local.loading import TorchModel, most_positions
+from tasks.models.local.shortcuts import read_kept
 from tasks.models.local.spans import Span, common, encode_options, fit
 from tasks.text.chat import prompt_ids, render, rendered_prompt
 from tasks.text.ending import end_of_turn
@@ -81,6 +82,10 @@ class Tokenized(Engine):
         if self._positions is not None and room < 1:
             raise no_room(most_new, self._positions, "max_new_tokens")
         return prompt[-room:], len(prompt) > room
+
+    def count_tokens(self, text: str) -> int | None:
+        """Return how many tokens a text is."""
+        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def encode(self, asked: Sequence[Request]) -> list[Encoded]:
         """Return each request as token ids."""
@@ -210,20 +215,40 @@ def _plain(tokenizer: Tokenizer, text: str, limit: int) -> Wanted:
 class Transformer(Tokenized):
     """A causal language model of transformers with its tokenizer.
 
+    The model is held by what loads it, so that it is freed there.
+
     Args:
-        load: Returns the model; called when the first batch is computed, so that results found
+        load: Returns the model; called for every batch that is computed, so that results found
             whole load nothing.
+        kept: File in which is kept what may be left out of the model's work; None: nowhere.
         given: As of :class:`Tokenized`.
     """
 
-    def __init__(self, load: Callable[[], TorchModel], tokenizer: Tokenizer, **given: Any) -> None:
+    def __init__(
+        self,
+        load: Callable[[], TorchModel],
+        tokenizer: Tokenizer,
+        kept: Path | None = None,
+        **given: Any,
+    ) -> None:
         super().__init__(tokenizer, **given)
-        self._load = load
+        self._load, self._kept = load, kept
 
-    @cached_property
+    @property
     def model(self) -> TorchModel:
-        """The model, loaded now if it wasn't."""
-        return self._load()
+        """The model, loaded now if it wasn't, and probed if it never was."""
+        from tasks.models.local.probe import shortcuts_of
+
+        model = self._load()
+        shortcuts_of(model, self._kept)
+        return model
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Digests, dtype, backend and versions, and how texts are laid out once that is known."""
+        if self._kept is None or not self._kept.is_file():
+            return super().about
+        return {**super().about, "layouts": read_kept(self._kept).describe()}
 
     def generate_batches(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE

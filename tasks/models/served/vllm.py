@@ -18,6 +18,7 @@ from tasks.models.identity import config_digest, stopping
 from tasks.models.local.loading import positions_of, resolve_dtype
 from tasks.models.local.spans import Span, ends_in_thought
 from tasks.models.local.tokenized import Options, Tokenized, chosen, measured
+from tasks.models.stops import stop_tokens
 from tasks.storage import digest_of
 from tasks.text.chat import load_tokenizer
 from tasks.text.reasoning import CLOSE, find_stop, has_unclosed_reasoning
@@ -117,6 +118,8 @@ class VllmEngine(Tokenized):
             dtype=self._dtype,
             seed=0,
             trust_remote_code=False,
+            # Its defaults aren't the suite's: what ends an answer is given with each request.
+            generation_config="vllm",
             max_model_len=settings.max_positions,
             gpu_memory_utilization=settings.gpu_share,
             tensor_parallel_size=settings.parallel,
@@ -141,7 +144,7 @@ class VllmEngine(Tokenized):
                 top_p=decoding.top_p,
                 seed=decoding.seed % 2**31 if decoding.temperature else None,
                 stop=stop,
-                stop_token_ids=self._stop_ids() or None,
+                stop_token_ids=stop_tokens(stopping(self._folder.path), self._tokenizer) or None,
             )
             for stop in (list(decoding.stop) or None, None)
         )
@@ -225,11 +228,6 @@ class VllmEngine(Tokenized):
         from vllm import SamplingParams
 
         return SamplingParams(**fields)
-
-    def _stop_ids(self) -> list[int]:
-        configured = stopping(self._folder.path)
-        listed = configured if isinstance(configured, list) else [configured]
-        return sorted({i for i in [self._tokenizer.eos_token_id, *listed] if i is not None})
 
     def _generate(self, prompts: Sequence[Sequence[int]], params: Any) -> tuple[list[Any], float]:
         from vllm import TokensPrompt

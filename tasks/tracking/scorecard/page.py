@@ -68,6 +68,7 @@ def scorecard_html(card: Card) -> str:
         sliced=len(card.slices),
         verdicts=[_quality(c) for c in card.clean],
         digests=_digests(card),
+        training_notes=card.checkpoint.notes,
     )
 
 

@@ -12,6 +12,7 @@ from tasks.deploying.card import Release
 from tasks.deploying.folder import deploy_folder
 from tasks.errors import DataError, StorageError
 from tasks.models.identity import tokenizer_digest, weights_digest
+from tasks.text.chat import load_tokenizer
 
 torch = pytest.importorskip("torch")
 
@@ -69,6 +70,19 @@ def test_the_folder_holds_the_model_its_card_and_nothing_of_the_training(
     kept = json.loads((out / "temper.json").read_text())
     assert kept["weights_digest"] == release.model.digest
     assert kept["scores"]["reviews/macro_f1"]["value"] == 0.6
+
+
+def test_the_folder_ends_answers_by_what_ended_them_in_the_evaluation(
+    release: Release, tmp_path: Path
+) -> None:
+    file = release.model.path / "generation_config.json"
+    file.write_text(json.dumps({"eos_token_id": [9], "temperature": 0.7}))
+    settings = json.loads(
+        (deploy_folder(release, tmp_path / "out") / "generation_config.json").read_text()
+    )
+    tokenizer = load_tokenizer(release.model.path)
+    assert set(settings["eos_token_id"]) == {9, tokenizer.eos_token_id}
+    assert (settings["temperature"], settings["pad_token_id"]) == (0.7, tokenizer.pad_token_id)
 
 
 def test_the_card_says_what_went_in_how_it_scored_and_what_it_is_for(

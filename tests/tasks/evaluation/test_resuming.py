@@ -28,7 +28,7 @@ pytest.importorskip("torch")
 from fakes.openai_server import Faults, serving  # noqa: E402
 
 from tasks.models import factory  # noqa: E402
-from tasks.models.local import scoring
+from tasks.models.local import forward
 from tasks.models.served import base
 
 Make = Callable[..., CleanSource]
@@ -40,17 +40,19 @@ from tasks.artifacts import LocalModel
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.stage import evaluate
 from tasks.models import cache
-from tasks.models.local import scoring
+from tasks.models.factory import open_model
+from tasks.models.local import forward
 
 cache.EVERY_S = 0.0
-real = scoring._hidden
+model = LocalModel.model_validate_json(sys.argv[2])
+open_model(model, "float32").model  # The probe's own batches aren't the suite's.
+real = forward._hidden
 def halting(*given):
     print("batch", flush=True)
     sys.stdin.readline()
     return real(*given)
-scoring._hidden = halting
-evaluate(MmluSuite.model_validate_json(sys.argv[1]), LocalModel.model_validate_json(sys.argv[2]),
-         EvalContext(dtype="float32"))
+forward._hidden = halting
+evaluate(MmluSuite.model_validate_json(sys.argv[1]), model, EvalContext(dtype="float32"))
 """
 """An evaluation that waits before each batch until it is told to go on."""
 
@@ -97,9 +99,10 @@ def test_an_evaluation_that_was_killed_ends_with_the_same_table(
     assert not (home / "scores").exists()
 
     batches: list[int] = []
-    real = scoring._hidden
-    monkeypatch.setattr(scoring, "_hidden", lambda *x: batches.append(1) or real(*x))
     monkeypatch.setenv("TEMPER_HOME", str(home))
+    assert factory.open_model(tiny_model, "float32").model is not None
+    real = forward._hidden
+    monkeypatch.setattr(forward, "_hidden", lambda *x: batches.append(1) or real(*x))
     resumed = evaluate(spec, tiny_model, FLOAT32)
     left = len(batches)
     monkeypatch.setenv("TEMPER_HOME", str(tmp_path / "whole"))

@@ -15,6 +15,7 @@ from tasks.evaluation.items import ITEM_SCHEMA, EvalContext
 from tasks.evaluation.registry import overlap_texts
 from tasks.evaluation.stage import evaluate
 from tasks.scores import SuiteScores
+from tasks.text.chat import load_tokenizer
 from tasks.text.overlap import Item
 
 pytest.importorskip("torch")
@@ -174,6 +175,20 @@ def test_a_plan_without_torch_can_name_the_items(mmlu_folder: Path) -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
     assert done.stdout.split() == ["18", "False"], done.stderr
+
+
+def test_labels_that_no_answer_has_room_for_are_refused_before_any_is_asked(
+    temper_home: Path, clean_source: Make, chat: Any, tiny_model: LocalModel
+) -> None:
+    rows = [chat(f"what is {i}?", "xy"[i % 2] * (1 + 39 * (i % 2))) for i in range(6)]
+    context = EvalContext(dtype="float32", sources={"voc": clean_source(test=rows)})
+    tokens = len(load_tokenizer(tiny_model.path)("y" * 40)["input_ids"])
+    assert tokens > 8
+    fields = {"kind": "classification", "name": "voc", "source": "voc"}
+    with pytest.raises(EvaluationError, match=rf"1 of 2 labels .* takes {tokens} tokens") as error:
+        evaluate(suite(**fields, max_new_tokens=tokens - 1), tiny_model, context)
+    assert error.value.where == "evaluation.suites.voc.max_new_tokens"
+    assert evaluate(suite(**fields, max_new_tokens=tokens), tiny_model, context).metrics
 
 
 def test_answers_that_leave_no_room_for_a_prompt_are_refused_before_any_is_asked(

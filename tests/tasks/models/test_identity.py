@@ -61,17 +61,33 @@ def test_the_tokenizer_digest_knows_the_chat_template_and_not_how_it_was_saved(
     saved = settings | {"local_files_only": True, "name_or_path": "/elsewhere"}
     (folder / "tokenizer_config.json").write_text(json.dumps(saved))
     assert tokenizer_digest(folder) == before
+    # It has no effect on a tokenizer that is whole in its file.
     (folder / "tokenizer_config.json").write_text(json.dumps(saved | {"add_bos_token": True}))
+    assert tokenizer_digest(folder) == before
+    (folder / "tokenizer_config.json").write_text(json.dumps(saved | {"bos_token": "<pad>"}))
     assert tokenizer_digest(folder) != before
     (folder / "tokenizer_config.json").write_text(json.dumps(saved))
     (folder / "chat_template.jinja").write_text("other")
     assert tokenizer_digest(folder) != before
 
 
-def test_what_ends_an_answer_is_read_from_the_generation_config(folder: Path) -> None:
-    assert stopping(folder) == 2
+def test_what_ends_an_answer_is_read_from_the_generation_config_or_the_config(
+    folder: Path,
+) -> None:
+    assert stopping(folder) == [2]
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [7, 2, 7]}))
+    assert stopping(folder) == [2, 7]
+    (folder / "generation_config.json").write_text(json.dumps({"top_k": 5}))
+    assert stopping(folder) == []
     (folder / "generation_config.json").unlink()
-    assert stopping(folder) is None
+    assert stopping(folder) == [2]
+
+
+@pytest.mark.parametrize("named", ["</s>", [1, "x"], True])
+def test_an_end_of_answers_that_is_no_token_id_is_refused(folder: Path, named: object) -> None:
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": named}))
+    with pytest.raises(SetupError, match="only token ids end an answer"):
+        stopping(folder)
 
 
 def test_a_config_counts_but_for_how_it_was_saved(tmp_path: Path) -> None:
@@ -83,10 +99,15 @@ def test_a_config_counts_but_for_how_it_was_saved(tmp_path: Path) -> None:
     assert digest() != digest(max_position_embeddings=9)
 
 
-def test_a_template_is_the_file_or_what_the_settings_say(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "a"}))
-    inside = template_digest(tmp_path)
-    (tmp_path / "chat_template.jinja").write_text("a")
-    assert template_digest(tmp_path) == inside
-    (tmp_path / "chat_template.jinja").write_text("b")
-    assert template_digest(tmp_path) != inside
+def test_a_template_is_the_file_or_what_the_settings_say(folder: Path) -> None:
+    def settle(**fields: object) -> None:
+        file = folder / "tokenizer_config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+
+    settle(chat_template="a")
+    (folder / "chat_template.jinja").write_text("a")
+    beside = template_digest(folder)
+    (folder / "chat_template.jinja").unlink()
+    assert template_digest(folder) == beside
+    settle(chat_template="b")
+    assert template_digest(folder) != beside

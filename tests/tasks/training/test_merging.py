@@ -9,7 +9,7 @@ import pytest
 from configs.training import Lora, Training
 from tasks.artifacts import LocalModel
 from tasks.training import models
-from tasks.training.merging import merged_by_tensor
+from tasks.training.merging import add_stops, merged_by_tensor
 from tasks.training.models import save_merged
 
 torch = pytest.importorskip("torch")
@@ -147,6 +147,17 @@ def test_what_has_no_short_form_is_merged_as_a_whole(
     whole(base, lora, tmp_path / "adapter", theirs)
     save_merged(base, Training(adapter=lora), trained, ours)
     assert bits(ours) == bits(theirs)
+
+
+def test_stop_tokens_are_added_to_those_that_a_folder_names(tmp_path: Path) -> None:
+    path = tmp_path / "generation_config.json"
+    add_stops(tmp_path, [7])
+    assert json.loads(path.read_text()) == {"eos_token_id": 7}
+    add_stops(tmp_path, [7, 9])
+    assert json.loads(path.read_text()) == {"eos_token_id": [7, 9]}
+    before = path.read_bytes()
+    add_stops(tmp_path, [9])
+    assert path.read_bytes() == before
 
 
 def test_a_tied_matrix_that_is_stored_twice_is_merged_as_a_whole(

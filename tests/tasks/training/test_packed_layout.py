@@ -69,7 +69,29 @@ def test_documents_are_dealt_to_every_process_once_and_about_evenly(lengths, wor
     assert max(tokens) - min(tokens) <= 2 * max(lengths)
 
 
-@given(st.lists(st.integers(2, 60), min_size=1, max_size=30), st.sampled_from(["sorted", "packed"]))
+LAYOUTS = st.sampled_from(["packed", "sorted", "unpadded"])
+
+
+@given(st.lists(st.integers(2, 60), min_size=1, max_size=30), st.integers(1, 5), LAYOUTS)
+def test_processes_make_equally_many_passes_that_hold_every_document_once(lengths, world, layout):
+    every = list(rows(lengths))
+    batches = [
+        MicroBatches(Shape(0, 80, layout), "ab", Rank(rank, world))(every) for rank in range(world)
+    ]
+    assert len({len(batch["micro"]) for batch in batches}) == 1
+    assert all(m["input_ids"].numel() <= 80 for batch in batches for m in batch["micro"])
+    kept = sum(int((m["labels"] != IGNORED).sum()) for b in batches for m in b["micro"])
+    assert {batch["supervised"] for batch in batches} == {kept}
+    assert sorted(row for b in batches for row in b["rows"]) == sorted(r["row_id"] for r in every)
+
+
+@given(st.lists(st.integers(2, 60), min_size=1, max_size=30))
+def test_without_padding_rows_of_one_length_go_together_and_no_others(lengths):
+    batch = MicroBatches(Shape(0, 80, "unpadded"), "ab")(list(rows(lengths)))
+    assert all(bool(micro["attention_mask"].all()) for micro in batch["micro"])
+
+
+@given(st.lists(st.integers(2, 60), min_size=1, max_size=30), LAYOUTS)
 def test_every_token_is_in_one_micro_batch_within_the_budget(lengths, layout):
     batch = MicroBatches(Shape(0, 80, layout), "ab")(list(rows(lengths)))
     assert sum(tokens_of(micro) for micro in batch["micro"]) == sum(lengths)

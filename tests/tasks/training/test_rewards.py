@@ -44,10 +44,30 @@ def test_exact_match_forgives_case_and_spaces_alone(answer, reference, value):
         ("card payment", "card", 0),
         ("card or top up", "card", 0),
         ("nothing", "card", 0),
+        ("discarded", "card", 0),
+        ("card payment, by card", "card payment", 0),
     ],
 )
 def test_label_match_wants_the_one_label_and_no_other(answer, reference, value):
     assert label_match(answer, reference, ROW) == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "labels", "value"),
+    [
+        ("Yes, as far as I know.", "yes", ["yes", "no"], 1),
+        ("I cannot say.", "no", ["yes", "no"], 0),
+        ("Nobody can say yes", "yes", ["yes", "no"], 1),
+        ("No", "no", ["yes", "no"], 1),
+        ("yes and no", "yes", ["yes", "no"], 0),
+        ("It is C++.", "C++", ["c", "c++"], 1),
+        ("snake_case", "case", ["case", "snake"], 0),
+        ("na\u00efve", "na", ["na", "ve"], 0),
+        ("\u6211\u8bf4\u4e0d\u662f", "\u4e0d\u662f", ["\u662f", "\u4e0d\u662f"], 1),
+    ],
+)
+def test_labels_stand_in_whole_words(answer, gold, labels, value):
+    assert label_match(answer, gold, {"labels": labels}) == value
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,21 @@ def test_every_method_goes_on_from_its_last_state_to_the_same_weights(
     assert read(again.folder / "losses.jsonl") == read(job.folder / "losses.jsonl")
 
 
+def test_a_checkpoint_ends_its_answers_by_the_templates_token_and_keeps_a_cache(
+    mixture, make_training_job, tiny_model
+):
+    job = make_training_job(mixture, gradient_checkpointing=True, adapter=None)
+    job.write()
+    result = train(job)
+    out = job.folder / "out"
+    assert json.loads((out / "config.json").read_text())["use_cache"] is True
+    stops = json.loads((out / "generation_config.json").read_text())["eos_token_id"]
+    assert 2 in (stops if isinstance(stops, list) else [stops])
+    assert result["notes"]["layout"] == "sorted"
+    assert result["notes"]["attention"] == "eager"
+    assert "nats a token from the trained model" in result["notes"]["saved model"]
+
+
 def read(stream):
     timed = ("time", "tokens_per_second", "supervised_tokens_per_second", "memory")
     records = [json.loads(line) for line in stream.open()]

@@ -131,7 +131,7 @@ def test_an_answer_ends_before_the_first_stop_string(
 
 
 def test_a_stop_string_spread_over_many_tokens_is_seen(model: Any, tokenizer: Any) -> None:
-    from tasks.models.local.generation import StopAtText
+    from tasks.models.local.sampling import StopAtText
 
     text = "1 plus é€\n\nQuestion: what"
     ids = tokenizer(f"is {text}", add_special_tokens=False)["input_ids"]
@@ -172,7 +172,7 @@ def test_a_prompt_that_leaves_no_room_is_cut_on_the_left_and_marked(
 def test_a_stop_string_inside_a_thought_ends_no_row(
     tokenizer: Any, prompt: str, answer: str, ends: bool
 ) -> None:
-    from tasks.models.local.generation import StopAtText
+    from tasks.models.local.sampling import StopAtText
 
     before, after = (
         tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, answer)

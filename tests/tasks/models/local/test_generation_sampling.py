@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from tasks.models.local import generation  # noqa: E402
-from tasks.models.local.generation import KeyedSampler, draw, draw_keys  # noqa: E402
+from tasks.models.local import sampling  # noqa: E402
+from tasks.models.local.sampling import KeyedSampler, draw, draw_keys  # noqa: E402
 
 DRAWS = 6_000
 """Of the uniform numbers that lie evenly: every token twice as likely as one of them is drawn."""
@@ -53,9 +53,9 @@ def test_every_uniform_gives_a_token_of_the_vocabulary(uniform: float, top_p: fl
 
 
 def test_a_nucleus_wider_than_the_first_look_is_drawn_whole() -> None:
-    size = 4 * generation.CANDIDATES
+    size = 4 * sampling.CANDIDATES
     found = draw(torch.zeros(8000, size), 0.9, _evenly(8000))
-    assert len(set(found.tolist())) > 3 * generation.CANDIDATES
+    assert len(set(found.tolist())) > 3 * sampling.CANDIDATES
 
 
 def test_keys_depend_on_seed_prompt_and_copy_alone() -> None:

@@ -1,5 +1,7 @@
 import shutil
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,12 +11,17 @@ from tasks.errors import SetupError
 torch = pytest.importorskip("torch")
 
 from fakes.families import FAMILIES, family_config, make_family
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
 
+from tasks.models.api import Choice
+from tasks.models.factory import open_model
 from tasks.models.local.loading import (
     choose_attention,
     forget_model,
     load_weights,
     most_positions,
+    positions_of,
     resolve_dtype,
 )
 
@@ -32,6 +39,103 @@ def test_other_weights_at_the_same_path_are_another_model(tiny_model: LocalModel
     first = load_weights(tiny_model, "float32")
     changed = tiny_model.model_copy(update={"digest": "other"})
     assert load_weights(changed, "float32") is not first
+
+
+def test_a_model_is_freed_before_another_is_loaded_and_when_it_is_forgotten(
+    tiny_model: LocalModel, temper_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_model()
+    engine = open_model(tiny_model, "float32")
+    asked = [Choice("what is 1 plus 2? Answer:", (" 3", " 4"))]
+    scores = engine.choices(asked)
+    held = weakref.ref(load_weights(tiny_model, "float32"))
+    assert held() is not None
+    seen: list[bool] = []
+    real = AutoModelForCausalLM.from_pretrained
+
+    def loading(*given: Any, **more: Any) -> Any:
+        seen.append(held() is None)
+        return real(*given, **more)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loading)
+    other = weakref.ref(load_weights(tiny_model, "bfloat16"))
+    assert seen == [True]
+    forget_model()
+    assert other() is None
+    # An engine whose model was freed loads it again.
+    assert engine.choices(asked)[0].logprobs == scores[0].logprobs
+    assert seen == [True, True]
+
+
+def test_weights_that_a_folder_lacks_are_never_drawn_at_random(
+    tiny_model: LocalModel, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_model.path, tmp_path / "m"))
+    weights = load_file(folder / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(SetupError, match=r"lacks 1 of the model's weights, lm_head\.weight"):
+        load_weights(tiny_model.model_copy(update={"path": folder, "digest": "lacking"}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "tokens"),
+    [
+        ("llama", {"max_position_embeddings": 100}, 100),
+        ("gpt2", {"n_positions": 90}, 90),
+        ("mpt", {"max_seq_len": 80}, 80),
+        ("bloom", {}, None),
+        ("mamba", {}, None),
+        (
+            "qwen2",
+            {
+                "max_position_embeddings": 100,
+                "rope_parameters": {
+                    "rope_type": "yarn",
+                    "rope_theta": 1e4,
+                    "factor": 4.0,
+                    "original_max_position_embeddings": 100,
+                },
+            },
+            400,
+        ),
+        (
+            "llama",
+            {
+                "max_position_embeddings": 800,
+                "rope_parameters": {
+                    "rope_type": "yarn",
+                    "rope_theta": 1e4,
+                    "factor": 8.0,
+                    "original_max_position_embeddings": 100,
+                },
+            },
+            800,
+        ),
+        (
+            "llama",
+            {
+                "max_position_embeddings": 100,
+                "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0},
+            },
+            200,
+        ),
+        (
+            "llama",
+            {
+                "max_position_embeddings": 100,
+                "rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0},
+            },
+            100,
+        ),
+        ("gemma3", {"text_config": {"max_position_embeddings": 70}}, 70),
+    ],
+)
+def test_what_a_model_can_see_is_what_its_positions_or_its_rope_reach(
+    tmp_path: Path, kind: str, fields: dict[str, Any], tokens: int | None
+) -> None:
+    AutoConfig.for_model(kind, **fields).save_pretrained(tmp_path)
+    assert positions_of(tmp_path) == tokens
 
 
 def test_a_tokenizer_alone_cannot_be_loaded_as_a_model(tiny_model: LocalModel) -> None:
