@@ -21,6 +21,7 @@ LEFT_OUT = {
     "tasks.errors": "is for refusals, and a stage that refuses leaves no result",
     "tasks.training.placement": "says how the trainer is started there",
     "tasks.storage": "keeps results whole and knows nothing of what is in them",
+    "tasks.locks": "says who works on what, and nothing of what comes of it",
     "tasks.code_digest": "makes keys: what changes those needs no key",
     "tasks.progress": "is shown while a stage works, and kept nowhere",
     "tasks.pages": "is for people to look at: no stage reads it",

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from configs.mixture import Mixture
+from configs.redaction import list_masked, redact_value
 from tasks.artifacts import LocalModel, MixtureReceipt, TokenizedSource
 from tasks.code_digest import code_digest
 from tasks.mixture.plan import Plan, make_plan, read_cursors, write_cursors
@@ -214,7 +215,9 @@ def close_build(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -> M
     state, lines = hashlib.sha256(), build.table.sources
     for name in names:
         state.update(np.fromfile(build.aside / f"{name}.hash", "<u8").tobytes())
-    lock = make_lock(build, model, state.hexdigest()) | {"recipe": dict(recipe)}
+    lock = redact_value(make_lock(build, model, state.hexdigest()) | {"recipe": dict(recipe)})
+    # Who makes it again is told which values aren't those that were used.
+    lock["masked"] = list_masked(dict(recipe))
     with disk_errors(build.aside):
         write_text(build.aside / LOCK, json.dumps(lock, indent=2, sort_keys=True))
         for name in sorted({p.name for p in build.aside.iterdir()} - {*names, LOCK, CURSORS}):
