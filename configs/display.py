@@ -10,7 +10,7 @@ _UNSHOWABLE = re.compile(
 
 
 def displayable(text: str) -> str:
-    """Return a text with what a terminal would obey or hide written out, as ``\\x1b``.
+    r"""Return a text with what a terminal would obey or hide written out, as ``\x1b``.
 
     Escape sequences, NUL, marks that turn the direction of writing, and characters that can't be
     seen are all named by their code; every other character stays.

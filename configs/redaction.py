@@ -13,7 +13,7 @@ from typing import Any
 
 MASK = "***"
 SHORTEST = 8
-"""Characters of an environment variable's value that is looked for: shorter ones are common words."""
+"""Characters of an environment variable's value that is looked for: shorter ones are words."""
 
 _NAMES = (
     r"(?:token|secret|passw(?:or)?d|pwd|passphrase|api[_\-]?key|access[_\-]?key(?:[_\-]?id)?"

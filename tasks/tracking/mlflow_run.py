@@ -18,9 +18,9 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from configs.redaction import redact, redact_value
 from configs.settings import Settings
 from tasks.artifacts import CleanSource
-from configs.redaction import redact, redact_value
 from tasks.locks import Lock, is_held, try_lock
 from tasks.tracking.database import (
     DATABASE,
@@ -338,8 +338,8 @@ def _fix(error: MlflowException, settings: Settings) -> str:
     """Return what mends a failure of MLflow, by its cause."""
     if settings.mlflow_uri is None:
         return (
-            f"this is TEMPER_HOME's own database, {settings.root / DATABASE}: see that the disk has "
-            "room, and run again."
+            f"this is TEMPER_HOME's own database, {settings.root / DATABASE}: see that the disk "
+            "has room, and run again."
         )
     if error.error_code == "INVALID_PARAMETER_VALUE":
         return "change what the message names, or unset MLFLOW_TRACKING_URI."

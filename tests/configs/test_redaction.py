@@ -23,7 +23,7 @@ SECRETS = {
     "npm": "npm_" + "abcdefghij" * 4,
     "pypi": "pypi-AgEIcHlwaS5vcmcCJDU0",
     "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
-    "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
+    "private key": "-----BEGIN PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n-----END PRIVATE KEY-----",
     "bearer": "Authorization: Bearer abcdefghijklmnop1234",
     "basic": "Authorization: Basic dXNlcjpwYXNzd29yZA==",
     "user of an address": "https://maria:hunter2pass@example.org/data.jsonl",
