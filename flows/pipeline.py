@@ -17,8 +17,9 @@ from tasks.evaluation.items import EvalContext, items_of
 from tasks.evaluation.registry import open_exam, overlap_texts
 from tasks.gates.planning import GatePlan, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
+from tasks.locks import locked
 from tasks.mixture.shares import Supply, plan_quotas
-from tasks.mixture.stage import split_blocks
+from tasks.mixture.stage import mixture_key, split_blocks
 from tasks.mixture.table import PlanTable, plan_table
 from tasks.mixture.task import (
     finish_mixture,
@@ -28,11 +29,12 @@ from tasks.mixture.task import (
     write_shards,
 )
 from tasks.mixture.tokenize import RowFormat
+from tasks.progress import report
 from tasks.quality.task import check_quality, remove_duplicates
 from tasks.self_data.rehearsal import SLACK, estimate_rehearsal
 from tasks.self_data.summary import describe_plan
 from tasks.self_data.task import generate_rehearsal, rewrite_targets
-from tasks.storage import digest_of
+from tasks.storage import digest_of, home
 from tasks.text.overlap import Item
 from tasks.training.backends.base import open_backend
 from tasks.training.backends.nova.mixing import own_part
@@ -187,11 +189,14 @@ def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
     """
     recipe = own_part(recipe)
     supplies = join_supplies(recipe, data.tokens)
-    build = run_task(plan_mixture, recipe.mixture, supplies, recipe.seed)
-    run_task(show_plan, build.table)
-    map_task(write_shards, split_blocks(build, Settings().workers))
-    origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
-    return run_task(finish_mixture, build, data.model, origin)
+    key = mixture_key(recipe.mixture, supplies, recipe.seed)[:32]
+    waiting = partial(report, "waiting for another run that writes the same mixture", 0, 1)
+    with locked(home("mixtures", f".{key}.lock"), waiting):
+        build = run_task(plan_mixture, recipe.mixture, supplies, recipe.seed)
+        run_task(show_plan, build.table)
+        map_task(write_shards, split_blocks(build, Settings().workers))
+        origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
+        return run_task(finish_mixture, build, data.model, origin)
 
 
 def join_supplies(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> list[Supply]:

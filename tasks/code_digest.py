@@ -21,6 +21,8 @@ LEFT_OUT = {
     "tasks.errors": "is for refusals, and a stage that refuses leaves no result",
     "tasks.training.placement": "says how the trainer is started there",
     "tasks.storage": "keeps results whole and knows nothing of what is in them",
+    "tasks.lifeline": "says when a process ends, and nothing of what it made",
+    "tasks.training.launcher": "says how processes find each other, as torchrun does elsewhere",
     "tasks.locks": "says who works on what, and nothing of what comes of it",
     "tasks.code_digest": "makes keys: what changes those needs no key",
     "tasks.progress": "is shown while a stage works, and kept nowhere",

@@ -1,10 +1,14 @@
 """The command line: ``temper``, or ``python -m flows.cli``."""
 
-import sys
-
 from flows.cli import commands
+from flows.cli.interrupts import SIGNALS, end_now
 
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(commands.app(standalone_mode=True))
+    try:
+        commands.app(standalone_mode=True)
+    except SystemExit as ended:
+        if ended.code in {128 + number for number in SIGNALS}:
+            end_now(int(ended.code))
+        raise

@@ -53,7 +53,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 PARAMS_A_BATCH, METRICS_A_BATCH = 100, 1000
 TAG_VALUE = 5000
 """Characters of a tag's value that every MLflow server takes."""
-FLOW_RUN = "prefect.flow_run_id"
+FLOW_RUN, RECIPE = "prefect.flow_run_id", "recipe.digest"
 # Migrations announce themselves at INFO, and a SageMaker plug-in warns at every HTTP call.
 for _name in ("alembic", "mlflow.store.db.utils"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -232,7 +232,7 @@ def open_run(
         run_id = _resumed(client, experiment, flow_run_id, lock)
         if run_id is None:
             tags = {
-                "recipe.digest": recipe_digest(recipe),
+                RECIPE: recipe_digest(recipe),
                 "temper.version": _version(),
                 LOCK_TAG: lock.path.name,
                 **({FLOW_RUN: flow_run_id} if flow_run_id else {}),
@@ -240,6 +240,7 @@ def open_run(
             made = client.create_run(experiment, run_name=redact(recipe.name), tags=tags)
             run_id = str(made.info.run_id)
         _held[run_id] = lock
+        refuse_other_recipe(run_id, recipe, settings)
         run = Run(run_id, settings)
         run.log_recipe(recipe, recipe_text)
         return run.run_id
@@ -260,6 +261,25 @@ def tracked_run(
         run.finish("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     run.finish()
+
+
+def refuse_other_recipe(run_id: str, recipe: Recipe, settings: Settings | None = None) -> None:
+    """Refuse to go on with a run that was begun by another recipe.
+
+    Raises:
+        SetupError: The recipe was changed since the run began.
+    """
+    settings = settings or Settings()
+    with explained(settings):
+        tags = connect(settings).get_run(run_id).data.tags
+    began, now = tags.get(RECIPE, ""), recipe_digest(recipe)
+    if began and began != now:
+        raise SetupError(
+            f"this run began with another recipe ({began[:12]} then, {now[:12]} now), and a retry "
+            "goes on with what was made of that one.",
+            where=f"run {run_id}",
+            fix="start a new run of the recipe: what hasn't changed is found again.",
+        )
 
 
 def connect(settings: Settings) -> MlflowClient:

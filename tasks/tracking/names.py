@@ -46,3 +46,9 @@ def mlflow_keys(names: Iterable[str]) -> dict[str, str]:
             key = f"{key[: LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         keys[name] = key
     return keys
+
+
+def mlflow_model_name(name: str) -> str:
+    """Return the name with what MLflow refuses in a registered model's name replaced."""
+    plain = re.sub(r"[/:\x00-\x1f]", "_", name).strip()
+    return "_" if plain in ("", ".", "..") else plain
