@@ -44,3 +44,10 @@ class Evaluation(Section):
     suites: tuple[Suite, ...] = Field(min_length=1)
     split: Literal["test", "dev"] = Field("test", description="dev to choose, test to judge")
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**32,
+        description="of splits and of the items asked; the recipe's when absent. Recipes that "
+        "differ in their own seed alone are judged on the same items where it is set",
+    )

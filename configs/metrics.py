@@ -5,6 +5,14 @@ from typing import Literal, NamedTuple
 Estimator = Literal["proportion", "mean", "f1", "ratio", "corrected"]
 
 
+LOG_PROB = (-12.0, 0.0)
+"""Ends of a log-probability in nats: e^-12 is what an even guess among 160,000 tokens gets."""
+LOG_PROB_PER_BYTE = (-4.0, 0.0)
+"""The same for each byte of a text; an even guess among the 256 bytes would be -5.5."""
+BITS_PER_BYTE = (0.0, 4.0)
+"""Ends of a text's bits per byte: about four is what the frequencies of English letters give."""
+
+
 class Metric(NamedTuple):
     """What a metric is.
 
@@ -14,7 +22,9 @@ class Metric(NamedTuple):
             prediction over a fixed label list), ``ratio`` (of two sums) or ``corrected`` (a rate
             with its detector's error taken out).
         chance: Value without any knowledge, where there is one; a loss can't be seen from there.
-        span: Ends of what a ``mean``'s items can be, where they are finite.
+        span: Ends of what an item's value can be. Values beyond them count as at them, and their
+            share is shown: a loss without end would let one rare item decide, and could never be
+            excluded by those that were seen. Without ends a gate takes hundreds of items.
     """
 
     better: Literal["higher", "lower"]

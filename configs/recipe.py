@@ -12,6 +12,7 @@ from configs.nova_rules import check_benchmarks, check_nova
 from configs.quality import Quality
 from configs.section import Name, Section, YamlPath, rule_error
 from configs.sources import RehearsalSource, Source, StoredSource
+from configs.sweep import Sweep
 from configs.training import Training
 
 
@@ -58,6 +59,7 @@ class Recipe(Section):
     gates: tuple[Gate, ...] = ()
     references: References = References()
     tracking: Tracking = Tracking()
+    sweep: Sweep | None = Field(None, description="arms that temper sweep compares")
 
     def source(self, name: str) -> Source:
         """Return the source of that name."""
@@ -71,6 +73,11 @@ class Recipe(Section):
         """
         domain = sorted(s.name for s in self.sources if s.role == "domain")
         return f"{self.tracking.experiment}/{'+'.join(domain)}"
+
+    @property
+    def split_seed(self) -> int:
+        """Seed of what is held out and of which items are asked."""
+        return self.seed if self.evaluation.seed is None else self.evaluation.seed
 
     @property
     def registered_name(self) -> str:

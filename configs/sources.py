@@ -88,6 +88,12 @@ class Split(Section):
     test: float = Field(0.1, ge=0, le=0.5, description="fraction of rows to judge on")
     dev_path: str | None = None
     test_path: str | None = None
+    dev_field: str | None = Field(
+        None, min_length=1, description="where in a .json file (dev_path, else path) its rows are"
+    )
+    test_field: str | None = Field(
+        None, min_length=1, description="the same for test_path, else path"
+    )
     stratify: bool = Field(True, description="keep each label's fraction (rows with a label)")
     group_by: str | None = Field(
         None, min_length=1, description="column of a customer or thread, whose rows stay together"
@@ -123,9 +129,12 @@ class StoredSource(Section):
     category: str | None = None
     licence: str | None = None
     format: RowFormat = "auto"
-    columns: dict[Literal["prompt", "completion", "text", "system", "label", "group"], str] = Field(
+    columns: dict[
+        Literal["prompt", "completion", "text", "messages", "system", "label", "group"], str
+    ] = Field(
         default_factory=dict,
-        description="our field -> your column, or a template such as 'Classify: {review}'",
+        description="our field -> your column, or a template such as 'Classify: {review}'; "
+        "messages: the column of a conversation",
     )
     system: str | None = Field(
         None, min_length=1, description="system message for every chat row that has none"
@@ -140,15 +149,24 @@ class StoredSource(Section):
     path: str
 
     @model_validator(mode="after")
+    def _fields_have_files(self) -> "StoredSource":
+        for name in ("dev", "test"):
+            field, path = getattr(self.split, f"{name}_field"), getattr(self.split, f"{name}_path")
+            if field is not None and path is None and self.kind != "files":
+                raise rule_error(f"{name}_field needs {name}_path", path=("split", f"{name}_field"))
+        return self
+
+    @model_validator(mode="after")
     def _columns_say_enough(self) -> "StoredSource":
         if self.format == "columns" and not self.columns:
             raise rule_error("format 'columns' needs a columns: mapping")
         if self.columns and self.format not in ("auto", "columns"):
             raise rule_error(f"columns: goes with format 'columns' or 'auto', not '{self.format}'")
         if self.columns and not (
-            {"text"} <= self.columns.keys() or {"prompt", "completion"} <= self.columns.keys()
+            {"text", "messages"} & self.columns.keys()
+            or {"prompt", "completion"} <= self.columns.keys()
         ):
-            raise rule_error("columns: needs 'text', or both 'prompt' and 'completion'")
+            raise rule_error("columns: needs 'text', 'messages', or both 'prompt' and 'completion'")
         return self
 
 
@@ -157,6 +175,11 @@ class FilesSource(StoredSource):
 
     kind: Literal["files"]
     path: str
+    field: str | None = Field(
+        None,
+        min_length=1,
+        description="where inside a .json file the rows are: data, splits.train, parts[0].rows",
+    )
 
 
 class HubSource(StoredSource):

@@ -10,7 +10,6 @@ from tasks.mixture.table import PlanTable
 from tasks.models.prepare import prepare_model
 from tasks.training.backends.base import open_backend
 from tasks.training.preflight.estimate import Load, Preflight
-from tasks.training.preflight.run import preflight as look_at_backend
 
 
 class DryRun(NamedTuple):
@@ -37,7 +36,7 @@ def run_preflight(recipe: Recipe) -> Preflight:
         steps=-(-rows // recipe.training.batch_rows),
     )
     base = prepare_model(recipe.model, weights=not keeps_weights(recipe))
-    return look_at_backend(recipe.training, base, load, rows)
+    return open_backend(recipe.training.backend).check(recipe.training, base, load, rows)
 
 
 def dry_run(recipe: Recipe, *, look: bool = True) -> DryRun:

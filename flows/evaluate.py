@@ -19,12 +19,12 @@ from tasks.artifacts import LocalModel
 from tasks.errors import DataError
 from tasks.evaluation.items import EvalContext
 from tasks.evaluation.task import evaluate_suite
-from tasks.gates.judge import References
 from tasks.gates.pairing import pairs
 from tasks.gates.slices import slices
+from tasks.gates.stage import References
 from tasks.gates.task import judge_gates
 from tasks.ingest.task import fetch_model
-from tasks.models.adapters import adapted
+from tasks.models.adapters import load_adapted
 from tasks.models.factory import Evaluated
 from tasks.models.served.vllm import on_vllm
 from tasks.scores import GateResult, SuiteScores
@@ -59,7 +59,7 @@ def evaluate_model(recipe: Recipe, model: str | None) -> list[SuiteScores]:
     clean = check_sources(recipe)
     refuse_blocked(clean)
     chosen = recipe.evaluation
-    context = EvalContext(chosen.split, recipe.seed, chosen.dtype, {c.name: c for c in clean})
+    context = EvalContext(chosen.split, recipe.split_seed, chosen.dtype, {c.name: c for c in clean})
     return _score(recipe, context, prepare_model(section))
 
 
@@ -75,7 +75,7 @@ def prepare_model(section: Model | Served) -> Evaluated:
             return run_task(fetch_model, section, True)
         case AdaptedModel():
             base = run_task(fetch_model, Model(path=section.path, revision=section.revision), True)
-            return adapted(base, Path(section.adapter).expanduser(), section.alpha)
+            return load_adapted(base, Path(section.adapter).expanduser(), section.alpha)
         case VllmModel():
             base = run_task(fetch_model, Model(path=section.path, revision=section.revision), True)
             return on_vllm(base, section)

@@ -20,27 +20,27 @@ from flows.report import find_champion_report
 from flows.run_task import run_task
 from tasks.artifacts import LocalModel
 from tasks.errors import EvaluationError, RecipeError
-from tasks.evaluation.items import EvalContext, Exam
-from tasks.evaluation.registry import open_exam
-from tasks.evaluation.stage import evaluate_exam
+from tasks.evaluation.items import EvalContext, SuiteRunner
+from tasks.evaluation.registry import open_suite
+from tasks.evaluation.stage import score_suite
 from tasks.evaluation.suites.nova_benchmark import (
-    asked_by,
     benchmark_scores,
     read_outputs,
     read_results,
+    record_suite_prompts,
 )
-from tasks.gates.judge import References
+from tasks.gates.stage import References
 from tasks.gates.task import judge_gates
 from tasks.models.api import Prompt
 from tasks.models.served.replayed import Replayed
 from tasks.scores import GateResult, SuiteScores
 from tasks.storage import digest_of, home, write_text
 from tasks.training.backends.base import stop_on_break
-from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation, NovaFound
+from tasks.training.backends.nova.evaluation_jobs import EvaluationResult, NovaEvaluation
 from tasks.training.backends.nova.evaluation_request import (
     OWN,
     OWN_FILE,
-    NovaAsked,
+    EvaluationRequest,
     OwnFile,
     OwnItem,
     own_items,
@@ -50,7 +50,7 @@ from tasks.training.backends.nova.task import submit_nova_evaluation, wait_for_n
 
 Arm = Literal["base", "candidate"]
 Track = Callable[[Arm, list[SuiteScores]], object]
-Opened = tuple[Suite, Exam]
+Opened = tuple[Suite, SuiteRunner]
 
 
 class Evaluator(ABC):
@@ -142,9 +142,9 @@ class NovaEvaluator(Evaluator):
     def __init__(self, recipe: Recipe, data: Data, track: Track | None = None) -> None:
         super().__init__(recipe, data, track)
         context = make_context(recipe, data)
-        suites = [(suite, open_exam(suite, context)) for suite in recipe.evaluation.suites]
+        suites = [(suite, open_suite(suite, context)) for suite in recipe.evaluation.suites]
         self.opened = [one for one in suites if one[1].needs == "answers"]
-        self.left_out = [suite.name for suite, exam in suites if exam.needs != "answers"]
+        self.left_out = [suite.name for suite, runner in suites if runner.needs != "answers"]
         for one in self.opened:
             write_questions(one)
 
@@ -244,12 +244,12 @@ def score_nova_models(
         return scores
 
 
-def make_question(recipe: Recipe, one: Opened, model: str | None) -> NovaAsked:
+def make_question(recipe: Recipe, one: Opened, model: str | None) -> EvaluationRequest:
     """Return what the evaluator is asked for a suite of one model."""
     suite, backend = one[0], recipe.training.backend
     assert isinstance(backend, NovaBackend)
     if isinstance(suite, NovaBenchmarkSuite):
-        return NovaAsked(
+        return EvaluationRequest(
             name=suite.name,
             model=model,
             backend=backend,
@@ -258,18 +258,18 @@ def make_question(recipe: Recipe, one: Opened, model: str | None) -> NovaAsked:
             subtask=suite.subtask,
         )
     file, tokens = write_questions(one)
-    return NovaAsked(
+    return EvaluationRequest(
         name=suite.name, model=model, backend=backend, task=OWN, max_new_tokens=tokens, data=file
     )
 
 
 def write_questions(one: Opened) -> tuple[OwnFile | None, int]:
     """Return a suite's prompts as the evaluator reads them, and an answer's tokens at the most."""
-    suite, exam = one
+    suite, runner = one
     if isinstance(suite, NovaBenchmarkSuite):
         return None, suite.max_new_tokens
     where = f"evaluation.suites.{suite.name}"
-    noted = asked_by(exam, where)
+    noted = record_suite_prompts(runner, where)
     text = own_items(_make_item(d, prompt, where) for d, prompt in sorted(noted.prompts.items()))
     digest = digest_of(text)
     path = home("exports", digest[:32], OWN_FILE)
@@ -293,7 +293,7 @@ def _make_item(digest: str, prompt: Prompt, where: str) -> OwnItem:
 
 
 def read_scores(
-    one: Opened, asked: NovaAsked, found: NovaFound, context: EvalContext
+    one: Opened, asked: EvaluationRequest, found: EvaluationResult, context: EvalContext
 ) -> SuiteScores:
     """Return a suite's scores of what the evaluator left: its metrics, or ours of the answers."""
     weights = identity(asked.backend, asked.model)
@@ -309,4 +309,4 @@ def read_scores(
     assert found.outputs is not None
     answers = {o.metadata: o.prediction for o in read_outputs(found.outputs)}
     engine = Replayed(digest_of([asked.key, found.job]), answers, made)
-    return evaluate_exam(one, (engine, weights), context)
+    return score_suite(one, (engine, weights), context)

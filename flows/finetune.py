@@ -21,7 +21,7 @@ from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, HeldOut, MixtureReceipt
 from tasks.export.formats import FormatName
 from tasks.export.stage import Export, ExportRequest, export_mixture
-from tasks.gates.judge import overall
+from tasks.gates.stage import overall
 from tasks.gates.task import count_looks
 from tasks.mixture.task import hold_out_rows, pack_mixture
 from tasks.scores import GateResult, SuiteScores
@@ -64,30 +64,45 @@ def finetune(recipe: Recipe | str) -> RunReport:
     recipe = load_recipe(recipe)
     refuse_absent_champion(recipe)
     with track_run(recipe) as run_id:
-        data = prepare_data(recipe)
+        return specialise(recipe, run_id)
 
-        def keep_scores(arm: Arm, scores: list[SuiteScores]) -> None:
-            run_task(track.track_scores, run_id, arm, scores)
 
-        evaluator = open_evaluator(recipe, data, keep_scores)
-        evaluator.refuse_gates()
-        run_task(track.track_sources, run_id, list(data.clean))
-        mixture = mix(recipe, data)
-        run_task(track.track_mixture, run_id, mixture)
-        evaluator.ask("base", data.model)
-        checkpoint = train(recipe, data, mixture, run_id)
-        run_task(track.track_training, run_id, checkpoint)
-        evaluator.ask("candidate", checkpoint)
-        base, candidate = evaluator.collect()
-        gates = evaluator.judge(base, candidate)
-        found = Evidence(run_id, data, mixture, checkpoint, base.scores, candidate.scores)
-        return finish_run(recipe, found, gates)
+def specialise(recipe: Recipe, run_id: str) -> RunReport:
+    """Return the report of a recipe that is run from its sources to its verdict.
+
+    Args:
+        recipe: What to run.
+        run_id: The MLflow run that is told of it.
+    """
+    data = prepare_data(recipe)
+
+    def keep_scores(arm: Arm, scores: list[SuiteScores]) -> None:
+        run_task(track.track_scores, run_id, arm, scores)
+
+    evaluator = open_evaluator(recipe, data, keep_scores)
+    evaluator.refuse_gates()
+    run_task(track.track_sources, run_id, list(data.clean))
+    mixture = mix(recipe, data)
+    run_task(track.track_mixture, run_id, mixture)
+    evaluator.ask("base", data.model)
+    checkpoint = train(recipe, data, mixture, run_id)
+    run_task(track.track_training, run_id, checkpoint)
+    evaluator.ask("candidate", checkpoint)
+    base, candidate = evaluator.collect()
+    gates = evaluator.judge(base, candidate)
+    found = Evidence(run_id, data, mixture, checkpoint, base.scores, candidate.scores)
+    return finish_run(recipe, found, gates)
 
 
 @contextmanager
-def track_run(recipe: Recipe) -> Iterator[str]:
-    """Give the id of this flow run's MLflow run, which ends as the flow does."""
-    run_id = run_task(track.start_tracking, recipe, recipe_text(recipe))
+def track_run(recipe: Recipe, parent: str | None = None) -> Iterator[str]:
+    """Give the id of this flow run's MLflow run, which ends as the flow does.
+
+    Args:
+        recipe: What is run.
+        parent: The MLflow run it is shown below, where it is part of a sweep.
+    """
+    run_id = run_task(track.start_tracking, recipe, recipe_text(recipe), parent)
     try:
         # A flow run that is retried is given what it had opened before, without another look.
         refuse_other_recipe(run_id, recipe)

@@ -13,9 +13,9 @@ from configs.sources import RehearsalSource, Rewrite, StoredSource
 from flows.run_task import map_task, map_task_over_pairs, run_task
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
 from tasks.errors import QualityBlocked
-from tasks.evaluation.items import EvalContext, items_of
-from tasks.evaluation.registry import open_exam, overlap_texts
-from tasks.gates.planning import GatePlan, plan_gate, refuse_unresolved
+from tasks.evaluation.items import EvalContext, count_items
+from tasks.evaluation.registry import open_suite, overlap_texts
+from tasks.gates.planning import GatePlan, joint_chance, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
 from tasks.locks import locked
 from tasks.mixture.shares import Supply, plan_quotas
@@ -72,7 +72,7 @@ def check_sources(recipe: Recipe) -> tuple[CleanSource, ...]:
     stored = [s for s in recipe.sources if isinstance(s, StoredSource)]
     snapshots = map_task(ingest_source, stored)
     pairs = zip(snapshots, stored, strict=True)
-    return tuple(map_task_over_pairs(check_quality, pairs, recipe.quality, recipe.seed))
+    return tuple(map_task_over_pairs(check_quality, pairs, recipe.quality, recipe.split_seed))
 
 
 def keeps_weights(recipe: Recipe) -> bool:
@@ -224,7 +224,7 @@ def make_context(recipe: Recipe, data: Data) -> EvalContext:
     """Return what a suite needs to know beside the model."""
     section = recipe.evaluation
     return EvalContext(
-        split=section.split, seed=recipe.seed, dtype=section.dtype, sources=data.by_name()
+        split=section.split, seed=recipe.split_seed, dtype=section.dtype, sources=data.by_name()
     )
 
 
@@ -252,7 +252,7 @@ def plan_gates(recipe: Recipe, data: Data) -> tuple[GatePlan, ...]:
     suites = [_suite_of(recipe, gate) for gate in recipe.gates]
     # Several gates may rest on one suite, and opening it reads its data.
     counts = {
-        key: count_items(recipe, data, suite)
+        key: open_item_counter(recipe, data, suite)
         for key, suite in {s.model_dump_json(): s for s in suites}.items()
     }
     plans = []
@@ -264,9 +264,9 @@ def plan_gates(recipe: Recipe, data: Data) -> tuple[GatePlan, ...]:
     return tuple(plans)
 
 
-def count_items(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str], int]:
+def open_item_counter(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str], int]:
     """Return what tells, of an opened suite, how many items each metric is over."""
-    return partial(items_of, open_exam(suite, make_context(recipe, data)))
+    return partial(count_items, open_suite(suite, make_context(recipe, data)))
 
 
 def _suite_of(recipe: Recipe, gate: Gate) -> Suite:
@@ -297,6 +297,7 @@ def plan_recipe(recipe: Recipe) -> PlanTable:
             line = line.model_copy(update={"note": "; ".join(notes)})
         lines.append(line)
     gates = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
+    gates += tuple(filter(None, [joint_chance(data.gates)]))
     return table.model_copy(update={"digest": digest, "gates": gates, "sources": tuple(lines)})
 
 

@@ -10,8 +10,8 @@ from tasks.tracking.registry import (
     Record,
     Release,
     champion_of,
-    refuse_unproven,
     release_version,
+    require_passing_record,
 )
 
 
@@ -56,7 +56,7 @@ def promote(run: str, name: str | None = None, waiver: str | None = None) -> Pro
     # Two that promote at once would each prove themselves against the champion before the other.
     with locked(home("locks", "promote.lock")):
         before = champion_of(target)
-        refuse_unproven(record, before)
+        require_passing_record(record, before)
         release = release_version(target, record)
     return Promotion(release=release, before=before, verdict=record.verdict, waiver=record.waiver)
 

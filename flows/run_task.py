@@ -36,6 +36,8 @@ def run_flow(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """
     from prefect.settings import PREFECT_API_URL
 
+    if FlowRunContext.get() is not None:
+        return flow(*args, **kwargs)
     address = PREFECT_API_URL.value()
     # A cluster's task runner is Prefect's own, and needs a flow run.
     if address is None and Settings().runner == "threads":

@@ -4,8 +4,8 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from tasks.training.backends.local import LocalProcess
-from tasks.training.backends.work_pool.worker import arrive, leave, tell
-from tasks.training.progress_view import Views, watched
+from tasks.training.backends.work_pool.worker import fetch_job, publish_metrics, publish_result
+from tasks.training.progress_view import Views, watch_job
 
 TELL_SECONDS = 30.0
 """From one copy of the metrics stream in the store to the next."""
@@ -21,9 +21,9 @@ def train_job(key: str, parts: dict[str, str], store: str, threads: int | None =
         store: TEMPER_STORE of whoever asks.
         threads: CPU threads; all when absent.
     """
-    job = arrive(parts, threads)
+    job = fetch_job(parts, threads)
     assert job.key == key
     process, run_id = LocalProcess(), str(flow_run.get_id())
-    views = Views([lambda _: tell(job, run_id, store)], TELL_SECONDS)
-    watched(process, process.submit(job), views)
-    return leave(job, run_id, store)
+    views = Views([lambda _: publish_metrics(job, run_id, store)], TELL_SECONDS)
+    watch_job(process, process.submit(job), views)
+    return publish_result(job, run_id, store)

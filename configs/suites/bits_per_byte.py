@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from configs.metrics import Metric
+from configs.metrics import BITS_PER_BYTE, Metric
 from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
 
@@ -12,7 +12,9 @@ from configs.suites.base import SuiteSection
 class BitsPerByteSuite(SuiteSection):
     """Bits a UTF-8 byte on held-out text: lower is a better model of it."""
 
-    METRICS: ClassVar[dict[str, Metric]] = {"bits_per_byte": Metric("lower", "ratio")}
+    METRICS: ClassVar[dict[str, Metric]] = {
+        "bits_per_byte": Metric("lower", "ratio", span=BITS_PER_BYTE)
+    }
 
     kind: Literal["bits_per_byte"]
     name: Name

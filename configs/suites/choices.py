@@ -4,9 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from configs.metrics import Metric
+from configs.metrics import LOG_PROB, LOG_PROB_PER_BYTE, Metric
 from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
+
+AnswerReading = Literal["any", "place", "letter", "text"]
 
 
 def text_metrics(chance: float) -> dict[str, Metric]:
@@ -15,7 +17,7 @@ def text_metrics(chance: float) -> dict[str, Metric]:
         "acc": Metric("higher", "proportion", chance),
         "acc_norm": Metric("higher", "proportion", chance),
         "cloze_margin": Metric("higher", "mean"),
-        "cloze_gold_logprob": Metric("higher", "mean"),
+        "cloze_gold_logprob": Metric("higher", "mean", span=LOG_PROB_PER_BYTE),
         "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0)),
         "cloze_brier": Metric("lower", "mean", None, (0.0, 2.0)),
     }
@@ -25,7 +27,7 @@ def letter_metrics(chance: float) -> dict[str, Metric]:
     """Return the metrics of answers chosen by their letters' log-probabilities."""
     return {
         "accuracy": Metric("higher", "proportion", chance),
-        "gold_logprob": Metric("higher", "mean"),
+        "gold_logprob": Metric("higher", "mean", span=LOG_PROB),
         "gold_margin": Metric("higher", "mean"),
         "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
         "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
@@ -105,6 +107,9 @@ class MultipleChoiceSuite(ChoiceSuite):
     question: str = Field("question", description="column of the question")
     choices: str = Field("choices", description="column of the answers")
     answer: str = Field("answer", description="column of the right answer")
+    answer_is: AnswerReading = Field(
+        "any", description="how to read it; any: refused where two ways name different answers"
+    )
     category: str | None = Field(None, description="column of a subject or category")
     group: str | None = Field(None, description="column of what items that depend share")
     prompt: str = Field(

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from configs.metrics import Metric
+from configs.metrics import LOG_PROB, LOG_PROB_PER_BYTE, Metric
 from configs.section import Name
 from configs.suites.base import SuiteSection
 
@@ -84,7 +84,7 @@ GROUP_OF: dict[str, str] = {subject: name for name, group in GROUPS.items() for 
 
 LETTERS: dict[str, Metric] = {
     "accuracy": Metric("higher", "proportion", 0.25),
-    "gold_logprob": Metric("higher", "mean"),
+    "gold_logprob": Metric("higher", "mean", span=LOG_PROB),
     "gold_margin": Metric("higher", "mean"),
     "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
     "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
@@ -93,11 +93,11 @@ LETTERS: dict[str, Metric] = {
 CLOZE: dict[str, Metric] = {
     "cloze_accuracy": Metric("higher", "proportion", 0.25),
     "cloze_margin": Metric("higher", "mean"),
-    "cloze_gold_logprob": Metric("higher", "mean"),
+    "cloze_gold_logprob": Metric("higher", "mean", span=LOG_PROB_PER_BYTE),
 }
 CHAT: dict[str, Metric] = {
     "chat_accuracy": Metric("higher", "proportion", 0.25),
-    "chat_gold_logprob": Metric("higher", "mean"),
+    "chat_gold_logprob": Metric("higher", "mean", span=LOG_PROB),
     "chat_gold_margin": Metric("higher", "mean"),
     "chat_letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
 }

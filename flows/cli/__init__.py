@@ -1,7 +1,9 @@
 """The command line: ``temper``, or ``python -m flows.cli``."""
 
-from flows.cli import commands
+from flows.cli import commands, starting, sweeping
 from flows.cli.interrupts import SIGNALS, end_now
+
+__all__ = ["main", "starting", "sweeping"]
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what these come from takes seconds to load, and --help show
     from flows.dry_run import DryRun
     from flows.promote import Promotion
     from flows.reproduce import Reproduction
+    from flows.sweep import SweepReport
     from tasks.export.stage import Export
     from tasks.gates.compare import Comparison
     from tasks.lineage.trace import Trace
@@ -327,6 +328,62 @@ def show_run(found: RunReport) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def show_draft(place: Path, saw: str, notes: Sequence[str]) -> None:
+    """Show what was seen of the data, and what to type next."""
+    out.print(f"{saw}", markup=False, soft_wrap=True)
+    for note in notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
+    out.print(
+        f"wrote {place}\n"
+        f"next: temper check {place}   which rows are bad, and why\n"
+        f"      temper plan {place}    what would be trained on\n"
+        f"      temper run {place}     the whole job",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def show_sweep(found: "SweepReport") -> None:
+    """Show the arms of a sweep beside each other, and which one to take."""
+    card = found.card
+    base = card.base
+    rows = [
+        ["base", "", *_metrics(base[card.domain], base[card.retention or card.domain]), "", "", ""]
+    ]
+    for line in card.lines:
+        gap = "best" if line.gap is None else f"{line.gap.value:+.3f}"
+        mark = "*" if line.arm == card.recommendation.arm else ""
+        rows.append(
+            [
+                f"{line.arm}{mark}",
+                f"{1 - line.domain_share:.0%}",
+                *_metrics(line.domain, line.retention or line.domain),
+                gap,
+                line.holds,
+                f"{line.tokens:,}",
+            ]
+        )
+    print_table(
+        f"sweep of {card.name}, dev items",
+        ["arm", "general", card.domain, card.retention or "", "gap", "holds", "tokens"],
+        rows,
+    )
+    for one in card.outcomes:
+        if one.state != "done":
+            out.print(f"{one.arm}, seed {one.seed}: {one.state}: {one.reason}", markup=False)
+    found_arm = card.recommendation.arm
+    out.print(f"take {found_arm}" if found_arm else "no arm is recommended", markup=False)
+    for sentence in (*card.recommendation.reasons, *card.recommendation.changes):
+        out.print(f"  {sentence}", markup=False, soft_wrap=True)
+    told = f"verdict {found.verdict} on test items" if card.verdict else "not confirmed"
+    more = f"\nrecipe {found.recommended}" if found.recommended else ""
+    out.print(f"{told} · run {found.run_id}\npage {found.page}{more}", markup=False, soft_wrap=True)
+
+
+def _metrics(domain: Estimate, retention: Estimate) -> list[str]:
+    return [f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})" for e in (domain, retention)]
 
 
 def show_comparison(found: "Comparison") -> None:

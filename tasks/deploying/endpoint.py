@@ -14,7 +14,7 @@ from tasks.errors import SetupError, TemperError
 from tasks.progress import report
 from tasks.storage import home
 from tasks.store.aws import Client, code_of, open_client, refusal, trouble
-from tasks.store.places import S3Place, open_place
+from tasks.store.places import S3Store, open_store
 
 # A SageMaker endpoint by name: what is there, what a call made of it, and taking that back.
 
@@ -366,14 +366,14 @@ def deploy_endpoint(
     return {"endpoint": serving.name, "region": wish.region, "answer": answer, "step": step}
 
 
-def placed(release: Release, region: str) -> tuple[S3Place, str]:
+def placed(release: Release, region: str) -> tuple[S3Store, str]:
     """Return the store, and the key of the model's archive there.
 
     Raises:
         SetupError: The store is a folder.
     """
-    place = open_place(region=region)
-    if not isinstance(place, S3Place):
+    place = open_store(region=region)
+    if not isinstance(place, S3Store):
         raise SetupError(
             "an endpoint reads from S3, and TEMPER_STORE is a folder.",
             where=place.uri(),

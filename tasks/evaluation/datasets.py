@@ -135,7 +135,7 @@ def path_for(suite: SuiteSection, split: str, field: str = "path") -> str:
     return path
 
 
-def own_or_published(
+def locate_records(
     paths: tuple[str | None, str | None], split: str, place: Published, suite: str
 ) -> Iterator[Located]:
     """Return the records of the user's file of a split, or of the published data set.

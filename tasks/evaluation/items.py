@@ -16,7 +16,7 @@ from tasks.models.api import Answer, Model
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.overlap import Item
-from tasks.text.reasoning import unclosed
+from tasks.text.reasoning import has_unclosed_reasoning
 
 ITEM_SCHEMA = pa.schema(
     [
@@ -90,7 +90,7 @@ class ItemRow(NamedTuple):
     error: str | None = None
 
 
-class Exam(Protocol):
+class SuiteRunner(Protocol):
     """A suite with its items, ready to be put to any model."""
 
     @property
@@ -105,7 +105,7 @@ class Exam(Protocol):
     def needs(self) -> Literal["answers", "log_probs"]:
         """What it asks of a model."""
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Put every item to the model and return the answers, in the items' order."""
 
     def overlap(self) -> list[str | Item]:
@@ -113,27 +113,27 @@ class Exam(Protocol):
 
 
 @runtime_checkable
-class Telling(Protocol):
-    """An exam that knows more of its metrics than the section: the accuracy of a guess."""
+class HasMetrics(Protocol):
+    """A runner that knows more of its metrics than the section: the accuracy of a guess."""
 
     def metrics(self) -> dict[str, Metric]:
         """Return the metrics by name."""
 
 
 @runtime_checkable
-class Parted(Protocol):
-    """An exam of which a metric may be over some of the items."""
+class CountsItems(Protocol):
+    """A runner of which a metric may be over some of the items."""
 
-    def asked(self, metric: str) -> int:
+    def count_items(self, metric: str) -> int:
         """Return how many items a metric is over."""
 
 
-def items_of(exam: Exam, metric: str) -> int:
-    """Return how many items a metric is over: the exam's different ones unless it is parted."""
-    return exam.asked(metric) if isinstance(exam, Parted) else len(exam.overlap())
+def count_items(runner: SuiteRunner, metric: str) -> int:
+    """Return how many items a metric is over: its different ones unless it counts them a metric."""
+    return runner.count_items(metric) if isinstance(runner, CountsItems) else len(runner.overlap())
 
 
-def answered(item: str, form: str, answer: Answer) -> ItemRow:
+def answer_row(item: str, form: str, answer: Answer) -> ItemRow:
     """Return a row with all that an answer says by itself; the suite adds gold and scores.
 
     Args:
@@ -184,7 +184,7 @@ def items_digest(rows: Sequence[ItemRow]) -> str:
     return digest_of([{**r._asdict(), "latency_s": 0} for r in rows])
 
 
-def protocol_of(suite: Suite, labels: object) -> dict[str, Any]:
+def describe_protocol(suite: Suite, labels: object) -> dict[str, Any]:
     """Return how a suite's items are put: its section, less what changes no item or score.
 
     A harness task's limit is seen in its items, and no log of the harness says it.
@@ -193,11 +193,11 @@ def protocol_of(suite: Suite, labels: object) -> dict[str, Any]:
     return {**suite.model_dump(mode="json", exclude=free), "labels": labels}
 
 
-def cut(rows: Sequence[ItemRow]) -> dict[str, int]:
+def count_truncated(rows: Sequence[ItemRow]) -> dict[str, int]:
     """Return how many items are ``truncated``, and how many answers' thoughts are ``unclosed``."""
     return {
         "truncated": len({row.item_id for row in rows if row.truncated}),
-        "unclosed": sum(unclosed(row.raw_output or "") for row in rows),
+        "unclosed": sum(has_unclosed_reasoning(row.raw_output or "") for row in rows),
     }
 
 
@@ -216,7 +216,7 @@ class EvalContext:
 
     Attributes:
         split: ``test`` to judge, ``dev`` to choose.
-        seed: The recipe's.
+        seed: Of the items asked.
         dtype: ``auto``, ``bfloat16`` or ``float32``.
         sources: The sources that suites name, after quality.
     """

@@ -23,30 +23,30 @@ from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from configs.suites.union import Suite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
-from tasks.evaluation.ifeval.exam import ifeval_exam
-from tasks.evaluation.items import EvalContext, Exam
-from tasks.evaluation.suites.abstention import abstention_exam
-from tasks.evaluation.suites.adherence import adherence_exam
-from tasks.evaluation.suites.bits_per_byte import text_exam
-from tasks.evaluation.suites.brittleness import brittleness_exam
-from tasks.evaluation.suites.choices import choices_exam
-from tasks.evaluation.suites.classification import classification_exam
-from tasks.evaluation.suites.dialogues import dialogues_exam
-from tasks.evaluation.suites.gsm8k import sums_exam
-from tasks.evaluation.suites.judge import judge_exam
-from tasks.evaluation.suites.label_lists import extraction_exam, several_exam
-from tasks.evaluation.suites.mmlu import MmluExam, load_questions
-from tasks.evaluation.suites.nova_benchmark import NovaExam
-from tasks.evaluation.suites.open_answers import open_exam_of
-from tasks.evaluation.suites.refusal import refusal_exam
-from tasks.evaluation.tool_calls.exam import tool_calls_exam
+from tasks.evaluation.ifeval.runner import open_ifeval
+from tasks.evaluation.items import EvalContext, SuiteRunner
+from tasks.evaluation.suites.abstention import open_abstention
+from tasks.evaluation.suites.adherence import open_adherence
+from tasks.evaluation.suites.bits_per_byte import open_bits_per_byte
+from tasks.evaluation.suites.brittleness import open_brittleness
+from tasks.evaluation.suites.choices import open_choices
+from tasks.evaluation.suites.classification import open_classification
+from tasks.evaluation.suites.dialogues import open_dialogues
+from tasks.evaluation.suites.gsm8k import open_gsm8k
+from tasks.evaluation.suites.judge import open_judge
+from tasks.evaluation.suites.label_lists import open_extraction, open_several_labels
+from tasks.evaluation.suites.mmlu import MmluRunner, load_questions
+from tasks.evaluation.suites.nova_benchmark import NovaRunner
+from tasks.evaluation.suites.open_answers import open_open_answers
+from tasks.evaluation.suites.refusal import open_refusal
+from tasks.evaluation.tool_calls.runner import open_tool_calls
 from tasks.models.api import Model
 from tasks.models.cache import Cached
 from tasks.models.factory import open_model
 from tasks.text.overlap import Item
 
 
-def open_exam(suite: Suite, context: EvalContext) -> Exam:
+def open_suite(suite: Suite, context: EvalContext) -> SuiteRunner:
     """Return the suite with its items.
 
     Raises:
@@ -55,41 +55,41 @@ def open_exam(suite: Suite, context: EvalContext) -> Exam:
     source = source_of(suite, context)
     match suite:
         case MmluSuite():
-            return MmluExam(suite, load_questions(suite, context.split, context.seed))
+            return MmluRunner(suite, load_questions(suite, context.split, context.seed))
         case ArcSuite() | HellaswagSuite() | MultipleChoiceSuite():
-            return choices_exam(suite, context.split, context.seed)
+            return open_choices(suite, context.split, context.seed)
         case Gsm8kSuite():
-            return sums_exam(suite, context.split, context.seed)
+            return open_gsm8k(suite, context.split, context.seed)
         case OpenAnswersSuite():
-            return open_exam_of(suite, source, context.split, context.seed)
+            return open_open_answers(suite, source, context.split, context.seed)
         case JudgeSuite():
-            return judge_exam(suite, source, context.split, context.seed, partial(_judge, suite))
+            return open_judge(suite, source, context.split, context.seed, partial(_judge, suite))
         case ClassificationSuite():
             assert source is not None
-            opened = several_exam if suite.several else classification_exam
+            opened = open_several_labels if suite.several else open_classification
             return opened(suite, source, context.split, context.seed)
         case ExtractionSuite():
             assert source is not None
-            return extraction_exam(suite, source, context.split, context.seed)
+            return open_extraction(suite, source, context.split, context.seed)
         case BitsPerByteSuite():
-            return text_exam(suite, source, context.split, context.seed)
+            return open_bits_per_byte(suite, source, context.split, context.seed)
         case HarnessSuite() | NovaBenchmarkSuite():
             return _run_elsewhere(suite, context)
         case _:
             return open_behaviour(suite, source, context)
 
 
-def _run_elsewhere(suite: HarnessSuite | NovaBenchmarkSuite, context: EvalContext) -> Exam:
+def _run_elsewhere(suite: HarnessSuite | NovaBenchmarkSuite, context: EvalContext) -> SuiteRunner:
     if isinstance(suite, NovaBenchmarkSuite):
-        return NovaExam(suite, ())
-    from tasks.evaluation.harness.exam import harness_exam
+        return NovaRunner(suite, ())
+    from tasks.evaluation.harness.runner import open_harness
 
-    return harness_exam(suite, context.split)
+    return open_harness(suite, context.split)
 
 
 def overlap_texts(suite: Suite, context: EvalContext) -> list[str | Item]:
     """Return what :class:`tasks.text.overlap.OverlapIndex` keeps out of training rows."""
-    return open_exam(suite, context).overlap()
+    return open_suite(suite, context).overlap()
 
 
 def _judge(suite: JudgeSuite) -> Model:
@@ -118,7 +118,9 @@ def source_of(suite: Suite, context: EvalContext) -> CleanSource | None:
 # A suite of behaviour with its items, from its section.
 
 
-def open_behaviour(suite: BehaviourSuite, source: CleanSource | None, context: EvalContext) -> Exam:
+def open_behaviour(
+    suite: BehaviourSuite, source: CleanSource | None, context: EvalContext
+) -> SuiteRunner:
     """Return the suite with its items.
 
     Args:
@@ -133,18 +135,18 @@ def open_behaviour(suite: BehaviourSuite, source: CleanSource | None, context: E
     split, seed = context.split, context.seed
     match suite:
         case IfevalSuite():
-            return ifeval_exam(suite, split, seed)
+            return open_ifeval(suite, split, seed)
         case RefusalSuite():
-            return refusal_exam(suite, split, seed)
+            return open_refusal(suite, split, seed)
         case AbstentionSuite():
-            return abstention_exam(suite, split, seed)
+            return open_abstention(suite, split, seed)
         case DialoguesSuite():
-            return dialogues_exam(suite, split, seed)
+            return open_dialogues(suite, split, seed)
         case AdherenceSuite():
-            return adherence_exam(suite, split, seed)
+            return open_adherence(suite, split, seed)
         case BrittlenessSuite():
-            return brittleness_exam(suite, source, split, seed)
+            return open_brittleness(suite, source, split, seed)
         case ToolCallsSuite():
-            return tool_calls_exam(suite, source, split, seed)
+            return open_tool_calls(suite, source, split, seed)
         case _:
             assert_never(suite)

@@ -1,4 +1,4 @@
-"""What the exams have in common that put cases of their own to a model."""
+"""What the runners have in common that put cases of their own to a model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tasks.text.rows import prompt_text
 Case = TypeVar("Case")
 
 
-class Generating(Protocol):
+class HasDecoding(Protocol):
     """A suite's section that says how answers are drawn."""
 
     @property
@@ -28,12 +28,12 @@ class Generating(Protocol):
 
 
 Suite = TypeVar("Suite")
-Writing = TypeVar("Writing", bound=Generating)
+Writing = TypeVar("Writing", bound=HasDecoding)
 
 
 @dataclass(frozen=True)
-class CaseExam(ABC, Generic[Suite, Case]):
-    """A suite's cases, each with its item's id; see :class:`tasks.evaluation.items.Exam`."""
+class CaseRunner(ABC, Generic[Suite, Case]):
+    """A suite's cases, each with its item's id; see :class:`tasks.evaluation.items.SuiteRunner`."""
 
     suite: Suite
     cases: Sequence[tuple[str, Case]]
@@ -59,7 +59,7 @@ class CaseExam(ABC, Generic[Suite, Case]):
         return "answers"
 
     @abstractmethod
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Put every item to the model and return its rows."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class CaseExam(ABC, Generic[Suite, Case]):
         """Return what training rows may not hold."""
 
 
-class AnswersExam(CaseExam[Writing, Case]):
+class AnswersRunner(CaseRunner[Writing, Case]):
     """Cases that a model answers one by one, greedily decoded."""
 
     @property
@@ -87,7 +87,7 @@ class AnswersExam(CaseExam[Writing, Case]):
         """Return the model's answers, in the order of the cases."""
         return model.answers([self.prompt(c) for _, c in self.cases], self.decoding, progress)
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Put every case to the model and return the rows that ``rows`` makes of each."""
         answers = self.answers(model, progress)
         return [

@@ -11,16 +11,16 @@ from tasks.code_digest import code_digest
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import (
     EvalContext,
-    Exam,
+    HasMetrics,
     ItemRow,
-    Telling,
-    cut,
+    SuiteRunner,
+    count_truncated,
+    describe_protocol,
     fingerprint,
     items_digest,
-    protocol_of,
     write_items,
 )
-from tasks.evaluation.registry import open_exam
+from tasks.evaluation.registry import open_suite
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Engine, no_room
 from tasks.models.cache import Cached
@@ -50,15 +50,15 @@ def evaluate(
             the suite asks.
         SetupError: Questions or model aren't on this machine.
     """
-    exam, engine = open_exam(suite, context), open_model(model, context.dtype)
-    _refuse_blind(suite, exam, engine, title(model))
-    _refuse_full(suite, exam, engine)
+    runner, engine = open_suite(suite, context), open_model(model, context.dtype)
+    _refuse_blind(suite, runner, engine, title(model))
+    _refuse_full(suite, runner, engine)
     weights = model.digest if isinstance(model, LocalModel) else engine.digest
-    return evaluate_exam((suite, exam), (engine, weights), context, progress)
+    return score_suite((suite, runner), (engine, weights), context, progress)
 
 
-def evaluate_exam(
-    opened: tuple[Suite, Exam],
+def score_suite(
+    opened: tuple[Suite, SuiteRunner],
     model: tuple[Engine, str],
     context: EvalContext,
     progress: Progress | None = None,
@@ -71,36 +71,36 @@ def evaluate_exam(
         context: Split and seed.
         progress: Called with answers given and their number.
     """
-    (suite, exam), (engine, weights) = opened, model
-    folder = home("scores", _key(suite, exam, engine, context))
+    (suite, runner), (engine, weights) = opened, model
+    folder = home("scores", _key(suite, runner, engine, context))
     known = find(folder, SuiteScores)
     if known is not None:
         # Metrics come from the stored answers, so that a new one costs no inference.
-        table = _table(suite, exam)
+        table = _table(suite, runner)
         metrics = estimate_all(known.items, table)
         return known.model_copy(update={"metrics": metrics, "about": table})
-    rows = exam.sit(Cached(engine), progress)
+    rows = runner.run(Cached(engine), progress)
     made = {
         **engine.about,
-        "items": exam.content,
+        "items": runner.content,
         "split": context.split,
         "seed": context.seed,
         "code": code_digest(__name__),
     }
-    return _stored(folder, suite, exam, rows, {"made": made, "weights_digest": weights})
+    return _stored(folder, suite, runner, rows, {"made": made, "weights_digest": weights})
 
 
-def _table(suite: Suite, exam: Exam) -> dict[str, Metric]:
-    return exam.metrics() if isinstance(exam, Telling) else suite.metric_table()
+def _table(suite: Suite, runner: SuiteRunner) -> dict[str, Metric]:
+    return runner.metrics() if isinstance(runner, HasMetrics) else suite.metric_table()
 
 
-def _key(suite: Suite, exam: Exam, engine: Engine, context: EvalContext) -> str:
+def _key(suite: Suite, runner: SuiteRunner, engine: Engine, context: EvalContext) -> str:
     section = suite.model_dump(mode="json", exclude=set(ORIGIN_FIELDS))
     return stage_key(
         "evaluation",
         {
             "suite": section,
-            "items": exam.content,
+            "items": runner.content,
             "split": context.split,
             "model": engine.digest,
         },
@@ -109,7 +109,7 @@ def _key(suite: Suite, exam: Exam, engine: Engine, context: EvalContext) -> str:
 
 
 def _stored(
-    folder: Path, suite: Suite, exam: Exam, rows: list[ItemRow], about: dict[str, Any]
+    folder: Path, suite: Suite, runner: SuiteRunner, rows: list[ItemRow], about: dict[str, Any]
 ) -> SuiteScores:
     """Write the per-item table and commit the scores; those with errors stand aside.
 
@@ -120,17 +120,17 @@ def _stored(
         folder = folder.with_name(f"{folder.name}-partial-{items_digest(rows)[:8]}")
     with building(folder) as aside:
         items = aside / "items.parquet"
-        write_items(items, suite.name, rows, exam.labels)
+        write_items(items, suite.name, rows, runner.labels)
         return commit(
             aside,
-            _scores(suite, exam, rows, items).model_copy(
-                update={**about, "path": folder, "errors": errors, **cut(rows)}
+            _scores(suite, runner, rows, items).model_copy(
+                update={**about, "path": folder, "errors": errors, **count_truncated(rows)}
             ),
         )
 
 
-def _refuse_blind(suite: Suite, exam: Exam, engine: Engine, name: str) -> None:
-    if exam.needs == "log_probs" and not engine.log_probs:
+def _refuse_blind(suite: Suite, runner: SuiteRunner, engine: Engine, name: str) -> None:
+    if runner.needs == "log_probs" and not engine.log_probs:
         raise EvaluationError(
             f"suite '{suite.name}' ({suite.kind}) needs log-probabilities, and the model '{name}' "
             "gives answers only.",
@@ -139,14 +139,14 @@ def _refuse_blind(suite: Suite, exam: Exam, engine: Engine, name: str) -> None:
         )
 
 
-def _refuse_full(suite: Suite, exam: Exam, engine: Engine) -> None:
-    most = getattr(suite, "max_new_tokens", 0) if exam.needs == "answers" else 0
+def _refuse_full(suite: Suite, runner: SuiteRunner, engine: Engine) -> None:
+    most = getattr(suite, "max_new_tokens", 0) if runner.needs == "answers" else 0
     if engine.positions is not None and most >= engine.positions:
         raise no_room(most, engine.positions, f"evaluation.suites.{suite.name}.max_new_tokens")
 
 
-def _scores(suite: Suite, exam: Exam, rows: list[ItemRow], items: Path) -> SuiteScores:
-    protocol = protocol_of(suite, exam.labels)
+def _scores(suite: Suite, runner: SuiteRunner, rows: list[ItemRow], items: Path) -> SuiteScores:
+    protocol = describe_protocol(suite, runner.labels)
     return SuiteScores(
         path=items.parent,
         digest=items_digest(rows),
@@ -155,6 +155,6 @@ def _scores(suite: Suite, exam: Exam, rows: list[ItemRow], items: Path) -> Suite
         fingerprint=fingerprint(protocol, rows),
         weights_digest="",
         protocol=protocol,
-        metrics=estimate_all(items, _table(suite, exam)),
-        about=_table(suite, exam),
+        metrics=estimate_all(items, _table(suite, runner)),
+        about=_table(suite, runner),
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tasks.errors import SourceError, SourceUnreachable
-from tasks.files.records import Record
+from tasks.files.records import Record, drop_filled_nulls
 
 
 class HubSplit(NamedTuple):
@@ -45,7 +45,7 @@ def read_hub(place: HubSplit, *, keep: bool = False) -> Iterator[Record]:
             streaming=not keep,
         )
         for number, row in enumerate(rows, start=1):
-            yield Record(f"{place.path}/{place.split}:{number}", row)
+            yield Record(f"{place.path}/{place.split}:{number}", drop_filled_nulls(row))
     except (OSError, ValueError, RuntimeError) as error:
         raise _explain(place, error) from error
 

@@ -7,6 +7,7 @@ glob or, on S3, a prefix.
 import difflib
 import hashlib
 import importlib.util
+import json
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -83,7 +84,7 @@ def locate_files(path: str) -> list[DataFile]:
     """
     place = locate(path)
     try:
-        files = _files_at(place)
+        files = _files_at(path, place)
         if files:
             return files
         raise _missing_error(path, place)
@@ -183,12 +184,46 @@ def _package_path(path: str) -> Path:
     return target
 
 
-def _files_at(place: FileSystemPath) -> list[DataFile]:
+_SAVED, _SAVED_SPLITS = "state.json", "dataset_dict.json"
+"""What ``save_to_disk`` of the library datasets writes beside its Arrow files."""
+_ABOUT = ("state.json", "dataset_dict.json", "dataset_info.json", "dataset_infos.json")
+"""Files of that library that tell of rows and hold none."""
+
+
+def _files_of_folder(path: str, place: FileSystemPath) -> list[DataFile]:
+    """Return the data files of a folder; of one that ``save_to_disk`` wrote, those it lists."""
+    found = _files_below(place, place.path, deep=True)
+    named = {file.name: file for file in found}
+    if _SAVED_SPLITS in named:
+        splits = sorted(name.removesuffix(f"/{_SAVED}") for name in named if f"/{_SAVED}" in name)
+        if len(splits) != 1:
+            raise SourceError(
+                f"it is a data set with the splits {', '.join(splits) or 'none'}.",
+                where=path,
+                fix=f"name one of them: {path.rstrip('/')}/{splits[0] if splits else 'train'}.",
+            )
+        return _files_of_folder(path, place._replace(path=f"{place.path}/{splits[0]}"))
+    if _SAVED in named:
+        with place.file_system.open_input_stream(named[_SAVED].path) as stream:
+            listed = _listed_files(stream.read(_CHUNK))
+        if listed:
+            return [named[name] for name in listed if name in named]
+    return [f for f in found if _is_listed(f) and PurePosixPath(f.name).name not in _ABOUT]
+
+
+def _listed_files(text: bytes) -> list[str]:
+    try:
+        return [str(part["filename"]) for part in json.loads(text)["_data_files"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def _files_at(path: str, place: FileSystemPath) -> list[DataFile]:
     info = place.file_system.get_file_info(place.path)
     if info.type == fs.FileType.File:
         return [_data_file(place, info, PurePosixPath(place.path).parent)]
     if info.type == fs.FileType.Directory:
-        return [f for f in _files_below(place, place.path, deep=True) if _is_listed(f)]
+        return _files_of_folder(path, place)
     base, pattern = _split_glob(place.path)
     if pattern:
         wanted = re.compile(_glob_regex(pattern))

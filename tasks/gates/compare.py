@@ -19,7 +19,7 @@ SHOWN = 400
 """Characters of an output that are kept."""
 
 
-class Answer(BaseModel):
+class FlippedAnswer(BaseModel):
     """What one model said."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,8 +43,8 @@ class Flip(BaseModel):
     form: str
     gold: str | None
     lost: bool
-    first: Answer
-    second: Answer
+    first: FlippedAnswer
+    second: FlippedAnswer
 
 
 def flips(suite: str, both: Pair, most: int) -> list[Flip]:
@@ -77,9 +77,9 @@ def _flip(suite: str, lost: bool, before: dict[str, object], after: dict[str, ob
     )
 
 
-def _answer(row: dict[str, object]) -> Answer:
+def _answer(row: dict[str, object]) -> FlippedAnswer:
     output = row["raw_output"]
-    return Answer.model_validate(
+    return FlippedAnswer.model_validate(
         {
             "prediction": row["prediction"],
             "score": row["score"],

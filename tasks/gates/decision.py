@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 
 from configs.gates import FEWEST_A_CLASS, FloorGate, Gate, HoldGate
 from configs.metrics import Metric
-from tasks.gates.power import needed_items
+from tasks.gates.power import items_to_decide
 from tasks.metrics.estimates import estimate
-from tasks.metrics.f1 import Labelled, support
+from tasks.metrics.f1 import LabelledItems, support
 from tasks.metrics.label_sets import LabelSets
 from tasks.metrics.paired import Difference
 from tasks.metrics.values import ItemValues
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
     needed_n: int | None = None
 
 
-class Found(NamedTuple):
+class Evidence(NamedTuple):
     """What a gate is decided on.
 
     Attributes:
@@ -43,19 +43,21 @@ class Found(NamedTuple):
     alpha: float
 
 
-def decide(gate: Gate, found: Found) -> Outcome:
-    """Return the verdict that the bounds give."""
+def decide(gate: Gate, found: Evidence) -> Outcome:
+    """Return the verdict that the bounds give, or why there are none to trust."""
     sign = 1 if found.better == "higher" else -1
     d = found.difference
+    if d.doubt:
+        return Outcome("INCONCLUSIVE", f"{d.doubt}.")
     low, high = sorted((sign * d.low, sign * d.high))
     threshold = _threshold(gate)
-    sure = f"{1 - found.alpha:.4g}"
+    sure, beside = f"{1 - found.alpha:.4g}", _beside(d)
     if low > threshold:
         reason = f"at worst {_amount(gate, low)} (confidence {sure}); asked: {_asked(gate)}."
-        return Outcome("PASS", reason)
+        return Outcome("PASS", reason + beside)
     if high < threshold:
         reason = f"at best {_amount(gate, high)} (confidence {sure}); asked: {_asked(gate)}."
-        return Outcome("FAIL", reason)
+        return Outcome("FAIL", reason + beside)
     needed, taken = _needed(gate, found, sign * d.value - threshold)
     then = (
         f"about {needed:,} would decide it, taking {taken} for true"
@@ -65,9 +67,22 @@ def decide(gate: Gate, found: Found) -> Outcome:
     return Outcome(
         "INCONCLUSIVE",
         f"between {_amount(gate, low)} and {_amount(gate, high)} (confidence {sure} each way); "
-        f"asked: {_asked(gate)}. {d.n:,} items can't tell; {then}.",
+        f"asked: {_asked(gate)}. {d.n:,} items can't tell; {then}.{beside}",
         needed,
     )
+
+
+def _beside(d: Difference) -> str:
+    """Return what a reader must know of the items: who carries the spread, and what was clipped."""
+    said = []
+    if d.carriers is not None and 0 < d.carriers[0] <= d.carriers[1] / 10:
+        verb = "carries" if d.carriers[0] == 1 else "carry"
+        said.append(f"{d.carriers[0]:,} of {d.carriers[1]:,} {verb} half the spread")
+    if d.unseen is not None and d.unseen.label is not None:
+        said.append(f"the class '{d.unseen.label}' ({d.unseen.units:,.0f} items) leaves most open")
+    if d.clipped > 0:
+        said.append(f"{d.clipped:.1%} of the items lie beyond the metric's ends and count as there")
+    return "".join(f" {x[:1].upper()}{x[1:]}." for x in said)
 
 
 def _threshold(gate: Gate) -> float:
@@ -76,19 +91,19 @@ def _threshold(gate: Gate) -> float:
     return -gate.margin if isinstance(gate, HoldGate) else gate.by
 
 
-def _needed(gate: Gate, found: Found, distance: float) -> tuple[int | None, str]:
+def _needed(gate: Gate, found: Evidence, distance: float) -> tuple[int | None, str]:
     """Return the items that decide with 80 % power, and the difference that takes for true.
 
     A hold takes no change at all, the case it is there to show, unless that says no more than the
     items at hand; then, as for the others, what was seen.
     """
-    d = found.difference
+    d, up = found.difference, found.better == "higher"
     if isinstance(gate, HoldGate):
-        # With no change the square of the mean is no part of an item's variance.
-        unchanged = needed_items(d.variance, gate.margin, found.alpha, (d.df, d.n))
+        unchanged = items_to_decide(d, gate.margin, found.alpha, up, True)
         if unchanged is None or unchanged > d.n:
             return unchanged, "no change"
-    needed = needed_items(d.variance, distance, found.alpha, (d.df, d.n))
+    # Above the threshold the worse end must clear it, below it the better one.
+    needed = items_to_decide(d, abs(distance), found.alpha, up == (distance > 0), False)
     seen = "the value seen" if isinstance(gate, FloorGate) else "the difference seen"
     return needed and max(needed, d.n + 1), seen
 
@@ -162,9 +177,9 @@ def unpaired(gate: Gate, reference: SuiteScores, candidate: SuiteScores) -> Gate
 
 def _thin_classes(gate: Gate, first: ItemValues) -> Outcome | None:
     data = first.data
-    if not isinstance(data, Labelled | LabelSets) or data.average != "macro":
+    if not isinstance(data, LabelledItems | LabelSets) or data.average != "macro":
         return None
-    counted = support(data) if isinstance(data, Labelled) else data.support()
+    counted = support(data) if isinstance(data, LabelledItems) else data.support()
     there = dict(zip(data.labels, counted.tolist(), strict=True))
     thin = {label: k for label, k in there.items() if 0 < k < FEWEST_A_CLASS}
     if not thin:

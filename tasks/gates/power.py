@@ -5,7 +5,8 @@ from functools import lru_cache
 
 from scipy import integrate, optimize, special
 
-from tasks.metrics.intervals import t_quantile
+from tasks.metrics.intervals import paired_score, t_quantile
+from tasks.metrics.paired import Difference
 
 POWER = 0.8
 """Chance of a verdict at the number of items that INCONCLUSIVE names."""
@@ -42,6 +43,68 @@ def needed_items(
         more = max(df * n / seen, 2.0) if math.isfinite(df) else df
         n = _both_quantiles(alpha, more) ** 2 * variance / distance**2
     return math.ceil(n) if n <= MOST else None
+
+
+def items_to_decide(
+    found: Difference, distance: float, alpha: float, worse_is_down: bool, unchanged: bool
+) -> int | None:
+    """Return the items at which the gate's own interval decides with 80 % power.
+
+    Every part of the interval is taken at so many items: Student's width with its correction for
+    skewness, what no item was seen to do, and for right and wrong the score interval itself.
+
+    Args:
+        found: The difference that couldn't tell.
+        distance: From the difference taken for true to the threshold.
+        alpha: One-sided error.
+        worse_is_down: Whether the end that must clear the threshold is the lower one.
+        unchanged: Whether no change is taken for true, with as many gains as losses.
+    """
+    if distance <= 0:
+        return None
+    power, variance = t_quantile(POWER, math.inf), max(found.variance, 0.0)
+    if unchanged and found.gained is not None and found.lost is not None:
+        # With no change the square of the mean is a part of an item's variance.
+        variance = max(found.gained + found.lost, 1) / found.n
+
+    def decides(n: int) -> bool:
+        reach = _reach(found, n, alpha, worse_is_down, unchanged)
+        return reach + power * math.sqrt(variance / n) <= distance
+
+    few, many = 1, 2
+    while not decides(many):
+        few, many = many, many * 2
+        if many > MOST:
+            return None
+    while many - few > max(1, few // 10_000):
+        middle = (few + many) // 2
+        few, many = (few, middle) if decides(middle) else (middle, many)
+    return many
+
+
+def _reach(found: Difference, n: int, alpha: float, worse_is_down: bool, unchanged: bool) -> float:
+    """Return how far the interval of ``n`` items reaches towards the threshold."""
+    if found.unseen is None and found.gained is not None and found.lost is not None:
+        flips = found.gained + found.lost, found.gained - found.lost
+        turn = 1 if worse_is_down else -1
+        share = max(flips[0], 1) * n / found.n
+        tilt = 0.0 if unchanged else turn * flips[1] * n / found.n
+        gained, lost = (share + tilt) / 2, (share - tilt) / 2
+        return (gained - lost) / n - paired_score(gained, lost, n, 1 - 2 * alpha).low
+    times = n / found.n
+    df = found.df if math.isinf(found.df) else max((found.df + 1) * times - 1, 1.0)
+    t, se = t_quantile(1 - alpha, df), math.sqrt(max(found.variance, 0.0) / n)
+    lean = (-found.lean if worse_is_down else found.lean) / math.sqrt(times)
+    width = t * se + max(lean, 0.0) * (1 + 2 * t * t) * se
+    if found.unseen is None:
+        return width
+    return max(width, found.unseen.width(1 - 2 * alpha, times))
+
+
+def chance_of_passing(n: int, discordance: float, margin: float, alpha: float) -> float:
+    """Return the chance that ``n`` paired items show a margin of a candidate without any change."""
+    distance = margin * math.sqrt(n / discordance)
+    return float(special.ndtr(distance - t_quantile(1 - alpha, math.inf)))
 
 
 def resolvable(n: int, discordance: float, alpha: float) -> float:

@@ -4,7 +4,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.gates import Gate
-from tasks.gates.judge import References
+from tasks.gates.stage import References
 from tasks.scores import GateResult, SuiteScores
 
 
@@ -19,7 +19,7 @@ def judge_gates(
 
     With ``first_looks``, one a gate, these are the second looks at the same gates.
     """
-    from tasks.gates.judge import judge_against
+    from tasks.gates.stage import judge_against
 
     return judge_against(gates, references, candidate, dict(enumerate(first_looks)))
 
@@ -29,8 +29,8 @@ def count_looks(
     family: str, run_id: str, candidate: list[SuiteScores], results: list[GateResult]
 ) -> list[GateResult]:
     """Return the outcomes with how many candidates were judged on each gate's test items."""
-    from tasks.gates.test_set_usage import look
+    from tasks.gates.test_set_usage import record_look
 
     judged = {r.metric.partition("/")[0] for r in results}
-    seen = {s.suite: look(family, s, run_id) for s in candidate if s.suite in judged}
+    seen = {s.suite: record_look(family, s, run_id) for s in candidate if s.suite in judged}
     return [r.model_copy(update={"seen": seen[r.metric.partition("/")[0]]}) for r in results]

@@ -21,7 +21,7 @@ KEPT = 64
 of the same items keeps some of the same ids."""
 
 
-class Look(BaseModel):
+class UsageRecord(BaseModel):
     """One candidate judged on a suite's test items.
 
     Attributes:
@@ -40,7 +40,7 @@ class Look(BaseModel):
     first_items: tuple[str, ...]
 
 
-def look(family: str, scores: SuiteScores, run_id: str) -> int:
+def record_look(family: str, scores: SuiteScores, run_id: str) -> int:
     """Note that a candidate was judged on a suite's test items.
 
     Returns:
@@ -48,7 +48,7 @@ def look(family: str, scores: SuiteScores, run_id: str) -> int:
         Items are known by their content, whatever the suite is called and however they are put.
     """
     first = tuple(heapq.nsmallest(KEPT, set(read_items(scores.items)["item_id"].to_pylist())))
-    new = Look(
+    new = UsageRecord(
         family=family,
         suite=scores.suite,
         candidate=scores.weights_digest,
@@ -64,5 +64,7 @@ def look(family: str, scores: SuiteScores, run_id: str) -> int:
     return len({seen.candidate for seen in shared})
 
 
-def _looks(folder: Path) -> list[Look]:
-    return [Look.model_validate(json.loads(p.read_text())) for p in sorted(folder.glob("*.json"))]
+def _looks(folder: Path) -> list[UsageRecord]:
+    return [
+        UsageRecord.model_validate(json.loads(p.read_text())) for p in sorted(folder.glob("*.json"))
+    ]

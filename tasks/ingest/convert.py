@@ -6,18 +6,20 @@ from functools import partial
 from typing import Any
 
 from configs.sources import StoredSource
-from tasks.errors import SourceError
-from tasks.files.records import Row
+from tasks.errors import SourceError, Unusable
+from tasks.files.records import Row, parse_json
 from tasks.ingest.converse import convert_converse
 from tasks.ingest.detect import PAIRS, choose_format, collect_columns, list_columns
 from tasks.ingest.openai import convert_messages, convert_sharegpt, put_system_first
-from tasks.ingest.preferences import convert_dpo, convert_rft
+from tasks.ingest.preferences import convert_dpo, convert_rft, read_prompt, read_side
+from tasks.ingest.tool_use import normalise_tools
 from tasks.ingest.values import (
     ConvertedRow,
     Converter,
     fill_template,
     find_unused,
     has_value,
+    holds_turns,
     list_holes,
     look_up,
     to_text,
@@ -88,12 +90,50 @@ def _make_turns(prompt: str, completion: str, system: str = "") -> list[Message]
 
 
 def _convert_pair(row: Row, prompt: str, completion: str, context: str) -> ConvertedRow:
-    question, answer = (to_text(look_up(row, name), name) for name in (prompt, completion))
+    asked, answered = look_up(row, prompt), look_up(row, completion)
+    if holds_turns(asked) or holds_turns(answered):
+        return _convert_turns(row, prompt, completion)
+    question, answer = to_text(asked, prompt), to_text(answered, completion)
     given, system = (to_text(row.get(name), name) for name in (context, "system"))
     if given.strip():
         question = f"{question}\n\n{given}"
-    extra = find_unused(row, (prompt, completion, context, "system"))
-    return ConvertedRow(_make_turns(question, answer, system), extra=tuple(extra))
+    before = _read_history(row.get("history"))
+    extra = find_unused(row, (prompt, completion, context, "system", "history"))
+    return ConvertedRow(
+        put_system_first(system, [*before, *_make_turns(question, answer)]), extra=tuple(extra)
+    )
+
+
+def _convert_turns(row: Row, prompt: str, completion: str) -> ConvertedRow:
+    """Return a row whose prompt and completion are messages, as TRL has them."""
+    messages = [*read_prompt(row[prompt]), *read_side(row[completion], completion)]
+    system = to_text(row.get("system"), "system")
+    extra = find_unused(row, (prompt, completion, "system", "tools"))
+    return ConvertedRow(
+        put_system_first(system, messages),
+        tools=normalise_tools(row.get("tools")),
+        extra=tuple(extra),
+    )
+
+
+def _read_history(value: Any) -> list[Message]:
+    """Return the earlier turns of an Alpaca row: pairs of what was asked and answered.
+
+    Raises:
+        Unusable: It is something else.
+    """
+    if isinstance(value, str) and value.strip():
+        try:
+            value = parse_json(value)
+        except ValueError as error:
+            raise Unusable(f"'history' is not JSON: {error}") from error
+    turns: list[Message] = []
+    for pair in value or ():
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise Unusable("'history' is not a list of pairs, each what was asked and answered")
+        asked, answered = (to_text(part, "history") for part in pair)
+        turns += _make_turns(asked, answered)
+    return turns
 
 
 def _convert_text(row: Row) -> ConvertedRow:
@@ -109,10 +149,13 @@ def _make_mapper(mapping: Mapping[Any, str]) -> Converter:
         return (fill_template(row, mapping[field]).strip() or None) if given else None
 
     def convert(row: Row) -> ConvertedRow:
+        if "messages" in mapping:
+            given = convert_messages({"messages": look_up(row, mapping["messages"])})
+            messages = put_system_first(optional(row, "system") or "", given.messages)
+            label, group = optional(row, "label"), optional(row, "group")
+            return given._replace(messages=messages, label=label, group=group)
         if "text" in mapping:
-            messages: list[Message] = [
-                {"role": TEXT_ROLE, "content": fill_template(row, mapping["text"])}
-            ]
+            messages = [{"role": TEXT_ROLE, "content": fill_template(row, mapping["text"])}]
         else:
             prompt, answer = (fill_template(row, mapping[f]) for f in ("prompt", "completion"))
             messages = _make_turns(prompt, answer, optional(row, "system") or "")

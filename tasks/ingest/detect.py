@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from configs.sources import RowFormat, StoredSource
-from tasks.errors import SourceError
+from tasks.errors import SourceError, Unusable
 from tasks.files.records import Row
+from tasks.ingest.values import as_objects, holds_turns
 
 PAIRS = (
     ("prompt", "completion"),
@@ -68,10 +69,11 @@ def choose_format(source: StoredSource, rows: Sequence[Row], where: str) -> Form
     columns = collect_columns(rows)
     votes = Counter(kind for row in rows if (kind := _guess_format(row)) is not None)
     if not votes:
-        raise _unknown_error(columns, where)
+        raise _unknown_error(rows, columns, where)
     winner = max(votes, key=lambda kind: votes[kind])
     if winner in ("completion", "text"):
         _refuse_unclear("question" if winner == "completion" else "text", columns, where)
+        _refuse_thumbs(rows, columns, where)
     return FormatChoice(winner, len(rows), dict(votes.most_common()))
 
 
@@ -124,15 +126,19 @@ def _is_converse(row: Row) -> bool:
         return True
     blocks = [
         block
-        for message in _as_list(row.get("messages"))
+        for message in _as_list(row.get("messages"), "messages")
         if isinstance(message, Mapping)
-        for block in _as_list(message.get("content"))
+        for block in _as_list(message.get("content"), "content")
     ]
     return bool(blocks) and all(isinstance(b, Mapping) and not b.get("type") for b in blocks)
 
 
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _as_list(value: Any, name: str) -> list[Any]:
+    try:
+        found = as_objects(value, name)
+    except Unusable:
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _refuse_unclear(column: str, columns: Sequence[str], where: str) -> None:
@@ -145,7 +151,29 @@ def _refuse_unclear(column: str, columns: Sequence[str], where: str) -> None:
         )
 
 
-def _unknown_error(columns: Sequence[str], where: str) -> SourceError:
+def _refuse_thumbs(rows: Sequence[Row], columns: Sequence[str], where: str) -> None:
+    """Refuse answers that are marked as good or bad: the bad ones would be learnt, too."""
+    if any(isinstance(row.get("label"), bool) for row in rows):
+        raise SourceError(
+            f"the columns {list_columns(columns)} can be read in two ways: 'label' is true or "
+            "false, so the answers may be marked as good or bad (as for KTO), or be labelled.",
+            where=where,
+            fix="leave out the rows whose label is false, and the column; or map the columns, for "
+            "example columns: {prompt: prompt, completion: completion, label: label}.",
+        )
+
+
+def _unknown_error(rows: Sequence[Row], columns: Sequence[str], where: str) -> SourceError:
+    turns = [n for n in columns if any(holds_turns(row.get(n)) for row in rows)]
+    tables = [n for n in columns if len(rows) == 1 and _as_list(rows[0].get(n), n)]
+    if turns or tables:
+        return SourceError(
+            f"no known row format has the columns there are: {list_columns(columns)}.",
+            where=where,
+            fix=f"map the conversation: columns: {{messages: {turns[0]}}}."
+            if turns
+            else f"say where the rows are: field: {tables[0]}.",
+        )
     return SourceError(
         f"no known row format has the columns there are: {list_columns(columns)}.",
         where=where,

@@ -6,7 +6,7 @@ from typing import Any
 from tasks.errors import Unusable
 from tasks.files.records import Row, parse_json
 from tasks.ingest.tool_use import CallIds, dump_json, normalise_call, normalise_tools
-from tasks.ingest.values import ConvertedRow, find_unused, find_unused_in, to_text
+from tasks.ingest.values import ConvertedRow, as_objects, find_unused, find_unused_in, to_text
 from tasks.text.rows import TOOL_ROLE, Message
 
 MEDIA = ("image", "video", "document", "image_url", "input_image", "audio", "input_audio", "file")
@@ -18,7 +18,7 @@ def require_objects(row: Row, name: str) -> list[Mapping[str, Any]]:
     Raises:
         Unusable: It is something else.
     """
-    value = row.get(name)
+    value = as_objects(row.get(name), name)
     if not isinstance(value, list) or not value:
         raise Unusable(f"'{name}' is {'empty' if value in ([], None) else 'not a list'}")
     if not all(isinstance(v, Mapping) for v in value):
@@ -85,12 +85,16 @@ _SHAREGPT_ROLES = {
     "function_response": TOOL_ROLE,
     "tool": TOOL_ROLE,
 }
+_TRAINED_FIELDS = ("weight", "loss_weight", "train", "trainable", "training", "loss", "loss_mask")
+_UNTRAINED_FIELDS = ("mask", "masked", "ignore_loss")
+LOSS_FIELDS = (*_TRAINED_FIELDS, *_UNTRAINED_FIELDS)
+"""Fields of a message that say whether, or how much, it is trained on; or that it is not."""
 _REASONING_FIELDS = ("reasoning", "reasoning_content", "thinking")
 _MESSAGE_FIELDS = (
     "role",
     "content",
     "name",
-    "weight",
+    *LOSS_FIELDS,
     "tool_calls",
     "function_call",
     "tool_call_id",
@@ -101,6 +105,9 @@ _ROW_FIELDS = ("messages", "tools", "functions")
 
 def convert_messages(row: Row) -> ConvertedRow:
     """Return an OpenAI row, its tools and tool calls included."""
+    if _speaks_sharegpt(row.get("messages"), "messages"):
+        rest = {name: value for name, value in row.items() if name != "messages"}
+        return convert_sharegpt({"conversations": row["messages"], **rest})
     given, calls = require_objects(row, "messages"), CallIds()
     messages = [_convert_message(m, n, calls) for n, m in enumerate(given, start=1)]
     extra = find_unused(row, _ROW_FIELDS) + find_unused_in(given, _MESSAGE_FIELDS, "messages.")
@@ -112,13 +119,27 @@ def convert_messages(row: Row) -> ConvertedRow:
 
 
 def convert_sharegpt(row: Row) -> ConvertedRow:
-    """Return a ShareGPT row (``conversations`` of ``from`` and ``value``), function calls too."""
+    """Return a ShareGPT row (``conversations`` of ``from`` and ``value``), function calls too.
+
+    Where its turns have a ``role`` and ``content`` they are read as messages.
+    """
+    if not _speaks_sharegpt(row.get("conversations"), "conversations"):
+        rest = {n: v for n, v in row.items() if n not in ("conversations", "system")}
+        made = convert_messages({"messages": row.get("conversations"), **rest})
+        system = to_text(row.get("system"), "system")
+        return made._replace(messages=put_system_first(system, made.messages))
     given, calls = require_objects(row, "conversations"), CallIds()
     turns = [_convert_sharegpt_turn(m, n, calls) for n, m in enumerate(given, start=1)]
     messages = put_system_first(to_text(row.get("system"), "system"), turns)
     extra = find_unused(row, ("conversations", "tools", "system"))
-    extra += find_unused_in(given, ("from", "value", "weight"), "conversations.")
+    extra += find_unused_in(given, ("from", "value", *LOSS_FIELDS), "conversations.")
     return ConvertedRow(messages, tools=normalise_tools(row.get("tools")), extra=tuple(extra))
+
+
+def _speaks_sharegpt(value: Any, name: str) -> bool:
+    turns = as_objects(value, name)
+    first = turns[0] if isinstance(turns, list) and turns else None
+    return isinstance(first, Mapping) and "role" not in first and "from" in first
 
 
 def map_role(message: Mapping[str, Any], who: str, roles: Mapping[str, str], place: str) -> str:
@@ -136,7 +157,7 @@ def map_role(message: Mapping[str, Any], who: str, roles: Mapping[str, str], pla
 def _convert_message(message: Mapping[str, Any], number: int, calls: CallIds) -> Message:
     place = f"message {number}"
     role = map_role(message, "role", _OPENAI_ROLES, place)
-    _refuse_weight(message, place)
+    _refuse_weight(message, role, place)
     made = _read_calls(message, calls, place)
     if "content" not in message and not made:
         raise Unusable(f"{place}: there is no 'content'")
@@ -151,9 +172,24 @@ def _convert_message(message: Mapping[str, Any], number: int, calls: CallIds) ->
     return done
 
 
-def _refuse_weight(message: Mapping[str, Any], place: str) -> None:
-    if message.get("weight") == 0:
-        raise Unusable(f"{place}: a weight of 0 can't be honoured")
+def _refuse_weight(message: Mapping[str, Any], role: str, place: str) -> None:
+    """Refuse an answer that its author wants left out, or counted in part.
+
+    Every answer of a row is trained on in full. What other roles say is not, so that their own
+    marks change nothing.
+    """
+    if role != "assistant":
+        return
+    for name in LOSS_FIELDS:
+        value = message.get(name)
+        if isinstance(value, str):
+            value = {"true": True, "false": False}.get(value.strip().lower(), value)
+        wanted = (False, 0) if name in _UNTRAINED_FIELDS else (True, 1)
+        if value is not None and value not in wanted:
+            raise Unusable(
+                f"{place}: '{name}' is {value!r:.40}, and every answer of a row is trained on in "
+                "full; end the row before that answer, or take the mark out"
+            )
 
 
 def _read_calls(message: Mapping[str, Any], calls: CallIds, place: str) -> list[dict[str, Any]]:
@@ -178,7 +214,7 @@ def _convert_call(call: Any, calls: CallIds, place: str) -> dict[str, Any]:
 def _convert_sharegpt_turn(message: Mapping[str, Any], number: int, calls: CallIds) -> Message:
     place = f"message {number}"
     role = map_role(message, "from", _SHAREGPT_ROLES, place)
-    _refuse_weight(message, place)
+    _refuse_weight(message, role, place)
     if "value" not in message:
         raise Unusable(f"{place}: there is no 'value'")
     if message.get("from") == "function_call":

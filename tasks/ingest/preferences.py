@@ -7,7 +7,7 @@ from tasks.errors import Unusable
 from tasks.files.records import Row
 from tasks.ingest.openai import convert_messages, put_system_first, read_content
 from tasks.ingest.tool_use import dump_json, normalise_tools
-from tasks.ingest.values import ConvertedRow, find_unused, look_up, to_text
+from tasks.ingest.values import ConvertedRow, as_objects, find_unused, holds_turns, look_up, to_text
 from tasks.text.rows import Message
 
 _DPO_FIELDS = ("prompt", "chosen", "rejected", "system", "tools")
@@ -20,10 +20,10 @@ def convert_dpo(row: Row) -> ConvertedRow:
     Prompt, chosen and rejected are texts or lists of messages; chosen and rejected may repeat the
     prompt, or hold all of it.
     """
-    chosen, rejected = (_read_side(look_up(row, n), n) for n in ("chosen", "rejected"))
+    chosen, rejected = (read_side(look_up(row, n), n) for n in ("chosen", "rejected"))
     if chosen[:-1] != rejected[:-1]:
         raise Unusable("'chosen' and 'rejected' differ before their last message")
-    start = _join_prompts(_read_prompt(row.get("prompt")), chosen[:-1])
+    start = _join_prompts(read_prompt(row.get("prompt")), chosen[:-1])
     messages = put_system_first(to_text(row.get("system"), "system"), [*start, chosen[-1]])
     return ConvertedRow(
         messages,
@@ -52,7 +52,7 @@ def convert_rft(row: Row) -> ConvertedRow:
         found = convert_messages({"messages": row["messages"]})
         messages, extra = found.messages, [*extra, *found.extra]
     else:
-        messages = _read_prompt(
+        messages = read_prompt(
             row["prompt"] if row.get("prompt") is not None else inner.get("prompt")
         )
     if not messages:
@@ -68,7 +68,13 @@ def _dump_reference(value: Any) -> str:
     return dump_json(None if nothing else value, "reference_answer")
 
 
-def _read_side(value: Any, name: str) -> list[Message]:
+def read_side(value: Any, name: str) -> list[Message]:
+    """Return an answer as messages: a text, one message, or several that end with the answer.
+
+    Raises:
+        Unusable: They end with somebody else's.
+    """
+    value = as_objects(value, name) if holds_turns(value) else value
     if isinstance(value, list) and value:
         said = _read_messages(value)
     elif isinstance(value, Mapping):
@@ -80,7 +86,9 @@ def _read_side(value: Any, name: str) -> list[Message]:
     return said
 
 
-def _read_prompt(value: Any) -> list[Message]:
+def read_prompt(value: Any) -> list[Message]:
+    """Return what comes before an answer as messages: a text is the user's, null is none."""
+    value = as_objects(value, "prompt") if holds_turns(value) else value
     if value is None or value == []:
         return []
     if isinstance(value, list):

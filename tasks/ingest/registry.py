@@ -43,8 +43,8 @@ def open_source(source: StoredSource) -> OpenedSource:
     return opener(source)
 
 
-def open_path(path: str, limits: Limits) -> OpenedSource:
-    """Return the rows of the files that a path means.
+def open_path(path: str, limits: Limits, field: str | None = None) -> OpenedSource:
+    """Return the rows of the files that a path means, at a place inside them where one is given.
 
     Raises:
         SourceError: There are none.
@@ -55,11 +55,13 @@ def open_path(path: str, limits: Limits) -> OpenedSource:
         # As one text it could be anything: more likely than prose it is rows with a wrong ending.
         if file.container in PLAIN_TEXT.values():
             raise no_container_error(file)
-    return OpenedSource([identify_content(f) for f in files], partial(read_files, files, limits))
+    identity: list[Any] = [identify_content(f) for f in files]
+    identity += [] if field is None else [{"field": field}]
+    return OpenedSource(identity, partial(read_files, files, limits, field))
 
 
 def _open_files(source: FilesSource) -> OpenedSource:
-    return open_path(source.path, source.limits)
+    return open_path(source.path, source.limits, source.field)
 
 
 def _open_hub(source: HubSource) -> OpenedSource:

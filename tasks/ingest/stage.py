@@ -15,6 +15,7 @@ from tasks.ingest.registry import OpenedSource, open_path, open_source
 from tasks.ingest.split_columns import add_split_columns
 from tasks.ingest.values import ConvertedRow, Converter
 from tasks.storage import building, commit, find, home, stage_key
+from tasks.text.normal import to_nfc
 from tasks.text.rows import TEXT_ROLE, ChatRow, row_id
 
 _SEARCHED = 1000
@@ -48,9 +49,13 @@ def make_snapshot(source: StoredSource) -> Snapshot:
 def _find_or_make(source: StoredSource) -> Snapshot:
     opened = open_source(source)
     parts = [_Part(source.path, None, opened)]
-    for split, path in (("dev", source.split.dev_path), ("test", source.split.test_path)):
-        if path is not None:
-            parts.append(_Part(path, split, open_path(path, source.limits)))
+    for split, given, field in (
+        ("dev", source.split.dev_path, source.split.dev_field),
+        ("test", source.split.test_path, source.split.test_field),
+    ):
+        if given is not None or field is not None:
+            path = given or source.path
+            parts.append(_Part(path, split, open_path(path, source.limits, field)))
     folder = home("snapshots", f"{source.name}-{_make_key(source, parts)[:12]}")
     origin = Origin(
         name=source.name,
@@ -113,8 +118,11 @@ def _write_part(source: StoredSource, part: _Part, out: SnapshotWriter) -> str:
 def _make_chat_row(
     source: StoredSource, fields: ConvertedRow, split: str | None, origin: str
 ) -> ChatRow:
-    messages, label = fields.messages, fields.label
-    last = messages[-1]
+    # An empty system message says nothing, and a model is not told so.
+    messages = [m for m in fields.messages if m["role"] != "system" or m["content"].strip()]
+    if not messages:
+        raise Unusable("it has no message but an empty system message")
+    label, last = fields.label, messages[-1]
     # One answer of a pair is no label: the prompt has two.
     answers = last["role"] == "assistant" and fields.rejected is None
     if label is None and source.role == "domain" and "label" not in source.columns and answers:
@@ -124,7 +132,7 @@ def _make_chat_row(
     row: ChatRow = {
         "row_id": row_id(messages, fields.tools, fields.rejected, fields.reference),
         "messages": messages,
-        "label": label,
+        "label": None if label is None else to_nfc(label),
         "group": fields.group,
         "split": split,
         "origin": origin,
@@ -185,5 +193,6 @@ def _none_converts_error(part: _Part, convert: Converter, row: Any) -> SourceErr
     return SourceError(
         f"no row can be converted; {reason}.",
         where=part.path,
-        fix="give the row format with format:, or map the columns with columns:.",
+        fix="mend the rows where the reason says how; else give the row format with format:, or "
+        "map the columns with columns:.",
     )

@@ -10,12 +10,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tasks.errors import Unusable
-from tasks.files.records import Row
+from tasks.files.readers import split_path
+from tasks.files.records import Row, parse_json
 from tasks.text.rows import Message
 
 _SHOWN = 64
 """Letters shown of the name of a field that was not used."""
 
+_LIST_TEXT = re.compile(r"\s*\[\s*(?:\{|\])")
+_TURN = {"role", "from"}
 _HOLE = re.compile(r"\{\{|\}\}|\{([^{}\n]+)\}")
 _PLAIN = (str, int, float, decimal.Decimal, datetime.date, datetime.time)
 _ABSENT = object()
@@ -71,8 +74,43 @@ def to_text(value: Any, name: str) -> str:
     raise Unusable(f"'{name}' is {kind}, not text")
 
 
+def as_objects(value: Any, name: str) -> Any:
+    """Return a list of objects whichever way it is stored, anything else as it is.
+
+    Known are JSON text of a list, and an object of equally long lists, as the library datasets
+    gives a list of objects.
+
+    Raises:
+        Unusable: It looks like such a text and is no JSON.
+    """
+    if isinstance(value, str) and _LIST_TEXT.match(value):
+        try:
+            return parse_json(value)
+        except ValueError as error:
+            written = " (it looks like Python's way of writing a list)" if "'" in value else ""
+            raise Unusable(f"'{name}' is a text and not JSON{written}: {error}") from error
+    if isinstance(value, Mapping) and value and all(isinstance(v, list) for v in value.values()):
+        if len({len(v) for v in value.values()}) != 1:
+            raise Unusable(f"'{name}' is an object of lists that are not equally long")
+        return [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
+    return value
+
+
+def holds_turns(value: Any) -> bool:
+    """Return whether a value is a list of messages, as objects or as JSON text."""
+    try:
+        found = as_objects(value, "")
+    except Unusable:
+        return False
+    return (
+        isinstance(found, list)
+        and bool(found)
+        and all(isinstance(turn, Mapping) and _TURN & set(turn) for turn in found)
+    )
+
+
 def look_up(row: Row, path: str) -> Any:
-    """Return the value at a column name or a dotted path (``instances.0.output``).
+    """Return the value at a column name or a path (``instances.0.output``, ``a[0].b``).
 
     Raises:
         Unusable: The row has no such value.
@@ -97,7 +135,7 @@ def list_holes(template: str) -> list[str]:
     """Return the paths named in a template's holes (or the path itself, if it is none)."""
     if not is_template(template):
         return [template]
-    return [hole[1].strip() for hole in _HOLE.finditer(template) if hole[1]]
+    return [hole[1] for hole in _HOLE.finditer(template) if hole[1]]
 
 
 def fill_template(row: Row, template: str) -> str:
@@ -118,14 +156,16 @@ def fill_template(row: Row, template: str) -> str:
 
 
 def _make_filler(found: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
-    return lambda hole: found[hole[1].strip()] if hole[1] else hole[0][0]
+    return lambda hole: found[hole[1]] if hole[1] else hole[0][0]
 
 
 def _find_value(row: Row, path: str) -> Any:
-    if path in row:
-        return row[path]
+    # A column may be called anything, with spaces around it, too.
+    for name in (path, path.strip()):
+        if name in row:
+            return row[name]
     value: Any = row
-    for part in path.split("."):
+    for part in split_path(path.strip()):
         if isinstance(value, Mapping) and part in value:
             value = value[part]
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):

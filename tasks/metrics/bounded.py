@@ -1,50 +1,147 @@
-"""Intervals that know how far a bounded metric could move where few items were seen to."""
+"""Intervals that know how far a metric could move where few items were seen to.
+
+A spread says nothing of what was not seen. So no interval is narrower than what so many units
+leave open: were a share p of them to move all the way, none of n is seen to with a chance of
+(1 - p)^n, which excludes p only from 1 - alpha^(1/n) on (the "rule of three").
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
-from tasks.metrics.arrays import Bools, Floats, Ints
-from tasks.metrics.f1 import Labelled
-from tasks.metrics.intervals import Error, Interval, exact_proportion, no_flips, t_widths
+from tasks.metrics.arrays import Floats, Ints
+from tasks.metrics.f1 import LabelledItems
+from tasks.metrics.intervals import Error, Interval, exact_proportion, t_widths
+from tasks.metrics.label_sets import HIT, MISS, LabelSets
 from tasks.metrics.pooled import Pooled
 from tasks.metrics.values import ItemValues, Numbers, Ratio
 
+FEW = 5
+"""Units that carry the spread, below which it says little about how rare a change is."""
+LOPSIDED = 0.05
+"""Skewness of a mean over 6 (Efron 1987) from which on Student's interval can't be mended."""
+MANY = 300
+"""Units from which on the values seen may stand for ends that aren't known."""
 
-def t_interval(
-    sample: tuple[ItemValues, ItemValues | None], value: float, error: Error, confidence: float
-) -> Interval:
-    """Return a t interval; a bounded metric's is never narrower than few changes warrant.
+
+class Unseen(NamedTuple):
+    """How far a metric may still move by what no item was seen to do.
+
+    Attributes:
+        reach: How far it moves if all units move all the way.
+        units: Independent units, in effect, that would show it.
+        known: Whether the ends of an item's value are; otherwise those seen stand for them.
+        label: The class that leaves most open, of macro-averaged metrics.
+    """
+
+    reach: float
+    units: float
+    known: bool = True
+    label: str | None = None
+
+    def width(self, confidence: float, times: float = 1.0) -> float:
+        """Return how far an interval reaches at the least; 0 where the ends aren't known.
+
+        Args:
+            confidence: Two-sided.
+            times: As many units as were seen.
+        """
+        return self.reach * rare_share(self.units * times, confidence) if self.known else 0.0
+
+
+def rare_share(units: float, confidence: float) -> float:
+    """Return the largest share of which none is seen in so many units (an end of Clopper-Pearson).
 
     Args:
-        sample: Items, and the second model's where the value is a difference.
-        value: Of the metric, or of the difference.
-        error: Its own.
+        units: Independent ones.
+        confidence: Two-sided; the share is excluded at its upper side alone.
+    """
+    return float(1 - ((1 - confidence) / 2) ** (1 / units))
+
+
+class Movement(NamedTuple):
+    """What a metric, or its difference, is made of.
+
+    Attributes:
+        value: Of the metric.
+        moved: What each independent unit adds to it, shape (units,); their mean is the value, or
+            the value less the centre that a single sample's units are taken from.
+        centre: That centre; 0 for differences.
+        error: Of the value.
+    """
+
+    value: float
+    moved: Floats
+    centre: float
+    error: Error
+
+
+def t_interval(
+    items: ItemValues, other: ItemValues | None, found: Movement, confidence: float
+) -> Interval:
+    """Return a t interval, never narrower than few changes warrant.
+
+    Args:
+        items: The sample.
+        other: The second model's items where the value is a difference.
+        found: The value with what it is made of.
         confidence: Two-sided.
     """
-    items, other = sample
-    below, above = t_widths(error, confidence)
-    ends = _ends(items, other)
+    below, above = t_widths(found.error, confidence)
+    rare = unseen_movement(items, other)
+    if rare is None:
+        return Interval(found.value - below, found.value + above)
+    least = rare.width(confidence)
+    low, high = found.value - max(below, least), found.value + max(above, least)
+    few, lean = effective(found.moved) < FEW, found.error.lean
+    down, up = _farthest(items, other, found.centre)
+    far = unseen(found.moved, down, up, confidence, effective_units(items))
+    if few or lean < -LOPSIDED:
+        low = min(low, found.centre + far.low)
+    if few or lean > LOPSIDED:
+        high = max(high, found.centre + far.high)
+    ends = _ends(items)
     if ends is None:
-        return Interval(value - below, value + above)
-    width, mean = ends[1] - ends[0], isinstance(items.data, Numbers)
-    few = _carrying(items, other) < FEW
-    # Of clusters there are few enough that this would be all that counted.
-    if few or (mean and items.clusters is None):
-        least = width * no_flips(units(items), confidence)
-        below, above = max(below, least), max(above, least)
-    low, high = value - below, value + above
-    if few and mean:
-        far = _unseen(items, other, ends, confidence)
-        low, high = min(low, far.low), max(high, far.high)
-    if isinstance(items.data, Numbers) and not items.data.proportion and items.data.span is None:
         return Interval(low, high)
+    width = ends[1] - ends[0]
     least_value, most = ends if other is None else (-width, width)
     return Interval(max(least_value, low), min(most, high))
 
 
-def least_variance(items: ItemValues, other: ItemValues | None = None) -> float:
-    """Return the variance of an item's contribution were one to move all the way."""
-    ends = _ends(items, other)
-    return 0.0 if ends is None else (ends[1] - ends[0]) ** 2 / len(items)
+def _farthest(items: ItemValues, other: ItemValues | None, centre: float) -> tuple[float, float]:
+    """Return how far one unit can fall and rise from the centre."""
+    low, high = _ends(items) or _ends_seen(items, other) or (0.0, 0.0)
+    if other is not None or not isinstance(items.data, Numbers):
+        return high - low, high - low
+    return centre - low, high - centre
+
+
+def unseen_movement(items: ItemValues, other: ItemValues | None = None) -> Unseen | None:
+    """Return how far the metric may move unseen, or None where its items have no ends."""
+    if _is_macro(items):
+        return _of_classes(items)
+    if ends := _ends(items):
+        return Unseen(ends[1] - ends[0], effective_units(items))
+    if seen := _ends_seen(items, other):
+        return Unseen(seen[1] - seen[0], effective_units(items), known=False)
+    return None
+
+
+def doubt(items: ItemValues) -> str:
+    """Return why no interval of these items can be trusted; empty where it can."""
+    worth = effective_units(items)
+    if (items.clusters is not None or isinstance(items.data, Ratio)) and worth < FEW:
+        what = "texts" if items.clusters is None else "clusters"
+        return (
+            f"the largest of {units(items):,} {what} weighs so much that all are worth {worth:.3g} "
+            f"of one size; an interval takes {FEW}"
+        )
+    if isinstance(items.data, Numbers | Ratio) and _ends(items) is None and worth < MANY:
+        return (
+            "the metric declares no ends of what an item can be, so what a rare item would lose "
+            f"isn't known; under {MANY} independent items it can't be told from those seen"
+        )
+    return ""
 
 
 def units(items: ItemValues) -> int:
@@ -52,95 +149,76 @@ def units(items: ItemValues) -> int:
     return len(items) if items.clusters is None else int(items.clusters.max()) + 1
 
 
-def _ends(items: ItemValues, other: ItemValues | None = None) -> tuple[float, float] | None:
-    """Return the ends of what an item's value can be.
+def unit_sizes(items: ItemValues) -> Floats:
+    """Return what each independent unit weighs: its items, or what a ratio divides by."""
+    weights = items.data.denominator if isinstance(items.data, Ratio) else None
+    if items.clusters is None:
+        return np.ones(len(items)) if weights is None else weights
+    return np.bincount(items.clusters, weights=weights).astype(np.float64)
 
-    Where they aren't known and few items vary, the least and the largest value seen stand for
-    them; where many do, the spread says enough, and None is returned, as for what has no ends.
+
+def effective_units(items: ItemValues) -> float:
+    """Return how many units of one size are worth as much: (sum of sizes)^2 / sum of squares.
+
+    Kish 1965, 8.2. One dialogue that holds half of all items leaves fewer than four.
     """
+    sizes = unit_sizes(items)
+    return float(sizes.sum() ** 2 / (sizes @ sizes))
+
+
+def _ends(items: ItemValues) -> tuple[float, float] | None:
+    """Return the ends of what an item's value can be, where they are known."""
     data = items.data
-    if isinstance(data, Numbers) and not data.proportion:
-        return data.span or _ends_seen(items, other)
-    bounded = data.bounded if isinstance(data, Pooled) else not isinstance(data, Ratio)
+    if isinstance(data, Numbers):
+        return (0.0, 1.0) if data.proportion else data.span
+    if isinstance(data, Ratio):
+        return data.span
+    bounded = data.bounded if isinstance(data, Pooled) else True
     return (0.0, 1.0) if bounded else None
 
 
 def _ends_seen(items: ItemValues, other: ItemValues | None) -> tuple[float, float] | None:
-    if np.count_nonzero(_moved(items, other)) >= FEW:
-        return None
-    values = np.concatenate(
-        [x.data.values for x in (items, other) if x is not None and isinstance(x.data, Numbers)]
-    )
-    return float(values.min()), float(values.max())
+    found = [_item_values(x) for x in (items, other) if x is not None]
+    values = np.concatenate([v for v in found if v is not None] or [np.zeros(0)])
+    return (float(values.min()), float(values.max())) if len(values) else None
 
 
-def _moved(items: ItemValues, other: ItemValues | None) -> Floats:
-    """Return how far each unit moved: to the second sample, or from the median of the first."""
-    assert isinstance(items.data, Numbers)
-    values = items.data.values
-    if other is None:
-        return by_unit(values - np.median(values), items.clusters)
-    assert isinstance(other.data, Numbers)
-    return by_unit(other.data.values - values, items.clusters)
+def _item_values(items: ItemValues) -> Floats | None:
+    data = items.data
+    if isinstance(data, Numbers):
+        return data.values
+    return data.numerator / data.denominator if isinstance(data, Ratio) else None
 
 
-def _unseen(
-    items: ItemValues, other: ItemValues | None, ends: tuple[float, float], confidence: float
-) -> Interval:
-    """Return how far a mean may reach where few items carry its spread."""
-    moved = _moved(items, other)
-    assert isinstance(items.data, Numbers)
-    middle = float(np.median(items.data.values)) if other is None else 0.0
-    width = ends[1] - ends[0]
-    down, up = (width, width) if other is not None else (middle - ends[0], ends[1] - middle)
-    low, high = unseen(moved, down, up, confidence)
-    return Interval(middle + low, middle + high)
+# Macro-averaged metrics: an item of a rare class weighs more than others.
 
 
-def _carrying(items: ItemValues, other: ItemValues | None) -> float:
-    """Return how many independent units carry the spread, in effect; those that differ, of F1."""
-    if isinstance(items.data, Numbers):
-        return effective(_moved(items, other))
-    return _varied(items, other)
+def _is_macro(items: ItemValues) -> bool:
+    data = items.data
+    return isinstance(data, LabelledItems | LabelSets) and data.average == "macro"
 
 
-def _varied(items: ItemValues, other: ItemValues | None) -> int:
-    """Return the independent units that differ: between two samples, or from most of the sample."""
-    if other is not None:
-        return _units_with(items, _changed(items, other))
-    if isinstance(items.data, Pooled):
-        _, kind, often = np.unique(
-            items.data.held(), axis=0, return_inverse=True, return_counts=True
-        )
-        return _units_with(items, kind.reshape(-1) != often.argmax())
-    assert isinstance(items.data, Labelled)
-    marks = items.data.gold == items.data.predicted
-    return min(_units_with(items, marks), _units_with(items, ~marks))
-
-
-def _changed(items: ItemValues, other: ItemValues) -> Bools:
-    if isinstance(items.data, Pooled) and isinstance(other.data, Pooled):
-        first, second = items.data.held(), other.data.held()
-        # Items have as many labels as they have; the wider table is padded with nothing.
-        wide = max(first.shape[1], second.shape[1])
-        padded = [
-            np.pad(h, ((0, 0), (0, wide - h.shape[1])), constant_values=-1.0)
-            for h in (first, second)
-        ]
-        return np.asarray((padded[0] != padded[1]).any(axis=1))
-    assert isinstance(items.data, Labelled)
-    assert isinstance(other.data, Labelled)
-    return np.asarray(items.data.predicted != other.data.predicted)
-
-
-def _units_with(items: ItemValues, of: Bools) -> int:
-    return int(of.sum()) if items.clusters is None else len(np.unique(items.clusters[of]))
+def _of_classes(items: ItemValues) -> Unseen:
+    """Return what the class of fewest items leaves open, or all items where that is more."""
+    data = items.data
+    if isinstance(data, LabelledItems):
+        holds = data.gold[:, None]
+    else:
+        assert isinstance(data, LabelSets)
+        holds = np.where(np.isin(data.kinds, (HIT, MISS)), data.codes, -1)
+    item, column = np.nonzero(holds >= 0)
+    unit = item if items.clusters is None else items.clusters[item]
+    pairs = np.unique(unit * len(data.labels) + holds[item, column])
+    support = np.bincount(pairs % len(data.labels), minlength=len(data.labels))
+    there = np.flatnonzero(support)
+    rarest = int(there[np.argmin(support[there])])
+    # A class moves the mean by its share of the classes.
+    rare = Unseen(1 / len(there), float(support[rarest]), label=data.labels[rarest])
+    whole = Unseen(1.0, effective_units(items))
+    return max(whole, rare, key=lambda x: x.width(0.9))
 
 
 # Means of bounded values of which few differ: what was not seen may still be there.
-
-FEW = 5
-"""Units that vary, below which their spread says little about how rare a change is."""
 
 
 def by_unit(moved: Floats, clusters: Ints | None) -> Floats:
@@ -169,7 +247,17 @@ def effective(moved: Floats) -> float:
     return float(squares.sum() ** 2 / np.square(squares).sum())
 
 
-def unseen(moved: Floats, down: float, up: float, confidence: float) -> Interval:
+def carriers(moved: Floats) -> int:
+    """Return the fewest units that together carry half the spread (of squares)."""
+    squares = np.sort(np.square(moved - moved.mean()))[::-1]
+    if not squares.any():
+        return 0
+    return int(np.searchsorted(np.cumsum(squares), squares.sum() / 2) + 1)
+
+
+def unseen(
+    moved: Floats, down: float, up: float, confidence: float, worth: float | None = None
+) -> Interval:
     """Return the ends of the mean of ``moved`` where few moved, whatever the others may yet do.
 
     Of all values between 0 and an end with the same mean, those at either end alone vary most; so
@@ -182,13 +270,15 @@ def unseen(moved: Floats, down: float, up: float, confidence: float) -> Interval
         down: How far a value can fall.
         up: How far it can rise.
         confidence: Two-sided.
+        worth: Units of one size that these are worth; all of them where it isn't given.
     """
-    return Interval(-_most(-moved, down, confidence), _most(moved, up, confidence))
+    n = len(moved) if worth is None else worth
+    return Interval(-_most(-moved, down, confidence, n), _most(moved, up, confidence, n))
 
 
-def _most(moved: Floats, reach: float, confidence: float) -> float:
-    n = len(moved)
+def _most(moved: Floats, reach: float, confidence: float, n: float) -> float:
     if reach <= 0:
         return 0.0
-    count = min(float(moved[moved > 0].sum()) / reach, float(n))
+    share = float(moved[moved > 0].sum()) / reach / len(moved)
+    count = min(share * n, n)
     return reach * exact_proportion(count, n, confidence).high

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from tasks.errors import EvaluationError
 from tasks.metrics import f1
 from tasks.metrics.arrays import Floats
-from tasks.metrics.f1 import Labelled
+from tasks.metrics.f1 import LabelledItems
 from tasks.metrics.label_sets import cut, label_sets, unpaired, wrong_pairs
 from tasks.metrics.pooled import divided
 from tasks.metrics.values import LISTS, one_label
@@ -140,5 +140,5 @@ def _counted(table: pa.Table, level: int | None) -> tuple[tuple[str, ...], Float
     if rows["form"][0].as_py() in LISTS:
         sets = label_sets(rows, "macro", level)
         return sets.labels, sets.counts()
-    sample: Labelled = one_label(rows, level, "macro")
+    sample: LabelledItems = one_label(rows, level, "macro")
     return sample.labels, np.column_stack(f1.counts(sample))

@@ -19,7 +19,7 @@ INVALID = -1
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledItems:
     """Gold and predicted labels as codes into ``labels``; both int64, shape (items,)."""
 
     gold: Ints
@@ -40,7 +40,7 @@ class Counts(NamedTuple):
         return _f1(*self)
 
 
-def counts(sample: Labelled) -> Counts:
+def counts(sample: LabelledItems) -> Counts:
     """Return the confusion counts of each label."""
     size = len(sample.labels)
     hit = sample.gold == sample.predicted
@@ -53,17 +53,17 @@ def counts(sample: Labelled) -> Counts:
     )
 
 
-def support(sample: Labelled) -> Ints:
+def support(sample: LabelledItems) -> Ints:
     """Return the gold items of each label, shape (labels,)."""
     return np.bincount(sample.gold, minlength=len(sample.labels)).astype(np.int64)
 
 
-def f1(sample: Labelled) -> float:
+def f1(sample: LabelledItems) -> float:
     """Return the sample's F1 by its own average."""
     return _averaged(counts(sample), support(sample) > 0, sample.average)
 
 
-def without_each_item(sample: Labelled) -> Floats:
+def without_each_item(sample: LabelledItems) -> Floats:
     """Return F1 without each item in turn, float64, shape (items,).
 
     One deletion changes the F1 of at most two labels, so all of them cost O(items + labels).
@@ -89,7 +89,7 @@ def without_each_item(sample: Labelled) -> Floats:
     return np.asarray((weight @ scores + change) / max(len(gold) - 1, 1))
 
 
-def influence(sample: Labelled) -> Floats:
+def influence(sample: LabelledItems) -> Floats:
     """Return how macro F1 moves with each item's weight, float64, shape (items,).
 
     The derivative of 2 tp / (2 tp + fp + fn), summed over the labels that the item counts for.
@@ -104,7 +104,7 @@ def influence(sample: Labelled) -> Floats:
     return np.asarray((moved - (alarm & present[at]) * falls[at]) / present.sum())
 
 
-def without_each_group(sample: Labelled, groups: Ints) -> Floats:
+def without_each_group(sample: LabelledItems, groups: Ints) -> Floats:
     """Return F1 without each group of items in turn, float64, shape (groups,)."""
     whole, present = counts(sample), support(sample) > 0
     order = np.argsort(groups, kind="stable")
@@ -112,14 +112,14 @@ def without_each_group(sample: Labelled, groups: Ints) -> Floats:
     out = []
     for part in parts:
         gone = counts(
-            Labelled(sample.gold[part], sample.predicted[part], sample.labels, sample.average)
+            LabelledItems(sample.gold[part], sample.predicted[part], sample.labels, sample.average)
         )
         left = Counts(*(a - b for a, b in zip(whole, gone, strict=True)))
         out.append(_averaged(left, present, sample.average))
     return np.array(out)
 
 
-def _micro_without(sample: Labelled) -> Floats:
+def _micro_without(sample: LabelledItems) -> Floats:
     tp, fp, fn = (c.sum() for c in counts(sample))
     hit = sample.gold == sample.predicted
     alarm = ~hit & (sample.predicted != INVALID)

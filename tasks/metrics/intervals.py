@@ -89,7 +89,7 @@ def tango(gained: int, lost: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
-def paired_score(gained: int, lost: int, n: int, confidence: float = 0.95) -> Interval:
+def paired_score(gained: float, lost: float, n: int, confidence: float = 0.95) -> Interval:
     """Return :func:`tango`'s interval, made to keep its level at each end by itself.
 
     Tango's ends miss by more than they may where few pairs are discordant and the difference is
@@ -110,7 +110,7 @@ def paired_score(gained: int, lost: int, n: int, confidence: float = 0.95) -> In
     return Interval(low, -_paired_low(lost, gained, n, z))
 
 
-def _paired_low(gained: int, lost: int, n: int, z: float) -> float:
+def _paired_low(gained: float, lost: float, n: int, z: float) -> float:
     def score(delta: float) -> float:
         variance, skew = _constrained(gained, lost, n, delta)
         lean = max(skew, 0.0) * max(z * z - 1, 0.0) / 6
@@ -123,7 +123,7 @@ def _paired_low(gained: int, lost: int, n: int, z: float) -> float:
     return float(optimize.brentq(score, end, point))
 
 
-def _constrained(gained: int, lost: int, n: int, delta: float) -> tuple[float, float]:
+def _constrained(gained: float, lost: float, n: int, delta: float) -> tuple[float, float]:
     """Return variance and (third moment / variance) of gained - lost, were delta the truth.
 
     The nuisance parameter, the chance of a loss, is at its constrained maximum-likelihood estimate.
@@ -188,7 +188,7 @@ def _phi(gained: int, lost: int, both: int, n: int) -> float:
     return cross / math.sqrt(sides)
 
 
-def exact_proportion(successes: float, n: int, confidence: float = 0.95) -> Interval:
+def exact_proportion(successes: float, n: float, confidence: float = 0.95) -> Interval:
     """Return the exact interval of a proportion (Clopper and Pearson 1934).
 
     Never above its level, for an absolute requirement: Wilson's lower end, at 100 items and a true
@@ -234,20 +234,26 @@ def t_widths(error: Error, confidence: float = 0.95) -> Interval:
 def mean_error(values: Floats, strata: Ints | None, clusters: Ints | None) -> Error:
     """Return the error of a mean.
 
-    Clusters (dependent items): cluster-robust with df clusters - 1 (Miller 2024, eq. 4, with
-    the G / (G - 1) correction). Strata (subjects): within-stratum variance only,
-    sum(n_h s_h^2) / n^2, with df n - strata (Cochran 1977, 5.3). Neither: s^2 / n.
+    Clusters (dependent items): delete-one-cluster jackknife, whose df is the clusters of one size
+    that they are worth less one (see :func:`jackknife_error`). Strata (subjects): within-stratum
+    variance only, sum(n_h s_h^2) / n^2 (Cochran 1977, 5.3), with the df of Satterthwaite 1946,
+    since strata of a few items may vary more than others. Neither: s^2 / n.
     """
     n = len(values)
     if clusters is not None:
-        sums = np.bincount(clusters, weights=values - values.mean()).astype(np.float64)
-        g = len(sums)
-        return Error(math.sqrt(float(sums @ sums) * g / (g - 1)) / n, g - 1, _lean(sums))
+        sizes = np.bincount(clusters).astype(np.float64)
+        sums = np.bincount(clusters, weights=values).astype(np.float64)
+        return jackknife_error((sums.sum() - sums) / (n - sizes), sizes)
     part = np.zeros(n, np.int64) if strata is None else pool_singletons(strata)
-    sizes = np.bincount(part)
+    sizes = np.bincount(part).astype(np.float64)
     centred = values - (np.bincount(part, weights=values) / sizes)[part]
-    variance = np.bincount(part, weights=centred**2) / (sizes - 1)
-    return Error(math.sqrt(float(sizes @ variance)) / n, n - len(sizes), _lean(np.asarray(centred)))
+    own = sizes * np.bincount(part, weights=centred**2) / (sizes - 1)
+    total = float(own.sum())
+    df = float(n - len(sizes))
+    if total > 0:
+        shares = own / total  # squares of small numbers vanish
+        df = 1 / float((shares**2 / (sizes - 1)).sum())
+    return Error(math.sqrt(total) / n, df, _lean(np.asarray(centred)))
 
 
 def pool_singletons(strata: Ints) -> Ints:
@@ -268,16 +274,21 @@ def pool_singletons(strata: Ints) -> Ints:
     return np.unique(part, return_inverse=True)[1].astype(np.int64)
 
 
-def jackknife_error(without_each: Floats) -> Error:
+def jackknife_error(without_each: Floats, sizes: Floats | None = None) -> Error:
     """Return the delete-one jackknife error (Efron and Tibshirani 1993, eq. 11.5).
+
+    Units of very different sizes have fewer degrees of freedom than their number: one less than
+    the units of one size that they are worth, (sum of sizes)^2 / sum of squares.
 
     Args:
         without_each: The statistic without each independent unit, shape (units,).
+        sizes: Of the units; all alike where they aren't given.
     """
     g = len(without_each)
     influence = without_each.mean() - without_each
     spread = float(influence @ influence)
-    return Error(math.sqrt(spread * (g - 1) / g), g - 1, _lean(influence))
+    worth = g if sizes is None else float(sizes.sum() ** 2 / (sizes @ sizes))
+    return Error(math.sqrt(spread * (g - 1) / g), max(worth - 1, 1.0), _lean(influence))
 
 
 def _lean(influences: Floats) -> float:

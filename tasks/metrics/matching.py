@@ -10,7 +10,6 @@ levels are; a path that ends before level k stands for itself there. Because pat
 pairing that is best in full is best at every level.
 """
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from tasks.metrics.arrays import Floats
 from tasks.metrics.text_scores import token_f1
+from tasks.text.normal import fold
 
 LabelPath = tuple[str, ...]
 JOINT = " > "
@@ -101,5 +101,5 @@ def _worth(right: Floats, alike: Floats, levels: int) -> Floats:
 
 
 def plain(label: str) -> str:
-    """Return a label's normal form: case and runs of space don't count."""
-    return re.sub(r"\s+", " ", label.casefold()).strip()
+    """Return a label's normal form (:func:`tasks.text.normal.fold`)."""
+    return fold(label)

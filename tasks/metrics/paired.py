@@ -9,8 +9,18 @@ import numpy as np
 from tasks.errors import EvaluationError
 from tasks.metrics import correction, f1
 from tasks.metrics.arrays import Bools, Floats, Ints
-from tasks.metrics.bounded import least_variance, t_interval, units
-from tasks.metrics.f1 import Labelled
+from tasks.metrics.bounded import (
+    Movement,
+    Unseen,
+    by_unit,
+    carriers,
+    doubt,
+    t_interval,
+    unit_sizes,
+    units,
+    unseen_movement,
+)
+from tasks.metrics.f1 import LabelledItems
 from tasks.metrics.intervals import (
     Error,
     Interval,
@@ -38,6 +48,12 @@ class Difference(NamedTuple):
             where items aren't marked.
         lost: The other way round.
         df: Degrees of freedom of its error.
+        lean: Skewness of the value over 6, with so many items.
+        unseen: What no item was seen to do may move the value by, where that is known.
+        carriers: Units that together carry half the spread, of those there are; None where items
+            are right or wrong.
+        doubt: Why the interval can't be trusted; empty where it can.
+        clipped: Share of items of either sample that lay beyond the metric's ends.
     """
 
     value: float
@@ -48,6 +64,11 @@ class Difference(NamedTuple):
     gained: int | None
     lost: int | None
     df: float = math.inf
+    lean: float = 0.0
+    unseen: Unseen | None = None
+    carriers: tuple[int, int] | None = None
+    doubt: str = ""
+    clipped: float = 0.0
 
 
 def point(items: ItemValues) -> float:
@@ -60,7 +81,7 @@ def point(items: ItemValues) -> float:
             return float(data.values.mean())
         case Ratio():
             return float(data.numerator.sum() / data.denominator.sum())
-        case Labelled():
+        case LabelledItems():
             return f1.f1(data)
         case Pooled():
             return data.value()
@@ -84,7 +105,7 @@ def interval(items: ItemValues, confidence: float = 0.95) -> Interval:
     items, value = _marked(items)[0], point(items)
     if _is_proportion(items) and items.clusters is None:
         return wilson(round(value * len(items)), len(items), confidence)
-    return t_interval((items, None), value, _error(items), confidence)
+    return t_interval(items, None, _movement(items), confidence)
 
 
 def difference(first: ItemValues, second: ItemValues, confidence: float = 0.95) -> Difference:
@@ -110,10 +131,23 @@ def difference(first: ItemValues, second: ItemValues, confidence: float = 0.95) 
         # Where nothing flipped, one flip is assumed: else no number of items could be named.
         variance = max(gained + lost, 1) / n - value**2
         return Difference(value, low, high, n, variance, gained, lost)
-    error = _error(first, second)
-    low, high = t_interval((first, second), value, error, confidence)
-    variance = max(_variance(first, second, error), least_variance(first, second))
-    return Difference(value, low, high, n, variance, gained, lost, error.df)
+    found = _movement(first, second)
+    low, high = t_interval(first, second, found, confidence)
+    return Difference(
+        found.value,
+        low,
+        high,
+        n,
+        _variance(first, second, found.error),
+        gained,
+        lost,
+        found.error.df,
+        found.error.lean,
+        unseen_movement(first, second),
+        _carriers(first, found),
+        doubt(first),
+        max(_clipped(first), _clipped(second)),
+    )
 
 
 def _of_seen(first: ItemValues, second: ItemValues, confidence: float) -> Difference:
@@ -137,7 +171,7 @@ def _variance(first: ItemValues, second: ItemValues, error: Error) -> float:
     """
     n, a, b = len(first), first.data, second.data
     found = n * error.se**2
-    if not (isinstance(a, Labelled) and isinstance(b, Labelled) and a.average == "macro"):
+    if not (isinstance(a, LabelledItems) and isinstance(b, LabelledItems) and a.average == "macro"):
         return found
     moved = _sums(f1.influence(b) - f1.influence(a), first.clusters)
     return (found + n * float(moved @ moved)) / 2
@@ -157,14 +191,25 @@ def above(items: ItemValues, threshold: float, confidence: float = 0.95) -> Diff
             value - threshold, low - threshold, high - threshold, len(items), spread, None, None
         )
     [items] = _marked(items)
-    n, value, error = len(items), point(items), _error(items)
+    n, found = len(items), _movement(items)
     if _is_proportion(items) and items.clusters is None:
-        low, high = exact_proportion(round(value * n), n, confidence)
+        low, high = exact_proportion(round(found.value * n), n, confidence)
     else:
-        low, high = t_interval((items, None), value, error, confidence)
-    spread = max(n * error.se**2, least_variance(items))
+        low, high = t_interval(items, None, found, confidence)
     return Difference(
-        value - threshold, low - threshold, high - threshold, n, spread, None, None, error.df
+        found.value - threshold,
+        low - threshold,
+        high - threshold,
+        n,
+        n * found.error.se**2,
+        None,
+        None,
+        found.error.df,
+        found.error.lean,
+        unseen_movement(items),
+        _carriers(items, found),
+        doubt(items),
+        _clipped(items),
     )
 
 
@@ -178,7 +223,7 @@ def flips(first: ItemValues, second: ItemValues) -> tuple[int | None, int | None
 
 def _marks(items: ItemValues) -> Bools | None:
     data = items.data
-    if isinstance(data, Labelled):
+    if isinstance(data, LabelledItems):
         return np.asarray(data.gold == data.predicted)
     return np.asarray(data.values > 0.5) if _is_proportion(items) else None  # type: ignore[union-attr]
 
@@ -216,14 +261,33 @@ def _refuse_lone(items: ItemValues) -> None:
         )
 
 
-def _error(items: ItemValues, other: ItemValues | None = None) -> Error:
-    """Return the error of the metric, or of ``other``'s minus this one's."""
-    values = _contribution(items)
+def _movement(items: ItemValues, other: ItemValues | None = None) -> Movement:
+    """Return the metric, or ``other``'s minus this one's, with what its units add to it."""
+    values, sizes = _contribution(items), unit_sizes(items)
     if other is not None:
         values = _contribution(other) - values
     if isinstance(items.data, Numbers):
-        return mean_error(values, items.strata, items.clusters)
-    return jackknife_error(values)
+        centre = 0.0 if other is not None else float(np.median(values))
+        moved = by_unit(values - centre, items.clusters)
+        error = mean_error(values, items.strata, items.clusters)
+        return Movement(float(values.mean()), moved, centre, error)
+    value = point(items) if other is None else point(other) - point(items)
+    # A unit's pseudo-value (Tukey 1958): of a mean, the value itself.
+    pseudo = value + (len(values) - 1) * (values.mean() - values)
+    centre = 0.0 if other is not None else float(np.median(pseudo))
+    alike = items.clusters is None and not isinstance(items.data, Ratio)
+    error = jackknife_error(values, None if alike else sizes)
+    return Movement(value, np.asarray(pseudo - centre), centre, error)
+
+
+def _clipped(items: ItemValues) -> float:
+    return items.data.clipped if isinstance(items.data, Numbers | Ratio) else 0.0
+
+
+def _carriers(items: ItemValues, found: Movement) -> tuple[int, int] | None:
+    if _is_proportion(items) or isinstance(items.data, LabelledItems):
+        return None
+    return carriers(found.moved), len(found.moved)
 
 
 def _contribution(items: ItemValues) -> Floats:
@@ -236,9 +300,9 @@ def _contribution(items: ItemValues) -> Floats:
             return _ratio_without(data, items.clusters)
         case Pooled():
             return data.without_each(items.clusters)
-        case Labelled() if items.clusters is None:
+        case LabelledItems() if items.clusters is None:
             return f1.without_each_item(data)
-        case Labelled():
+        case LabelledItems():
             return f1.without_each_group(data, items.clusters)
         case _:
             assert_never(data)

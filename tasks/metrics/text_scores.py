@@ -13,6 +13,7 @@ import numpy as np
 
 from tasks.metrics.arrays import Floats
 from tasks.metrics.pooled import Sums, divided
+from tasks.text.normal import to_nfc
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -20,13 +21,13 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 def normalised(text: str) -> str:
     """Return a text's normal form."""
-    lower = text.lower().translate(_NO_PUNCTUATION)
+    lower = to_nfc(text).lower().translate(_NO_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", lower).split())
 
 
 def exact(said: str, meant: str) -> float:
-    """Return 1 where the texts are the same but for space around them, else 0."""
-    return float(said.strip() == meant.strip())
+    """Return 1 where the texts are the same but for space around them (in NFC), else 0."""
+    return float(to_nfc(said).strip() == to_nfc(meant).strip())
 
 
 def quasi_exact(said: str, meant: str) -> float:

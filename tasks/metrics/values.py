@@ -15,7 +15,7 @@ from configs.metrics import Metric
 from tasks.errors import EvaluationError
 from tasks.metrics.arrays import Floats, Ints, codes, integers, matrix, reals
 from tasks.metrics.calibration import brier, calibration
-from tasks.metrics.f1 import INVALID, Average, Labelled
+from tasks.metrics.f1 import INVALID, Average, LabelledItems
 from tasks.metrics.label_sets import cut, label_sets, level_labels
 from tasks.metrics.pooled import Pooled, quotient
 from tasks.metrics.text_scores import bleu
@@ -34,20 +34,28 @@ class Numbers:
         span: Ends of what a value can be, where they are finite and known.
         corrected: Whether they are what each item adds to a rate with its detector's error taken
             out (:mod:`tasks.metrics.correction`).
+        clipped: Share of items whose value lay beyond the span and counts as its end.
     """
 
     values: Floats
     proportion: bool = False
     span: tuple[float, float] | None = None
     corrected: bool = False
+    clipped: float = 0.0
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Two sums, the metric being numerator over denominator; both float64, shape (items,)."""
+    """Two sums, the metric being numerator over denominator; both float64, shape (items,).
+
+    ``span`` are the ends of what one item's quotient can be, where they are known; ``clipped`` is
+    the share of items that lay beyond them.
+    """
 
     numerator: Floats
     denominator: Floats
+    span: tuple[float, float] | None = None
+    clipped: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class ItemValues:
     """
 
     ids: tuple[str, ...]
-    data: Numbers | Ratio | Labelled | Pooled
+    data: Numbers | Ratio | LabelledItems | Pooled
     strata: Ints | None = None
     clusters: Ints | None = None
 
@@ -145,7 +153,7 @@ def _some(ids: list[str]) -> str:
 
 def _rows_and_reader(
     table: pa.Table, name: str, metric: Metric | None
-) -> tuple[pa.Table, Callable[[pa.Table], Numbers | Ratio | Labelled | Pooled]]:
+) -> tuple[pa.Table, Callable[[pa.Table], Numbers | Ratio | LabelledItems | Pooled]]:
     for form in pc.unique(table["form"]).to_pylist():
         if found := reader(form, name):
             return table.filter(pc.equal(table["form"], form)), found
@@ -166,17 +174,39 @@ def _rows_and_reader(
 
 
 def _told(
-    read: Callable[[pa.Table], Numbers | Ratio | Labelled | Pooled], metric: Metric | None
-) -> Callable[[pa.Table], Numbers | Ratio | Labelled | Pooled]:
+    read: Callable[[pa.Table], Numbers | Ratio | LabelledItems | Pooled], metric: Metric | None
+) -> Callable[[pa.Table], Numbers | Ratio | LabelledItems | Pooled]:
     """Return the reader with what the suite says of the metric's values."""
 
-    def told(rows: pa.Table) -> Numbers | Ratio | Labelled | Pooled:
+    def told(rows: pa.Table) -> Numbers | Ratio | LabelledItems | Pooled:
         found = read(rows)
-        if metric is None or not isinstance(found, Numbers) or found.proportion:
+        if metric is None or not isinstance(found, Numbers | Ratio):
             return found
-        return replace(found, span=metric.span, corrected=metric.estimator == "corrected")
+        if isinstance(found, Ratio):
+            return clipped_ratio(found, metric.span)
+        if found.proportion:
+            return found
+        if metric.estimator == "corrected":
+            return replace(found, corrected=True)
+        return clipped(found, metric.span)
 
     return told
+
+
+def clipped(data: Numbers, span: tuple[float, float] | None) -> Numbers:
+    """Return the values with those beyond the ends of a span set to them, and the share of such."""
+    if span is None:
+        return data
+    values = np.clip(data.values, *span)
+    return replace(data, values=values, span=span, clipped=float((values != data.values).mean()))
+
+
+def clipped_ratio(data: Ratio, span: tuple[float, float] | None) -> Ratio:
+    """Return the two sums with no item's quotient beyond the span, and the share that was."""
+    if span is None:
+        return data
+    top = np.clip(data.numerator, span[0] * data.denominator, span[1] * data.denominator)
+    return replace(data, numerator=top, span=span, clipped=float((top != data.numerator).mean()))
 
 
 def _named(table: pa.Table, name: str) -> pa.ChunkedArray:
@@ -272,8 +302,8 @@ def _refuse_strange(strange: list[str]) -> None:
         )
 
 
-def _labelled(average: Average) -> Callable[[pa.Table], Labelled]:
-    def read(rows: pa.Table) -> Labelled:
+def _labelled(average: Average) -> Callable[[pa.Table], LabelledItems]:
+    def read(rows: pa.Table) -> LabelledItems:
         gold = rows["gold"].to_pylist()
         stored = (rows.schema.metadata or {}).get(b"labels")
         labels = tuple(json.loads(stored)) if stored else tuple(sorted(set(gold)))
@@ -281,12 +311,12 @@ def _labelled(average: Average) -> Callable[[pa.Table], Labelled]:
         _refuse_strange(sorted({str(g) for g in gold if g not in index}))
         found = [index.get(p, INVALID) for p in rows["prediction"].to_pylist()]
         known = [index[g] for g in gold]
-        return Labelled(np.array(known, np.int64), np.array(found, np.int64), labels, average)
+        return LabelledItems(np.array(known, np.int64), np.array(found, np.int64), labels, average)
 
     return read
 
 
-Read = Callable[[pa.Table], Numbers | Ratio | Labelled | Pooled]
+Read = Callable[[pa.Table], Numbers | Ratio | LabelledItems | Pooled]
 
 _READERS: dict[str, tuple[tuple[str, ...], Read]] = {
     "accuracy": (("letters", "classification"), _score),
@@ -367,7 +397,7 @@ def _average(name: str) -> Literal["macro", "weighted"]:
     return "macro" if name == "macro" else "weighted"
 
 
-def one_label(rows: pa.Table, level: int | None, average: Average) -> Labelled:
+def one_label(rows: pa.Table, level: int | None, average: Average) -> LabelledItems:
     """Return gold and prediction of items with one label each, at a level of their paths."""
     labels = level_labels(stored_paths(rows), level)
     index = {label: code for code, label in enumerate(labels)}
@@ -376,7 +406,7 @@ def one_label(rows: pa.Table, level: int | None, average: Average) -> Labelled:
         INVALID if label is None else index.get(cut(label, level), INVALID)
         for label in rows["prediction"].to_pylist()
     ]
-    return Labelled(np.array(gold, np.int64), np.array(said, np.int64), tuple(labels), average)
+    return LabelledItems(np.array(gold, np.int64), np.array(said, np.int64), tuple(labels), average)
 
 
 def stored_paths(rows: pa.Table) -> list[str]:

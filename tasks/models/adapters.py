@@ -44,7 +44,7 @@ _DECIDES = (
 """Keys of the adapter's config that decide what the weights do."""
 
 
-def adapted(base: LocalModel, adapter: Path, alpha: float) -> Adapted:
+def load_adapted(base: LocalModel, adapter: Path, alpha: float) -> Adapted:
     """Return the base with the adapter's change multiplied by ``alpha``.
 
     At 1 it is the model as trained, at 0 the base (Wortsman et al. 2022, WiSE-FT, on LoRA's
@@ -101,7 +101,7 @@ def adapter_rank(folder: Path) -> int:
     return max(map(int, [config["r"], *(config.get("rank_pattern") or {}).values()]))
 
 
-def applied(model: Any, adapter: Path, alpha: float) -> Any:
+def apply_adapter(model: Any, adapter: Path, alpha: float) -> Any:
     """Return a loaded model with the scaled adapter merged into its weights."""
     from peft import PeftModel
     from peft.tuners.lora import LoraLayer

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from tasks.errors import EvaluationError
 from tasks.progress import Progress
 from tasks.storage import digest_of
-from tasks.text.reasoning import spoken
+from tasks.text.reasoning import strip_reasoning
 from tasks.text.rows import Message
 
 
@@ -76,10 +76,10 @@ class Answer(NamedTuple):
     @property
     def said(self) -> str:
         """``text`` without what the model thought first: what a suite judges."""
-        return spoken(self.text)
+        return strip_reasoning(self.text)
 
 
-class Chosen(NamedTuple):
+class ChoiceScores(NamedTuple):
     """How likely each option is after its context.
 
     Attributes:
@@ -103,7 +103,7 @@ class Chosen(NamedTuple):
     latency_s: float
 
 
-class Measured(NamedTuple):
+class TextScore(NamedTuple):
     """How well a text was predicted.
 
     Attributes:
@@ -156,7 +156,7 @@ class Model(Protocol):
 
     @property
     def log_probs(self) -> bool:
-        """Whether it gives log-probabilities: ``choices`` and ``nats``."""
+        """Whether it gives log-probabilities: ``choices`` and ``negative_log_likelihood``."""
 
     def answers(
         self, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None
@@ -165,19 +165,19 @@ class Model(Protocol):
 
     def choices(
         self, asked: Sequence[Choice], batch_tokens: int = 2048, progress: Progress | None = None
-    ) -> list[Chosen]:
+    ) -> list[ChoiceScores]:
         """Return how likely each option of each context is, in their order."""
 
-    def nats(
+    def negative_log_likelihood(
         self, texts: Sequence[Text], batch_tokens: int = 2048, progress: Progress | None = None
-    ) -> list[Measured]:
+    ) -> list[TextScore]:
         """Return how well each text is predicted, in their order."""
 
 
 # What stands behind the seam: engines that give their results a batch at a time.
 
-Asked = Prompt | Choice | Text
-R = TypeVar("R", Answer, Chosen, Measured)
+Request = Prompt | Choice | Text
+R = TypeVar("R", Answer, ChoiceScores, TextScore)
 Batch = list[tuple[int, R]]
 """Results of one batch with their places among what was asked."""
 
@@ -224,24 +224,24 @@ class Engine(ABC):
         return None
 
     @abstractmethod
-    def encode(self, asked: Sequence[Asked]) -> list[Encoded]:
+    def encode(self, asked: Sequence[Request]) -> list[Encoded]:
         """Return each request as the model will be shown it."""
 
     @abstractmethod
-    def answering(
+    def generate_batches(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         """Yield the answers to prompts."""
 
-    def choosing(
+    def score_choice_batches(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
-    ) -> Iterator[Batch[Chosen]]:
+    ) -> Iterator[Batch[ChoiceScores]]:
         """Yield how likely the options are."""
         raise no_log_probs()
 
-    def measuring(
+    def score_text_batches(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
-    ) -> Iterator[Batch[Measured]]:
+    ) -> Iterator[Batch[TextScore]]:
         """Yield how well texts are predicted."""
         raise no_log_probs()
 
@@ -250,21 +250,21 @@ class Engine(ABC):
     ) -> list[Answer]:
         """Return the answer to each prompt, in their order."""
         asked = self.encode(prompts)
-        return gathered(self.answering(asked, decoding), len(asked), progress)
+        return gathered(self.generate_batches(asked, decoding), len(asked), progress)
 
     def choices(
         self, asked: Sequence[Choice], batch_tokens: int = 2048, progress: Progress | None = None
-    ) -> list[Chosen]:
+    ) -> list[ChoiceScores]:
         """Return how likely each option of each context is, in their order."""
         encoded = self.encode(asked)
-        return gathered(self.choosing(encoded, batch_tokens), len(encoded), progress)
+        return gathered(self.score_choice_batches(encoded, batch_tokens), len(encoded), progress)
 
-    def nats(
+    def negative_log_likelihood(
         self, texts: Sequence[Text], batch_tokens: int = 2048, progress: Progress | None = None
-    ) -> list[Measured]:
+    ) -> list[TextScore]:
         """Return how well each text is predicted, in their order."""
         encoded = self.encode(texts)
-        return gathered(self.measuring(encoded, batch_tokens), len(encoded), progress)
+        return gathered(self.score_text_batches(encoded, batch_tokens), len(encoded), progress)
 
 
 def gathered(parts: Iterator[Batch[R]], total: int, progress: Progress | None) -> list[R]:
@@ -283,7 +283,7 @@ def ids_digest(*sequences: Sequence[int]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def by_messages(asked: Sequence[Asked]) -> list[Encoded]:
+def by_messages(asked: Sequence[Request]) -> list[Encoded]:
     """Return each prompt with the digest of its messages and tools, where tokens aren't seen."""
     if any(not isinstance(one, Prompt) for one in asked):
         raise no_log_probs()

@@ -15,19 +15,19 @@ from tasks.models.api import (
     Answer,
     Batch,
     Choice,
-    Chosen,
+    ChoiceScores,
     Decoding,
     Encoded,
     Engine,
-    Measured,
     Prompt,
     Text,
+    TextScore,
     gathered,
 )
 from tasks.progress import Progress
 from tasks.storage import digest_of, disk_errors, home
 
-R = TypeVar("R", Answer, Chosen, Measured)
+R = TypeVar("R", Answer, ChoiceScores, TextScore)
 EVERY_S = 5.0
 """Seconds of work that a kill may cost: batches are written together when this long has passed."""
 
@@ -72,31 +72,31 @@ class Cached:
             Answer,
             call,
             progress,
-            lambda asked, skip: self._engine.answering(asked, decoding, skip),
+            lambda asked, skip: self._engine.generate_batches(asked, decoding, skip),
         )
 
     def choices(
         self, asked: Sequence[Choice], batch_tokens: int = 2048, progress: Progress | None = None
-    ) -> list[Chosen]:
+    ) -> list[ChoiceScores]:
         """Return how likely each option of each context is, in their order."""
         call = _Call(self._engine.encode(asked), {}, batch_tokens)
         return self._gathered(
-            Chosen,
+            ChoiceScores,
             call,
             progress,
-            lambda todo, skip: self._engine.choosing(todo, batch_tokens, skip),
+            lambda todo, skip: self._engine.score_choice_batches(todo, batch_tokens, skip),
         )
 
-    def nats(
+    def negative_log_likelihood(
         self, texts: Sequence[Text], batch_tokens: int = 2048, progress: Progress | None = None
-    ) -> list[Measured]:
+    ) -> list[TextScore]:
         """Return how well each text is predicted, in their order."""
         call = _Call(self._engine.encode(texts), {}, batch_tokens)
         return self._gathered(
-            Measured,
+            TextScore,
             call,
             progress,
-            lambda todo, skip: self._engine.measuring(todo, batch_tokens, skip),
+            lambda todo, skip: self._engine.score_text_batches(todo, batch_tokens, skip),
         )
 
     def _gathered(
@@ -112,7 +112,7 @@ class Cached:
             "fields": kind._fields,
             "drawn": call.drawn,
         }
-        store = Store(home("answers", digest_of(content)), self._every_s)
+        store = AnswerStore(home("answers", digest_of(content)), self._every_s)
         parts = _known_first(kind, call, store, run)
         try:
             return gathered(parts, len(call.keys), progress)
@@ -142,14 +142,14 @@ class _Call:
             self.drawn = {**drawn, "call": self.name}
 
 
-class Kept(NamedTuple):
+class CachedResult(NamedTuple):
     """A stored answer: the call it was computed in, and its fields."""
 
     call: str
     value: list[Any]
 
 
-class Store:
+class AnswerStore:
     """Chunks of answers in a folder, each written aside and renamed, never changed."""
 
     def __init__(self, folder: Path, every_s: float) -> None:
@@ -157,12 +157,12 @@ class Store:
         self._rows: list[dict[str, str]] = []
         self._since = time.monotonic()
 
-    def read(self) -> dict[str, Kept]:
+    def read(self) -> dict[str, CachedResult]:
         """Return all answers by key."""
-        found: dict[str, Kept] = {}
+        found: dict[str, CachedResult] = {}
         for file in sorted(self._folder.glob("*.parquet")):
             for row in pq.read_table(file).to_pylist():
-                found.setdefault(row["key"], Kept(row["call"], json.loads(row["value"])))
+                found.setdefault(row["key"], CachedResult(row["call"], json.loads(row["value"])))
         return found
 
     def add(self, call: str, answers: Iterable[tuple[str, Sequence[Any]]]) -> None:
@@ -188,7 +188,7 @@ class Store:
 def _known_first(
     kind: type[R],
     call: _Call,
-    store: Store,
+    store: AnswerStore,
     run: Callable[[list[Encoded], Container[int]], Iterator[Batch[R]]],
 ) -> Iterator[Batch[R]]:
     """Yield what is stored, then what isn't, keeping each batch as it comes."""

@@ -8,7 +8,7 @@ from tasks.artifacts import LocalModel
 from tasks.code_digest import code_digest
 from tasks.models.api import Engine
 from tasks.models.identity import config_digest, stopping, template_digest
-from tasks.models.local.loading import device, load_model, positions_of, resolve_dtype
+from tasks.models.local.loading import device, load_weights, positions_of, resolve_dtype
 from tasks.models.local.tokenized import Transformer
 from tasks.models.served.vllm import VllmFolder, open_vllm
 from tasks.storage import digest_of
@@ -69,7 +69,7 @@ def _local(model: LocalModel, dtype: str) -> Engine:
         "versions": _versions(),
     }
     return Transformer(
-        lambda: load_model(model, resolved),
+        lambda: load_weights(model, resolved),
         load_tokenizer(model.path),
         digest=digest_of(about),
         positions=positions_of(model.path),

@@ -36,8 +36,8 @@ def assign(frame: pd.DataFrame, split: Split, key: int, *, by_label: bool) -> Na
     unit = units(free)
     labels = free["label"].fillna("") if by_label else pd.Series("", index=free.index)
     strata = labels.groupby(unit).min()
-    test = 0.0 if split.test_path is not None else split.test
-    dev = 0.0 if split.dev_path is not None else split.dev
+    test = split.test if split.test_path is None and split.test_field is None else 0.0
+    dev = split.dev if split.dev_path is None and split.dev_field is None else 0.0
     if split.time is not None:
         chosen = latest(free["time"].groupby(unit).agg(["max", "size"]), {"test": test, "dev": dev})
     else:

@@ -17,7 +17,7 @@ from configs.sources import RehearsalSource
 from tasks.artifacts import LocalModel
 from tasks.errors import SourceError
 from tasks.models.identity import stopping
-from tasks.models.local.loading import load_model, resolve_dtype
+from tasks.models.local.loading import load_weights, resolve_dtype
 from tasks.storage import home, stage_key
 from tasks.text.chat import Tokenizer, load_tokenizer, prompt_ids
 from tasks.text.keyed import key_of, keyed_rank
@@ -143,7 +143,7 @@ class SampledAnswers:
             self._source.top_p,
             seed,
         )
-        model = load_model(self._model, self._dtype)
+        model = load_weights(self._model, self._dtype)
         asked = [encode_prompt(self.tokenizer, p) for p in prompts]
         made = generate(model, self.tokenizer, asked, decoding)
         rows = [

@@ -16,7 +16,7 @@ from tasks.store.aws import Client, code_of, open_client, refusal, store_setting
 PART_BYTES = 64 << 20
 
 
-class Place(Protocol):
+class BlobStore(Protocol):
     """A root under which files are written whole and never changed."""
 
     def uri(self, key: str = "") -> str:
@@ -38,7 +38,7 @@ class Place(Protocol):
         """Return the keys under a prefix with their sizes in bytes."""
 
 
-def open_place(where: str | None = None, region: str | None = None) -> Place:
+def open_store(where: str | None = None, region: str | None = None) -> BlobStore:
     """Return the place of that address: ``s3://BUCKET/PREFIX`` or a folder; else TEMPER_STORE.
 
     Args:
@@ -51,17 +51,17 @@ def open_place(where: str | None = None, region: str | None = None) -> Place:
     """
     address = where or store_setting()
     if address.startswith("s3://"):
-        return S3Place(address, region=region)
+        return S3Store(address, region=region)
     if "://" in address:
         raise StorageError(
             "artifacts are published to S3 or to a folder.",
             where=address,
             fix="set TEMPER_STORE to s3://BUCKET/PREFIX or a folder.",
         )
-    return FolderPlace(Path(address).expanduser().resolve())
+    return FolderStore(Path(address).expanduser().resolve())
 
 
-class FolderPlace:
+class FolderStore:
     """A folder that several machines see."""
 
     def __init__(self, root: Path) -> None:
@@ -116,7 +116,7 @@ class FolderPlace:
         return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
 
 
-class S3Place:
+class S3Store:
     """A prefix of a bucket."""
 
     def __init__(
@@ -260,7 +260,7 @@ def address_of(kind: str, digest: str, files: Files) -> tuple[str, dict[str, dic
     return f"{kind}/{digest[:32]}/{digest_of(listed)[:16]}", listed
 
 
-def publish(kind: str, digest: str, files: Files, place: Place | None = None) -> Published:
+def publish(kind: str, digest: str, files: Files, place: BlobStore | None = None) -> Published:
     """Copy files to the store unless they are there, and return where.
 
     Args:
@@ -273,7 +273,7 @@ def publish(kind: str, digest: str, files: Files, place: Place | None = None) ->
         StorageError: A file under that address is not what it should be.
         SetupError: The store isn't set, or refuses.
     """
-    place = place or open_place()
+    place = place or open_store()
     key, listed = address_of(kind, digest, files)
     if place.read(f"{key}/{MANIFEST}") is not None:
         return Published(place.uri(key), 0)
@@ -294,7 +294,7 @@ def fetch(uri: str, folder: Path) -> None:
     Raises:
         StorageError: There is no manifest at the address, or a file isn't what it says.
     """
-    place = open_place(uri)
+    place = open_store(uri)
     found = place.read(MANIFEST)
     if found is None:
         raise StorageError(
@@ -312,7 +312,7 @@ def fetch(uri: str, folder: Path) -> None:
             aside.rename(folder)
 
 
-def _fetch_file(place: Place, name: str, folder: Path, sha256: str) -> None:
+def _fetch_file(place: BlobStore, name: str, folder: Path, sha256: str) -> None:
     target = (folder / name).resolve()
     if not target.is_relative_to(folder.resolve()):
         raise StorageError(

@@ -112,7 +112,7 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message], tools: str | None 
     """
     if messages[0]["role"] == TEXT_ROLE:
         return _render_text(tokenizer, messages[0]["content"])
-    talk = _Talk(tokenizer, as_turns(messages), as_offered(tools))
+    talk = _ChatRendering(tokenizer, as_turns(messages), as_offered(tools))
     text = talk.text()
     _check_whole(tokenizer, messages, tools, text)
     spans = [talk.span(i, text) for i, m in enumerate(messages) if m["role"] == "assistant"]
@@ -142,7 +142,7 @@ def rendered_prompt(
     Raises:
         DataError: The template refuses the turns, or leaves the tools out.
     """
-    text = _Talk(tokenizer, as_turns(messages), as_offered(tools)).text(answer_next=True)
+    text = _ChatRendering(tokenizer, as_turns(messages), as_offered(tools)).text(answer_next=True)
     if tools is not None:
         _check_whole(tokenizer, messages, tools, text)
     return text
@@ -154,7 +154,7 @@ def _render_text(tokenizer: Tokenizer, text: str) -> Rendered:
     return Rendered(ids, list(ids))
 
 
-class _Talk(NamedTuple):
+class _ChatRendering(NamedTuple):
     """A conversation as a tokenizer's chat template takes it."""
 
     tokenizer: Tokenizer

@@ -37,7 +37,9 @@ COMMON = 10
 
 Words = tuple[str, ...]
 
-_CUT = re.compile(r"[\n\t]|[.?!;:…。？！](?=\W|$)|[\"“”«»()\[\]{}*|`<>]|\s['‘’–—-]|['’]\s|^\W*['‘]")
+_CUT = re.compile(
+    r"[\n\t]|[.?!;:…。？！।॥؟۔።](?=\W|$)|[\"“”«»()\[\]{}*|`<>]|\s['‘’–—-]|['’]\s|^\W*['‘]"
+)
 
 
 class Item(NamedTuple):
@@ -56,7 +58,7 @@ class OverlapIndex:
 
     def __init__(self, items: Iterable[str | Item]) -> None:
         self._items = list(dict.fromkeys(items))
-        self._runs = RunTable()
+        self._runs = NgramTable()
         # Form -> the first item that has it.
         self._whole: dict[Words, int] = {}
         self._alone: dict[Words, int] = {}
@@ -137,7 +139,7 @@ class OverlapIndex:
     def _number_of(self, messages: Sequence[Message], run: Words) -> int | None:
         """Return the item that a run of words is of, where that tells that the row contains it."""
         if len(run) < RUN:
-            stands = any(run in standing(m["content"], len(run)) for m in messages)
+            stands = any(run in isolated_runs(m["content"], len(run)) for m in messages)
             return self._alone.get(run) if stands else None
         if run in self._run or len(run) != GRAM:
             return self._run.get(run)
@@ -148,10 +150,12 @@ class OverlapIndex:
 
     def _stands(self, messages: Sequence[Message], size: int) -> bool:
         """Return whether an item of that many words stands by itself in a message."""
-        return any(run in self._alone for m in messages for run in standing(m["content"], size))
+        return any(
+            run in self._alone for m in messages for run in isolated_runs(m["content"], size)
+        )
 
 
-def standing(text: str, size: int) -> Iterator[tuple[str, ...]]:
+def isolated_runs(text: str, size: int) -> Iterator[tuple[str, ...]]:
     """Yield the runs of ``size`` words that begin and end where a text may be cut."""
     found, gaps = pieces(text)
     cut = [
@@ -190,7 +194,7 @@ Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
 
-class RunTable:
+class NgramTable:
     """Runs of words of several lengths, found wherever they occur in a sequence of words.
 
     Words are numbered by the runs' own vocabulary, so that a run with any other word in it is

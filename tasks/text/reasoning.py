@@ -3,7 +3,7 @@
 OPEN, CLOSE = "<think>", "</think>"
 
 
-def spoken(text: str) -> str:
+def strip_reasoning(text: str) -> str:
     """Return an answer without the thoughts at its beginning, and the space after them.
 
     Where the chat template itself opens the thought, the answer holds its end alone. An answer
@@ -17,9 +17,9 @@ def spoken(text: str) -> str:
     return text
 
 
-def unclosed(text: str) -> bool:
+def has_unclosed_reasoning(text: str) -> bool:
     """Return whether an answer ends inside a thought, as far as its own words show it."""
-    return not spoken(text) and text.rpartition(CLOSE)[2].lstrip().startswith(OPEN)
+    return not strip_reasoning(text) and text.rpartition(CLOSE)[2].lstrip().startswith(OPEN)
 
 
 def _thinks(text: str) -> bool:

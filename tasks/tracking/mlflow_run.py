@@ -53,7 +53,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 PARAMS_A_BATCH, METRICS_A_BATCH = 100, 1000
 TAG_VALUE = 5000
 """Characters of a tag's value that every MLflow server takes."""
-FLOW_RUN, RECIPE = "prefect.flow_run_id", "recipe.digest"
+FLOW_RUN, PARENT, RECIPE = "prefect.flow_run_id", "mlflow.parentRunId", "recipe.digest"
 # Migrations announce themselves at INFO, and a SageMaker plug-in warns at every HTTP call.
 for _name in ("alembic", "mlflow.store.db.utils"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -171,6 +171,12 @@ class Run:
         text = json.dumps(redact_value(record), indent=1)
         self._client.log_text(self.run_id, text, "gates.json")
 
+    def log_sweep(self, verdict: str, files: Sequence[Path]) -> None:
+        """Log what a sweep found: its verdict, and the files that show it."""
+        self._tags({"temper.kind": "sweep", "verdict": verdict or "not judged"})
+        for file in files:
+            self.log_page(file)
+
     def log_page(self, path: Path, folder: str | None = None) -> None:
         """Keep a file as an artifact."""
         self._client.log_artifact(self.run_id, str(path), folder)
@@ -208,6 +214,7 @@ def open_run(
     flow_run_id: str | None = None,
     settings: Settings | None = None,
     abandoned: Callable[[str], None] | None = None,
+    parent: str | None = None,
 ) -> str:
     """Start the MLflow run of a pipeline run, or resume it, and return its id.
 
@@ -217,6 +224,7 @@ def open_run(
         flow_run_id: The Prefect flow run: the same one resumes its MLflow run.
         settings: Where MLflow is; from the environment when absent.
         abandoned: Told the Prefect flow run of each run that was found to have no process any more.
+        parent: The MLflow run it is shown below.
 
     Raises:
         SetupError: MLflow can't be reached or refuses the experiment.
@@ -225,7 +233,7 @@ def open_run(
     with explained(settings):
         client = connect(settings)
         experiment = _experiment(client, recipe.tracking.experiment, settings)
-        for lost in end_abandoned(client, experiment, settings.root):
+        for lost in end_stale_runs(client, experiment, settings.root):
             if abandoned is not None:
                 abandoned(lost)
         lock = _take_lock(settings.root)
@@ -236,6 +244,7 @@ def open_run(
                 "temper.version": _version(),
                 LOCK_TAG: lock.path.name,
                 **({FLOW_RUN: flow_run_id} if flow_run_id else {}),
+                **({PARENT: parent} if parent else {}),
             }
             made = client.create_run(experiment, run_name=redact(recipe.name), tags=tags)
             run_id = str(made.info.run_id)
@@ -427,7 +436,7 @@ def _take_lock(root: Path) -> Lock:
     return lock
 
 
-def end_abandoned(client: Any, experiment: str, root: Path) -> list[str]:
+def end_stale_runs(client: Any, experiment: str, root: Path) -> list[str]:
     """Mark an experiment's running runs as killed where nobody holds their lock any more.
 
     Runs of other homes have no lock file here, and are left alone.

@@ -115,7 +115,7 @@ def release_history(name: str, settings: Settings | None = None) -> list[dict[st
     return sorted(found, key=lambda entry: str(entry["when"]))
 
 
-def refuse_unproven(record: Record, champion: Release | None) -> None:
+def require_passing_record(record: Record, champion: Release | None) -> None:
     """Raise unless the record is a PASS that names both weights, the champion's where it must.
 
     Raises:

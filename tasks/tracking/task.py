@@ -18,11 +18,12 @@ from tasks.tracking.scorecard.card import Card
 
 
 @task(task_run_name="open the MLflow run", persist_result=True, cache_policy=NO_CACHE)
-def start_tracking(recipe: Recipe, recipe_text: str) -> str:
-    """Start or resume this flow run's MLflow run and return its id."""
+def start_tracking(recipe: Recipe, recipe_text: str, parent: str | None = None) -> str:
+    """Start or resume this flow run's MLflow run, below a parent's, and return its id."""
     from tasks.tracking.mlflow_run import open_run
 
-    return open_run(recipe, recipe_text, flow_run.get_id(), abandoned=_mark_crashed)
+    own = flow_run.get_id()
+    return open_run(recipe, recipe_text, own, parent=parent, abandoned=_mark_crashed)
 
 
 def _mark_crashed(flow_run_id: str) -> None:
@@ -89,6 +90,17 @@ def publish_scorecard(card: Card) -> Path:
         create_markdown_artifact(text, key="gates", description=f"Verdict: {card.verdict}")
         create_link_artifact(page.as_uri(), link_text="scorecard.html", key="scorecard")
     return page
+
+
+@task(task_run_name="publish the sweep", persist_result=True, cache_policy=NO_CACHE)
+def publish_sweep(run_id: str, verdict: str, folder: Path) -> None:
+    """Keep a sweep's page, record, picture and recommended recipe with its MLflow run."""
+    from tasks.tracking.mlflow_run import Run
+
+    Run(run_id).log_sweep(verdict, sorted(p for p in folder.iterdir() if p.is_file()))
+    page = folder / "sweep.html"
+    if TaskRunContext.get() is not None:
+        create_link_artifact(page.as_uri(), link_text=page.name, key="sweep")
 
 
 @task(task_run_name="end the MLflow run: {status}", cache_policy=NO_CACHE)

@@ -7,7 +7,7 @@ import torch
 from trl import DPOTrainer
 
 from tasks.text.chat import IGNORED
-from tasks.training.loader import Micro, Place, Row, Shape, dealt, grouped, length_of
+from tasks.training.loader import Micro, Rank, Row, Shape, dealt, grouped, length_of
 from tasks.training.trainer_step import Batch, PlanSteps
 
 KEPT = ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins")
@@ -23,12 +23,12 @@ class PairBatches:
     so all of them take equally many.
     """
 
-    def __init__(self, shape: Shape, place: Place = Place()) -> None:  # noqa: B008
+    def __init__(self, shape: Shape, place: Rank = Rank()) -> None:  # noqa: B008
         self._shape, self._place = shape, place
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return ``{"micro": [...], "rows": ids, "pairs": n}``; ``pairs`` are of all processes."""
-        parts = [dealt(rows, Place(rank, self._place.world)) for rank in range(self._place.world)]
+        parts = [dealt(rows, Rank(rank, self._place.world)) for rank in range(self._place.world)]
         count = max(len(grouped(part, self._shape.budget, _rectangles)) for part in parts)
         own = parts[self._place.rank]
         groups = _evenly(own, count)

@@ -10,7 +10,7 @@ from trl import DPOConfig, GRPOConfig, SFTConfig
 from tasks.training.data import data_of
 from tasks.training.job import TrainingJob
 from tasks.training.limits import kept_states
-from tasks.training.loader import Layout, MicroBatches, Place, Shape
+from tasks.training.loader import Layout, MicroBatches, Rank, Shape
 from tasks.training.models import adapter_config, autocasts, liger, load_base, quickened
 from tasks.training.placement import place_trainer
 from tasks.training.rewards import verify_all
@@ -25,7 +25,7 @@ def open_trainer(job: TrainingJob, args: Any, tokenizer: Any, rows: Any) -> Any:
         tokenizer: The model's.
         rows: The mixture's rows or packs, as a ``datasets.Dataset``.
     """
-    place = Place(args.process_index, args.world_size)
+    place = Rank(args.process_index, args.world_size)
     pad = tokenizer.pad_token_id
     pad = tokenizer.eos_token_id if pad is None else pad
     shape = Shape(pad, job.training.micro_batch_tokens, layout_here())
@@ -46,7 +46,7 @@ def layout_here() -> Layout:
 
 
 def _texts(
-    job: TrainingJob, args: Any, tokenizer: Any, rows: Any, shape: Shape, place: Place
+    job: TrainingJob, args: Any, tokenizer: Any, rows: Any, shape: Shape, place: Rank
 ) -> Any:
     from tasks.training.sft import Anchor, PlanTrainer
 
@@ -67,7 +67,7 @@ def _texts(
 
 
 def _pairs(
-    job: TrainingJob, args: Any, tokenizer: Any, rows: Any, shape: Shape, place: Place
+    job: TrainingJob, args: Any, tokenizer: Any, rows: Any, shape: Shape, place: Rank
 ) -> Any:
     from tasks.training.dpo import PairBatches, PairTrainer
 
@@ -83,7 +83,7 @@ def _pairs(
     )
 
 
-def _sampled(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, place: Place) -> Any:
+def _sampled(job: TrainingJob, args: Any, tokenizer: Any, rows: Any, place: Rank) -> Any:
     from tasks.training.grpo import Grader, Questions, RewardTrainer
 
     spec = job.training

@@ -9,7 +9,7 @@ from trl import GRPOTrainer
 
 from configs.training import Reward
 from tasks.errors import TrainingError
-from tasks.training.loader import Micro, Place, Row, dealt
+from tasks.training.loader import Micro, Rank, Row, dealt
 from tasks.training.rewards import labels_of, open_reward, reward_of
 from tasks.training.trainer_step import Batch, PlanSteps
 
@@ -30,7 +30,7 @@ class Questions:
     ``rows % world`` of a short step are left out (``left_over`` counts them).
     """
 
-    def __init__(self, answers: int, decode: Any, place: Place = Place()) -> None:  # noqa: B008
+    def __init__(self, answers: int, decode: Any, place: Rank = Rank()) -> None:  # noqa: B008
         self._answers, self._decode, self._place = answers, decode, place
         self.left_over = 0
 

@@ -15,7 +15,7 @@ from tasks.models.identity import weight_files, weights_digest
 from tasks.storage import building, commit, find, home, stage_key
 
 
-def blended(base: LocalModel, trained: Checkpoint, share: float) -> Checkpoint:
+def interpolate_weights(base: LocalModel, trained: Checkpoint, share: float) -> Checkpoint:
     """Return the checkpoint with that share of its change from the base, made once.
 
     Sums are in float32 and stored in the checkpoint's dtype. A share of 1 is the checkpoint itself.

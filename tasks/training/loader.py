@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 """A document: ``row_id``, ``input_ids`` and ``labels`` (lists of one length), ``source``."""
 
 
-class Place(NamedTuple):
+class Rank(NamedTuple):
     """Which of the processes that share a step this one is."""
 
     rank: int = 0
@@ -67,7 +67,7 @@ def length_of(row: Row) -> int:
     return max(len(row["input_ids"]), len(row.get("rejected_ids", ())))
 
 
-def dealt(rows: Sequence[Row], place: Place) -> list[Row]:
+def dealt(rows: Sequence[Row], place: Rank) -> list[Row]:
     """Return the rows of a step that are this process's, longest first.
 
     Rows are dealt by length, to and fro, so that every process has about as many tokens.
@@ -132,7 +132,7 @@ class MicroBatches:
     the documents of the step, no others, whatever the layout and the number of processes.
     """
 
-    def __init__(self, shape: Shape, sources: Sequence[str], place: Place = Place()) -> None:  # noqa: B008
+    def __init__(self, shape: Shape, sources: Sequence[str], place: Rank = Rank()) -> None:  # noqa: B008
         self.shape, self._place = shape, place
         self._index = {name: i for i, name in enumerate(sources)}
 

@@ -50,7 +50,7 @@ class _Adapted(torch.autograd.Function):
         return grad_x, None, grad_a, grad_b, None
 
 
-def quicken(model: Any) -> bool:
+def patch_lora_forward(model: Any) -> bool:
     """Give plain LoRA layers the short form; return whether every adapted layer has it.
 
     Left as they are: layers with dropout, DoRA, a bias of the adapter's own, or of another kind

@@ -29,7 +29,7 @@ _ADAPTED = {
 }
 
 
-class Place(NamedTuple):
+class MemoryPlacement(NamedTuple):
     """Where a process trains.
 
     Attributes:
@@ -123,7 +123,7 @@ def estimate_memory(
     training: Training,
     dtype: str,
     longest: int,
-    place: Place = Place(),  # noqa: B008
+    place: MemoryPlacement = MemoryPlacement(),  # noqa: B008
 ) -> MemoryEstimate:
     """Return the peak of a process, for methods sft and cpt; measured on a CPU alone.
 

@@ -8,7 +8,7 @@ from typing import Any
 from configs.training import Lora, Training
 from tasks.artifacts import LocalModel
 from tasks.errors import TrainingError
-from tasks.models.local.loading import resolve_dtype
+from tasks.models.local.loading import Attention, choose_attention, resolve_dtype
 from tasks.training.placement import place_trainer
 
 
@@ -20,29 +20,39 @@ def load_base(model: LocalModel, training: Training, dtype: str | None = None) -
     an update is often smaller than what bfloat16 can tell apart.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
+    safe = {"trust_remote_code": False, "local_files_only": True}
+    config = AutoConfig.from_pretrained(model.path, **safe)
     wanted = dtype or (resolve_dtype(training.dtype) if training.adapter else "float32")
     return AutoModelForCausalLM.from_pretrained(
         model.path,
+        config=config,
         dtype=getattr(torch, wanted),
-        attn_implementation=attention(training),
+        attn_implementation=attention_for(training, config),
         use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
+        **safe,
     )
 
 
-def attention(training: Training) -> str:
-    """Return the implementation of attention to train with here."""
+def attention_for(training: Training, config: Any) -> Attention:
+    """Return the implementation of attention to train a model with here.
+
+    Args:
+        training: The section.
+        config: The model's, of transformers.
+    """
     import torch
 
-    if not torch.cuda.is_available():
-        # On a CPU the backward pass of fused attention costs more than the rest of a short row.
-        return "eager"
-    flash = importlib.util.find_spec("flash_attn") is not None
-    bfloat16 = resolve_dtype(training.dtype) == "bfloat16"
-    return "flash_attention_2" if flash and bfloat16 and training.kernels == "auto" else "sdpa"
+    on_gpu = torch.cuda.is_available()
+    flash = (
+        on_gpu
+        and training.kernels == "auto"
+        and importlib.util.find_spec("flash_attn") is not None
+        and resolve_dtype(training.dtype) == "bfloat16"
+    )
+    # On a CPU the backward pass of fused attention costs more than the rest of a short row.
+    return choose_attention(config, flash=flash, fused=on_gpu)
 
 
 def liger(training: Training) -> bool:
@@ -83,11 +93,11 @@ def autocasts(training: Training) -> bool:
 
 def quickened(training: Training, model: Any) -> Any:
     """Return the model with its adapter's layers in their short form, where they may have it."""
-    from tasks.training.lora_forward import quicken
+    from tasks.training.lora_forward import patch_lora_forward
 
     # A sharded parameter is whole only inside the layer that the wrapper knows.
     if training.adapter is not None and place_trainer(training.backend).sharding == "none":
-        quicken(model)
+        patch_lora_forward(model)
     return model
 
 

@@ -1,7 +1,7 @@
 """How our trainer is placed on the machine that a backend gives it."""
 
 from configs.backends import Backend, LocalBackend
-from configs.remote_backends import SagemakerBackend, WorkPoolBackend
+from configs.nova import NovaBackend
 
 
 def place_trainer(backend: Backend) -> LocalBackend:
@@ -10,12 +10,8 @@ def place_trainer(backend: Backend) -> LocalBackend:
     Raises:
         ValueError: The backend's service has a trainer of its own.
     """
-    match backend:
-        case LocalBackend():
-            return backend
-        case SagemakerBackend():
-            return LocalBackend(threads=backend.threads, sharding=backend.sharding)
-        case WorkPoolBackend():
-            return LocalBackend(threads=backend.threads)
-        case _:
-            raise ValueError(f"backend {backend.kind} has a trainer of its own")
+    if isinstance(backend, LocalBackend):
+        return backend
+    if isinstance(backend, NovaBackend):
+        raise ValueError(f"backend {backend.kind} has a trainer of its own")
+    return LocalBackend(threads=backend.threads, sharding=getattr(backend, "sharding", "none"))

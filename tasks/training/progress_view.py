@@ -17,7 +17,7 @@ Look = Callable[[JobStatus], None]
 """Called with where the job stands each time that is asked, and last with how it ended."""
 
 
-class Watched(Protocol):
+class WatchedJob(Protocol):
     """What a wait needs of a backend."""
 
     poll_seconds: float
@@ -42,12 +42,12 @@ def wait(job: Job, handle: JobHandle, look: Look | None = None) -> Checkpoint:
         Unreachable: The backend does not answer; the job goes on and the next run finds it.
     """
     backend = open_backend(job.backend)
-    watched(backend, handle, look)
+    watch_job(backend, handle, look)
     return backend.collect(job, handle)
 
 
-def watched(
-    backend: Watched, handle: JobHandle, look: Look | None = None, doing: str = "training"
+def watch_job(
+    backend: WatchedJob, handle: JobHandle, look: Look | None = None, doing: str = "training"
 ) -> None:
     """Return once the job is done well; a wait that is broken off stops the job.
 
@@ -74,7 +74,7 @@ def watched(
         raise _failure(handle, status)
 
 
-def _give_up(backend: Watched, handle: JobHandle) -> None:
+def _give_up(backend: WatchedJob, handle: JobHandle) -> None:
     try:
         backend.cancel(handle)
     except Unreachable as lost:
@@ -86,7 +86,7 @@ def _give_up(backend: Watched, handle: JobHandle) -> None:
         ) from lost
 
 
-def _watch(backend: Watched, handle: JobHandle, look: Look, doing: str) -> JobStatus:
+def _watch(backend: WatchedJob, handle: JobHandle, look: Look, doing: str) -> JobStatus:
     while (status := backend.poll(handle)).state == "running":
         _report(status, doing)
         look(status)

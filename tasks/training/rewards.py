@@ -17,6 +17,7 @@ from typing import Any
 
 from configs.training import Reward, Training
 from tasks.errors import TrainingError
+from tasks.text.normal import fold
 
 OWN = "rewards"
 """The part of a job that holds the user's own modules, where it runs elsewhere."""
@@ -31,7 +32,7 @@ def exact_match(answer: str, reference: Any, row: Mapping[str, Any]) -> float:
 
     Of a reference that is an object, its ``answer``, ``reference_answer`` or ``label`` counts.
     """
-    return float(_plain(answer) == _plain(_text(reference)))
+    return float(fold(answer) == fold(_text(reference)))
 
 
 def label_match(answer: str, reference: Any, row: Mapping[str, Any]) -> float:
@@ -40,7 +41,7 @@ def label_match(answer: str, reference: Any, row: Mapping[str, Any]) -> float:
     ``row["labels"]`` are the labels there are: the references of all rows. A label inside a longer
     one that stands there too ("card" in "card payment") doesn't count.
     """
-    gold, said = _plain(_text(reference)), _plain(answer)
+    gold, said = fold(_text(reference)), fold(answer)
     found = {label for label in row.get("labels") or [gold] if label in said}
     longest = {x for x in found if not any(x != y and x in y for y in found)}
     return float(longest == {gold})
@@ -211,11 +212,7 @@ def _text(reference: Any) -> str:
 
 def labels_of(references: Sequence[Any]) -> list[str]:
     """Return the labels that references name, as ``label_match`` compares them."""
-    return sorted({_plain(_text(reference)) for reference in references} - {""})
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return sorted({fold(_text(reference)) for reference in references} - {""})
 
 
 def _unfenced(text: str) -> str:

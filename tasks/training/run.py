@@ -9,7 +9,7 @@ from tasks.storage import file_digest
 from tasks.training.data import check_data, data_of, open_dataset, planned_rows
 from tasks.training.job import TrainingJob
 from tasks.training.limits import check_disk, explained, kept_states, saved_bytes
-from tasks.training.loader import Place, Steps
+from tasks.training.loader import Rank, Steps
 from tasks.training.models import gathered, save_merged, stored_dtype
 from tasks.training.placement import place_trainer
 from tasks.training.resume import ROWS, STREAM, go_back, is_whole, last_state
@@ -33,7 +33,7 @@ def train(job: TrainingJob) -> dict[str, Any]:
     states = job.folder / "states"
     states.mkdir(exist_ok=True)
     trainer = _trainer(job, states)
-    place: Place = trainer.place
+    place: Rank = trainer.place
     last = _resumed(job, states, place)
     if (validator := getattr(trainer, "validator", None)) is not None and last is not None:
         # Every machine has the state; the stream in the job's folder is the first one's alone.
@@ -89,7 +89,7 @@ def _back_to_best(trainer: Any, states: Path, done: int) -> int | None:
     return best
 
 
-def _resumed(job: TrainingJob, states: Path, place: Place) -> Path | None:
+def _resumed(job: TrainingJob, states: Path, place: Rank) -> Path | None:
     """Return the state to go on from; every process sees the same, once the first has looked."""
     import torch
 

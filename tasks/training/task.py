@@ -66,6 +66,6 @@ class Bar:
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="keep {share} of what was learnt")
 def blend_weights(base: LocalModel, trained: Checkpoint, share: float) -> Checkpoint:
     """Interpolate between the base and the checkpoint; a share of 1 is the checkpoint."""
-    from tasks.training.interpolate import blended
+    from tasks.training.interpolate import interpolate_weights
 
-    return blended(base, trained, share)
+    return interpolate_weights(base, trained, share)

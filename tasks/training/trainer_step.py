@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from tasks.errors import TrainingError
-from tasks.training.loader import Loader, Micro, Place, Steps
+from tasks.training.loader import Loader, Micro, Rank, Steps
 
 Batch = Mapping[str, Any]
 
@@ -45,9 +45,9 @@ class PlanSteps:
         self.stopped = ""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Rank:
         """Which of the processes this one is."""
-        return Place(self.accelerator.process_index, self.accelerator.num_processes)
+        return Rank(self.accelerator.process_index, self.accelerator.num_processes)
 
     def get_train_dataloader(self) -> Any:
         """Return the batches from the step on that training stands at; none once it stopped."""

@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from configs.suites.mmlu import MmluSuite
-from tasks.evaluation.suites.mmlu import Question, Questions, load_questions
+from tasks.evaluation.suites.mmlu import MmluQuestion, MmluQuestions, load_questions
 
 BATCHES = (1, 4, 8, 16, 32)
 """Batch sizes tried for the harness; the quickest on a part of the items is used."""
 
 
-def questions(items: int, subjects: Sequence[str] | None = None, seed: int = 17) -> Questions:
+def questions(items: int, subjects: Sequence[str] | None = None, seed: int = 17) -> MmluQuestions:
     """Return ``items`` questions a subject, with five examples each."""
     suite = MmluSuite(
         kind="mmlu",
@@ -37,7 +37,7 @@ def hflm(model: Path, dtype: str, batch_size: int = 8) -> Any:
     return HFLM(pretrained=str(model), device=device(), dtype=dtype, batch_size=batch_size)
 
 
-def mmlu_tasks(folder: Path, found: Questions) -> dict[str, Any]:
+def mmlu_tasks(folder: Path, found: MmluQuestions) -> dict[str, Any]:
     """Return the harness's MMLU tasks, one a subject, over these questions and examples."""
     import lm_eval
 
@@ -124,7 +124,7 @@ def best_batch(model: Any, tasks: Mapping[str, Any]) -> int:
     return best
 
 
-def _record(question: Question) -> dict[str, Any]:
+def _record(question: MmluQuestion) -> dict[str, Any]:
     return {
         "question": question.question,
         "subject": question.subject,

@@ -20,7 +20,7 @@ from pair import Benchmark
 from configs.models import Model
 from configs.suites.mmlu import MmluSuite
 from tasks.evaluation.datasets import of_files
-from tasks.evaluation.suites.mmlu import MmluExam, Questions, letters_prompt, load_questions
+from tasks.evaluation.suites.mmlu import MmluQuestions, MmluRunner, letters_prompt, load_questions
 from tasks.models.api import Choice
 from tasks.models.factory import open_model
 from tasks.models.local.loading import resolve_dtype
@@ -60,10 +60,10 @@ def mmlu_sides(model: str, dtype: str, subjects: int, items: int) -> Sides:
     few = harness.questions(max(1, TRIED // len(names)), names)
     batch = harness.best_batch(peer, harness.mmlu_tasks(Path(tempfile.mkdtemp()), few))
     engine = open_model(local, kind)
-    exam = MmluExam(_suite(items, names), found)
+    runner = MmluRunner(_suite(items, names), found)
     return Sides(
         [letters_prompt(q, found.examples[q.subject]) for q in found.asked],
-        lambda: [row.choice_logprobs or [] for row in exam.sit(engine)],
+        lambda: [row.choice_logprobs or [] for row in runner.run(engine)],
         lambda: harness.scores(peer, tasks),
         batch,
     )
@@ -119,7 +119,7 @@ def _suite(items: int, subjects: Sequence[str] | None = None) -> MmluSuite:
     )
 
 
-def _spread(found: Questions, count: int) -> list[str]:
+def _spread(found: MmluQuestions, count: int) -> list[str]:
     """Return subjects evenly spread over all, by mean length of their prompts."""
     length = {q.subject: len(letters_prompt(q, found.examples[q.subject])) for q in found.asked}
     ordered = sorted(length, key=lambda subject: (length[subject], subject))

@@ -20,7 +20,7 @@ from configs.models import Model
 from configs.suites.mmlu import MmluSuite
 from tasks.artifacts import LocalModel
 from tasks.evaluation.items import ItemRow
-from tasks.evaluation.suites.mmlu import MmluExam, load_questions
+from tasks.evaluation.suites.mmlu import MmluRunner, load_questions
 from tasks.models.factory import open_model
 from tasks.models.prepare import prepare_model
 
@@ -75,12 +75,12 @@ def compared(
         items_per_subject=ITEMS,
         subjects=tuple(subjects) if subjects else None,
     )
-    exam = MmluExam(suite, load_questions(suite, "test", SEED))
+    runner = MmluRunner(suite, load_questions(suite, "test", SEED))
     stored = {row["item_id"]: row["logprobs"] for row in answers.to_pylist()}
-    lacking = [item for item in exam.questions.ids if item not in stored]
+    lacking = [item for item in runner.questions.ids if item not in stored]
     if lacking:
         raise ValueError(f"{len(lacking)} items have no stored answer, {lacking[0]} first")
-    ours = {row.item_id: row for row in exam.sit(open_model(model, "float32"))}
+    ours = {row.item_id: row for row in runner.run(open_model(model, "float32"))}
     return _agreement(ours, {item: list(stored[item]) for item in ours})
 
 

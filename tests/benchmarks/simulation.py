@@ -6,7 +6,7 @@ import numpy as np
 from worlds import Drawn, Rng, World, ids
 
 from configs.gates import Gate, HoldGate, ImproveGate
-from tasks.gates.decision import Found, Outcome, decide
+from tasks.gates.decision import Evidence, Outcome, decide
 from tasks.gates.power import first_level, second_level
 from tasks.metrics.paired import difference
 from tasks.metrics.values import ItemValues
@@ -27,7 +27,7 @@ def improve(by: float) -> ImproveGate:
 def judged(gate: Gate, drawn: Drawn) -> Outcome:
     """Return what the gate says of one comparison, by the project's own functions."""
     found = difference(*drawn, 1 - 2 * gate.alpha)
-    return decide(gate, Found(found, "higher", gate.alpha))
+    return decide(gate, Evidence(found, "higher", gate.alpha))
 
 
 def pass_rate(gate: Gate, world: World, times: int, seed: int = 1) -> float:
@@ -132,7 +132,7 @@ def two_looks_rate(gate: HoldGate | ImproveGate, world: World, times: int, seed:
 
 
 def _look(gate: Gate, drawn: Drawn, alpha: float) -> Outcome:
-    return decide(gate, Found(difference(*drawn, 1 - 2 * alpha), "higher", alpha))
+    return decide(gate, Evidence(difference(*drawn, 1 - 2 * alpha), "higher", alpha))
 
 
 def _quarter(drawn: Drawn) -> Drawn:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize
 
-from tasks.metrics.f1 import INVALID, Labelled
+from tasks.metrics.f1 import INVALID, LabelledItems
 from tasks.metrics.values import ItemValues, Numbers
 
 Rng = np.random.Generator
@@ -136,7 +136,9 @@ class _Answering:
         return np.where(kind < 0.9, other, INVALID)
 
     def _items(self, gold: np.ndarray, predicted: np.ndarray) -> ItemValues:
-        return ItemValues(ids(len(gold)), Labelled(gold, predicted, ids(self.classes), "macro"))
+        return ItemValues(
+            ids(len(gold)), LabelledItems(gold, predicted, ids(self.classes), "macro")
+        )
 
 
 def _counts(n: int, classes: int, uneven: bool) -> np.ndarray:

@@ -67,3 +67,14 @@ def test_weights_from_sizes_refuse_a_source_that_has_no_size(
     }
     with pytest.raises(ValueError, match="a rehearsal source has no size"):
         Recipe.model_validate(fields)
+
+
+def test_a_seed_of_the_evaluation_keeps_splits_and_items_while_the_recipes_changes(
+    tiny_fields: dict[str, Any],
+) -> None:
+    def seeds(evaluation: dict[str, Any]) -> list[int]:
+        fields = {**tiny_fields, "evaluation": {**tiny_fields["evaluation"], **evaluation}}
+        return [Recipe.model_validate({**fields, "seed": seed}).split_seed for seed in (1, 2)]
+
+    assert seeds({}) == [1, 2]
+    assert seeds({"seed": 9}) == [9, 9]

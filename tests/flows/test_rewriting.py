@@ -27,7 +27,7 @@ class Echo:
         texts = [p.messages[-1]["content"] for p in prompts]
         return [Encoded(ids_digest([*t.encode()]), t) for t in texts]
 
-    def answering(self, asked: Any, decoding: Any, skip: Any = ()) -> Any:
+    def generate_batches(self, asked: Any, decoding: Any, skip: Any = ()) -> Any:
         texts = [request.payload.split(" ANSWER ")[1] for request in asked]
         yield [
             (i, Answer(f"Well, {text}", False, 0.1, asked[i].digest, 5))

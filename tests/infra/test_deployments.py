@@ -36,10 +36,22 @@ def test_its_parameters_fit_the_flow_and_load_as_a_recipe(name: str) -> None:
 
 
 def test_there_is_one_for_every_night_one_for_people_and_one_for_a_quick_look() -> None:
-    assert set(DEPLOYMENTS) == {"nightly", "on-demand", "smoke", "train-job"}
+    assert set(DEPLOYMENTS) == {"nightly", "on-demand", "smoke", "sweep", "train-job"}
     assert DEPLOYMENTS["nightly"]["schedules"]
     assert "parameters" not in DEPLOYMENTS["on-demand"]
     assert all(d["enforce_parameter_schema"] for d in DEPLOYMENTS.values())
+
+
+def test_the_arms_of_a_sweep_are_filled_in_as_data() -> None:
+    from prefect.exceptions import ParameterTypeError
+    from prefect.flows import load_flow_from_entrypoint
+
+    flow = load_flow_from_entrypoint(DEPLOYMENTS["sweep"]["entrypoint"])
+    arms = {"domain_share": [1.0, 0.5], "seeds": 2}
+    given = flow.validate_parameters({"recipe": "smoke", "arms": arms})
+    assert (given["arms"].domain_share, given["arms"].seeds) == ((1.0, 0.5), 2)
+    with pytest.raises(ParameterTypeError, match="there twice"):
+        flow.validate_parameters({"recipe": "smoke", "arms": {"domain_share": [0.5, 0.5]}})
 
 
 @pytest.mark.slow

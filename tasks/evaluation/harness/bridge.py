@@ -9,7 +9,7 @@ from lm_eval.api.model import LM
 
 from configs.suites.harness import HarnessSuite
 from tasks.errors import EvaluationError
-from tasks.models.api import Answer, Choice, Chosen, Decoding, Model, Prompt, Text
+from tasks.models.api import Answer, Choice, ChoiceScores, Decoding, Model, Prompt, Text
 from tasks.progress import Progress
 from tasks.text.rows import TEXT_ROLE, Message
 
@@ -20,7 +20,7 @@ MAX_NEW_TOKENS = 256
 WHOLE = 1 << 30
 
 
-class Note(NamedTuple):
+class EvaluationSettings(NamedTuple):
     """What asking told of an item beside the score; ``thought`` is an answer that has some."""
 
     prompt_tokens: int
@@ -42,7 +42,7 @@ class BridgedModel(LM):  # type: ignore[misc]
     def __init__(self, model: Model, suite: HarnessSuite, progress: Progress | None) -> None:
         super().__init__()
         self._model, self._suite, self._progress = model, suite, progress
-        self.notes: dict[tuple[str, int], Note] = {}
+        self.notes: dict[tuple[str, int], EvaluationSettings] = {}
 
     def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
         """Score continuations; those that share a context are one choice."""
@@ -65,7 +65,7 @@ class BridgedModel(LM):  # type: ignore[misc]
             EvaluationError: One is longer than the model can see at once.
         """
         texts = [Text([Message(role=TEXT_ROLE, content=r.args[0])], WHOLE) for r in requests]
-        found = self._model.nats(texts, self._suite.batch_tokens, self._progress)
+        found = self._model.negative_log_likelihood(texts, self._suite.batch_tokens, self._progress)
         long = sum(measured.truncated for measured in found)
         if long:
             raise EvaluationError(
@@ -113,9 +113,11 @@ class BridgedModel(LM):  # type: ignore[misc]
         """What names the tokenizer in the harness's own caches, which are not used."""
         return self._model.digest
 
-    def _note(self, request: Any, found: Answer | Chosen) -> None:
-        before = self.notes.get((request.task_name, request.doc_id), Note(0, False, 0.0))
-        self.notes[request.task_name, request.doc_id] = Note(
+    def _note(self, request: Any, found: Answer | ChoiceScores) -> None:
+        before = self.notes.get(
+            (request.task_name, request.doc_id), EvaluationSettings(0, False, 0.0)
+        )
+        self.notes[request.task_name, request.doc_id] = EvaluationSettings(
             max(before.prompt_tokens, found.prompt_tokens),
             before.truncated or found.truncated,
             before.latency_s + found.latency_s,
@@ -124,7 +126,7 @@ class BridgedModel(LM):  # type: ignore[misc]
         )
 
 
-def _thought(found: Answer | Chosen) -> str | None:
+def _thought(found: Answer | ChoiceScores) -> str | None:
     """Return the whole of an answer of which the harness is given a part."""
     return found.text if isinstance(found, Answer) and found.text != found.said else None
 

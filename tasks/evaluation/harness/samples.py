@@ -10,10 +10,10 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import of_files
 from tasks.evaluation.items import (
     ItemRow,
+    describe_protocol,
     fingerprint,
     item_ids,
     items_digest,
-    protocol_of,
     write_items,
 )
 from tasks.metrics.estimates import estimate_all
@@ -45,7 +45,7 @@ def import_samples(files: Sequence[Path], suite: HarnessSuite) -> SuiteScores:
     rows = rows_of(
         {_task_of(f): [found.record for found in of_files(str(f))] for f in files}, suite, {}
     )
-    protocol = protocol_of(suite, None)
+    protocol = describe_protocol(suite, None)
     with building(folder) as aside:
         write_items(aside / "items.parquet", suite.name, rows, None)
         table = suite.metric_table()

@@ -18,8 +18,8 @@ from tasks.evaluation.datasets import (
     text_of,
     user,
 )
-from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.runner import AnswersExam
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.calibration import auroc_shares
 from tasks.models.api import Answer, Choice, Model, Prompt
 from tasks.progress import Progress, shifted
@@ -27,7 +27,7 @@ from tasks.storage import digest_of
 from tasks.text.refusals.detector import ABSTENTION_VERSION, abstains
 
 
-class Case(NamedTuple):
+class AbstentionCase(NamedTuple):
     """A question, and whether it can be answered."""
 
     question: str
@@ -35,7 +35,7 @@ class Case(NamedTuple):
     category: str | None
 
 
-class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
+class AbstentionRunner(AnswersRunner[AbstentionSuite, AbstentionCase]):
     """Questions of both kinds."""
 
     @property
@@ -48,11 +48,11 @@ class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
         """Digest of the questions and the rules' version."""
         return digest_of([ABSTENTION_VERSION, self.ids])
 
-    def prompt(self, case: Case) -> Prompt:
+    def prompt(self, case: AbstentionCase) -> Prompt:
         """Return the question alone."""
         return Prompt(user(case.question))
 
-    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+    def rows(self, item: str, case: AbstentionCase, answer: Answer) -> list[ItemRow]:
         """Return a row of form ``unanswerable`` or ``answerable``.
 
         Gold is what should be done (``abstain`` or ``answer``), prediction what was done by the
@@ -60,10 +60,10 @@ class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
         """
         return [_row(item, case, answer)]
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Put every question to the model; then, where the suite asks, how sure its answers are."""
         if not self.suite.confidence:
-            return super().sit(model, progress)
+            return super().run(model, progress)
         size = len(self.cases)
         answers = self.answers(model, shifted(progress, 0, 2 * size))
         rows = [
@@ -72,7 +72,7 @@ class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
         ]
         return _with_auroc(rows, self._sureness(model, answers, shifted(progress, size, 2 * size)))
 
-    def asked(self, metric: str) -> int:
+    def count_items(self, metric: str) -> int:
         """Return the questions of the metric's kind; all for ``auroc``."""
         kinds = {"abstention": (False,), "false_abstention": (True,)}.get(metric, (False, True))
         return sum(case.answerable in kinds for _, case in self.cases)
@@ -89,7 +89,7 @@ class AbstentionExam(AnswersExam[AbstentionSuite, Case]):
         return {i: f.logprobs[0] / max(1, f.tokens[0]) for i, f in zip(places, found, strict=True)}
 
 
-def abstention_exam(suite: AbstentionSuite, split: str, seed: int) -> AbstentionExam:
+def open_abstention(suite: AbstentionSuite, split: str, seed: int) -> AbstentionRunner:
     """Return the suite's questions.
 
     Args:
@@ -116,13 +116,15 @@ def abstention_exam(suite: AbstentionSuite, split: str, seed: int) -> Abstention
                 where=f"evaluation.suites.{suite.name}",
                 fix="raise limit:, or give questions of both kinds (contrast_path:).",
             )
-    return AbstentionExam(suite, chosen)
+    return AbstentionRunner(suite, chosen)
 
 
-def _case(suite: AbstentionSuite, found: Located, answerable: bool | None) -> Case:
+def _case(suite: AbstentionSuite, found: Located, answerable: bool | None) -> AbstentionCase:
     if answerable is None:
         answerable = suite.contrast_path is None and _answerable(suite, found)
-    return Case(prompt_of(found, suite.prompt), answerable, text_of(found, suite.category))
+    return AbstentionCase(
+        prompt_of(found, suite.prompt), answerable, text_of(found, suite.category)
+    )
 
 
 def _answerable(suite: AbstentionSuite, found: Located) -> bool:
@@ -137,11 +139,11 @@ def _answerable(suite: AbstentionSuite, found: Located) -> bool:
     return said in ("true", "1")
 
 
-def _row(item: str, case: Case, answer: Answer) -> ItemRow:
+def _row(item: str, case: AbstentionCase, answer: Answer) -> ItemRow:
     form = "answerable" if case.answerable else "unanswerable"
     gold = "answer" if case.answerable else "abstain"
     stratum = f"{form}: {case.category}" if case.category else form
-    row = answered(item, form, answer)._replace(gold=gold, stratum=stratum)
+    row = answer_row(item, form, answer)._replace(gold=gold, stratum=stratum)
     if answer.error is not None:
         return row
     did = abstains(answer.said)

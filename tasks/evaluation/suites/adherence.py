@@ -4,18 +4,18 @@ from typing import Any, NamedTuple
 
 from configs.suites.behaviour import AdherenceSuite
 from tasks.evaluation.datasets import Located, fail, located, some, text_of, user
-from tasks.evaluation.ifeval.exam import RULES
 from tasks.evaluation.ifeval.language import require
-from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.runner import AnswersExam
-from tasks.evaluation.suites.rule_checks import Checks, kept, read_checks
+from tasks.evaluation.ifeval.runner import RULES
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.runner import AnswersRunner
+from tasks.evaluation.suites.rule_checks import Checks, check_answer, read_checks
 from tasks.models.api import Answer, Prompt
 from tasks.text.rows import Message
 
 _ROLES = ("system", "user", "assistant")
 
 
-class Case(NamedTuple):
+class AdherenceCase(NamedTuple):
     """A prompt with its checks."""
 
     prompt: list[Message]
@@ -25,14 +25,14 @@ class Case(NamedTuple):
     group: str | None
 
 
-class AdherenceExam(AnswersExam[AdherenceSuite, Case]):
+class AdherenceRunner(AnswersRunner[AdherenceSuite, AdherenceCase]):
     """Prompts with checks."""
 
-    def prompt(self, case: Case) -> Prompt:
+    def prompt(self, case: AdherenceCase) -> Prompt:
         """Return the prompt with its system text and passage."""
         return Prompt(case.prompt)
 
-    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+    def rows(self, item: str, case: AdherenceCase, answer: Answer) -> list[ItemRow]:
         """Return a row of form ``item``, then its rows of form ``check``.
 
         A check's gold is its name, its prediction the same where it is kept; its cluster is the
@@ -41,7 +41,7 @@ class AdherenceExam(AnswersExam[AdherenceSuite, Case]):
         return _rows(item, case, answer)
 
 
-def adherence_exam(suite: AdherenceSuite, split: str, seed: int) -> AdherenceExam:
+def open_adherence(suite: AdherenceSuite, split: str, seed: int) -> AdherenceRunner:
     """Return the suite's items.
 
     Args:
@@ -58,15 +58,15 @@ def adherence_exam(suite: AdherenceSuite, split: str, seed: int) -> AdherenceExa
     chosen = some(cases, ids, suite, seed)
     if any(RULES[i.name].libraries for _, c in chosen for i in c.checks.instructions):
         require()
-    return AdherenceExam(suite, chosen)
+    return AdherenceRunner(suite, chosen)
 
 
-def _case(found: Located) -> Case:
+def _case(found: Located) -> AdherenceCase:
     passage = found.record.get("passage") or ""
     if not isinstance(passage, str):
         fail(found, "passage", "is no text", "give the passage as one text.")
     checks = read_checks(found, found.record.get("checks"), passage)
-    return Case(
+    return AdherenceCase(
         _prompt(found, passage),
         checks,
         passage,
@@ -116,11 +116,11 @@ def _turns(found: Located, messages: Any) -> list[Message]:
     return [Message(role=m["role"], content=m["content"]) for m in messages]
 
 
-def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
-    whole = answered(item, "item", answer)._replace(cluster=case.group, stratum=case.category)
+def _rows(item: str, case: AdherenceCase, answer: Answer) -> list[ItemRow]:
+    whole = answer_row(item, "item", answer)._replace(cluster=case.group, stratum=case.category)
     if answer.error is not None:
         return [whole]
-    found = kept(answer.said, case.checks, case.passage)
+    found = check_answer(answer.said, case.checks, case.passage)
     rows = [
         whole._replace(
             item_id=f"{item}/{place}",

@@ -9,7 +9,7 @@ from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import of_files, path_for
 from tasks.evaluation.items import ItemRow, item_ids
-from tasks.evaluation.runner import CaseExam
+from tasks.evaluation.runner import CaseRunner
 from tasks.models.api import Model, Text
 from tasks.progress import Progress
 from tasks.text.keyed import key_of, keyed_sample
@@ -17,14 +17,14 @@ from tasks.text.overlap import Item
 from tasks.text.rows import TEXT_ROLE, Message, full_text, is_plain
 
 
-class Held(NamedTuple):
+class HeldOutText(NamedTuple):
     """A held-out row: one message of role ``text``, or a conversation."""
 
     messages: list[Message]
     group: str | None
 
 
-class TextExam(CaseExam[BitsPerByteSuite, Held]):
+class TextRunner(CaseRunner[BitsPerByteSuite, HeldOutText]):
     """Texts to be scored whole; of conversations, the assistant's answers in their context."""
 
     @property
@@ -32,14 +32,14 @@ class TextExam(CaseExam[BitsPerByteSuite, Held]):
         """Log-probabilities."""
         return "log_probs"
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the nats of each text; one whose kept tokens hold nothing to score is left out.
 
         Raises:
             EvaluationError: That leaves none.
         """
         texts = [Text(held.messages, self.suite.max_tokens) for _, held in self.cases]
-        measured = model.nats(texts, self.suite.batch_tokens, progress)
+        measured = model.negative_log_likelihood(texts, self.suite.batch_tokens, progress)
         rows = [
             ItemRow(
                 item_id=item,
@@ -68,9 +68,9 @@ class TextExam(CaseExam[BitsPerByteSuite, Held]):
         return [full_text(held.messages) for _, held in self.cases]
 
 
-def text_exam(
+def open_bits_per_byte(
     suite: BitsPerByteSuite, source: CleanSource | None, split: SplitName, seed: int
-) -> TextExam:
+) -> TextRunner:
     """Return the suite's texts, ``limit`` of them chosen by seed.
 
     Args:
@@ -92,10 +92,10 @@ def text_exam(
         )
     ids = item_ids([[[m["role"], m["content"]] for m in h.messages] for h in held])
     chosen = keyed_sample(ids, suite.limit, key_of(seed, "bits_per_byte"))
-    return TextExam(suite, [(ids[i], held[i]) for i in chosen])
+    return TextRunner(suite, [(ids[i], held[i]) for i in chosen])
 
 
-def _of_source(source: CleanSource, split: SplitName) -> list[Held]:
+def _of_source(source: CleanSource, split: SplitName) -> list[HeldOutText]:
     rows = pq.read_table(source.split(split)).to_pylist()
     other = next((row for row in rows if not is_plain(row)), None)
     if other is not None:
@@ -106,12 +106,14 @@ def _of_source(source: CleanSource, split: SplitName) -> list[Held]:
             fix="measure a source of plain conversations.",
         )
     return [
-        Held([Message(role=m["role"], content=m["content"]) for m in row["messages"]], row["group"])
+        HeldOutText(
+            [Message(role=m["role"], content=m["content"]) for m in row["messages"]], row["group"]
+        )
         for row in rows
     ]
 
 
-def _of_path(suite: BitsPerByteSuite, split: SplitName) -> list[Held]:
+def _of_path(suite: BitsPerByteSuite, split: SplitName) -> list[HeldOutText]:
     found = []
     for record, where in of_files(path_for(suite, split)):
         if not isinstance(record.get(suite.column), str):
@@ -120,5 +122,5 @@ def _of_path(suite: BitsPerByteSuite, split: SplitName) -> list[Held]:
                 where=where,
                 fix=f"set column: to one of {', '.join(sorted(record))}.",
             )
-        found.append(Held([Message(role=TEXT_ROLE, content=record[suite.column])], None))
+        found.append(HeldOutText([Message(role=TEXT_ROLE, content=record[suite.column])], None))
     return found

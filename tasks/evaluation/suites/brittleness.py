@@ -11,9 +11,9 @@ from configs.suites.choices import MultipleChoiceSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import held_out, of_files, path_for, some
-from tasks.evaluation.items import ItemRow, answered, item_ids
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
 from tasks.evaluation.suites.choices import own_question
-from tasks.evaluation.suites.classification import label_index, label_of
+from tasks.evaluation.suites.classification import label_index, parse_label
 from tasks.models.api import Choice, Decoding, Model, Prompt
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
@@ -35,7 +35,7 @@ CLASSIFICATION: tuple[str, ...] = (
 """Eight, the item's own words first."""
 
 
-class Listed(NamedTuple):
+class ListingTemplate(NamedTuple):
     """A way to ask a question with its answers listed.
 
     Attributes:
@@ -64,20 +64,22 @@ class Listed(NamedTuple):
         return before.replace("{choices}", listed) + question + after.replace("{choices}", listed)
 
 
-MULTIPLE_CHOICE: tuple[Listed, ...] = (
-    Listed("{question}\n{choices}\nAnswer:"),
-    Listed("Question: {question}\nChoices:\n{choices}\nAnswer:", "({n}) "),
-    Listed("{question}\n\n{choices}\n\nThe right answer is", "{n}) "),
-    Listed("Question: {question}\n{choices}\nCorrect option:", "{n}: "),
-    Listed("{question}\n{choices}\nAnswer:", "{n}. ", True),
-    Listed("Choose the right answer.\n{question}\n{choices}\nAnswer:", "[{n}] "),
-    Listed("Q: {question}\nOptions: {choices}\nA:", "{n}. ", False, "; "),
-    Listed("Here are possible answers:\n{choices}\n\nQuestion: {question}\nAnswer:", "{n}. "),
+MULTIPLE_CHOICE: tuple[ListingTemplate, ...] = (
+    ListingTemplate("{question}\n{choices}\nAnswer:"),
+    ListingTemplate("Question: {question}\nChoices:\n{choices}\nAnswer:", "({n}) "),
+    ListingTemplate("{question}\n\n{choices}\n\nThe right answer is", "{n}) "),
+    ListingTemplate("Question: {question}\n{choices}\nCorrect option:", "{n}: "),
+    ListingTemplate("{question}\n{choices}\nAnswer:", "{n}. ", True),
+    ListingTemplate("Choose the right answer.\n{question}\n{choices}\nAnswer:", "[{n}] "),
+    ListingTemplate("Q: {question}\nOptions: {choices}\nA:", "{n}. ", False, "; "),
+    ListingTemplate(
+        "Here are possible answers:\n{choices}\n\nQuestion: {question}\nAnswer:", "{n}. "
+    ),
 )
 """Eight, the form of MMLU first."""
 
 
-class Case(NamedTuple):
+class BrittlenessCase(NamedTuple):
     """An item: a conversation with its label, or a question with its answers.
 
     Attributes:
@@ -96,11 +98,11 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BrittlenessExam:
+class BrittlenessRunner:
     """Items, and the label list of a classification."""
 
     suite: BrittlenessSuite
-    cases: Sequence[tuple[str, Case]]
+    cases: Sequence[tuple[str, BrittlenessCase]]
     labels: tuple[str, ...] | None
 
     @property
@@ -125,7 +127,7 @@ class BrittlenessExam:
         guessed = ("mean_accuracy", "worst_accuracy", "best_accuracy")
         return table | {name: table[name]._replace(chance=guess) for name in guessed}
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return a row of form ``under N`` for each item and template, then one of form ``item``
         for each item, with its scores over all templates.
 
@@ -146,10 +148,10 @@ class BrittlenessExam:
             for _, c in self.cases
         ]
 
-    def _templates(self) -> Sequence[str | Listed]:
+    def _templates(self) -> Sequence[str | ListingTemplate]:
         if self.labels is not None:
             return self.suite.templates or CLASSIFICATION
-        return [Listed(text) for text in self.suite.templates or ()] or MULTIPLE_CHOICE
+        return [ListingTemplate(text) for text in self.suite.templates or ()] or MULTIPLE_CHOICE
 
     def _labelled(self, model: Model, number: int, progress: Progress | None) -> list[ItemRow]:
         template, index = str(self._templates()[number]), label_index(self.labels or ())
@@ -158,10 +160,10 @@ class BrittlenessExam:
         rows = []
         answers = model.answers(prompts, decoding, progress)
         for (item, case), answer in zip(self.cases, answers, strict=True):
-            said = label_of(answer.said, index)
+            said = parse_label(answer.said, index)
             right = None if answer.error is not None else float(said == case.gold)
             rows.append(
-                answered(item, f"under {number}", answer)._replace(
+                answer_row(item, f"under {number}", answer)._replace(
                     cluster=case.group,
                     stratum=case.category,
                     gold=case.gold,
@@ -173,7 +175,7 @@ class BrittlenessExam:
 
     def _chosen(self, model: Model, number: int, progress: Progress | None) -> list[ItemRow]:
         template = self._templates()[number]
-        assert isinstance(template, Listed)
+        assert isinstance(template, ListingTemplate)
         asked = []
         for _, case in self.cases:
             options = tuple(f" {name}" for name in template.names(len(case.choices)))
@@ -241,9 +243,9 @@ def _summary(rows: Sequence[ItemRow], worst: int, best: int) -> ItemRow:
     )
 
 
-def brittleness_exam(
+def open_brittleness(
     suite: BrittlenessSuite, source: CleanSource | None, split: SplitName, seed: int
-) -> BrittlenessExam:
+) -> BrittlenessRunner:
     """Return the suite's items.
 
     Args:
@@ -261,30 +263,32 @@ def brittleness_exam(
     if source is not None:
         index = label_index(suite.labels or sorted({c.gold for c in cases}, reverse=True))
         labels = tuple(sorted(index.values()))
-        strange = sorted({c.gold for c in cases if label_of(c.gold, index) is None})
+        strange = sorted({c.gold for c in cases if parse_label(c.gold, index) is None})
         if strange:
             raise EvaluationError(
                 f"'{strange[0]}' is the label of a row and not in the list.",
                 where=f"evaluation.suites.{suite.name}.labels",
                 fix="add it to labels:, or correct the rows.",
             )
-        cases = [c._replace(gold=label_of(c.gold, index) or c.gold) for c in cases]
-    return BrittlenessExam(suite, some(cases, ids, suite, seed), labels)
+        cases = [c._replace(gold=parse_label(c.gold, index) or c.gold) for c in cases]
+    return BrittlenessRunner(suite, some(cases, ids, suite, seed), labels)
 
 
-def _labelled_rows(suite: BrittlenessSuite, source: CleanSource, split: SplitName) -> list[Case]:
+def _labelled_rows(
+    suite: BrittlenessSuite, source: CleanSource, split: SplitName
+) -> list[BrittlenessCase]:
     return [
-        Case(tuple(row.prompt), row.answer, group=row.group)
+        BrittlenessCase(tuple(row.prompt), row.answer, group=row.group)
         for row in held_out(suite.name, source, split)
     ]
 
 
-def _questions(suite: BrittlenessSuite, split: SplitName) -> list[Case]:
+def _questions(suite: BrittlenessSuite, split: SplitName) -> list[BrittlenessCase]:
     path = path_for(suite, split)
     columns = MultipleChoiceSuite(kind="multiple_choice", name=suite.name, path=path)
     found = [own_question(columns, record) for record in of_files(path)]
     return [
-        Case(
+        BrittlenessCase(
             (Message(role="user", content=q.asked),),
             q.choices[q.answer],
             q.choices,
@@ -302,5 +306,5 @@ def _worded(prompt: Sequence[Message], template: str) -> list[Message]:
     return [*prompt[:-1], Message(role=last["role"], content=said)]
 
 
-def _best(case: Case, logprobs: Sequence[float]) -> str:
+def _best(case: BrittlenessCase, logprobs: Sequence[float]) -> str:
     return case.choices[list(logprobs).index(max(logprobs))]

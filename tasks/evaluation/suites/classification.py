@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 from configs.suites.labels import ClassificationSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import ItemRow, answered, item_ids
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
 from tasks.metrics.matching import JOINT, LabelPath, plain
 from tasks.models.api import Decoding, Model, Prompt
 from tasks.progress import Progress
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
+from tasks.text.normal import fold
 from tasks.text.overlap import Item
 from tasks.text.rows import Message, is_plain, prompt_text
 
@@ -23,14 +24,14 @@ from tasks.text.rows import Message, is_plain, prompt_text
 
 
 def label_index(labels: Iterable[str]) -> dict[str, str]:
-    """Return each label's normal form (case and runs of space don't count) with the label."""
-    return {_normal(label): label for label in labels}
+    """Return each label's normal form (:func:`tasks.text.normal.fold`) with the label."""
+    return {fold(label): label for label in labels}
 
 
-def label_of(answer: str, index: Mapping[str, str]) -> str | None:
+def parse_label(answer: str, index: Mapping[str, str]) -> str | None:
     """Return the label that an answer's first line is, or None: an invalid answer."""
     lines = answer.strip().splitlines()
-    return index.get(_normal(lines[0])) if lines else None
+    return index.get(fold(lines[0])) if lines else None
 
 
 def tidy(label: str, hierarchy: str | None) -> str:
@@ -38,7 +39,7 @@ def tidy(label: str, hierarchy: str | None) -> str:
     return label if hierarchy is None else shown(path_of(label, hierarchy))
 
 
-def path_said(answer: str, known: Mapping[LabelPath, LabelPath], hierarchy: str) -> str | None:
+def parse_path(answer: str, known: Mapping[LabelPath, LabelPath], hierarchy: str) -> str | None:
     """Return the path that an answer's first line is, or None where its first level is unknown.
 
     Where only its first levels are known, they still count at theirs.
@@ -48,11 +49,7 @@ def path_said(answer: str, known: Mapping[LabelPath, LabelPath], hierarchy: str)
     return shown(path) if path and normal(path[:1]) in known else None
 
 
-def _normal(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-class Case(NamedTuple):
+class ClassificationCase(NamedTuple):
     """A prompt with its gold label; ``group`` joins cases that depend on each other."""
 
     prompt: list[Message]
@@ -61,11 +58,11 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ClassificationExam:
+class ClassificationRunner:
     """Cases and the label list they are judged by."""
 
     suite: ClassificationSuite
-    cases: Sequence[Case]
+    cases: Sequence[ClassificationCase]
     ids: Sequence[str]
     labels: tuple[str, ...] = field(default=())
     needs: Literal["answers"] = "answers"
@@ -75,7 +72,7 @@ class ClassificationExam:
         """Digest of cases and labels."""
         return digest_of({"ids": list(self.ids), "labels": self.labels})
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the labels the model writes, greedily decoded."""
         decoding = Decoding(self.suite.max_new_tokens, self.suite.batch_size)
         answers = model.answers([Prompt(c.prompt) for c in self.cases], decoding, progress)
@@ -84,7 +81,7 @@ class ClassificationExam:
         for item, case, answer in zip(self.ids, self.cases, answers, strict=True):
             label = said(answer.said)
             rows.append(
-                answered(item, "classification", answer)._replace(
+                answer_row(item, "classification", answer)._replace(
                     cluster=case.group,
                     gold=case.gold,
                     prediction=label,
@@ -100,18 +97,18 @@ class ClassificationExam:
         hierarchy = self.suite.hierarchy
         if hierarchy is None:
             index = label_index(self.labels)
-            return lambda text: label_of(text, index)
+            return lambda text: parse_label(text, index)
         known = path_index(self.labels, JOINT.strip())
-        return lambda text: path_said(text, known, hierarchy)
+        return lambda text: parse_path(text, known, hierarchy)
 
     def overlap(self) -> list[str | Item]:
         """Return the prompts."""
         return [prompt_text(case.prompt) for case in self.cases]
 
 
-def classification_exam(
+def open_classification(
     suite: ClassificationSuite, source: CleanSource, split: SplitName, seed: int
-) -> ClassificationExam:
+) -> ClassificationRunner:
     """Return the source's held-out rows as cases.
 
     Args:
@@ -129,11 +126,11 @@ def classification_exam(
     index = label_index(labels)
     if len(index) < len(labels):
         raise EvaluationError(
-            "two labels differ only in case or space.",
+            "two labels differ only in case, space or the way their accents are encoded.",
             where=f"evaluation.suites.{suite.name}.labels",
             fix="leave one of them out.",
         )
-    strange = sorted({c.gold for c in cases if label_of(c.gold, index) is None})
+    strange = sorted({c.gold for c in cases if parse_label(c.gold, index) is None})
     if strange:
         raise EvaluationError(
             f"'{strange[0]}' is the label of a {split} row and not in the suite's list"
@@ -141,16 +138,16 @@ def classification_exam(
             where=f"evaluation.suites.{suite.name}.labels",
             fix="add it to labels:, or correct the rows.",
         )
-    cases = [c._replace(gold=label_of(c.gold, index) or c.gold) for c in cases]
+    cases = [c._replace(gold=parse_label(c.gold, index) or c.gold) for c in cases]
     ids = item_ids([{"prompt": c.prompt, "gold": c.gold} for c in cases])
     chosen = _choose(cases, ids, suite, seed)
-    return ClassificationExam(
+    return ClassificationRunner(
         suite, [cases[i] for i in chosen], [ids[i] for i in chosen], tuple(labels)
     )
 
 
 def _labels_seen(
-    suite: ClassificationSuite, source: CleanSource, cases: list[Case]
+    suite: ClassificationSuite, source: CleanSource, cases: list[ClassificationCase]
 ) -> tuple[str, ...]:
     train = _cases(suite, source.split("train")) if source.splits.get("train") else []
     # Spellings that differ in case or space alone are one label: the first in order stands.
@@ -158,7 +155,7 @@ def _labels_seen(
     return tuple(sorted(label_index(seen).values()))
 
 
-def _cases(suite: ClassificationSuite, file: Path) -> list[Case]:
+def _cases(suite: ClassificationSuite, file: Path) -> list[ClassificationCase]:
     rows = pq.read_table(file).to_pylist()
     if not rows:
         raise EvaluationError(
@@ -178,7 +175,7 @@ def _cases(suite: ClassificationSuite, file: Path) -> list[Case]:
 
 def _case(
     suite: ClassificationSuite, messages: list[Message], group: str | None, origin: str
-) -> Case:
+) -> ClassificationCase:
     last = messages[-1]
     label = tidy(last["content"].strip(), suite.hierarchy)
     if last["role"] != "assistant" or not label or len(messages) < 2:
@@ -197,12 +194,14 @@ def _case(
             where=origin,
             fix="raise levels:, or correct the row.",
         )
-    return Case(
+    return ClassificationCase(
         [Message(role=m["role"], content=m["content"]) for m in messages[:-1]], label, group
     )
 
 
-def _choose(cases: list[Case], ids: list[str], suite: ClassificationSuite, seed: int) -> list[int]:
+def _choose(
+    cases: list[ClassificationCase], ids: list[str], suite: ClassificationSuite, seed: int
+) -> list[int]:
     if suite.items_per_label is None:
         return list(range(len(cases)))
     places: dict[str, list[int]] = {}

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from configs.suites.behaviour import DialoguesSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import CATEGORIES, Located, fail, located, some, text_of
-from tasks.evaluation.ifeval.exam import RULES
 from tasks.evaluation.ifeval.language import require
-from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.runner import CaseExam
-from tasks.evaluation.suites.rule_checks import Checks, kept, read_checks
+from tasks.evaluation.ifeval.runner import RULES
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.runner import CaseRunner
+from tasks.evaluation.suites.rule_checks import Checks, check_answer, read_checks
 from tasks.metrics.text_scores import token_f1
 from tasks.models.api import Answer, Decoding, Model, Prompt
 from tasks.progress import Progress, shifted
@@ -51,10 +51,10 @@ class _Play:
         return all(answer.error is None for answer in self.answers)
 
 
-class DialoguesExam(CaseExam[DialoguesSuite, Dialogue]):
+class DialoguesRunner(CaseRunner[DialoguesSuite, Dialogue]):
     """Dialogues, and what is measured of them."""
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return a row of form ``turn`` for each answer, and one of form ``dialogue`` at the end.
 
         A dialogue's rows are a cluster; its own row holds the agreements. A dialogue in which a
@@ -139,7 +139,7 @@ class DialoguesExam(CaseExam[DialoguesSuite, Dialogue]):
                 agreed[play.item][name] = token_f1(answer.said, play.answers[place].said)
 
 
-def dialogues_exam(suite: DialoguesSuite, split: str, seed: int) -> DialoguesExam:
+def open_dialogues(suite: DialoguesSuite, split: str, seed: int) -> DialoguesRunner:
     """Return the suite's dialogues.
 
     Args:
@@ -165,7 +165,7 @@ def dialogues_exam(suite: DialoguesSuite, split: str, seed: int) -> DialoguesExa
         )
     if any(RULES[i.name].libraries for c in checks for i in c.instructions):
         require()
-    return DialoguesExam(suite, chosen)
+    return DialoguesRunner(suite, chosen)
 
 
 def _dialogue(suite: DialoguesSuite, found: Located) -> Dialogue:
@@ -203,11 +203,11 @@ def _rows(play: _Play, agreed: dict[str, float], suite: DialoguesSuite) -> list[
     rows, held = [], []
     for number, answer in enumerate(play.answers):
         turn = play.dialogue.turns[number]
-        row = answered(f"{play.item}/{number + 1}", "turn", answer)._replace(
+        row = answer_row(f"{play.item}/{number + 1}", "turn", answer)._replace(
             cluster=play.item, stratum=play.dialogue.category
         )
         if "checks" in suite.measure and turn.checks is not None and answer.error is None:
-            held.append(all(kept(answer.said, turn.checks, turn.user).values()))
+            held.append(all(check_answer(answer.said, turn.checks, turn.user).values()))
             row = row._replace(scores={"turn_kept": float(held[-1])})
         rows.append(row)
     if not play.whole:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from configs.suites.generation import Gsm8kSuite
 from tasks.artifacts import SplitName
 from tasks.errors import EvaluationError
-from tasks.evaluation.datasets import Located, Published, of_files, of_published, own_or_published
-from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.runner import AnswersExam
+from tasks.evaluation.datasets import Located, Published, locate_records, of_files, of_published
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.text_scores import bare, flexible_number, same_number, strict_number
 from tasks.models.api import Answer, Decoding, Prompt
 from tasks.storage import digest_of
@@ -22,7 +22,7 @@ STOP = ("Question:", "</s>", "<|im_end|>")
 _TEST = Published("openai/gsm8k", "cc7b047b6e5bb11b4f1af84efc572db110a51b3c", "main", "test")
 
 
-class Sum(NamedTuple):
+class WordProblem(NamedTuple):
     """A question with its worked answer, which ends in "#### " and the number."""
 
     question: str
@@ -30,10 +30,10 @@ class Sum(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SumsExam(AnswersExam[Gsm8kSuite, Sum]):
+class Gsm8kRunner(AnswersRunner[Gsm8kSuite, WordProblem]):
     """Questions and the worked examples before each."""
 
-    examples: Sequence[Sum] = ()
+    examples: Sequence[WordProblem] = ()
 
     @property
     def content(self) -> str:
@@ -45,11 +45,11 @@ class SumsExam(AnswersExam[Gsm8kSuite, Sum]):
         """Greedy, up to where a next question would begin."""
         return Decoding(self.suite.max_new_tokens, self.suite.batch_size, stop=STOP)
 
-    def prompt(self, case: Sum) -> Prompt:
+    def prompt(self, case: WordProblem) -> Prompt:
         """Return the question after the examples."""
-        return (chat_prompt if self.suite.chat else text_prompt)(case, self.examples)
+        return (chat_prompt if self.suite.chat else continuation_prompt)(case, self.examples)
 
-    def rows(self, item: str, case: Sum, answer: Answer) -> list[ItemRow]:
+    def rows(self, item: str, case: WordProblem, answer: Answer) -> list[ItemRow]:
         """Return the answer with both readings."""
         return [_row(item, case, answer)]
 
@@ -58,14 +58,14 @@ class SumsExam(AnswersExam[Gsm8kSuite, Sum]):
         return [one.question for _, one in self.cases]
 
 
-def text_prompt(asked: Sum, examples: Sequence[Sum]) -> Prompt:
+def continuation_prompt(asked: WordProblem, examples: Sequence[WordProblem]) -> Prompt:
     """Return the prompt of lm-evaluation-harness 0.4.13 ``gsm8k``, to be continued as it is."""
     shown = [f"{_question(e)} {e.answer}" for e in examples]
     text = "\n\n".join([*shown, _question(asked)])
     return Prompt([Message(role=TEXT_ROLE, content=text)])
 
 
-def chat_prompt(asked: Sum, examples: Sequence[Sum]) -> Prompt:
+def chat_prompt(asked: WordProblem, examples: Sequence[WordProblem]) -> Prompt:
     """Return the same as a conversation: each example a question and its answer."""
     turns = [
         m
@@ -78,7 +78,7 @@ def chat_prompt(asked: Sum, examples: Sequence[Sum]) -> Prompt:
     return Prompt([*turns, Message(role="user", content=_question(asked))])
 
 
-def sums_exam(suite: Gsm8kSuite, split: SplitName, seed: int) -> SumsExam:
+def open_gsm8k(suite: Gsm8kSuite, split: SplitName, seed: int) -> Gsm8kRunner:
     """Return the suite's questions, ``limit`` of them chosen by seed, and its examples.
 
     They come from the suite's files, else from the hub at a pinned commit. The published set has no
@@ -99,7 +99,7 @@ def sums_exam(suite: Gsm8kSuite, split: SplitName, seed: int) -> SumsExam:
         )
     asked = [
         one
-        for found in own_or_published(paths, split, place, suite.name)
+        for found in locate_records(paths, split, place, suite.name)
         if (one := _sum(found)) not in examples
     ]
     if not asked:
@@ -110,7 +110,7 @@ def sums_exam(suite: Gsm8kSuite, split: SplitName, seed: int) -> SumsExam:
         )
     ids = item_ids([list(one) for one in asked])
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "gsm8k"))
-    return SumsExam(suite, [(ids[i], asked[i]) for i in chosen], examples)
+    return Gsm8kRunner(suite, [(ids[i], asked[i]) for i in chosen], examples)
 
 
 def _examples(suite: Gsm8kSuite) -> "islice[Located]":
@@ -127,11 +127,11 @@ def _examples(suite: Gsm8kSuite) -> "islice[Located]":
     return islice(of_published(_TEST._replace(split="train")), None)
 
 
-def _question(one: Sum) -> str:
+def _question(one: WordProblem) -> str:
     return f"Question: {one.question}\nAnswer:"
 
 
-def _sum(found: Located) -> Sum:
+def _sum(found: Located) -> WordProblem:
     question, answer = (found.record.get(c) for c in ("question", "answer"))
     if not isinstance(question, str) or not isinstance(answer, str):
         raise EvaluationError(
@@ -145,14 +145,14 @@ def _sum(found: Located) -> Sum:
             where=found.where,
             fix="write the result on a last line: #### 42",
         )
-    return Sum(question, answer)
+    return WordProblem(question, answer)
 
 
-def _row(item: str, asked: Sum, answer: Answer) -> ItemRow:
+def _row(item: str, asked: WordProblem, answer: Answer) -> ItemRow:
     found = {"strict": strict_number(answer.said), "flexible": flexible_number(answer.said)}
     scores = {name: same_number(said, asked.answer) for name, said in found.items()}
     said = found["flexible"]
-    return answered(item, "sum", answer)._replace(
+    return answer_row(item, "sum", answer)._replace(
         gold=bare(asked.answer),
         prediction=None if said is None else bare(said),
         score=scores["strict"],

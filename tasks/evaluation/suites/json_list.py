@@ -21,7 +21,7 @@ _BETWEEN = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder()
 
 
-class Reading(NamedTuple):
+class ParsedList(NamedTuple):
     """What an answer says.
 
     Attributes:
@@ -33,37 +33,37 @@ class Reading(NamedTuple):
     state: State
 
 
-def read_list(answer: str) -> Reading:
+def parse_list(answer: str) -> ParsedList:
     """Return the list of objects that an answer holds, by the rules above."""
     first = answer.find("{")
     outside = answer if first < 0 else answer[:first]
     for begins in re.finditer(r"\[", outside):
         value, _ = _value(answer, begins.start())
         if isinstance(value, list) and (not value or any(_counts(v) for v in value)):
-            return Reading(value, "whole")
+            return ParsedList(value, "whole")
     broken = _BEGINS.search(outside + answer[first : first + 1])
     if broken is not None:
         return _partial(answer, broken.end())
     return _objects(answer, first)
 
 
-def _partial(answer: str, at: int) -> Reading:
+def _partial(answer: str, at: int) -> ParsedList:
     elements, _ = _elements(answer, at)
-    return Reading(elements, "partial" if elements else "broken")
+    return ParsedList(elements, "partial" if elements else "broken")
 
 
-def _objects(answer: str, first: int) -> Reading:
+def _objects(answer: str, first: int) -> ParsedList:
     found, end = _elements(answer, first) if first >= 0 else ([], 0)
     if not found:
         # An object that breaks off may hold an array that begins.
         broken = _BEGINS.search(answer)
-        return Reading([], "broken") if broken is None else _partial(answer, broken.end())
+        return ParsedList([], "broken") if broken is None else _partial(answer, broken.end())
     if "{" in answer[end:]:
-        return Reading(found, "partial")
+        return ParsedList(found, "partial")
     values = list(found[0].values()) if isinstance(found[0], dict) else []
     if len(found) == len(values) == 1 and isinstance(values[0], list):
-        return Reading(values[0], "whole")
-    return Reading(found, "whole")
+        return ParsedList(values[0], "whole")
+    return ParsedList(found, "whole")
 
 
 def _counts(value: object) -> bool:

@@ -9,9 +9,9 @@ from typing import Literal
 
 from configs.suites.generation import JudgeSuite
 from tasks.artifacts import CleanSource, SplitName
-from tasks.evaluation.items import ItemRow, answered
-from tasks.evaluation.runner import CaseExam
-from tasks.evaluation.suites.open_answers import Asked, questions_of
+from tasks.evaluation.items import ItemRow, answer_row
+from tasks.evaluation.runner import CaseRunner
+from tasks.evaluation.suites.open_answers import OpenQuestion, questions_of
 from tasks.models.api import Answer, Decoding, Model, Prompt
 from tasks.progress import Progress, shifted
 from tasks.text.overlap import Item
@@ -21,7 +21,7 @@ OpensJudge = Callable[[], Model]
 
 
 @dataclass(frozen=True)
-class JudgeExam(CaseExam[JudgeSuite, Asked]):
+class JudgeRunner(CaseRunner[JudgeSuite, OpenQuestion]):
     """Questions, and what opens the model that judges what is answered to them.
 
     The judge is part of the suite's section, and so no part of ``content``.
@@ -29,7 +29,7 @@ class JudgeExam(CaseExam[JudgeSuite, Asked]):
 
     judge: OpensJudge
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the answers, greedily decoded, with the judge's verdicts."""
         size = len(self.cases)
         whole = size * (3 if self.suite.mode == "pairwise" else 2)
@@ -70,20 +70,23 @@ class JudgeExam(CaseExam[JudgeSuite, Asked]):
     def _paired(self, said: Sequence[Answer]) -> list[tuple[dict[str, float], list[Answer]]]:
         half = len(said) // 2
         pairs = list(zip(said[:half], said[half:], strict=True))
-        return [(pair_scores(read_pair(a.said), read_pair(b.said)), [a, b]) for a, b in pairs]
+        return [
+            (pair_scores(parse_pair_verdict(a.said), parse_pair_verdict(b.said)), [a, b])
+            for a, b in pairs
+        ]
 
     def _scored(self, said: Sequence[Answer]) -> list[tuple[dict[str, float], list[Answer]]]:
         scale = self.suite.scale
-        return [(rubric_scores(read_score(a.said, scale), scale), [a]) for a in said]
+        return [(rubric_scores(parse_rubric_score(a.said, scale), scale), [a]) for a in said]
 
 
-def judge_exam(
+def open_judge(
     suite: JudgeSuite,
     source: CleanSource | None,
     split: SplitName,
     seed: int,
     judge: OpensJudge,
-) -> JudgeExam:
+) -> JudgeRunner:
     """Return the suite's questions, ``limit`` of them chosen by seed, with their judge.
 
     Args:
@@ -97,15 +100,15 @@ def judge_exam(
         EvaluationError: There are none, or one has no question, or no reference to compare with.
     """
     bare = suite.mode == "rubric"
-    return JudgeExam(suite, questions_of(suite, source, split, seed, bare), judge)
+    return JudgeRunner(suite, questions_of(suite, source, split, seed, bare), judge)
 
 
 def _row(
-    item: str, asked: Asked, answer: Answer, scores: dict[str, float], said: Sequence[Answer]
+    item: str, asked: OpenQuestion, answer: Answer, scores: dict[str, float], said: Sequence[Answer]
 ) -> ItemRow:
     main = scores.get("win_rate", scores.get("rubric_score"))
     error = answer.error or next((s.error for s in said if s.error), None)
-    return answered(item, "judged", answer)._replace(
+    return answer_row(item, "judged", answer)._replace(
         cluster=asked.group,
         gold=next(iter(asked.answers), None),
         score=main,
@@ -158,14 +161,14 @@ def rubric_prompt(
     ]
 
 
-def read_pair(text: str) -> Side | None:
+def parse_pair_verdict(text: str) -> Side | None:
     """Return the last verdict in a judge's answer, or None."""
     found = _PAIR.findall(text)
     sides: dict[str, Side] = {"first": "first", "second": "second", "tie": "tie"}
     return sides[found[-1].lower()] if found else None
 
 
-def read_score(text: str, scale: int) -> int | None:
+def parse_rubric_score(text: str, scale: int) -> int | None:
     """Return the last score in a judge's answer where it is from 1 to ``scale``, or None."""
     found = _SCORE.findall(text)
     score = int(found[-1][:6]) if found else 0

@@ -10,9 +10,9 @@ from configs.suites.labels import ClassificationSuite, ExtractionSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import HeldOut, held_out
-from tasks.evaluation.items import ItemRow, answered, item_ids
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
 from tasks.evaluation.suites.classification import canonical, normal, path_index, path_of, shown
-from tasks.evaluation.suites.json_list import State, read_list
+from tasks.evaluation.suites.json_list import State, parse_list
 from tasks.metrics.matching import JOINT, Labelled, LabelPath, Pair, pair
 from tasks.models.api import Decoding, Model, Prompt
 from tasks.progress import Progress
@@ -22,7 +22,7 @@ from tasks.text.overlap import Item
 from tasks.text.rows import Message, prompt_text
 
 
-class Shape(NamedTuple):
+class AnswerShape(NamedTuple):
     """How an object says its label.
 
     Attributes:
@@ -60,7 +60,7 @@ class Marked(NamedTuple):
     state: State
 
 
-def claim(element: object, shape: Shape) -> Labelled:
+def claim(element: object, shape: AnswerShape) -> Labelled:
     """Return what an element of the list says; an empty path where it says no label.
 
     A text stands for a label without a span. Levels after a missing one don't count.
@@ -81,9 +81,9 @@ def claim(element: object, shape: Shape) -> Labelled:
     return Labelled(tuple(path), span)
 
 
-def claims(answer: str, shape: Shape) -> tuple[list[Labelled], State]:
+def claims(answer: str, shape: AnswerShape) -> tuple[list[Labelled], State]:
     """Return what an answer says, and whether all of it could be read."""
-    elements, state = read_list(answer)
+    elements, state = parse_list(answer)
     return [claim(element, shape) for element in elements], state
 
 
@@ -128,12 +128,12 @@ def marks(marked: Marked, marking: Marking) -> dict[str, float]:
     }
 
 
-def stored_gold(meant: Sequence[Labelled]) -> str:
+def dump_references(meant: Sequence[Labelled]) -> str:
     """Return the golds as the per-item table holds them."""
     return json.dumps([_record(one) for one in meant], ensure_ascii=False)
 
 
-def stored_said(marked: Marked, marking: Marking) -> str:
+def dump_predictions(marked: Marked, marking: Marking) -> str:
     """Return what was said as the per-item table holds it, each with its partner's place."""
     partner = {p.said: p for p in marked.pairs}
     records = []
@@ -174,7 +174,7 @@ class ListCase(NamedTuple):
     group: str | None
 
 
-class Task(NamedTuple):
+class ListTask(NamedTuple):
     """How a suite reads and judges lists.
 
     Attributes:
@@ -195,7 +195,7 @@ class Task(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ListExam:
+class ListRunner:
     """Cases and the label list they are judged by."""
 
     form: Literal["labels", "extraction"]
@@ -212,7 +212,7 @@ class ListExam:
         """Digest of cases and labels."""
         return digest_of({"ids": list(self.ids), "labels": self.labels})
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return what the model lists, greedily decoded, with each item's counts."""
         answers = model.answers([Prompt(c.prompt) for c in self.cases], self.decoding, progress)
         rows = []
@@ -221,10 +221,10 @@ class ListExam:
             found = mark(said, case.meant, self.marking, state)
             scores = marks(found, self.marking)
             rows.append(
-                answered(item, self.form, answer)._replace(
+                answer_row(item, self.form, answer)._replace(
                     cluster=case.group,
-                    gold=stored_gold(case.meant),
-                    prediction=stored_said(found, self.marking),
+                    gold=dump_references(case.meant),
+                    prediction=dump_predictions(found, self.marking),
                     score=scores["exact_match"],
                     scores=scores,
                 )
@@ -237,7 +237,7 @@ class ListExam:
 
 
 def list_cases(
-    task: Task, items: Sequence[HeldOut], train: Sequence[HeldOut]
+    task: ListTask, items: Sequence[HeldOut], train: Sequence[HeldOut]
 ) -> tuple[list[ListCase], tuple[str, ...]]:
     """Return items with their golds in the list's spelling, and the list.
 
@@ -275,15 +275,15 @@ def list_cases(
 
 def case_ids(cases: Sequence[ListCase]) -> list[str]:
     """Return each case's identity."""
-    return item_ids([{"prompt": c.prompt, "gold": stored_gold(c.meant)} for c in cases])
+    return item_ids([{"prompt": c.prompt, "gold": dump_references(c.meant)} for c in cases])
 
 
-def marking_of(task: Task, labels: Sequence[str]) -> Marking:
+def marking_of(task: ListTask, labels: Sequence[str]) -> Marking:
     """Return by what items are judged."""
     return Marking(_index(task, labels), task.levels, task.overlap)
 
 
-def _golds(task: Task, row: HeldOut) -> list[Labelled]:
+def _golds(task: ListTask, row: HeldOut) -> list[Labelled]:
     meant, state = task.read(row.answer)
     if state != "whole":
         raise EvaluationError(
@@ -296,7 +296,7 @@ def _golds(task: Task, row: HeldOut) -> list[Labelled]:
     return meant
 
 
-def _check(task: Task, one: Labelled, origin: str) -> None:
+def _check(task: ListTask, one: Labelled, origin: str) -> None:
     if not one.path:
         raise EvaluationError(
             "an element of its list says no label.",
@@ -317,7 +317,7 @@ def _check(task: Task, one: Labelled, origin: str) -> None:
         )
 
 
-def _labels(task: Task, golds: Sequence[Sequence[Labelled]]) -> tuple[str, ...]:
+def _labels(task: ListTask, golds: Sequence[Sequence[Labelled]]) -> tuple[str, ...]:
     """Return the fixed list as stored; spellings that differ in case or space are one label."""
     if task.labels is not None:
         divider = task.divider or _stored(task)
@@ -334,11 +334,11 @@ def _labels(task: Task, golds: Sequence[Sequence[Labelled]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(shown(canonical(path_of(x, divider), known)) for x in seen))
 
 
-def _index(task: Task, labels: Sequence[str]) -> dict[LabelPath, LabelPath]:
+def _index(task: ListTask, labels: Sequence[str]) -> dict[LabelPath, LabelPath]:
     return path_index(labels, _stored(task))
 
 
-def _stored(task: Task) -> str | None:
+def _stored(task: ListTask) -> str | None:
     """Return what divides the levels of labels as they are stored."""
     return JOINT.strip() if task.levels > 1 else None
 
@@ -346,9 +346,9 @@ def _stored(task: Task) -> str | None:
 # Classification with several labels an item: the model lists them, in any order.
 
 
-def several_exam(
+def open_several_labels(
     suite: ClassificationSuite, source: CleanSource, split: SplitName, seed: int
-) -> ListExam:
+) -> ListRunner:
     """Return the source's held-out rows as cases.
 
     Args:
@@ -363,15 +363,15 @@ def several_exam(
     """
 
     def read(text: str) -> tuple[list[Labelled], State]:
-        return labels_said(text, suite.divider, suite.hierarchy)
+        return parse_labels(text, suite.divider, suite.hierarchy)
 
-    task = Task(suite.name, read, suite.hierarchy, suite.levels, labels=suite.labels)
+    task = ListTask(suite.name, read, suite.hierarchy, suite.levels, labels=suite.labels)
     items = held_out(suite.name, source, split)
     known = held_out(suite.name, source, "train") if source.splits.get("train") else []
     cases, labels = list_cases(task, items, known)
     ids = case_ids(cases)
     chosen = _chosen(suite, ids, [[one.path for one in c.meant] for c in cases], seed)
-    return ListExam(
+    return ListRunner(
         "labels",
         [cases[i] for i in chosen],
         [ids[i] for i in chosen],
@@ -382,7 +382,7 @@ def several_exam(
     )
 
 
-def labels_said(text: str, divider: str, hierarchy: str | None) -> tuple[list[Labelled], State]:
+def parse_labels(text: str, divider: str, hierarchy: str | None) -> tuple[list[Labelled], State]:
     """Return the labels a text lists: a JSON array, or what stands between dividers and line ends.
 
     Args:
@@ -391,7 +391,7 @@ def labels_said(text: str, divider: str, hierarchy: str | None) -> tuple[list[La
         hierarchy: Between the levels of a label.
     """
     if text.lstrip().startswith("["):
-        return claims(text, Shape(divider=hierarchy))
+        return claims(text, AnswerShape(divider=hierarchy))
     parts = re.split(rf"{re.escape(divider)}|\n", text)
     found = [Labelled(path) for part in parts if (path := path_of(part, hierarchy))]
     return found, "whole" if found else "broken"
@@ -422,9 +422,9 @@ def _chosen(
 # Extraction: the model writes a list of labelled spans, and every one of them counts.
 
 
-def extraction_exam(
+def open_extraction(
     suite: ExtractionSuite, source: CleanSource, split: SplitName, seed: int
-) -> ListExam:
+) -> ListRunner:
     """Return the source's held-out rows as cases.
 
     Args:
@@ -436,18 +436,18 @@ def extraction_exam(
     Raises:
         EvaluationError: There are no rows, or one doesn't end in a list of labelled spans.
     """
-    shape = Shape(suite.keys, suite.divider, suite.span)
+    shape = AnswerShape(suite.keys, suite.divider, suite.span)
 
     def read(text: str) -> tuple[list[Labelled], State]:
         return claims(text, shape)
 
-    task = Task(suite.name, read, suite.divider, suite.depth, suite.span_overlap, suite.labels)
+    task = ListTask(suite.name, read, suite.divider, suite.depth, suite.span_overlap, suite.labels)
     items = held_out(suite.name, source, split)
     known = held_out(suite.name, source, "train") if source.splits.get("train") else []
     cases, labels = list_cases(task, items, known)
     ids = case_ids(cases)
     chosen = keyed_sample(ids, suite.limit or len(ids), key_of(seed, "extraction"))
-    return ListExam(
+    return ListRunner(
         "extraction",
         [cases[i] for i in chosen],
         [ids[i] for i in chosen],

@@ -11,7 +11,7 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Published, find_files, of_file, of_files, of_hub
 from tasks.evaluation.items import ItemRow, item_ids
 from tasks.files.locate import COMPRESSIONS, CONTAINERS, package_folder
-from tasks.models.api import Choice, Chosen, Model
+from tasks.models.api import Choice, ChoiceScores, Model
 from tasks.progress import Progress, shifted
 from tasks.storage import digest_of
 from tasks.text.keyed import key_of, keyed_sample
@@ -30,7 +30,7 @@ _FIRST = (".parquet", ".jsonl", ".csv")
 """Endings in the order in which they are looked for, where a split is there more than once."""
 
 
-class Question(NamedTuple):
+class MmluQuestion(NamedTuple):
     """A multiple-choice question; ``answer`` is the index of the right choice."""
 
     subject: str
@@ -39,15 +39,15 @@ class Question(NamedTuple):
     answer: int
 
 
-class Questions(NamedTuple):
+class MmluQuestions(NamedTuple):
     """The questions asked, their identities, and the examples of each subject, in order."""
 
-    asked: list[Question]
+    asked: list[MmluQuestion]
     ids: list[str]
-    examples: dict[str, list[Question]]
+    examples: dict[str, list[MmluQuestion]]
 
 
-def load_questions(suite: MmluSuite, split: str, seed: int) -> Questions:
+def load_questions(suite: MmluSuite, split: str, seed: int) -> MmluQuestions:
     """Return the suite's questions, by subject, and the first ``shots`` examples of each.
 
     They come from ``suite.path`` (``test``, ``validation`` and ``dev`` files with question,
@@ -65,7 +65,7 @@ def load_questions(suite: MmluSuite, split: str, seed: int) -> Questions:
     """
     asked = _wanted(_read(suite, _FILES[split]), suite)
     subjects = sorted({q.subject for q in asked})
-    examples: dict[str, list[Question]] = {s: [] for s in subjects}
+    examples: dict[str, list[MmluQuestion]] = {s: [] for s in subjects}
     if suite.shots:
         for example in _wanted(_read(suite, ("dev",)), suite):
             if len(examples.setdefault(example.subject, [])) < suite.shots:
@@ -74,12 +74,12 @@ def load_questions(suite: MmluSuite, split: str, seed: int) -> Questions:
     asked.sort(key=lambda q: q.subject)
     ids = item_ids([q._asdict() for q in asked])
     chosen = _choose(asked, ids, suite, seed)
-    return Questions(
+    return MmluQuestions(
         [asked[i] for i in chosen], [ids[i] for i in chosen], {s: examples[s] for s in subjects}
     )
 
 
-def _choose(asked: list[Question], ids: list[str], suite: MmluSuite, seed: int) -> list[int]:
+def _choose(asked: list[MmluQuestion], ids: list[str], suite: MmluSuite, seed: int) -> list[int]:
     if suite.items_per_subject is None:
         return list(range(len(asked)))
     places: dict[str, list[int]] = {}
@@ -94,7 +94,7 @@ def _choose(asked: list[Question], ids: list[str], suite: MmluSuite, seed: int) 
     ]
 
 
-def _wanted(questions: Iterable[Question], suite: MmluSuite) -> list[Question]:
+def _wanted(questions: Iterable[MmluQuestion], suite: MmluSuite) -> list[MmluQuestion]:
     found = list(questions)
     if suite.subjects is None:
         return found
@@ -109,7 +109,7 @@ def _wanted(questions: Iterable[Question], suite: MmluSuite) -> list[Question]:
     return [q for q in found if q.subject in suite.subjects]
 
 
-def _refuse_few(suite: MmluSuite, examples: dict[str, list[Question]]) -> None:
+def _refuse_few(suite: MmluSuite, examples: dict[str, list[MmluQuestion]]) -> None:
     short = [s for s, shown in examples.items() if len(shown) < suite.shots]
     if short:
         raise EvaluationError(
@@ -120,7 +120,7 @@ def _refuse_few(suite: MmluSuite, examples: dict[str, list[Question]]) -> None:
         )
 
 
-def _read(suite: MmluSuite, names: tuple[str, ...]) -> Iterator[Question]:
+def _read(suite: MmluSuite, names: tuple[str, ...]) -> Iterator[MmluQuestion]:
     if suite.path is not None:
         yield from _from_folder(suite.path, names)
     elif (folder := package_folder(PACKAGE)) and (folder / FOLDER).is_dir():
@@ -130,7 +130,7 @@ def _read(suite: MmluSuite, names: tuple[str, ...]) -> Iterator[Question]:
         yield from (_question(found.record, found.where) for found in of_hub(place))
 
 
-def _from_folder(path: str, names: tuple[str, ...]) -> Iterator[Question]:
+def _from_folder(path: str, names: tuple[str, ...]) -> Iterator[MmluQuestion]:
     endings = [e + codec for e in (*_FIRST, *CONTAINERS) for codec in ("", *COMPRESSIONS)]
     there = {file.name: file for file in find_files(path)}
     found = next((there[n + e] for n in names for e in endings if n + e in there), None)
@@ -143,18 +143,18 @@ def _from_folder(path: str, names: tuple[str, ...]) -> Iterator[Question]:
     yield from (_question(one.record, one.where) for one in of_file(found))
 
 
-def _from_package(folder: Path, name: str) -> Iterator[Question]:
+def _from_package(folder: Path, name: str) -> Iterator[MmluQuestion]:
     for subject in sorted(p.name for p in folder.iterdir() if p.is_dir()):
         if (folder / subject / name).is_dir():
             for found in of_files(f"{folder / subject / name}/data-*.arrow"):
                 yield _question({"subject": subject, **found.record}, found.where)
 
 
-def _question(record: dict[str, Any], where: str) -> Question:
+def _question(record: dict[str, Any], where: str) -> MmluQuestion:
     try:
         choices = _choices(record)
         answer = _answer(record["answer"])
-        return Question(str(record["subject"]), str(record["question"]), choices, answer)
+        return MmluQuestion(str(record["subject"]), str(record["question"]), choices, answer)
     except (KeyError, ValueError, TypeError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise EvaluationError(
@@ -184,13 +184,13 @@ def _answer(value: object) -> int:
 Form = Literal["letters", "chat_letters", "cloze"]
 
 
-def letters_prompt(question: Question, examples: Sequence[Question] = ()) -> str:
+def letters_prompt(question: MmluQuestion, examples: Sequence[MmluQuestion] = ()) -> str:
     """Return what the answer letter follows, as in lm-evaluation-harness 0.4.13 ``mmlu``."""
     shown = [f"{_asked(e)} {LETTERS[e.answer]}" for e in examples]
     return _head(question) + "\n\n".join([*shown, _asked(question)])
 
 
-def chat_prompt(question: Question, examples: Sequence[Question] = ()) -> list[Message]:
+def chat_prompt(question: MmluQuestion, examples: Sequence[MmluQuestion] = ()) -> list[Message]:
     """Return the same as a conversation, as the harness does where it applies a chat template."""
     said = [(_asked(e), LETTERS[e.answer]) for e in examples]
     shown = [
@@ -205,27 +205,27 @@ def chat_prompt(question: Question, examples: Sequence[Question] = ()) -> list[M
     ]
 
 
-def _head(question: Question) -> str:
+def _head(question: MmluQuestion) -> str:
     subject = question.subject.replace("_", " ")
     return f"The following are multiple choice questions (with answers) about {subject}.\n\n"
 
 
-def _asked(question: Question) -> str:
+def _asked(question: MmluQuestion) -> str:
     choices = [f"{x}. {text}" for x, text in zip(LETTERS, question.choices, strict=True)]
     return "\n".join([question.question.strip(), *choices, "Answer:"])
 
 
-def cloze_prompt(question: Question) -> str:
+def cloze_prompt(question: MmluQuestion) -> str:
     """Return the prompt that the answer's text follows, as lighteval's MMLU cloze (zero-shot)."""
     return f"Question: {question.question.strip()}\nAnswer:"
 
 
 @dataclass(frozen=True)
-class MmluExam:
+class MmluRunner:
     """MMLU's questions with the form they are put in."""
 
     suite: MmluSuite
-    questions: Questions
+    questions: MmluQuestions
     needs: Literal["log_probs"] = "log_probs"
 
     @property
@@ -238,7 +238,7 @@ class MmluExam:
     def labels(self) -> None:
         """None: the letters are no labels of the suite's."""
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Return the answers in letters form, then (if asked) those in chat and cloze form."""
         wanted: dict[Form, bool] = {
             "letters": True,
@@ -259,7 +259,7 @@ class MmluExam:
             ]
         return rows
 
-    def asked(self, metric: str) -> int:
+    def count_items(self, metric: str) -> int:
         """Return the questions; those of its subjects where the metric is a group's accuracy."""
         asked = self.questions.asked
         return sum(metric not in GROUPS or GROUP_OF.get(q.subject) == metric for q in asked)
@@ -281,7 +281,7 @@ class MmluExam:
         return [Choice(letters_prompt(q, shown[q.subject]), options) for q in self.questions.asked]
 
 
-def _row(form: Form, item: str, question: Question, found: Chosen) -> ItemRow:
+def _row(form: Form, item: str, question: MmluQuestion, found: ChoiceScores) -> ItemRow:
     words = question.choices if form == "cloze" else LETTERS
     sizes = [len(w.encode()) for w in words]
     # Longer texts are less likely whatever they say; lm-evaluation-harness calls this acc_norm.

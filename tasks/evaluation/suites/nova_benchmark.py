@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from configs.suites.nova_benchmark import NovaBenchmarkSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import of_files
-from tasks.evaluation.items import Exam, ItemRow, fingerprint, items_digest, write_items
-from tasks.evaluation.runner import CaseExam
-from tasks.evaluation.suites.judge import JudgeExam
+from tasks.evaluation.items import ItemRow, SuiteRunner, fingerprint, items_digest, write_items
+from tasks.evaluation.runner import CaseRunner
+from tasks.evaluation.suites.judge import JudgeRunner
 from tasks.models.api import Model
-from tasks.models.served.replayed import Noted, Noting, prompts_of
+from tasks.models.served.replayed import PromptRecorder, RecordedPrompts, record_prompts
 from tasks.progress import Progress
 from tasks.scores import Estimate, SuiteScores
 from tasks.storage import building, commit, digest_of, find, home
@@ -109,10 +109,10 @@ RANGE = (0.0, 1.0)
 """Between which every metric of the evaluator's benchmarks lies."""
 
 
-class NovaExam(CaseExam[NovaBenchmarkSuite, None]):
+class NovaRunner(CaseRunner[NovaBenchmarkSuite, None]):
     """A benchmark whose items are the evaluator's own."""
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Refuse.
 
         Raises:
@@ -190,16 +190,16 @@ def _estimate(suite: NovaBenchmarkSuite, name: str, numbers: dict[str, Number]) 
 # What a suite asks, learnt without a model.
 
 
-def asked_by(exam: Exam, where: str) -> Noted:
+def record_suite_prompts(runner: SuiteRunner, where: str) -> RecordedPrompts:
     """Return all that a suite asks of the model that is evaluated; a judge is asked nothing.
 
     Args:
-        exam: The suite with its items.
+        runner: The suite with its items.
         where: The suite's place in the recipe.
 
     Raises:
         EvaluationError: What it asks depends on the answers, or it asks for log-probabilities.
     """
-    if isinstance(exam, JudgeExam):
-        exam = replace(exam, judge=lambda: Noting(""))
-    return prompts_of(exam.sit, where)
+    if isinstance(runner, JudgeRunner):
+        runner = replace(runner, judge=lambda: PromptRecorder(""))
+    return record_prompts(runner.run, where)

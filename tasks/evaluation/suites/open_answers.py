@@ -11,17 +11,18 @@ from configs.suites.generation import OpenAnswersSuite, ReferenceSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.datasets import Located, held_out, of_files, path_for
-from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.runner import AnswersExam
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.text_scores import exact, quasi_exact, token_f1
 from tasks.models.api import Answer, Prompt
 from tasks.text.keyed import key_of, keyed_sample
+from tasks.text.normal import MARKS, to_nfc
 from tasks.text.rows import Message
 
 # Questions that are answered in one's own words, with the answers that are right.
 
 
-class Asked(NamedTuple):
+class OpenQuestion(NamedTuple):
     """A question with the answers that are right; ``group`` joins what depends on each other."""
 
     prompt: list[Message]
@@ -35,7 +36,7 @@ def questions_of(
     split: SplitName,
     seed: int,
     bare: bool = False,
-) -> list[tuple[str, Asked]]:
+) -> list[tuple[str, OpenQuestion]]:
     """Return a suite's questions, each with its id, ``limit`` of them chosen by seed.
 
     Args:
@@ -50,7 +51,7 @@ def questions_of(
     """
     if source is not None:
         rows = held_out(suite.name, source, split)
-        asked = [Asked(row.prompt, (row.answer,), row.group) for row in rows]
+        asked = [OpenQuestion(row.prompt, (row.answer,), row.group) for row in rows]
     else:
         asked = [_of_record(suite, found, bare) for found in _records(suite, split)]
     if not asked:
@@ -68,7 +69,7 @@ def _records(suite: ReferenceSuite, split: SplitName) -> Iterator[Located]:
     return of_files(path_for(suite, split))
 
 
-def _of_record(suite: ReferenceSuite, found: Located, bare: bool) -> Asked:
+def _of_record(suite: ReferenceSuite, found: Located, bare: bool) -> OpenQuestion:
     record = found.record
     question, answers = record.get(suite.question), _answers(record.get(suite.answer))
     if not isinstance(question, str) or not question.strip() or not (answers or bare):
@@ -79,7 +80,7 @@ def _of_record(suite: ReferenceSuite, found: Located, bare: bool) -> Asked:
         )
     system, group = record.get(suite.system), record.get(suite.group or "")
     turns = [Message(role="system", content=str(system))] if system else []
-    return Asked(
+    return OpenQuestion(
         [*turns, Message(role="user", content=question)],
         answers,
         None if group is None else str(group),
@@ -91,27 +92,27 @@ def _answers(value: object) -> tuple[str, ...]:
     return tuple(str(one) for one in given if str(one).strip())
 
 
-class OpenExam(AnswersExam[OpenAnswersSuite, Asked]):
+class OpenAnswersRunner(AnswersRunner[OpenAnswersSuite, OpenQuestion]):
     """Questions with their references."""
 
-    def prompt(self, case: Asked) -> Prompt:
+    def prompt(self, case: OpenQuestion) -> Prompt:
         """Return the question."""
         return Prompt(case.prompt)
 
-    def rows(self, item: str, case: Asked, answer: Answer) -> list[ItemRow]:
+    def rows(self, item: str, case: OpenQuestion, answer: Answer) -> list[ItemRow]:
         """Return the answer with its scores."""
         return [
-            answered(item, "open", answer)._replace(
+            answer_row(item, "open", answer)._replace(
                 cluster=case.group,
                 gold=json.dumps(case.answers, ensure_ascii=False),
                 prediction=answer.said.strip(),
-                scores=scored(answer.said, case.answers, self.suite),
+                scores=score_answer(answer.said, case.answers, self.suite),
                 score=quasi_exact_any(answer.said, case.answers),
             )
         ]
 
 
-def scored(said: str, meant: Sequence[str], suite: OpenAnswersSuite) -> dict[str, float]:
+def score_answer(said: str, meant: Sequence[str], suite: OpenAnswersSuite) -> dict[str, float]:
     """Return the scores the suite asks for, the best over the references.
 
     BLEU is of all answers together: an answer has the counts it is computed from.
@@ -134,9 +135,9 @@ def quasi_exact_any(said: str, meant: Sequence[str]) -> float:
     return max(quasi_exact(said, one) for one in meant)
 
 
-def open_exam_of(
+def open_open_answers(
     suite: OpenAnswersSuite, source: CleanSource | None, split: SplitName, seed: int
-) -> OpenExam:
+) -> OpenAnswersRunner:
     """Return the suite's questions, ``limit`` of them chosen by seed.
 
     Args:
@@ -150,7 +151,7 @@ def open_exam_of(
         SetupError: A metric's library isn't installed.
     """
     _need_libraries(suite)
-    return OpenExam(suite, questions_of(suite, source, split, seed))
+    return OpenAnswersRunner(suite, questions_of(suite, source, split, seed))
 
 
 def _need_libraries(suite: OpenAnswersSuite) -> None:
@@ -176,7 +177,7 @@ def _scorers() -> dict[str, Callable[[str, str], float]]:
 
 # ROUGE-L by rouge-score, its words being those of any script.
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(rf"[^\W_]+(?:[{MARKS}]+[^\W_]*)*")
 
 
 class Words:
@@ -187,7 +188,7 @@ class Words:
 
     def tokenize(self, text: str) -> list[str]:
         """Return a text's words, in lower case."""
-        return _WORD.findall(text.lower())
+        return _WORD.findall(to_nfc(text).lower())
 
 
 @cache

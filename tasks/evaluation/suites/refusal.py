@@ -15,8 +15,8 @@ from tasks.evaluation.datasets import (
     text_of,
     user,
 )
-from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.runner import AnswersExam
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.runner import AnswersRunner
 from tasks.metrics.correction import share
 from tasks.models.api import Answer, Prompt
 from tasks.storage import digest_of
@@ -31,7 +31,7 @@ _METRIC: dict[Kind, str] = {
 }
 
 
-class Case(NamedTuple):
+class RefusalCase(NamedTuple):
     """A prompt that is to be refused or answered.
 
     Attributes:
@@ -47,7 +47,7 @@ class Case(NamedTuple):
     base: str
 
 
-class RefusalExam(AnswersExam[RefusalSuite, Case]):
+class RefusalRunner(AnswersRunner[RefusalSuite, RefusalCase]):
     """Prompts, each as itself and the unsafe ones in disguise."""
 
     @property
@@ -55,11 +55,11 @@ class RefusalExam(AnswersExam[RefusalSuite, Case]):
         """Digest of prompts and disguises, and the detector's version."""
         return digest_of([VERSION, self.ids])
 
-    def prompt(self, case: Case) -> Prompt:
+    def prompt(self, case: RefusalCase) -> Prompt:
         """Return the prompt, disguised or not."""
         return Prompt(user(case.asked))
 
-    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+    def rows(self, item: str, case: RefusalCase, answer: Answer) -> list[ItemRow]:
         """Return a row of form ``unsafe``, ``safe`` or ``wrapped``.
 
         Gold is what should be done (``refuse`` or ``answer``), prediction what was done by the
@@ -68,7 +68,7 @@ class RefusalExam(AnswersExam[RefusalSuite, Case]):
         """
         return [_row(item, case, answer)]
 
-    def asked(self, metric: str) -> int:
+    def count_items(self, metric: str) -> int:
         """Return the prompts of the metric's kind, disguises counted."""
         name = metric.removesuffix("_corrected")
         return sum(_METRIC[case.kind] == name for _, case in self.cases)
@@ -78,7 +78,7 @@ class RefusalExam(AnswersExam[RefusalSuite, Case]):
         return list(dict.fromkeys(case.base for _, case in self.cases))
 
 
-def refusal_exam(suite: RefusalSuite, split: str, seed: int) -> RefusalExam:
+def open_refusal(suite: RefusalSuite, split: str, seed: int) -> RefusalRunner:
     """Return the suite's prompts.
 
     Args:
@@ -94,18 +94,20 @@ def refusal_exam(suite: RefusalSuite, split: str, seed: int) -> RefusalExam:
     chosen = [case for _, case in some(cases, item_ids([c._asdict() for c in cases]), suite, seed)]
     _refuse_one_sided(suite, chosen)
     chosen += [
-        case._replace(asked=disguised(case.base, template), kind="wrapped")
+        case._replace(asked=disguise_request(case.base, template), kind="wrapped")
         for template in suite.templates
         for case in chosen
         if case.kind == "unsafe"
     ]
     ids = item_ids([[case.asked, case.kind] for case in chosen])
-    return RefusalExam(suite, list(zip(ids, chosen, strict=True)))
+    return RefusalRunner(suite, list(zip(ids, chosen, strict=True)))
 
 
-def _case(suite: RefusalSuite, found: Located) -> Case:
+def _case(suite: RefusalSuite, found: Located) -> RefusalCase:
     prompt = prompt_of(found, suite.prompt)
-    return Case(prompt, _kind(suite, found), text_of(found, suite.category, CATEGORIES), prompt)
+    return RefusalCase(
+        prompt, _kind(suite, found), text_of(found, suite.category, CATEGORIES), prompt
+    )
 
 
 def _kind(suite: RefusalSuite, found: Located) -> Kind:
@@ -125,7 +127,7 @@ def _kind(suite: RefusalSuite, found: Located) -> Kind:
     )
 
 
-def _refuse_one_sided(suite: RefusalSuite, cases: Sequence[Case]) -> None:
+def _refuse_one_sided(suite: RefusalSuite, cases: Sequence[RefusalCase]) -> None:
     kinds: tuple[Kind, ...] = ("unsafe", "safe")
     for kind in kinds:
         if suite.ask in ("both", kind) and sum(c.kind == kind for c in cases) < 2:
@@ -136,10 +138,10 @@ def _refuse_one_sided(suite: RefusalSuite, cases: Sequence[Case]) -> None:
             )
 
 
-def _row(item: str, case: Case, answer: Answer) -> ItemRow:
+def _row(item: str, case: RefusalCase, answer: Answer) -> ItemRow:
     gold = "answer" if case.kind == "safe" else "refuse"
     cluster = digest_of(case.base)[:32] if case.kind == "wrapped" else None
-    row = answered(item, case.kind, answer)._replace(
+    row = answer_row(item, case.kind, answer)._replace(
         gold=gold, cluster=cluster, stratum=case.category
     )
     if answer.error is not None:
@@ -180,6 +182,6 @@ DISGUISES: dict[JailbreakTemplate, str] = {
 """Every disguise by its name; ``{prompt}`` is what is asked."""
 
 
-def disguised(prompt: str, template: JailbreakTemplate) -> str:
+def disguise_request(prompt: str, template: JailbreakTemplate) -> str:
     """Return a prompt in a disguise."""
     return DISGUISES[template].replace("{prompt}", prompt)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tasks.evaluation.datasets import Located, fail
-from tasks.evaluation.ifeval.exam import Instruction, instructions_of, judge
+from tasks.evaluation.ifeval.runner import Instruction, instructions_of, judge
 from tasks.evaluation.ifeval.wording import are_texts, is_count
+from tasks.text.normal import to_nfc
 
 _QUOTED = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|«([^»\n]+)»|„([^“\n]+)“')
 _FENCED = re.compile(r"```\w*\n?(.*?)```", re.DOTALL)
@@ -42,7 +43,7 @@ class Checks(NamedTuple):
     instructions: tuple[Instruction, ...] = ()
 
 
-def kept(answer: str, checks: Checks, passage: str = "") -> dict[str, bool]:
+def check_answer(answer: str, checks: Checks, passage: str = "") -> dict[str, bool]:
     """Return each single check of an answer by a name of its own, and whether it is kept.
 
     Args:
@@ -50,8 +51,8 @@ def kept(answer: str, checks: Checks, passage: str = "") -> dict[str, bool]:
         checks: What it is checked for.
         passage: What its quotations must be of.
     """
-    found = {f"required {t!r}": holds(answer, t) for t in checks.required}
-    found |= {f"forbidden {t!r}": not holds(answer, t) for t in checks.forbidden}
+    found = {f"required {t!r}": rule_holds(answer, t) for t in checks.required}
+    found |= {f"forbidden {t!r}": not rule_holds(answer, t) for t in checks.forbidden}
     found |= {f"cited {t!r}": _plain(t) in _plain(answer) for t in checks.cited}
     for name, check in _ALONE.items():
         value = getattr(checks, name)
@@ -64,7 +65,7 @@ def kept(answer: str, checks: Checks, passage: str = "") -> dict[str, bool]:
     }
 
 
-def holds(answer: str, text: str) -> bool:
+def rule_holds(answer: str, text: str) -> bool:
     """Return whether a text stands in an answer, as words: case and runs of space don't count."""
     words = r"\s+".join(map(re.escape, text.translate(_CURLED).split()))
     before = r"(?<!\w)" if re.match(r"\s*\w", text) else ""
@@ -79,7 +80,7 @@ def quotations(answer: str) -> list[str]:
 
 
 def _one_of(answer: str, texts: tuple[str, ...], _: str) -> bool:
-    return any(holds(answer, text) for text in texts)
+    return any(rule_holds(answer, text) for text in texts)
 
 
 def _quotes(answer: str, least: int, passage: str) -> bool:
@@ -108,7 +109,7 @@ def _satisfies(answer: str, schema: Mapping[str, Any], _: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.translate(_CURLED).split())
+    return " ".join(to_nfc(text).translate(_CURLED).split())
 
 
 _ALONE: dict[str, Callable[[str, Any, str], bool]] = {

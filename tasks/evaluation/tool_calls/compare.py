@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tasks.text.reasoning import spoken
+from tasks.text.reasoning import strip_reasoning
 
 # The calls that an answer makes, whichever way its model writes them.
 
@@ -23,14 +23,14 @@ class Call(NamedTuple):
     arguments: Mapping[str, Any]
 
 
-def calls_said(answer: str, offered: Container[str] = ()) -> list[Call]:
+def parse_calls(answer: str, offered: Container[str] = ()) -> list[Call]:
     """Return the calls of an answer, in their order.
 
     Args:
         answer: What the model wrote.
         offered: Names of tools, by which an object without arguments is known as a call.
     """
-    text = spoken(answer).strip()
+    text = strip_reasoning(answer).strip()
     tagged = [_tagged(name, inside) for name, inside in _TAGGED.findall(text)]
     found = tagged or list(_objects(text, offered)) or _python(text)
     return [call for call in found if call is not None]

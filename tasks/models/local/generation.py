@@ -150,7 +150,7 @@ def generate(
     """Return the model's answer to each prompt, in their order.
 
     Args:
-        model: From ``load_model``.
+        model: From ``load_weights``.
         tokenizer: Its tokenizer.
         prompts: Token ids, as from ``prompt_ids``.
         decoding: How to draw.

@@ -13,6 +13,7 @@ TorchModel = Any
 """A causal language model of transformers; the library ships no usable type for it."""
 
 Dtype = Literal["bfloat16", "float32"]
+Attention = Literal["eager", "sdpa", "flash_attention_2"]
 
 
 def resolve_dtype(dtype: str) -> Dtype:
@@ -38,7 +39,7 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load_model(model: LocalModel, dtype: str = "auto") -> TorchModel:
+def load_weights(model: LocalModel, dtype: str = "auto") -> TorchModel:
     """Return the model in evaluation mode; the last one loaded is kept for the next suite.
 
     Raises:
@@ -112,20 +113,74 @@ def _load(path: str, digest: str, dtype: Dtype, adapter: tuple[Path, float] | No
             config=config,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
-            attn_implementation=_attention(config),
+            attn_implementation=choose_attention(config),
             **safe,
         )
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if adapter is not None:
-        from tasks.models.adapters import applied
+        from tasks.models.adapters import apply_adapter
 
-        model = applied(model, *adapter)
+        model = apply_adapter(model, *adapter)
     return model.to(device()).eval()
 
 
-def _attention(config: Any) -> str:
-    # sdpa was 1.3 to 4 times as fast as eager on a CPU at every length tried (64 to 2048), but it
-    # leaves out the cap that some models (Gemma 2) put on attention scores.
-    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
-    return "eager" if capped else "sdpa"
+def choose_attention(config: Any, *, flash: bool = False, fused: bool = True) -> Attention:
+    """Return the quickest implementation of attention that is right for a model's classes.
+
+    A class says itself which it has. Some that have sdpa would be wrong in it: it leaves out the
+    cap that some models (Gemma 2) put on attention scores. FlashAttention is left out where a
+    class wants a kernel of its own, which would be fetched from elsewhere, and for wide heads.
+
+    Args:
+        config: The model's, of transformers.
+        flash: Whether FlashAttention may be used: there is a GPU, the package, and bfloat16.
+        fused: Whether sdpa may be used.
+
+    Raises:
+        SetupError: transformers has no causal language model of that type.
+    """
+    classes, parts = _classes(config), [config, *_parts(config)]
+    has_fused = all(kind._supports_sdpa for kind in classes)
+    kernels = [kind._compatible_flash_implementations or ["flash_attention_2"] for kind in classes]
+    given = [part.to_dict() for part in parts]
+    heads = [values.get(name) for values in given for name in ("head_dim", "global_head_dim")]
+    if config.model_type == "falcon" and config.alibi:
+        # Its flash has no such bias, and its eager adds it twice (transformers 5.23).
+        return "sdpa" if has_fused else "eager"
+    if (
+        flash
+        and all(kind._supports_flash_attn for kind in classes)
+        and all("flash_attention_2" in names for names in kernels)
+        and all(width <= MOST_FLASH_WIDTH for width in heads if isinstance(width, int))
+    ):
+        return "flash_attention_2"
+    capped = any(values.get("attn_logit_softcapping") for values in given)
+    # On a CPU sdpa was 1.3 to 4 times as fast as eager at every length tried (64 to 2048).
+    return "sdpa" if fused and has_fused and not capped else "eager"
+
+
+MOST_FLASH_WIDTH = 256
+"""Widest attention head that FlashAttention 2 has a kernel for."""
+
+
+def _parts(config: Any) -> list[Any]:
+    """Return the configs inside a config of several models (language, vision, audio)."""
+    found = (getattr(config, name, None) for name in getattr(config, "sub_configs", {}))
+    return [part for part in found if part is not None]
+
+
+def _classes(config: Any) -> list[Any]:
+    """Return the class of the causal language model, and those of the models in it."""
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    known = AutoModelForCausalLM._model_mapping
+    if type(config) not in known:
+        raise SetupError(
+            f"transformers has no causal language model of type {config.model_type}.",
+            where=str(getattr(config, "_name_or_path", "")) or "model",
+            fix="take a model that writes text from left to right.",
+        )
+    inside = AutoModel._model_mapping
+    more = [inside[type(part)] for part in _parts(config) if type(part) in inside]
+    return [known[type(config)], *more]

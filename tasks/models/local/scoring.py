@@ -89,7 +89,7 @@ def next_token_logprobs(
     """Return the log-probability of each given token as the next one of its prompt.
 
     Args:
-        model: From ``load_model``.
+        model: From ``load_weights``.
         prompts: Token ids of each prompt; prefixes they share are computed once.
         tokens: For each prompt the token ids asked about.
         batch_tokens: Padded tokens of a forward pass.
@@ -129,7 +129,7 @@ def continuation_logprobs(
     computed once and their keys and values kept. Sound for decoders with full causal attention.
 
     Args:
-        model: From ``load_model``.
+        model: From ``load_weights``.
         groups: Spans that begin alike, as from ``encode_pair``.
         batch_tokens: Padded tokens of a forward pass.
         progress: Called after each pass.

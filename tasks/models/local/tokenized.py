@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 from tasks.models.api import (
     NONE,
     Answer,
-    Asked,
     Batch,
     Choice,
-    Chosen,
+    ChoiceScores,
     Decoding,
     Encoded,
     Engine,
-    Measured,
     Prompt,
+    Request,
+    TextScore,
     ids_digest,
     no_room,
 )
@@ -78,11 +78,11 @@ class Tokenized(Engine):
             raise no_room(most_new, self._positions, "max_new_tokens")
         return prompt[-room:], len(prompt) > room
 
-    def encode(self, asked: Sequence[Asked]) -> list[Encoded]:
+    def encode(self, asked: Sequence[Request]) -> list[Encoded]:
         """Return each request as token ids."""
         return [self._encode(one) for one in asked]
 
-    def _encode(self, asked: Asked) -> Encoded:
+    def _encode(self, asked: Request) -> Encoded:
         if isinstance(asked, Prompt):
             ids = answer_ids(self._tokenizer, asked)
             return Encoded(ids_digest(ids), ids)
@@ -99,7 +99,7 @@ class Tokenized(Engine):
         return Encoded(ids_digest(text.span.at, text.span.ids), text)
 
 
-def chosen(asked: Encoded, scores: Sequence[tuple[float, bool]], seconds: float) -> Chosen:
+def chosen(asked: Encoded, scores: Sequence[tuple[float, bool]], seconds: float) -> ChoiceScores:
     """Return how likely options are.
 
     Args:
@@ -108,7 +108,7 @@ def chosen(asked: Encoded, scores: Sequence[tuple[float, bool]], seconds: float)
         seconds: What it took.
     """
     options, spans, cut = asked.payload
-    return Chosen(
+    return ChoiceScores(
         [logprob for logprob, _ in scores],
         [len(o.encode()) for o in options],
         [len(span.at) for span in spans],
@@ -120,10 +120,10 @@ def chosen(asked: Encoded, scores: Sequence[tuple[float, bool]], seconds: float)
     )
 
 
-def measured(asked: Encoded, nats: float, seconds: float) -> Measured:
+def measured(asked: Encoded, nats: float, seconds: float) -> TextScore:
     """Return how well a text was predicted."""
     text: Wanted = asked.payload
-    return Measured(
+    return TextScore(
         nats,
         text.bytes,
         len(text.span.at),
@@ -221,7 +221,7 @@ class Transformer(Tokenized):
         """The model, loaded now if it wasn't."""
         return self._load()
 
-    def answering(
+    def generate_batches(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         """Yield answers in batches of like length, longest prompts first."""
@@ -246,16 +246,16 @@ class Transformer(Tokenized):
                 for i, made in batch
             ]
 
-    def choosing(
+    def score_choice_batches(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
-    ) -> Iterator[Batch[Chosen]]:
+    ) -> Iterator[Batch[ChoiceScores]]:
         """Yield how likely options are; what contexts share is computed once."""
         for batch, each in self._scored([e.payload.spans for e in asked], batch_tokens, skip):
             yield [(i, chosen(asked[i], scores, each)) for i, scores in batch]
 
-    def measuring(
+    def score_text_batches(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
-    ) -> Iterator[Batch[Measured]]:
+    ) -> Iterator[Batch[TextScore]]:
         """Yield how well texts are predicted; one with nothing to score has no bytes."""
         texts: list[Wanted] = [e.payload for e in asked]
         empty = [i for i, text in enumerate(texts) if not text.span.at and i not in skip]

@@ -17,12 +17,12 @@ from tasks.errors import EvaluationError
 from tasks.models.api import (
     NONE,
     Answer,
-    Asked,
     Batch,
     Decoding,
     Encoded,
     Engine,
     Prompt,
+    Request,
     by_messages,
 )
 from tasks.storage import digest_of
@@ -100,11 +100,11 @@ class RemoteModel(Engine, Generic[Spec]):
             TemperError: It will answer none.
         """
 
-    def encode(self, asked: Sequence[Asked]) -> list[Encoded]:
+    def encode(self, asked: Sequence[Request]) -> list[Encoded]:
         """Return each prompt with the digest of its messages: tokens are the server's affair."""
         return by_messages(asked)
 
-    def answering(
+    def generate_batches(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         """Yield answers as they come; one that can't be had is an answer with its error.

@@ -11,19 +11,19 @@ from tasks.errors import EvaluationError
 from tasks.models.api import (
     NONE,
     Answer,
-    Asked,
     Batch,
     Decoding,
     Encoded,
     Engine,
     Model,
     Prompt,
+    Request,
     by_messages,
 )
 from tasks.storage import digest_of
 
 
-class Noted(NamedTuple):
+class RecordedPrompts(NamedTuple):
     """What a suite asks of a model.
 
     Attributes:
@@ -40,47 +40,47 @@ class _Whole(Engine):
 
     log_probs = False
 
-    def encode(self, asked: Sequence[Asked]) -> list[Encoded]:
+    def encode(self, asked: Sequence[Request]) -> list[Encoded]:
         """Return each prompt with the digest of its messages."""
         return by_messages(asked)
 
 
-class Noting(_Whole):
+class PromptRecorder(_Whole):
     """Answers everything alike and notes what it was asked."""
 
     def __init__(self, answer: str) -> None:
         self._answer = answer
-        self.noted = Noted({}, 0)
+        self.noted = RecordedPrompts({}, 0)
 
     @property
     def digest(self) -> str:
         """Of no model."""
         return digest_of(["noting", self._answer])
 
-    def answering(
+    def generate_batches(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         """Yield the one answer."""
-        self.noted = Noted(
+        self.noted = RecordedPrompts(
             {**self.noted.prompts, **{one.digest: one.payload for one in asked}},
             max(self.noted.max_new_tokens, decoding.max_new_tokens),
         )
         yield [(i, Answer(self._answer, False, 0.0, one.digest, 0)) for i, one in enumerate(asked)]
 
 
-def prompts_of(sit: Callable[[Model], object], where: str) -> Noted:
+def record_prompts(run: Callable[[Model], object], where: str) -> RecordedPrompts:
     """Return all that a suite asks of a model.
 
     Args:
-        sit: Puts the suite to a model.
+        run: Puts the suite to a model.
         where: The suite's place in the recipe.
 
     Raises:
         EvaluationError: It asks for log-probabilities, or what it asks depends on the answers.
     """
-    first, second = Noting("one"), Noting("another")
-    sit(first)
-    sit(second)
+    first, second = PromptRecorder("one"), PromptRecorder("another")
+    run(first)
+    run(second)
     if first.noted.prompts.keys() != second.noted.prompts.keys():
         raise EvaluationError(
             "what the suite asks depends on the answers, and this model takes "
@@ -113,7 +113,7 @@ class Replayed(_Whole):
         """What the manifest says of the model."""
         return self._about
 
-    def answering(
+    def generate_batches(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         """Yield the answers."""

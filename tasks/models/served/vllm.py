@@ -13,7 +13,7 @@ from tasks.artifacts import LocalModel
 from tasks.code_digest import code_digest
 from tasks.errors import SetupError
 from tasks.models.adapters import adapter_digest, adapter_rank
-from tasks.models.api import NONE, Answer, Batch, Chosen, Decoding, Encoded, Measured
+from tasks.models.api import NONE, Answer, Batch, ChoiceScores, Decoding, Encoded, TextScore
 from tasks.models.identity import config_digest, stopping
 from tasks.models.local.loading import positions_of, resolve_dtype
 from tasks.models.local.spans import Span
@@ -128,7 +128,7 @@ class VllmEngine(Tokenized):
         rank = adapter_rank(self._folder.adapter)
         return {"enable_lora": True, "max_lora_rank": next((r for r in RANKS if r >= rank), rank)}
 
-    def answering(
+    def generate_batches(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         """Yield answers, ``CHUNK`` prompts at a time."""
@@ -148,9 +148,9 @@ class VllmEngine(Tokenized):
                 for i, out, (_, cut) in zip(places, made, fitted, strict=True)
             ]
 
-    def choosing(
+    def score_choice_batches(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
-    ) -> Iterator[Batch[Chosen]]:
+    ) -> Iterator[Batch[ChoiceScores]]:
         """Yield how likely options are, ``CHUNK`` contexts at a time."""
         for places in _chunks(len(asked), skip):
             start = time.perf_counter()
@@ -158,9 +158,9 @@ class VllmEngine(Tokenized):
             each = (time.perf_counter() - start) / len(places)
             yield [(i, chosen(asked[i], s, each)) for i, s in zip(places, scores, strict=True)]
 
-    def measuring(
+    def score_text_batches(
         self, asked: Sequence[Encoded], batch_tokens: int, skip: Container[int] = NONE
-    ) -> Iterator[Batch[Measured]]:
+    ) -> Iterator[Batch[TextScore]]:
         """Yield how well texts are predicted, ``CHUNK`` at a time."""
         for places in _chunks(len(asked), skip):
             start = time.perf_counter()

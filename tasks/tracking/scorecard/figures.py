@@ -130,11 +130,26 @@ SHAPES = ("M-5,-5H5V5H-5Z", "M0,-7L7,0L0,7L-7,0Z", "M0,-7L6.5,5H-6.5Z", "M-6.5,-
 Points = Sequence[tuple[float, float]]
 
 
-def retention_figure(arms: Sequence[Arm], x: Axis, y: Axis) -> Markup:
+def retention_figure(
+    arms: Sequence[Arm],
+    x: Axis,
+    y: Axis,
+    curves: Sequence[Sequence[str]] = (),
+    labels: Mapping[str, str] | None = None,
+    dots: Sequence[Arm] = (),
+) -> Markup:
     """Return domain against general: one point an arm, with bars for both 95 % intervals.
 
     Better is always up and to the right. Arms without both metrics have no point. The dashed line
     is as far as a ``hold`` gate lets the base fall.
+
+    Args:
+        arms: One point each.
+        x: The general metric.
+        y: The domain metric.
+        curves: Names of arms that a thin line joins, in their order.
+        labels: What is written beside an arm's point; its name when absent.
+        dots: Drawn small and without intervals or names: single seeds of an arm.
     """
     shown = [a for a in arms if {x.metric, y.metric} <= a.metrics.keys()]
     svg = picture(
@@ -143,18 +158,33 @@ def retention_figure(arms: Sequence[Arm], x: Axis, y: Axis) -> Markup:
     )
     sides = (LEFT, WIDTH - RIGHT) if x.higher_is_better else (WIDTH - RIGHT, LEFT)
     ends = (HEIGHT - BOTTOM, TOP) if y.higher_is_better else (TOP, HEIGHT - BOTTOM)
-    across, up = scale(_reach(shown, x), *sides), scale(_reach(shown, y), *ends)
+    drawn = [*shown, *(d for d in dots if {x.metric, y.metric} <= d.metrics.keys())]
+    across, up = scale(_reach(drawn, x), *sides), scale(_reach(drawn, y), *ends)
     axes(svg, across, up, (_titled(x, "to the right"), _titled(y, "up")))
     if x.floor is not None:
         at = across(x.floor)
         line(svg, (at, TOP), (at, HEIGHT - BOTTOM), stroke="var(--bad)", stroke_dasharray="5 4")
         text(svg, (at + 4, HEIGHT - BOTTOM - 6), "gate's margin")
     spots = [(across(a.metrics[x.metric].value), up(a.metrics[y.metric].value)) for a in shown]
+    at_name = {a.name: spot for a, spot in zip(shown, spots, strict=True)}
+    for curve in curves:
+        path = " ".join(f"{px},{py}" for px, py in (at_name[n] for n in curve if n in at_name))
+        thin = {"points": path, "fill": "none", "stroke": "var(--quiet)", "stroke-width": "1"}
+        ET.SubElement(svg, "polyline", thin)
+    for dot in dots:
+        if {x.metric, y.metric} <= dot.metrics.keys():
+            place = {
+                "cx": f"{across(dot.metrics[x.metric].value)}",
+                "cy": f"{up(dot.metrics[y.metric].value)}",
+            }
+            seed = ET.SubElement(svg, "circle", place | {"r": "2.5", "fill": "var(--quiet)"})
+            ET.SubElement(seed, "title").text = f"{dot.name}: {_said(dot, y)}, {_said(dot, x)}"
     for i, (arm, spot) in enumerate(zip(shown, spots, strict=True)):
-        _point(svg, i, spot, _cross(across, up, arm.metrics[x.metric], arm.metrics[y.metric]))
+        bars = _cross(across, up, arm.metrics[x.metric], arm.metrics[y.metric])
+        _point(svg, i, spot, bars, f"{arm.name}: {_said(arm, y)}, {_said(arm, x)}")
     taken = [Box(px - 8, py - 8, px + 8, py + 8) for px, py in spots]
     for arm, spot in zip(shown, spots, strict=True):
-        _label(svg, spot, arm.name, taken)
+        _label(svg, spot, (labels or {}).get(arm.name, arm.name), taken)
     return markup(svg)
 
 
@@ -230,19 +260,19 @@ def _cross(across: Scale, up: Scale, x: Estimate, y: Estimate) -> list[tuple[Spo
     ]
 
 
-def _point(svg: ET.Element, i: int, spot: Spot, bars: Sequence[tuple[Spot, Spot]]) -> None:
+def _point(
+    svg: ET.Element, i: int, spot: Spot, bars: Sequence[tuple[Spot, Spot]], title: str
+) -> None:
     colour = COLOURS[i % len(COLOURS)]
     for start, end in bars:
         line(svg, start, end, stroke=colour, stroke_width="1.5")
     place = f"translate({spot[0]} {spot[1]})"
     if i % (len(SHAPES) + 1) == 0:
-        ET.SubElement(svg, "circle", {"r": "6", "fill": colour, "transform": place})
+        mark = ET.SubElement(svg, "circle", {"r": "6", "fill": colour, "transform": place})
     else:
-        ET.SubElement(
-            svg,
-            "path",
-            {"d": SHAPES[i % (len(SHAPES) + 1) - 1], "fill": colour, "transform": place},
-        )
+        shape = SHAPES[i % (len(SHAPES) + 1) - 1]
+        mark = ET.SubElement(svg, "path", {"d": shape, "fill": colour, "transform": place})
+    ET.SubElement(mark, "title").text = title
 
 
 def _label(svg: ET.Element, spot: Spot, name: str, taken: list[Box]) -> None:

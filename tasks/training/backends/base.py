@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from configs.backends import Backend
-from tasks.artifacts import Checkpoint
+from configs.training import Training
+from tasks.artifacts import Checkpoint, LocalModel
 from tasks.errors import TrainingError, Unreachable
 from tasks.training.backends.nova.job import NovaJob
 from tasks.training.job import JobHandle, JobStatus, TrainingJob
+from tasks.training.preflight.estimate import Load, Preflight
 
 Job = TrainingJob | NovaJob
 J = TypeVar("J", contravariant=True)
@@ -28,6 +30,16 @@ class TrainingBackend(Protocol[J]):
     poll_seconds: float
     keeps_weights: bool
 
+    def check(self, training: Training, model: LocalModel, load: Load, rows: int) -> Preflight:
+        """Return what can be known before a job is submitted; it costs and writes nothing.
+
+        Args:
+            training: The recipe's section.
+            model: The base model; its weights need not be here.
+            load: Tokens and steps of the planned mixture.
+            rows: Rows of one's own in it.
+        """
+
     def plan(self, job: J) -> dict[str, Any]:
         """Return exactly what ``submit`` would send; nothing is uploaded, sent or started."""
 
@@ -44,25 +56,46 @@ class TrainingBackend(Protocol[J]):
         """Return what a completed job made, fetched where it isn't on this machine already."""
 
 
+def open_local(section: Any) -> TrainingBackend[Any]:
+    """Return this machine as a backend."""
+    from tasks.training.backends.local import LocalProcess
+
+    return LocalProcess()
+
+
+def open_sagemaker(section: Any) -> TrainingBackend[Any]:
+    """Return SageMaker's training jobs."""
+    from tasks.training.backends.sagemaker.jobs import SagemakerJobs
+
+    return SagemakerJobs(section)
+
+
+def open_work_pool(section: Any) -> TrainingBackend[Any]:
+    """Return the runs of a deployment on a work pool."""
+    from tasks.training.backends.work_pool.jobs import PoolJobs
+
+    return PoolJobs(section)
+
+
+def open_nova(section: Any) -> TrainingBackend[Any]:
+    """Return Nova's customisation jobs."""
+    from tasks.training.backends.nova.training_jobs import NovaJobs
+
+    return NovaJobs(section)
+
+
+BACKENDS: dict[str, Callable[[Any], TrainingBackend[Any]]] = {
+    "local": open_local,
+    "sagemaker": open_sagemaker,
+    "work_pool": open_work_pool,
+    "nova": open_nova,
+}
+"""What opens each kind of backend from its section; each loads its own libraries when opened."""
+
+
 def open_backend(section: Backend) -> TrainingBackend[Any]:
     """Return the backend of that kind."""
-    match section.kind:
-        case "local":
-            from tasks.training.backends.local import LocalProcess
-
-            return LocalProcess()
-        case "sagemaker":
-            from tasks.training.backends.sagemaker.jobs import SagemakerJobs
-
-            return SagemakerJobs(section)
-        case "work_pool":
-            from tasks.training.backends.work_pool.jobs import PoolJobs
-
-            return PoolJobs(section)
-        case "nova":
-            from tasks.training.backends.nova.training_jobs import NovaJobs
-
-            return NovaJobs(section)
+    return BACKENDS[section.kind](section)
 
 
 @contextmanager

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from configs.backends import LocalBackend
-from tasks.artifacts import Checkpoint
+from configs.training import Training
+from tasks.artifacts import Checkpoint, LocalModel
 from tasks.errors import TrainingError
 from tasks.lifeline import child_environment
 from tasks.locks import is_held
 from tasks.training.job import JobHandle, JobStatus, TrainingJob, take_checkpoint
 from tasks.training.placement import place_trainer
+from tasks.training.preflight.estimate import Load, Preflight
+from tasks.training.preflight.run import check_disk
 from tasks.training.trainer import LOCK
 
 STARTUP_SECONDS = 60.0
@@ -32,6 +35,10 @@ class LocalProcess:
 
     poll_seconds = 0.5
     keeps_weights = False
+
+    def check(self, training: Training, model: LocalModel, load: Load, rows: int) -> Preflight:
+        """Return what can be known before a job is submitted."""
+        return check_disk(model)
 
     def plan(self, job: TrainingJob) -> dict[str, Any]:
         """Return the command that ``submit`` would run and where; nothing is written or started."""

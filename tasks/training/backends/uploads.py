@@ -11,7 +11,7 @@ from tasks.artifacts import LocalModel, MixtureReceipt, Receipt
 from tasks.errors import SetupError
 from tasks.models.identity import weight_files
 from tasks.storage import building, digest_of, file_digest, home, write_text
-from tasks.store.places import Place, address_of, files_below, publish
+from tasks.store.places import BlobStore, address_of, files_below, publish
 from tasks.training.job import TrainingJob
 from tasks.training.placement import place_trainer
 from tasks.training.rewards import OWN, own_modules
@@ -68,7 +68,7 @@ def _files(receipt: Receipt) -> dict[str, Path]:
     return files_below(receipt.path)
 
 
-def upload(job: TrainingJob, place: Place, *, code: bool = True) -> dict[str, str]:
+def upload(job: TrainingJob, place: BlobStore, *, code: bool = True) -> dict[str, str]:
     """Publish the parts that aren't there yet and return their addresses by channel.
 
     Args:
@@ -80,7 +80,7 @@ def upload(job: TrainingJob, place: Place, *, code: bool = True) -> dict[str, st
     return {name: publish(*part, place).uri for name, part in parts.items()}
 
 
-def addresses(job: TrainingJob, place: Place, *, code: bool = True) -> dict[str, str]:
+def addresses(job: TrainingJob, place: BlobStore, *, code: bool = True) -> dict[str, str]:
     """Return the addresses that ``upload`` would give; nothing is published."""
     parts = parts_of(job, code)
     return {name: place.uri(address_of(*part)[0]) for name, part in parts.items()}

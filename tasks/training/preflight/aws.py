@@ -5,7 +5,7 @@ from typing import Any
 
 from configs.settings import Settings
 from tasks.store.aws import Client, code_of, open_client, region_of
-from tasks.training.preflight.estimate import Look
+from tasks.training.preflight.estimate import PreflightCheck
 
 Opening = Callable[[str], Client]
 
@@ -46,7 +46,9 @@ class Reader:
         return getattr(self._client, call)
 
 
-def looks(region: str | None, open_: Opening, quota: tuple[str, int] | None) -> list[Look]:
+def check_aws(
+    region: str | None, open_: Opening, quota: tuple[str, int] | None
+) -> list[PreflightCheck]:
     """Return what the account says: caller, role, bucket, and room for the machines.
 
     Args:
@@ -54,7 +56,7 @@ def looks(region: str | None, open_: Opening, quota: tuple[str, int] | None) -> 
         open_: Opens a client of a service.
         quota: Instance type (with its use) and number of machines; None where none are named.
     """
-    steps: list[tuple[str, Callable[[], Look]]] = [
+    steps: list[tuple[str, Callable[[], PreflightCheck]]] = [
         ("credentials", lambda: _caller(open_)),
         ("role", lambda: _role(open_)),
         ("bucket", lambda: _bucket(open_, region)),
@@ -69,7 +71,7 @@ def looks(region: str | None, open_: Opening, quota: tuple[str, int] | None) -> 
     return found
 
 
-def _tried(name: str, step: Callable[[], Look]) -> Look:
+def _tried(name: str, step: Callable[[], PreflightCheck]) -> PreflightCheck:
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
     from tasks.errors import SetupError
@@ -77,9 +79,9 @@ def _tried(name: str, step: Callable[[], Look]) -> Look:
     try:
         return step()
     except SetupError as error:
-        return Look(name=name, state="refused", says=error.message, fix=error.fix)
+        return PreflightCheck(name=name, state="refused", says=error.message, fix=error.fix)
     except NoCredentialsError:
-        return Look(
+        return PreflightCheck(
             name=name,
             state="refused",
             says="there are no AWS credentials.",
@@ -88,25 +90,27 @@ def _tried(name: str, step: Callable[[], Look]) -> Look:
     except (BotoCoreError, ClientError) as error:
         code = code_of(error)
         if name == "credentials":
-            return Look(
+            return PreflightCheck(
                 name=name,
                 state="refused",
                 says=f"AWS doesn't know the caller: {error}",
                 fix="log in again.",
             )
         # Not being allowed to look is no reason not to run.
-        return Look(name=name, state="unknown", says=f"it could not be looked at ({code or error})")
+        return PreflightCheck(
+            name=name, state="unknown", says=f"it could not be looked at ({code or error})"
+        )
 
 
-def _caller(open_: Opening) -> Look:
+def _caller(open_: Opening) -> PreflightCheck:
     found = open_("sts").get_caller_identity()
-    return Look(name="credentials", state="ok", says=f"{found['Arn']}")
+    return PreflightCheck(name="credentials", state="ok", says=f"{found['Arn']}")
 
 
-def _role(open_: Opening) -> Look:
+def _role(open_: Opening) -> PreflightCheck:
     arn = Settings().sagemaker_role
     if not arn:
-        return Look(
+        return PreflightCheck(
             name="role",
             state="refused",
             says="no role for the job is set.",
@@ -120,49 +124,51 @@ def _role(open_: Opening) -> Look:
     except ClientError as error:
         if code_of(error) != "NoSuchEntity":
             raise
-        return Look(
+        return PreflightCheck(
             name="role",
             state="refused",
             says=f"there is no role {arn}.",
             fix="create it (infra/aws/stack.yaml) or correct TEMPER_SAGEMAKER_ROLE.",
         )
     if "sagemaker.amazonaws.com" not in str(role.get("AssumeRolePolicyDocument", "")):
-        return Look(
+        return PreflightCheck(
             name="role",
             state="refused",
             says=f"SageMaker may not assume {arn}.",
             fix="let sagemaker.amazonaws.com assume it (infra/aws/stack.yaml).",
         )
     if Settings().sagemaker_standin is not None:
-        return Look(name="role", state="ok", says=f"{arn} is there; the stand-in needs no more")
+        return PreflightCheck(
+            name="role", state="ok", says=f"{arn} is there; the stand-in needs no more"
+        )
     return _allowed(iam, arn)
 
 
-def _allowed(iam: Client, arn: str) -> Look:
+def _allowed(iam: Client, arn: str) -> PreflightCheck:
     results = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=list(NEEDED))
     denied = sorted(
         r["EvalActionName"] for r in results["EvaluationResults"] if r["EvalDecision"] != "allowed"
     )
     if denied:
         # Simulated without the bucket's name, a policy bound to one looks like a denial.
-        return Look(
+        return PreflightCheck(
             name="role",
             state="warn",
             says=f"{arn} may lack {', '.join(denied)} "
             "(allowed on some resources only, or not at all).",
             fix="compare it with infra/aws/policy.json.",
         )
-    return Look(name="role", state="ok", says=f"{arn} is allowed what a job needs")
+    return PreflightCheck(name="role", state="ok", says=f"{arn} is allowed what a job needs")
 
 
-def _bucket(open_: Opening, region: str | None) -> Look:
+def _bucket(open_: Opening, region: str | None) -> PreflightCheck:
     from botocore.exceptions import ClientError
 
-    from tasks.store.places import S3Place, open_place
+    from tasks.store.places import S3Store, open_store
 
-    place = open_place()
-    if not isinstance(place, S3Place):
-        return Look(
+    place = open_store()
+    if not isinstance(place, S3Store):
+        return PreflightCheck(
             name="bucket",
             state="refused",
             says=f"TEMPER_STORE is {place.uri()}, a folder",
@@ -173,7 +179,7 @@ def _bucket(open_: Opening, region: str | None) -> Look:
     except ClientError as error:
         if code_of(error) not in ("404", "NoSuchBucket"):
             raise
-        return Look(
+        return PreflightCheck(
             name="bucket",
             state="refused",
             says=f"there is no bucket {place.bucket}.",
@@ -181,16 +187,16 @@ def _bucket(open_: Opening, region: str | None) -> Look:
         )
     there, here = found.get("BucketRegion"), region_of(region)
     if there and there != here:
-        return Look(
+        return PreflightCheck(
             name="bucket",
             state="refused",
             says=f"{place.bucket} is in {there}, and the job would run in {here}.",
             fix=f"set region: {there}, or use a bucket in {here}.",
         )
-    return Look(name="bucket", state="ok", says=f"{place.uri()} in {there or here}")
+    return PreflightCheck(name="bucket", state="ok", says=f"{place.uri()} in {there or here}")
 
 
-def _quota(open_: Opening, name: str, count: int) -> Look:
+def _quota(open_: Opening, name: str, count: int) -> PreflightCheck:
     client, token = open_("service-quotas"), None
     while True:
         more: dict[str, str] = {"NextToken": token} if token else {}
@@ -200,15 +206,15 @@ def _quota(open_: Opening, name: str, count: int) -> Look:
                 return _room(name, count, quota["Value"])
         token = page.get("NextToken")
         if not token:
-            return Look(name="quota", state="unknown", says=f"there is no quota '{name}'")
+            return PreflightCheck(name="quota", state="unknown", says=f"there is no quota '{name}'")
 
 
-def _room(name: str, count: int, value: float) -> Look:
+def _room(name: str, count: int, value: float) -> PreflightCheck:
     if value < count:
-        return Look(
+        return PreflightCheck(
             name="quota",
             state="refused",
             says=f"{name}: {value:g}, and {count} are asked for.",
             fix="ask for more in Service Quotas, or take another instance type.",
         )
-    return Look(name="quota", state="ok", says=f"{name}: {value:g}")
+    return PreflightCheck(name="quota", state="ok", says=f"{name}: {value:g}")

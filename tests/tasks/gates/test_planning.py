@@ -3,7 +3,7 @@ import pytest
 from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
 from configs.metrics import Metric
 from tasks.errors import RecipeError
-from tasks.gates.planning import plan_gate, refuse_unresolved
+from tasks.gates.planning import joint_chance, plan_gate, refuse_unresolved
 
 ACCURACY = Metric("higher", "proportion", 0.25)
 MARGIN = Metric("higher", "mean")
@@ -51,3 +51,47 @@ def test_continuous_metrics_are_warned_of_not_refused() -> None:
 def test_other_gates_say_what_they_can_show_and_are_not_refused(gate: Gate, note: str) -> None:
     found = plan_gate(gate, ACCURACY, 1000)
     assert (found.refused, found.note) == ("", note)
+
+
+F1 = Metric("higher", "f1", 0.0)
+
+
+def test_a_class_of_few_items_is_named_before_anything_is_trained() -> None:
+    gate = ImproveGate(rule="improve", metric="voc/macro_f1")
+    found = plan_gate(gate, F1, 40, {"refund": 2, "delay": 1, "other": 37})
+    assert "2 of 3 classes have fewer than 5 items ('delay' has 1)" in found.refused
+    with pytest.raises(RecipeError, match="'delay' has 1") as error:
+        refuse_unresolved((found,))
+    assert error.value.where == "gates.0.metric"
+    assert "micro_f1" in (error.value.fix or "")
+    assert not plan_gate(gate, F1, 40, {"refund": 5, "delay": 5, "other": 30}).refused
+    assert not plan_gate(gate, F1, 40).refused
+
+
+def test_the_class_that_decides_is_named_with_what_may_go_unseen_in_it() -> None:
+    gate = HoldGate(rule="hold", metric="voc/macro_f1", margin=0.1, discordance=0.05)
+    found = plan_gate(gate, F1, 200, {"common": 195, "rare": 5})
+    assert "the class 'rare' has 5 items and counts for 1 of 2" in found.refused
+    assert "a loss of 0.225 may go unseen" in found.refused
+    assert "takes 14 of each class" in found.refused
+    assert plan_gate(gate, F1, 200, {"common": 187, "rare": 13}).refused
+    assert not plan_gate(gate, F1, 200, {"common": 186, "rare": 14}).refused
+
+
+def test_a_mean_with_ends_is_warned_of_where_a_rare_loss_may_go_unseen() -> None:
+    bits = Metric("lower", "ratio", span=(0.0, 4.0))
+    gate = HoldGate(rule="hold", metric="b/bits_per_byte", margin=0.1)
+    few, many = plan_gate(gate, bits, 40), plan_gate(gate, bits, 400)
+    assert "40 leave up to 0.289 unseen" in few.note
+    assert "under 100 items a few may carry the whole difference" in few.note
+    assert "unseen" not in many.note
+
+
+def test_the_chance_that_all_gates_pass_falls_with_their_number() -> None:
+    plans = [plan_gate(hold(0.05), ACCURACY, 495)] * 3
+    assert plans[0].chance == pytest.approx(0.8, abs=0.005)
+    assert "passes with a chance of 0.80" in joint_chance(plans[:1])
+    assert "all 3 hold gates pass with a chance of 0.51" in joint_chance(plans)
+    other = plan_gate(ImproveGate(rule="improve", metric="mmlu/accuracy"), ACCURACY, 495)
+    assert "of the other 1 it isn't known beforehand" in joint_chance([*plans, other])
+    assert joint_chance([other]) == ""

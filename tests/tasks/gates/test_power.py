@@ -4,8 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.gates.power import bearable_spread, first_level, needed_items, resolvable, second_level
+from tasks.gates.power import (
+    bearable_spread,
+    first_level,
+    items_to_decide,
+    needed_items,
+    resolvable,
+    second_level,
+)
 from tasks.metrics.intervals import paired_score
+from tasks.metrics.paired import difference
+from tasks.metrics.values import ItemValues, Numbers
 
 
 @pytest.mark.parametrize(
@@ -79,3 +88,37 @@ def test_simulated_candidates_at_the_threshold_pass_no_more_often_than_they_may(
     passed = (one > stats.norm.isf(spent)) | (two > stats.norm.isf(level))
     assert passed.mean() == pytest.approx(0.05, abs=0.0015)
     assert ((one > 1.645) | (two > 1.645)).mean() > 0.08
+
+
+def marks(
+    first: list[float], second: list[float], span: tuple[float, float] | None = None
+) -> tuple[ItemValues, ItemValues]:
+    ids = tuple(str(i) for i in range(len(first)))
+    return tuple(  # type: ignore[return-value]
+        ItemValues(ids, Numbers(np.array(v), proportion=span is None, span=span))
+        for v in (first, second)
+    )
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.05, 0.1])
+def test_the_items_named_where_hardly_anything_flips_are_those_that_pass(margin: float) -> None:
+    found = difference(*marks([1.0] * 29 + [0.0], [1.0] * 30), 0.9)
+    n = items_to_decide(found, margin, 0.05, True, True)
+    assert n is not None
+    share = 1 / 30
+    se = (share / n) ** 0.5
+
+    def clears(items: int) -> bool:
+        flips = share * items / 2
+        return -paired_score(flips, flips, items, 0.9).low + 0.8416 * se <= margin
+
+    assert clears(n)
+    assert not clears(int(n * 0.98) - 1)
+
+
+def test_what_may_go_unseen_is_counted_in_the_items_named() -> None:
+    """Nothing moved: only the doubt of a rare move of twelve nats is left."""
+    found = difference(*marks([-2.0] * 50, [-2.0] * 50, (-12.0, 0.0)), 0.9)
+    n = items_to_decide(found, 0.1, 0.05, True, True)
+    assert n is not None
+    assert 12 * (1 - 0.05 ** (1 / n)) <= 0.1 < 12 * (1 - 0.05 ** (1 / (n - 1)))

@@ -296,7 +296,8 @@ def _separated() -> Iterator[Case]:
         "10,000 fields": (b"x," * 10_000 + b"\n", 1),
     }.items():
         yield Case(f"csv: {name}", {"a.csv": head + good + line + good}, 2 + rows)
-    yield Case("csv: quote never closed", {"a.csv": head + good + b'"x,y\n' + good}, 2)
+    yield Case("csv: quote never closed", {"a.csv": head + good + b'"x,y\n' + good}, 3)
+    yield Case("csv: CR alone", {"a.csv": b"prompt,completion\rx,y\r"}, 1)
     yield Case("csv: mark", {"a.csv": b"\xef\xbb\xbf" + head + good}, 1)
     for name, sign in {"semicolon": ";", "tab": "\t", "bar": "|"}.items():
         yield Case(f"csv: {name}", {"a.csv": csv_of(ROWS, sign)}, GOOD)
@@ -308,7 +309,6 @@ def _separated() -> Iterator[Case]:
         "header twice": b"prompt,prompt\nx,y\n",
         "blank lines alone": b"\n\n",
         "open header": b'"prompt,completion\nx,y\n',
-        "CR alone": b"prompt,completion\rx,y\r",
         "other columns": b"a,b\nx,y\n",
         "no header": b"hello\n",
     }.items():

@@ -113,7 +113,7 @@ def test_system_texts_come_first() -> None:
         (_openai("hi", "yo", tools=[{"type": "function"}]), "tools"),
         ({"messages": [{"role": "ipython", "content": "x"}]}, "role 'ipython'"),
         ({"messages": [{"role": A, "content": None, "tool_calls": [{}]}]}, "tool call has no name"),
-        ({"messages": [{"role": A, "content": "x", "weight": 0}]}, "weight of 0"),
+        ({"messages": [{"role": A, "content": "x", "weight": 0}]}, "'weight' is 0"),
         ({"messages": []}, "'messages' is empty"),
         ({"messages": ["x"]}, "not an object"),
         ({"schemaVersion": "other", "messages": [{}]}, "schemaVersion"),

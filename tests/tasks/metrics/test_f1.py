@@ -6,7 +6,7 @@ from sklearn.metrics import f1_score
 
 from tasks.metrics.f1 import (
     Average,
-    Labelled,
+    LabelledItems,
     f1,
     influence,
     support,
@@ -19,12 +19,12 @@ AVERAGES: tuple[Average, ...] = ("macro", "micro", "weighted")
 pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 3)), min_size=2, max_size=40)
 
 
-def labelled(rows: list[tuple[int, int]], average: Average) -> Labelled:
+def labelled(rows: list[tuple[int, int]], average: Average) -> LabelledItems:
     gold, predicted = (np.array(x, dtype=np.int64) for x in zip(*rows, strict=True))
-    return Labelled(gold, predicted, LABELS, average)
+    return LabelledItems(gold, predicted, LABELS, average)
 
 
-def by_sklearn(sample: Labelled, keep: np.ndarray, average: Average) -> float:
+def by_sklearn(sample: LabelledItems, keep: np.ndarray, average: Average) -> float:
     whole = list(range(len(LABELS)))
     over = whole if average == "micro" else [k for k in whole if support(sample)[k]]
     return float(
@@ -64,11 +64,11 @@ def test_an_items_influence_is_what_a_little_more_of_it_does(rows: list[tuple[in
     assert found.sum() == pytest.approx(0.0, abs=1e-12)
 
 
-def _repeated(sample: Labelled, often: int, more: list[int]) -> Labelled:
+def _repeated(sample: LabelledItems, often: int, more: list[int]) -> LabelledItems:
     gold, predicted = (
         np.append(np.tile(x, often), x[more]) for x in (sample.gold, sample.predicted)
     )
-    return Labelled(gold, predicted, LABELS, "macro")
+    return LabelledItems(gold, predicted, LABELS, "macro")
 
 
 @pytest.mark.parametrize("average", AVERAGES)

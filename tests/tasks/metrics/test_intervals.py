@@ -121,18 +121,25 @@ def test_a_plain_mean_has_students_interval(values: list[float], level: float) -
     assert half == pytest.approx((high - low) / 2, rel=1e-6, abs=1e-6)
 
 
-def test_the_clustered_error_is_that_of_least_squares_with_clustered_covariance() -> None:
-    import statsmodels.api as sm
-
+def test_the_clustered_error_is_the_jackknife_over_whole_clusters() -> None:
     rng = np.random.default_rng(0)
     clusters = np.unique(rng.integers(0, 12, 80), return_inverse=True)[1]
     values = rng.normal(size=80) + rng.normal(size=12)[clusters]
-    fit = sm.OLS(values, np.ones(80)).fit(
-        cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False}
-    )
-    g = clusters.max() + 1
+    without = np.array([values[clusters != c].mean() for c in range(clusters.max() + 1)])
+    g = len(without)
+    by_hand = math.sqrt((g - 1) / g * ((without - without.mean()) ** 2).sum())
+    sizes = np.bincount(clusters)
+    worth = sizes.sum() ** 2 / (sizes**2).sum()
     error = mean_error(values, None, clusters)
-    assert error[:2] == pytest.approx((fit.bse[0] * math.sqrt(g / (g - 1)), g - 1))
+    assert error[:2] == pytest.approx((by_hand, worth - 1))
+    assert worth < g
+
+
+def test_a_stratum_of_three_that_varies_most_has_its_own_two_degrees_of_freedom() -> None:
+    rng = np.random.default_rng(3)
+    strata = np.repeat([0, 1], [3, 200])
+    values = rng.normal(size=203) * np.where(strata == 0, 500.0, 1.0)
+    assert mean_error(values, strata, None).df == pytest.approx(2, abs=0.1)
 
 
 def test_clusters_of_one_item_give_the_plain_error() -> None:
@@ -145,7 +152,10 @@ def test_strata_leave_out_what_lies_between_them() -> None:
     values = np.random.default_rng(2).normal(size=40) + 5.0 * strata
     error = mean_error(values, strata, None)
     by_hand = sum(10 * values[strata == s].var(ddof=1) for s in range(4)) / 40**2
-    assert error[:2] == pytest.approx((math.sqrt(by_hand), 36))
+    own = [10 * values[strata == s].var(ddof=1) for s in range(4)]
+    satterthwaite = sum(own) ** 2 / sum(v**2 / 9 for v in own)
+    assert error[:2] == pytest.approx((math.sqrt(by_hand), satterthwaite))
+    assert 9 <= error.df <= 36
     assert error.se < mean_error(values, None, None).se / 3
 
 

@@ -12,7 +12,7 @@ from configs.suites.labels import SINGLE
 from configs.suites.mmlu import CLOZE as CLOZE_METRICS
 from configs.suites.mmlu import LETTERS as LETTER_METRICS
 from tasks.errors import EvaluationError
-from tasks.metrics.f1 import Labelled
+from tasks.metrics.f1 import LabelledItems
 from tasks.metrics.paired import point
 from tasks.metrics.values import Numbers, aligned, item_values
 
@@ -91,7 +91,7 @@ def test_a_prediction_that_is_no_label_is_a_miss_and_only_a_missing_one_is_inval
         ["a", "b"],
     )
     data = item_values(rows, "macro_f1").data
-    assert isinstance(data, Labelled)
+    assert isinstance(data, LabelledItems)
     assert data.predicted.tolist() == [0, 1, -1, -1]
     assert point(item_values(rows, "invalid_rate")) == 0.25
 

@@ -7,12 +7,12 @@ import pytest
 
 from tasks.artifacts import LocalModel
 from tasks.errors import SetupError
-from tasks.models.adapters import CONFIG, adapted, adapter_digest
+from tasks.models.adapters import CONFIG, adapter_digest, load_adapted
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
-from tasks.models.local.loading import load_model  # noqa: E402
+from tasks.models.local.loading import load_weights  # noqa: E402
 
 IDS = [[5, 9, 40, 41, 60, 7]]
 
@@ -52,7 +52,7 @@ def test_alpha_scales_the_adapters_update_alone(tiny_model: LocalModel, adapter:
     base = fresh(tiny_model)
     full = PeftModel.from_pretrained(fresh(tiny_model), adapter).merge_and_unload()
     for alpha in (0.0, 0.5, 1.0):
-        found = load_model(adapted(tiny_model, adapter, alpha), "float32")
+        found = load_weights(load_adapted(tiny_model, adapter, alpha), "float32")
         for name, weight in found.named_parameters():
             before, after = base.get_parameter(name), full.get_parameter(name)
             assert torch.allclose(weight, before + alpha * (after - before), atol=1e-6), name
@@ -63,17 +63,17 @@ def test_base_adapter_and_alpha_each_make_another_model(
     tiny_model: LocalModel, adapter: Path, tmp_path: Path
 ) -> None:
     elsewhere = Path(shutil.copytree(adapter, tmp_path / "moved"))
-    one = adapted(tiny_model, adapter, 0.5)
-    assert adapted(tiny_model, elsewhere, 0.5).digest == one.digest
+    one = load_adapted(tiny_model, adapter, 0.5)
+    assert load_adapted(tiny_model, elsewhere, 0.5).digest == one.digest
     other = tiny_model.model_copy(update={"digest": "0" * 64})
     settings = json.loads((elsewhere / CONFIG).read_text())
     (elsewhere / CONFIG).write_text(json.dumps(settings | {"lora_alpha": 9}))
     digests = {
         one.digest,
-        adapted(tiny_model, adapter, 1.0).digest,
+        load_adapted(tiny_model, adapter, 1.0).digest,
         tiny_model.digest,
-        adapted(other, adapter, 0.5).digest,
-        adapted(tiny_model, elsewhere, 0.5).digest,
+        load_adapted(other, adapter, 0.5).digest,
+        load_adapted(tiny_model, elsewhere, 0.5).digest,
     }
     assert len(digests) == 5
 
@@ -85,8 +85,8 @@ def test_what_alpha_can_not_scale_is_refused(
     settings = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps(settings | {"modules_to_save": ["lm_head"]}))
     with pytest.raises(SetupError, match=r"whole modules \(lm_head\)"):
-        adapted(tiny_model, folder, 0.5)
-    assert adapted(tiny_model, folder, 1.0).alpha == 1
+        load_adapted(tiny_model, folder, 0.5)
+    assert load_adapted(tiny_model, folder, 1.0).alpha == 1
     (folder / CONFIG).write_text(json.dumps(settings | {"peft_type": "IA3"}))
     with pytest.raises(SetupError, match="only LoRA"):
         adapter_digest(folder)
@@ -104,5 +104,5 @@ def test_what_is_more_than_loras_update_is_not_scaled(
     settings = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps(settings | changed))
     with pytest.raises(SetupError, match=words):
-        adapted(tiny_model, folder, 0.5)
-    assert adapted(tiny_model, folder, 1.0).alpha == 1
+        load_adapted(tiny_model, folder, 0.5)
+    assert load_adapted(tiny_model, folder, 1.0).alpha == 1

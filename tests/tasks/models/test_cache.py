@@ -29,7 +29,7 @@ class Paired(Scripted):
         self.stop = stop
         self.batches: list[list[int]] = []
 
-    def answering(
+    def generate_batches(
         self, asked: Sequence[Encoded], decoding: Decoding, skip: Container[int] = NONE
     ) -> Iterator[Batch[Answer]]:
         for start in range(0, len(asked), 2):
@@ -39,7 +39,7 @@ class Paired(Scripted):
             if len(self.batches) == self.stop:
                 raise KeyboardInterrupt
             self.batches.append(places)
-            each = super().answering([asked[p] for p in places], decoding)
+            each = super().generate_batches([asked[p] for p in places], decoding)
             yield [(places[n], answer) for batch in each for n, answer in batch]
 
 
@@ -77,7 +77,7 @@ def test_options_and_texts_are_kept_like_answers(temper_home: Path) -> None:
     choice, text = Choice("ab", ("c", "de")), Text([{"role": "text", "content": "abc"}], 9)
     for _ in range(2):
         (chosen,) = Cached(model).choices([choice])
-        (measured,) = Cached(model).nats([text])
+        (measured,) = Cached(model).negative_log_likelihood([text])
         assert chosen.logprobs == [-3.0, -4.0]
         assert chosen.greedy == [True, False]
         assert measured.nats == 3.0

@@ -73,7 +73,7 @@ class Speaker:
         texts = [p.messages[-1]["content"] for p in prompts]
         return [Encoded(ids_digest([*t.encode()]), t) for t in texts]
 
-    def answering(self, asked: Any, decoding: Any, skip: Any = NONE) -> Any:
+    def generate_batches(self, asked: Any, decoding: Any, skip: Any = NONE) -> Any:
         for start in range(0, len(asked), decoding.batch_size):
             places = [
                 i

@@ -9,13 +9,13 @@ import pytest
 
 from tasks.errors import SetupError, StorageError
 from tasks.store.places import (
-    FolderPlace,
-    Place,
-    S3Place,
+    BlobStore,
+    FolderStore,
+    S3Store,
     address_of,
     fetch,
     files_below,
-    open_place,
+    open_store,
     publish,
 )
 
@@ -29,8 +29,8 @@ def regionless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_region_given_is_called_where_the_machine_has_none() -> None:
-    place = open_place("s3://bucket/store", region="eu-west-1")
-    assert isinstance(place, S3Place)
+    place = open_store("s3://bucket/store", region="eu-west-1")
+    assert isinstance(place, S3Store)
     assert place.client.meta.region_name == "eu-west-1"
 
 
@@ -38,20 +38,22 @@ def test_the_region_given_is_called_where_the_machine_has_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    assert S3Place("s3://bucket", region="eu-west-1").client.meta.region_name == "eu-west-1"
-    assert S3Place("s3://bucket").client.meta.region_name == "us-east-1"
+    assert S3Store("s3://bucket", region="eu-west-1").client.meta.region_name == "eu-west-1"
+    assert S3Store("s3://bucket").client.meta.region_name == "us-east-1"
 
 
 def test_with_no_region_at_all_the_fix_is_named() -> None:
     with pytest.raises(SetupError, match="AWS_REGION"):
-        _ = S3Place("s3://bucket").client
+        _ = S3Store("s3://bucket").client
 
 
 @pytest.fixture(params=["folder", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> BlobStore:
     """An empty store of each kind."""
     if request.param == "folder":
-        return open_place(str(tmp_path / "store"))
+        return open_store(str(tmp_path / "store"))
     for name, value in {
         "AWS_ENDPOINT_URL": request.getfixturevalue("moto_address"),
         "AWS_REGION": "us-east-1",
@@ -59,8 +61,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         "AWS_SECRET_ACCESS_KEY": "testing",
     }.items():
         monkeypatch.setenv(name, value)
-    found = open_place(f"s3://temper-{tmp_path.name.replace('_', '-')[:40]}/store")
-    assert isinstance(found, S3Place)
+    found = open_store(f"s3://temper-{tmp_path.name.replace('_', '-')[:40]}/store")
+    assert isinstance(found, S3Store)
     found.client.create_bucket(Bucket=found.bucket)
     return found
 
@@ -75,7 +77,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_what_is_published_is_fetched_as_it_was(
-    place: Place, files: dict[str, Path], tmp_path: Path
+    place: BlobStore, files: dict[str, Path], tmp_path: Path
 ) -> None:
     assert set(files) == {"a.bin", "deep/b.bin"}
     made = publish("mixtures", "d" * 64, files, place)
@@ -87,13 +89,13 @@ def test_what_is_published_is_fetched_as_it_was(
     }
 
 
-def test_publishing_again_uploads_nothing(place: Place, files: dict[str, Path]) -> None:
+def test_publishing_again_uploads_nothing(place: BlobStore, files: dict[str, Path]) -> None:
     first = publish("mixtures", "d" * 64, files, place)
     assert publish("mixtures", "d" * 64, files, place) == (first.uri, 0)
 
 
 def test_a_publication_broken_off_goes_on_where_it_was(
-    place: Place, files: dict[str, Path], tmp_path: Path
+    place: BlobStore, files: dict[str, Path], tmp_path: Path
 ) -> None:
     key, _ = address_of("mixtures", "d" * 64, files)
     place.put(f"{key}/a.bin", files["a.bin"])
@@ -103,7 +105,9 @@ def test_a_publication_broken_off_goes_on_where_it_was(
     fetch(place.uri(key), tmp_path / "late")
 
 
-def test_other_bytes_of_the_same_digest_lie_elsewhere(place: Place, files: dict[str, Path]) -> None:
+def test_other_bytes_of_the_same_digest_lie_elsewhere(
+    place: BlobStore, files: dict[str, Path]
+) -> None:
     first = publish("mixtures", "d" * 64, files, place)
     files["a.bin"].write_bytes(b"other")
     second = publish("mixtures", "d" * 64, files, place)
@@ -112,7 +116,7 @@ def test_other_bytes_of_the_same_digest_lie_elsewhere(place: Place, files: dict[
 
 
 def test_a_file_that_changed_in_the_store_is_found_out(
-    place: Place, files: dict[str, Path], tmp_path: Path
+    place: BlobStore, files: dict[str, Path], tmp_path: Path
 ) -> None:
     made = publish("mixtures", "d" * 64, files, place)
     other = tmp_path / "other"
@@ -123,14 +127,14 @@ def test_a_file_that_changed_in_the_store_is_found_out(
     assert not (tmp_path / "there").exists()
 
 
-def test_a_manifest_that_leads_outside_is_refused(place: Place, tmp_path: Path) -> None:
+def test_a_manifest_that_leads_outside_is_refused(place: BlobStore, tmp_path: Path) -> None:
     record = {"files": {"../../evil": {"sha256": "0", "bytes": 1}}}
     place.put_once("bad/manifest.json", json.dumps(record).encode())
     with pytest.raises(StorageError, match="outside its folder"):
         fetch(place.uri("bad"), tmp_path / "there")
 
 
-def test_of_many_that_write_once_one_wins(place: Place) -> None:
+def test_of_many_that_write_once_one_wins(place: BlobStore) -> None:
     won = list[bool]()
 
     def write(content: bytes) -> None:
@@ -145,7 +149,7 @@ def test_of_many_that_write_once_one_wins(place: Place) -> None:
     assert place.read("race") in [b"%d" % i for i in range(8)]
 
 
-def test_what_is_not_there_is_told(place: Place, tmp_path: Path) -> None:
+def test_what_is_not_there_is_told(place: BlobStore, tmp_path: Path) -> None:
     assert place.read("nothing") is None
     with pytest.raises(StorageError, match="no such published file"):
         place.get("nothing", tmp_path / "x")
@@ -156,11 +160,11 @@ def test_the_store_has_to_be_set_and_be_one_we_know(
 ) -> None:
     monkeypatch.delenv("TEMPER_STORE", raising=False)
     with pytest.raises(SetupError, match="TEMPER_STORE isn't set"):
-        open_place()
+        open_store()
     with pytest.raises(StorageError, match="S3 or to a folder"):
-        open_place("gs://bucket")
+        open_store("gs://bucket")
     monkeypatch.setenv("TEMPER_STORE", str(tmp_path))
-    assert isinstance(open_place(), FolderPlace)
+    assert isinstance(open_store(), FolderStore)
 
 
 def test_a_bucket_that_is_not_there_is_told_with_the_fix(
@@ -173,6 +177,6 @@ def test_a_bucket_that_is_not_there_is_told_with_the_fix(
         "AWS_SECRET_ACCESS_KEY": "t",
     }.items():
         monkeypatch.setenv(name, value)
-    place: Any = open_place("s3://temper-nowhere/x")
+    place: Any = open_store("s3://temper-nowhere/x")
     with pytest.raises(SetupError, match=r"NoSuchBucket.*create the bucket"):
         place.put_once("k", b"1")

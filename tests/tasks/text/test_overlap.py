@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.text.normal import words
-from tasks.text.overlap import COMMON, GRAM, RUN, Item, OverlapIndex, standing
+from tasks.text.overlap import COMMON, GRAM, RUN, Item, OverlapIndex, isolated_runs
 
 LONG = "the quick brown fox jumps over the lazy dog while seven small birds watch from above"
 MIDDLE = "please tell me where my new bank card is"
@@ -155,7 +155,7 @@ def test_the_item_is_named_in_each_form_it_is_found_by():
 def test_what_stands_by_itself_is_part_of_the_text(text, size):
     whole = words(text)
     runs = [tuple(whole[i : i + size]) for i in range(len(whole))]
-    assert all(run in runs for run in standing(text, size))
+    assert all(run in runs for run in isolated_runs(text, size))
 
 
 @pytest.mark.shared_data

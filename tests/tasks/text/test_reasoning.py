@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.text.reasoning import spoken, unclosed
+from tasks.text.reasoning import has_unclosed_reasoning, strip_reasoning
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from tasks.text.reasoning import spoken, unclosed
     ],
 )
 def test_thoughts_at_the_beginning_are_no_part_of_what_is_said(text: str, said: str) -> None:
-    assert spoken(text) == said
-    assert not unclosed(text)
+    assert strip_reasoning(text) == said
+    assert not has_unclosed_reasoning(text)
 
 
 @pytest.mark.parametrize("text", ["<think>", "\n<think>tea or", "<think>a</think>\n<think>b"])
 def test_a_thought_without_an_end_says_nothing(text: str) -> None:
-    assert spoken(text) == ""
-    assert unclosed(text)
+    assert strip_reasoning(text) == ""
+    assert has_unclosed_reasoning(text)

@@ -10,9 +10,9 @@ from tasks.scores import GateResult
 from tasks.tracking.registry import (
     Record,
     champion_of,
-    refuse_unproven,
     release_history,
     release_version,
+    require_passing_record,
 )
 
 
@@ -120,15 +120,15 @@ def test_a_name_that_mlflow_refuses_is_named(run_id: str) -> None:
 )
 def test_only_a_pass_that_names_both_weights_is_proof(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(EvaluationError, match=words):
-        refuse_unproven(record(**changes), None)
-    refuse_unproven(record(**changes, waiver="the old one is down"), None)
+        require_passing_record(record(**changes), None)
+    require_passing_record(record(**changes, waiver="the old one is down"), None)
 
 
 def test_a_record_against_a_former_champion_is_no_proof(run_id: str) -> None:
     against = gate(against="champion", reference_digest="d" * 64)
-    refuse_unproven(record(gates=(against,)), None)
+    require_passing_record(record(gates=(against,)), None)
     former = release_version("voc-4", record(run_id, candidate="d" * 64))
-    refuse_unproven(record(gates=(against,)), former)
+    require_passing_record(record(gates=(against,)), former)
     present = release_version("voc-4", record(run_id, candidate="e" * 64))
     with pytest.raises(EvaluationError, match="another model than the present champion"):
-        refuse_unproven(record(gates=(against,)), present)
+        require_passing_record(record(gates=(against,)), present)

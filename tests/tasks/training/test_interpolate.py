@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tasks.artifacts import Checkpoint  # noqa: E402
 from tasks.errors import TrainingError  # noqa: E402
 from tasks.models.identity import weights_digest  # noqa: E402
-from tasks.training.interpolate import blended  # noqa: E402
+from tasks.training.interpolate import interpolate_weights  # noqa: E402
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def trained(tiny_model, tmp_path, temper_home):
 def test_a_blend_is_the_base_and_that_share_of_the_change(tiny_model, trained):
     from transformers import AutoModelForCausalLM
 
-    made = blended(tiny_model, trained, 0.25)
+    made = interpolate_weights(tiny_model, trained, 0.25)
     base, mixed = (load_file(m.path / "model.safetensors") for m in (tiny_model, made))
     assert base.keys() == mixed.keys()
     assert all(torch.allclose(mixed[n], base[n] + 0.25) for n in base)
@@ -42,16 +42,16 @@ def test_a_blend_is_the_base_and_that_share_of_the_change(tiny_model, trained):
 
 
 def test_all_of_the_change_is_the_checkpoint_itself(tiny_model, trained):
-    assert blended(tiny_model, trained, 1.0) is trained
+    assert interpolate_weights(tiny_model, trained, 1.0) is trained
 
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.5])
 def test_a_share_out_of_bounds_is_refused(tiny_model, trained, share):
     with pytest.raises(TrainingError, match="the share is"):
-        blended(tiny_model, trained, share)
+        interpolate_weights(tiny_model, trained, share)
 
 
 def test_a_checkpoint_of_another_base_is_refused(tiny_model, trained):
     other = trained.model_copy(update={"parent": "other"})
     with pytest.raises(TrainingError, match="the base is another"):
-        blended(tiny_model, other, 0.5)
+        interpolate_weights(tiny_model, other, 0.5)

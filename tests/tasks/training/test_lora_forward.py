@@ -4,7 +4,7 @@ torch = pytest.importorskip("torch")
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from tasks.training.lora_forward import quicken  # noqa: E402
+from tasks.training.lora_forward import patch_lora_forward  # noqa: E402
 
 
 def adapted(folder, dtype=torch.float32, **fields):
@@ -31,7 +31,7 @@ def test_the_short_form_computes_what_peft_computes(tiny_model_folder, dtype):
     model = adapted(tiny_model_folder, dtype)
     logits, grads = outcome(model)
     model.zero_grad()
-    assert quicken(model)
+    assert patch_lora_forward(model)
     quick, quick_grads = outcome(model)
     # In bfloat16, PEFT multiplies the adapter's part in float32 here: there is no autocast.
     tolerance = 1e-5 if dtype == torch.float32 else 0.04
@@ -43,7 +43,7 @@ def test_the_short_form_computes_what_peft_computes(tiny_model_folder, dtype):
 
 def test_an_adapter_that_is_switched_off_is_off(tiny_model_folder):
     model = adapted(tiny_model_folder)
-    quicken(model)
+    patch_lora_forward(model)
     ids = torch.arange(12)[None] + 7
     with torch.no_grad(), model.disable_adapter():
         off = model(input_ids=ids).logits
@@ -57,5 +57,5 @@ def test_an_adapter_that_is_switched_off_is_off(tiny_model_folder):
 def test_what_is_more_than_plain_lora_is_left_to_peft(tiny_model_folder, fields):
     model = adapted(tiny_model_folder, **fields)
     before = outcome(model)[0] if "use_dora" in fields else None
-    assert not quicken(model)
+    assert not patch_lora_forward(model)
     assert before is None or torch.equal(outcome(model)[0], before)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 from tasks.text.chat import IGNORED  # noqa: E402
-from tasks.training.loader import MicroBatches, Place, Shape, dealt, documents, tokens_of  # noqa: E402  # noqa: E402
+from tasks.training.loader import MicroBatches, Rank, Shape, dealt, documents, tokens_of  # noqa: E402  # noqa: E402
 from tasks.training.sft import supervised_logits, token_nats  # noqa: E402
 
 
@@ -61,7 +61,7 @@ def test_both_layouts_have_the_same_loss_by_source(model):
 @given(st.lists(st.integers(2, 60), min_size=1, max_size=30), st.integers(1, 5))
 def test_documents_are_dealt_to_every_process_once_and_about_evenly(lengths, world):
     every = list(rows(lengths))
-    parts = [dealt(every, Place(rank, world)) for rank in range(world)]
+    parts = [dealt(every, Rank(rank, world)) for rank in range(world)]
     assert sorted(r["row_id"] for part in parts for r in part) == sorted(r["row_id"] for r in every)
     counts = [len(part) for part in parts]
     assert max(counts) - min(counts) <= 1
@@ -79,7 +79,7 @@ def test_every_token_is_in_one_micro_batch_within_the_budget(lengths, layout):
 
 
 def test_a_process_without_a_document_keeps_the_others_company():
-    batch = MicroBatches(Shape(0, 80), "ab", Place(1, 2))([next(rows())])
+    batch = MicroBatches(Shape(0, 80), "ab", Rank(1, 2))([next(rows())])
     assert batch["rows"] == []
     assert batch["supervised"] > 0
     (micro,) = batch["micro"]

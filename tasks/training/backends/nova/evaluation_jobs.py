@@ -10,7 +10,7 @@ from tasks.store.places import address_of, publish
 from tasks.training.backends.nova.evaluation_request import (
     OWN,
     OWN_FILE,
-    NovaAsked,
+    EvaluationRequest,
     evaluation_name,
     evaluation_recipe,
     evaluation_request,
@@ -21,13 +21,13 @@ from tasks.training.backends.nova.training_request import NovaPlaced, Request, s
 from tasks.training.backends.sagemaker.attempts import Calls
 from tasks.training.backends.sagemaker.jobs import s3_store
 from tasks.training.job import JobHandle
-from tasks.training.preflight.run import reached, refuse
-from tasks.training.progress_view import watched
+from tasks.training.preflight.run import check_account, refuse
+from tasks.training.progress_view import watch_job
 
 OUTPUTS = "inference_output.jsonl"
 
 
-class NovaFound(BaseModel):
+class EvaluationResult(BaseModel):
     """What an evaluation left, on this machine.
 
     Attributes:
@@ -57,7 +57,7 @@ class NovaEvaluation(NovaWork):
 
     def __init__(
         self,
-        asked: NovaAsked,
+        asked: EvaluationRequest,
         calls: Calls | None = None,
         cluster: Cluster | None = None,
         poll_seconds: float = POLL_SECONDS,
@@ -75,7 +75,7 @@ class NovaEvaluation(NovaWork):
         """The evaluation's."""
         return home("jobs", self.key[:32])
 
-    def wait(self, name: str) -> NovaFound:
+    def wait(self, name: str) -> EvaluationResult:
         """Return the files once the job is done; a wait that is broken off stops it.
 
         The evaluator's guide says that results lie under the output's address and the job's name,
@@ -91,10 +91,10 @@ class NovaEvaluation(NovaWork):
         found = _kept(folder)
         if not found:
             handle = JobHandle(backend="nova", key=self.key, folder=self.folder, name=name)
-            watched(self, handle, doing="Nova's evaluator")
+            watch_job(self, handle, doing="Nova's evaluator")
             found = self._fetched(name, folder)
         outputs = found.get(OUTPUTS)
-        return NovaFound(key=self.key, job=name, results=found["results"], outputs=outputs)
+        return EvaluationResult(key=self.key, job=name, results=found["results"], outputs=outputs)
 
     def kept(self) -> str | None:
         """Return the newest job whose results were fetched."""
@@ -103,7 +103,7 @@ class NovaEvaluation(NovaWork):
 
     def look(self) -> None:
         """Refuse what the service would."""
-        refuse(reached(self.backend))
+        refuse(check_account(self.backend))
 
     def upload(self) -> str:
         """Publish data of one's own and return the address of its file."""

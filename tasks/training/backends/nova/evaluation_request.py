@@ -55,7 +55,7 @@ class OwnFile(BaseModel):
     items: int
 
 
-class NovaAsked(BaseModel):
+class EvaluationRequest(BaseModel):
     """One evaluation of one model.
 
     Attributes:
@@ -111,7 +111,7 @@ def evaluation_name(key: str, attempt: int) -> str:
     return f"temper-nova-eval-{key[:32]}-{attempt}"
 
 
-def evaluation_request(asked: NovaAsked, placed: NovaPlaced, attempt: int) -> Request:
+def evaluation_request(asked: EvaluationRequest, placed: NovaPlaced, attempt: int) -> Request:
     """Return the CreateTrainingJob request of a serverless evaluation: no machines are named."""
     backend, own = asked.backend, asked.task == OWN
     kms = {"KmsKeyId": backend.kms_key} if backend.kms_key else {}
@@ -144,7 +144,7 @@ def evaluation_request(asked: NovaAsked, placed: NovaPlaced, attempt: int) -> Re
     return request | _mlflow(asked, attempt) | network(backend)
 
 
-def evaluation_recipe(asked: NovaAsked, placed: NovaPlaced, attempt: int) -> Request:
+def evaluation_recipe(asked: EvaluationRequest, placed: NovaPlaced, attempt: int) -> Request:
     """Return the evaluator's recipe for HyperPod."""
     backend, told = asked.backend, asked.asked()
     drawn: dict[str, Any] = {
@@ -177,7 +177,7 @@ def own_items(items: Iterable[OwnItem]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _mlflow(asked: NovaAsked, attempt: int) -> Request:
+def _mlflow(asked: EvaluationRequest, attempt: int) -> Request:
     if not asked.backend.mlflow_arn:
         return {}
     return {
@@ -189,6 +189,6 @@ def _mlflow(asked: NovaAsked, attempt: int) -> Request:
     }
 
 
-def _tags(asked: NovaAsked, attempt: int) -> list[dict[str, str]]:
+def _tags(asked: EvaluationRequest, attempt: int) -> list[dict[str, str]]:
     ours = {"temper:key": asked.key, "temper:attempt": str(attempt)}
     return [{"Key": k, "Value": v} for k, v in {**asked.backend.tags, **ours}.items()]

@@ -3,8 +3,8 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.training.backends.nova.evaluation_jobs import NovaFound
-from tasks.training.backends.nova.evaluation_request import NovaAsked
+from tasks.training.backends.nova.evaluation_jobs import EvaluationResult
+from tasks.training.backends.nova.evaluation_request import EvaluationRequest
 
 
 @task(
@@ -12,7 +12,7 @@ from tasks.training.backends.nova.evaluation_request import NovaAsked
     cache_policy=NO_CACHE,
     task_run_name="submit Nova's evaluation {asked.name}",
 )
-def submit_nova_evaluation(asked: NovaAsked) -> str:
+def submit_nova_evaluation(asked: EvaluationRequest) -> str:
     """Start the evaluation at the service, or find it where it already runs."""
     from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation
 
@@ -24,7 +24,7 @@ def submit_nova_evaluation(asked: NovaAsked) -> str:
     cache_policy=NO_CACHE,
     task_run_name="wait for Nova's evaluation {asked.name}",
 )
-def wait_for_nova_evaluation(asked: NovaAsked, name: str) -> NovaFound:
+def wait_for_nova_evaluation(asked: EvaluationRequest, name: str) -> EvaluationResult:
     """Watch the evaluation to its end and fetch its files."""
     from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation
 

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from configs.nova import NovaBackend
-from tasks.artifacts import Checkpoint
+from configs.training import Training
+from tasks.artifacts import Checkpoint, LocalModel
 from tasks.errors import StorageError, TrainingError
 from tasks.storage import write_text
 from tasks.store.places import address_of, publish
@@ -24,7 +25,8 @@ from tasks.training.backends.nova.training_request import (
 from tasks.training.backends.sagemaker.attempts import Calls
 from tasks.training.backends.sagemaker.jobs import s3_store
 from tasks.training.job import JobHandle, JobStatus
-from tasks.training.preflight.run import looked_at, refuse
+from tasks.training.preflight.estimate import Load, Preflight
+from tasks.training.preflight.run import check_nova, refuse
 
 RECEIPT = "nova.json"
 
@@ -84,7 +86,7 @@ class NovaTraining(NovaWork):
 
     def look(self) -> None:
         """Refuse what the service would."""
-        refuse(looked_at(self.backend, self.job.rows.rows))
+        refuse(check_nova(self.backend, self.job.rows.rows))
 
     def upload(self) -> str:
         """Publish the rows and return the address of their file."""
@@ -150,6 +152,10 @@ class NovaJobs(NovaService):
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         super().__init__(backend, job_name, calls, cluster, poll_seconds)
+
+    def check(self, training: Training, model: LocalModel, load: Load, rows: int) -> Preflight:
+        """Return what can be known before a job is submitted."""
+        return check_nova(self.backend, rows)
 
     def plan(self, job: NovaJob) -> dict[str, Any]:
         """Return exactly what ``submit`` would send; nothing is uploaded, sent or asked."""

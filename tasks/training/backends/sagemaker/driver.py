@@ -118,7 +118,7 @@ KEPT = ("*.jsonl", "job.json", "result.json")
 def main() -> int:
     """Run the job of this container; return the exit code the service is to see."""
     container = Container(Path(os.environ.get(ROOT, "/opt/ml")))
-    job = arrive(container)
+    job = fetch_job(container)
     printed = resumed_step(container, job)
     process = subprocess.Popen(command(container, job), env=environment(container))
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
@@ -126,10 +126,10 @@ def main() -> int:
         printed = _pass_on(container, printed)
         time.sleep(POLL_SECONDS)
     _pass_on(container, printed)
-    return leave(container, process.returncode)
+    return publish_result(container, process.returncode)
 
 
-def arrive(container: Container) -> TrainingJob:
+def fetch_job(container: Container) -> TrainingJob:
     """Return the job with this machine's paths, its folder ready and earlier states in it."""
     told = json.loads((container.channel("job") / "job.json").read_text())
     told["folder"] = str(container.work)
@@ -200,7 +200,7 @@ def _pass_on(container: Container, printed: int) -> int:
     return printed
 
 
-def leave(container: Container, code: int) -> int:
+def publish_result(container: Container, code: int) -> int:
     """Put the result where the service collects it, and say how the job ended.
 
     The first machine's trainer leaves the result; one of another machine only where it failed.

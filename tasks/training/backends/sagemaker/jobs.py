@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 from configs.remote_backends import SagemakerBackend
 from configs.settings import Settings
-from tasks.artifacts import Checkpoint
+from configs.training import Training
+from tasks.artifacts import Checkpoint, LocalModel
 from tasks.errors import SetupError, TrainingError
 from tasks.storage import write_text
 from tasks.store.aws import Client, open_client, region_of
-from tasks.store.places import S3Place, open_place
+from tasks.store.places import S3Store, open_store
 from tasks.training.backends.local import latest_record
 from tasks.training.backends.sagemaker.attempts import Attempts, Calls
 from tasks.training.backends.sagemaker.logs import LogTail
@@ -19,7 +20,8 @@ from tasks.training.backends.sagemaker.request import Placed, Request, job_name
 from tasks.training.backends.sagemaker.sdk import TrainingService, planned_request, require_sdk
 from tasks.training.backends.uploads import addresses, upload
 from tasks.training.job import JobHandle, JobStatus, TrainingJob, take_checkpoint
-from tasks.training.preflight.run import look_first
+from tasks.training.preflight.estimate import Load, Preflight
+from tasks.training.preflight.run import check_sagemaker, refuse
 
 
 class SagemakerJobs:
@@ -51,7 +53,9 @@ class SagemakerJobs:
         if found is None:
             refuse_dry_run(self.backend.dry_run)
             require_sdk()
-            look_first(job)
+            mixture = job.mixture
+            load = Load(mixture.tokens, mixture.supervised_tokens, job.steps)
+            refuse(self.check(job.training, job.model, load, mixture.rows))
             placed = self._placed(job, upload(job, self._store()))
             self.attempts.create(
                 name, "train", job=job, backend=self.backend, placed=placed, attempt=attempt
@@ -60,6 +64,10 @@ class SagemakerJobs:
         handle = JobHandle(backend="sagemaker", key=job.key, folder=job.folder, name=name)
         write_text(job.folder / "handle.json", handle.model_dump_json())
         return handle
+
+    def check(self, training: Training, model: LocalModel, load: Load, rows: int) -> Preflight:
+        """Return what can be known before a job is submitted."""
+        return check_sagemaker(training, model, load)
 
     def plan(self, job: TrainingJob) -> Request:
         """Return the request that ``submit`` would send; nothing is uploaded or sent."""
@@ -99,7 +107,7 @@ class SagemakerJobs:
         uri = str(found["ModelArtifacts"]["S3ModelArtifacts"])
         parent, _, name = uri.rpartition("/")
         archive = job.folder / f"{handle.name}.tar.gz"
-        open_place(parent, self.backend.region).get(name, archive)
+        open_store(parent, self.backend.region).get(name, archive)
         _unpack(archive, job.folder)
         archive.unlink()
         return take_checkpoint(job)
@@ -115,7 +123,7 @@ class SagemakerJobs:
             mlflow=mlflow if mlflow and mlflow.startswith(("http", "arn:")) else None,
         )
 
-    def _store(self) -> S3Place:
+    def _store(self) -> S3Store:
         return s3_store(self.backend.region)
 
     def _reason(self, handle: JobHandle, found: dict[str, Any]) -> str:
@@ -146,7 +154,7 @@ def refuse_dry_run(dry_run: bool) -> None:
         )
 
 
-def s3_store(region: str | None = None) -> S3Place:
+def s3_store(region: str | None = None) -> S3Store:
     """Return TEMPER_STORE, which has to be in S3 for SageMaker to read it.
 
     Args:
@@ -155,8 +163,8 @@ def s3_store(region: str | None = None) -> S3Place:
     Raises:
         SetupError: It is a folder.
     """
-    place = open_place(region=region)
-    if not isinstance(place, S3Place):
+    place = open_store(region=region)
+    if not isinstance(place, S3Store):
         raise SetupError(
             "SageMaker reads from S3, and TEMPER_STORE is a folder.",
             where=place.uri(),

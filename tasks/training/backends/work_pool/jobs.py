@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from configs.remote_backends import WorkPoolBackend
-from tasks.artifacts import Checkpoint
+from configs.training import Training
+from tasks.artifacts import Checkpoint, LocalModel
 from tasks.errors import StorageError, TrainingError, Unreachable
 from tasks.storage import write_text
-from tasks.store.places import Place, fetch, open_place
+from tasks.store.places import BlobStore, fetch, open_store
 from tasks.training.backends.local import latest_record
 from tasks.training.backends.uploads import addresses, upload
 from tasks.training.backends.work_pool.worker import stream_key
 from tasks.training.job import JobHandle, JobStatus, State, TrainingJob, take_checkpoint
+from tasks.training.preflight.estimate import Load, Preflight
+from tasks.training.preflight.run import check_store
 
 T = TypeVar("T")
 
@@ -46,7 +49,7 @@ class PoolJobs:
                 where="training.backend.dry_run",
                 fix="set dry_run: false to run.",
             )
-        place = open_place()
+        place = open_store()
         parameters = self._parameters(job, place, upload(job, place, code=False))
         name = self._started(job, parameters)
         job.write()
@@ -54,9 +57,13 @@ class PoolJobs:
         write_text(job.folder / "handle.json", handle.model_dump_json())
         return handle
 
+    def check(self, training: Training, model: LocalModel, load: Load, rows: int) -> Preflight:
+        """Return what can be known before a job is submitted."""
+        return check_store()
+
     def plan(self, job: TrainingJob) -> dict[str, Any]:
         """Return what ``submit`` would start; nothing is published or started."""
-        place = open_place()
+        place = open_store()
         return {
             "deployment": self.backend.deployment,
             "parameters": self._parameters(job, place, addresses(job, place, code=False)),
@@ -93,7 +100,7 @@ class PoolJobs:
         """
         if (job.folder / "out").is_dir() and (job.folder / "result.json").is_file():
             return take_checkpoint(job)
-        told = open_place().read(f"results/{job.key[:32]}/{handle.name}.json")
+        told = open_store().read(f"results/{job.key[:32]}/{handle.name}.json")
         if told is None:
             raise StorageError(
                 "the run published no result.",
@@ -112,7 +119,7 @@ class PoolJobs:
         """Fetch the metrics stream where it has changed; return what is in the way, if anything."""
         key, file = stream_key(handle.key, handle.name), handle.folder / "losses.jsonl"
         try:
-            place = open_place()
+            place = open_store()
             size = place.sizes(str(Path(key).parent)).get(key)
             if size is not None and not (file.is_file() and file.stat().st_size == size):
                 place.get(key, aside := file.with_suffix(".new"))
@@ -122,7 +129,9 @@ class PoolJobs:
             return f" (its losses can't be read: {error})"
         return ""
 
-    def _parameters(self, job: TrainingJob, place: Place, parts: dict[str, str]) -> dict[str, Any]:
+    def _parameters(
+        self, job: TrainingJob, place: BlobStore, parts: dict[str, str]
+    ) -> dict[str, Any]:
         return {
             "key": job.key,
             "parts": parts,

@@ -8,14 +8,14 @@ from typing import Any
 from configs.backends import LocalBackend
 from tasks.errors import TrainingError
 from tasks.storage import home
-from tasks.store.places import fetch, files_below, open_place, publish
+from tasks.store.places import fetch, files_below, open_store, publish
 from tasks.training.job import TrainingJob
 from tasks.training.rewards import OWN, importable
 
 KEPT = ("losses.jsonl", "rows.jsonl", "job.json", "result.json")
 
 
-def arrive(parts: dict[str, str], threads: int | None) -> TrainingJob:
+def fetch_job(parts: dict[str, str], threads: int | None) -> TrainingJob:
     """Return the job with this machine's paths, its parts fetched unless they are here.
 
     Raises:
@@ -39,14 +39,14 @@ def stream_key(key: str, run_id: str) -> str:
     return f"streams/{key[:32]}/{run_id}.jsonl"
 
 
-def tell(job: TrainingJob, run_id: str, store: str) -> None:
+def publish_metrics(job: TrainingJob, run_id: str, store: str) -> None:
     """Publish the metrics stream as it is now; nothing where there is none yet."""
     stream = job.folder / "losses.jsonl"
     if stream.is_file():
-        open_place(store).put(stream_key(job.key, run_id), stream)
+        open_store(store).put(stream_key(job.key, run_id), stream)
 
 
-def leave(job: TrainingJob, run_id: str, store: str) -> str:
+def publish_result(job: TrainingJob, run_id: str, store: str) -> str:
     """Publish a completed job's output, tell where it is, and return the address.
 
     Raises:
@@ -57,7 +57,7 @@ def leave(job: TrainingJob, run_id: str, store: str) -> str:
         raise TrainingError(
             "the trainer left no result.", where=str(job.folder), fix="see trainer.log there."
         )
-    place = open_place(store)
+    place = open_store(store)
     out = {f"out/{name}": path for name, path in files_below(job.folder / "out").items()}
     beside = {name: job.folder / name for name in KEPT if (job.folder / name).is_file()}
     made = publish("results", job.key, {**out, **beside}, place)

@@ -20,7 +20,7 @@ from tasks.text.overlap import Item
 pytest.importorskip("lm_eval")
 pytest.importorskip("torch")
 
-from tasks.evaluation.harness.exam import harness_exam  # noqa: E402
+from tasks.evaluation.harness.runner import open_harness  # noqa: E402
 from tasks.evaluation.stage import evaluate  # noqa: E402
 from tasks.models.factory import open_model  # noqa: E402
 
@@ -136,9 +136,9 @@ def test_written_answers_and_each_filter_are_as_by_the_harness(
 ) -> None:
     names = ("exact_match.first", "exact_match.whole")
     samples = theirs(tiny_model, tasks, "made_written", tmp_path)
-    exam = harness_exam(suite(tasks, "made_written", *names), "test")
-    assert exam.needs == "answers"
-    rows = exam.sit(open_model(tiny_model, "float32"))
+    runner = open_harness(suite(tasks, "made_written", *names), "test")
+    assert runner.needs == "answers"
+    rows = runner.run(open_model(tiny_model, "float32"))
     assert len(samples) == 2 * len(rows) == 12
     for row in rows:
         of_doc = [s for s in samples if s["prompt_hash"][:32] == row.prompt_digest]
@@ -153,40 +153,40 @@ def test_a_conversation_reaches_the_model_as_messages(tasks: Path) -> None:
         seen.append(prompt.messages)
         return "1"
 
-    exam = harness_exam(
+    runner = open_harness(
         suite(tasks, "made_written", "exact_match.whole", chat=True, limit=1), "test"
     )
-    (row,) = exam.sit(Scripted(answer))
+    (row,) = runner.run(Scripted(answer))
     assert seen == [[{"role": "user", "content": "what is 0 plus 1? Answer:"}]]
     assert row.raw_output == "1"
     assert row.scores == {"exact_match.whole": 1.0}
 
 
 def test_items_are_known_before_any_model_is(tasks: Path) -> None:
-    exam = harness_exam(suite(tasks, "made_choice", "acc", limit=2), "test")
-    assert exam.needs == "log_probs"
-    assert exam.overlap()[0] == Item("what is 0 plus 1? Answer:", ("1", "2", "3"))
-    assert len(exam.overlap()) == 2
+    runner = open_harness(suite(tasks, "made_choice", "acc", limit=2), "test")
+    assert runner.needs == "log_probs"
+    assert runner.overlap()[0] == Item("what is 0 plus 1? Answer:", ("1", "2", "3"))
+    assert len(runner.overlap()) == 2
     whole, shown = suite(tasks, "made_choice", "acc"), suite(tasks, "made_choice", "acc", shots=1)
-    contents = {harness_exam(s, "test").content for s in (exam.suite, whole, shown)}
+    contents = {open_harness(s, "test").content for s in (runner.suite, whole, shown)}
     assert len(contents) == 3
-    assert harness_exam(whole, "test").content in contents
+    assert open_harness(whole, "test").content in contents
 
 
 def test_what_can_not_be_done_is_told(tasks: Path) -> None:
     with pytest.raises(EvaluationError, match="gives no number 'f1'.*acc, acc_norm"):
-        harness_exam(suite(tasks, "made_choice", "f1"), "test").sit(
+        open_harness(suite(tasks, "made_choice", "f1"), "test").run(
             Scripted(score=lambda context, option: -float(len(option)))
         )
     with pytest.raises(EvaluationError, match="not for choosing"):
-        harness_exam(suite(tasks, "made_choice", "acc"), "dev")
+        open_harness(suite(tasks, "made_choice", "acc"), "dev")
     with pytest.raises(EvaluationError, match="no sample log"):
         import_samples([tasks / "test.jsonl"], suite(tasks, "made_choice", "acc"))
 
 
 def test_items_that_a_model_did_not_answer_are_marked(tasks: Path) -> None:
-    exam = harness_exam(suite(tasks, "made_written", "exact_match.whole"), "test")
-    rows = exam.sit(Scripted(lambda p: None if "3 plus" in p.messages[0]["content"] else "1"))
+    runner = open_harness(suite(tasks, "made_written", "exact_match.whole"), "test")
+    rows = runner.run(Scripted(lambda p: None if "3 plus" in p.messages[0]["content"] else "1"))
     assert [row.error is not None for row in rows] == [False, False, False, True, False, False]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tasks.evaluation.ifeval.exam import Instruction, judge
+from tasks.evaluation.ifeval.runner import Instruction, judge
 
 pytestmark = pytest.mark.shared_data
 NEEDS = ("lm_eval", "langdetect", "punkt", "nltk", "immutabledict")

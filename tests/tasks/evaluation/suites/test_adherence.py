@@ -9,7 +9,7 @@ from fakes.scripted_model import Scripted
 from configs.suites.behaviour import AdherenceSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
-from tasks.evaluation.suites.adherence import AdherenceExam, adherence_exam
+from tasks.evaluation.suites.adherence import AdherenceRunner, open_adherence
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
 
@@ -22,29 +22,29 @@ POLICY = {
 }
 PLAIN = {"prompt": "Say hello.", "checks": {"required": ["hello"]}}
 
-Make = Callable[..., AdherenceExam]
+Make = Callable[..., AdherenceRunner]
 
 
 @pytest.fixture
-def exam(tmp_path: Path) -> Make:
-    def make(*records: Any, **fields: Any) -> AdherenceExam:
+def runner(tmp_path: Path) -> Make:
+    def make(*records: Any, **fields: Any) -> AdherenceRunner:
         file = tmp_path / "own.jsonl"
         file.write_text("\n".join(r if isinstance(r, str) else json.dumps(r) for r in records))
         section = {"kind": "adherence", "name": "own", "path": str(file)} | fields
-        return adherence_exam(AdherenceSuite.model_validate(section), "test", 17)
+        return open_adherence(AdherenceSuite.model_validate(section), "test", 17)
 
     return make
 
 
-def test_items_and_single_checks_are_counted(exam: Make, tmp_path: Path) -> None:
-    made = exam(POLICY, PLAIN)
+def test_items_and_single_checks_are_counted(runner: Make, tmp_path: Path) -> None:
+    made = runner(POLICY, PLAIN)
     asked: list[Prompt] = []
 
     def say(prompt: Prompt) -> str:
         asked.append(prompt)
         return "Hello, money back within 14 days."
 
-    rows = made.sit(Scripted(say))
+    rows = made.run(Scripted(say))
     write_items(tmp_path / "items.parquet", "own", rows, None)
     found = estimate_all(tmp_path / "items.parquet", made.suite.metric_table())
     assert found["kept"].value == 0.5
@@ -55,13 +55,13 @@ def test_items_and_single_checks_are_counted(exam: Make, tmp_path: Path) -> None
     assert {r.stratum for r in rows} == {"policy", None}
 
 
-def test_turns_may_be_given_instead_of_a_prompt(exam: Make) -> None:
+def test_turns_may_be_given_instead_of_a_prompt(runner: Make) -> None:
     turns = [
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "b"},
         {"role": "user", "content": "c"},
     ]
-    made = exam({"messages": turns, "checks": {"required": ["x"]}}, PLAIN)
+    made = runner({"messages": turns, "checks": {"required": ["x"]}}, PLAIN)
     assert [len(case.prompt) for _, case in made.cases] == [3, 1]
 
 
@@ -83,10 +83,10 @@ def test_turns_may_be_given_instead_of_a_prompt(exam: Make) -> None:
     ],
 )
 def test_a_malformed_item_is_named_by_file_line_and_field(
-    exam: Make, record: Any, said: str
+    runner: Make, record: Any, said: str
 ) -> None:
     with pytest.raises(EvaluationError, match=said) as error:
-        exam(PLAIN, "", record)
+        runner(PLAIN, "", record)
     assert error.value.where.endswith("own.jsonl:3")
     assert error.value.fix
 
@@ -97,9 +97,9 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         {"kind": "adherence", "name": "own", "path": str(tmp_path)}
     )
     with pytest.raises(EvaluationError, match="not UTF-8"):
-        adherence_exam(suite, "test", 17)
+        open_adherence(suite, "test", 17)
 
 
-def test_an_item_that_was_not_answered_has_no_scores(exam: Make) -> None:
-    rows = exam(POLICY, PLAIN).sit(Scripted(lambda _: None))
+def test_an_item_that_was_not_answered_has_no_scores(runner: Make) -> None:
+    rows = runner(POLICY, PLAIN).run(Scripted(lambda _: None))
     assert [(r.form, r.scores) for r in rows] == [("item", None)] * 2

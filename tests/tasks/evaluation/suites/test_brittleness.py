@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from configs.suites.behaviour import BrittlenessSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
-from tasks.evaluation.suites.brittleness import CLASSIFICATION, MULTIPLE_CHOICE, brittleness_exam
+from tasks.evaluation.suites.brittleness import CLASSIFICATION, MULTIPLE_CHOICE, open_brittleness
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
 
@@ -24,7 +24,7 @@ def test_the_worst_the_mean_and_the_spread_are_over_templates(
 ) -> None:
     source = clean_source(test=[chat(f"{n} {x}", x) for x in ("tea", "milk") for n in range(5)])
     section = suite(source="voc", templates=("{prompt}", "Say: {prompt}", "{prompt}?"))
-    exam = brittleness_exam(section, source, "test", 17)
+    runner = open_brittleness(section, source, "test", 17)
 
     def say(prompt: Prompt) -> str:
         text = prompt.messages[-1]["content"]
@@ -32,8 +32,8 @@ def test_the_worst_the_mean_and_the_spread_are_over_templates(
             return "tea"
         return "milk" if "milk" in text and not text.startswith("0") else "tea"
 
-    rows = exam.sit(Scripted(say))
-    write_items(tmp_path / "items.parquet", "b", rows, exam.labels)
+    rows = runner.run(Scripted(say))
+    write_items(tmp_path / "items.parquet", "b", rows, runner.labels)
     found = estimate_all(tmp_path / "items.parquet", section.metric_table())
     values = {name: round(e.value, 9) for name, e in found.items()}
     assert values == {
@@ -46,7 +46,7 @@ def test_the_worst_the_mean_and_the_spread_are_over_templates(
     }
     assert all(e.n == 10 for e in found.values())
     assert len(rows) == 40
-    assert exam.needs == "answers"
+    assert runner.needs == "answers"
 
 
 def test_an_item_that_failed_under_one_template_has_no_scores(
@@ -54,8 +54,8 @@ def test_an_item_that_failed_under_one_template_has_no_scores(
 ) -> None:
     source = clean_source(test=[chat("a", "x"), chat("b", "y")])
     section = suite(source="voc", templates=("{prompt}", "Say: {prompt}"))
-    exam = brittleness_exam(section, source, "test", 17)
-    rows = exam.sit(Scripted(lambda p: None if p.messages[-1]["content"] == "Say: a" else "y"))
+    runner = open_brittleness(section, source, "test", 17)
+    rows = runner.run(Scripted(lambda p: None if p.messages[-1]["content"] == "Say: a" else "y"))
     whole = {r.gold: r.scores for r in rows if r.form == "item"}
     assert whole["x"] is None
     assert whole["y"] is not None
@@ -67,7 +67,7 @@ def test_a_gold_label_outside_the_list_is_refused(
 ) -> None:
     source = clean_source(test=[chat("a", "x"), chat("b", "oops")])
     with pytest.raises(EvaluationError, match="'oops' is the label of a row"):
-        brittleness_exam(suite(source="voc", labels=("x",)), source, "test", 17)
+        open_brittleness(suite(source="voc", labels=("x",)), source, "test", 17)
 
 
 def test_listed_answers_are_chosen_by_letter_or_number(tmp_path: Path) -> None:
@@ -77,15 +77,15 @@ def test_listed_answers_are_chosen_by_letter_or_number(tmp_path: Path) -> None:
     ]
     (tmp_path / "mc.jsonl").write_text("\n".join(map(json.dumps, records)))
     section = suite(path=str(tmp_path / "mc.jsonl"))
-    exam = brittleness_exam(section, None, "test", 17)
+    runner = open_brittleness(section, None, "test", 17)
     asked: list[tuple[str, str]] = []
 
     def score(context: str, option: str) -> float:
         asked.append((context, option))
         return 0.0 if option in (" B", " 2") else -1.0
 
-    rows = exam.sit(Scripted(score=score))
-    assert exam.needs == "log_probs"
+    rows = runner.run(Scripted(score=score))
+    assert runner.needs == "log_probs"
     assert {r.prediction for r in rows if r.form != "item"} == {"blue"}
     assert {option for _, option in asked} == {" A", " B", " C", " 1", " 2", " 3"}
     assert len({context for context, _ in asked}) == 6 * len(MULTIPLE_CHOICE)
@@ -122,12 +122,12 @@ def test_on_dev_other_questions_are_asked_than_on_test(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(record))
     held = suite(path=str(tmp_path / "held.jsonl"))
     with pytest.raises(EvaluationError, match="set dev_path"):
-        brittleness_exam(held, None, "dev", 17)
+        open_brittleness(held, None, "dev", 17)
     both = suite(path=held.path, dev_path=str(tmp_path / "choose.jsonl"))
-    ((_, case),) = brittleness_exam(both, None, "dev", 17).cases
+    ((_, case),) = open_brittleness(both, None, "dev", 17).cases
     assert case.prompt[0]["content"] == "Which to choose?"
-    assert brittleness_exam(both, None, "test", 17).cases == (
-        brittleness_exam(held, None, "test", 17).cases
+    assert open_brittleness(both, None, "test", 17).cases == (
+        open_brittleness(held, None, "test", 17).cases
     )
 
 
@@ -138,7 +138,7 @@ def test_a_guess_among_answers_is_right_once_in_as_many_times(tmp_path: Path) ->
         for n, k in enumerate((2, 4, 4, 4))
     ]
     file.write_text("\n".join(map(json.dumps, questions)))
-    table = brittleness_exam(suite(path=str(file)), None, "test", 17).metrics()
+    table = open_brittleness(suite(path=str(file)), None, "test", 17).metrics()
     guessed = ("mean_accuracy", "worst_accuracy", "best_accuracy")
     assert [table[name].chance for name in guessed] == [pytest.approx(0.3125)] * 3
     assert table["always_right"].chance == 0.0

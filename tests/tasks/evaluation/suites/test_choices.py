@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.scripted_model import Scripted
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from configs.suites.choices import ArcSuite, HellaswagSuite, MultipleChoiceSuite
 from tasks.artifacts import LocalModel
@@ -15,10 +18,10 @@ from tasks.evaluation.datasets import Located
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.choices import (
     arc_question,
-    choices_exam,
     cleaned,
     hellaswag_question,
     letters,
+    open_choices,
     own_question,
     texts,
 )
@@ -70,14 +73,14 @@ def test_texts_are_chosen_in_all_and_by_character(tmp_path: Path) -> None:
         category="topic",
         chance=0.5,
     )
-    exam = choices_exam(suite, "test", 1)
+    runner = open_choices(suite, "test", 1)
 
     def score(context: str, option: str) -> float:
         # "yes" is likelier in all (-1 against -2), "certainly not" by character.
         return {" yes": -1.0, " certainly not": -2.0, " A": -0.1, " B": -3.0}[option]
 
-    found_rows = exam.sit(Scripted(score=score))
-    write_items(tmp_path / "items.parquet", "own", found_rows, exam.labels)
+    found_rows = runner.run(Scripted(score=score))
+    write_items(tmp_path / "items.parquet", "own", found_rows, runner.labels)
     found = estimate_all(tmp_path / "items.parquet", suite.metric_table())
     assert found["acc"].value == found["acc_norm"].value == found["accuracy"].value == 0.5
     by_text = [r for r in found_rows if r.form == "cloze"]
@@ -99,13 +102,13 @@ def test_items_are_chosen_by_seed_and_splits_have_files(tmp_path: Path) -> None:
     rows = [{"question": f"q{i}", "choices": ["a", "b"], "answer": 0} for i in range(9)]
     path = lines(tmp_path / "q.jsonl", rows)
     suite = MultipleChoiceSuite(kind="multiple_choice", name="own", path=path, limit=3)
-    assert len(choices_exam(suite, "test", 1).questions.ids) == 3
-    assert len({choices_exam(suite, "test", seed).content for seed in range(6)}) > 1
+    assert len(open_choices(suite, "test", 1).questions.ids) == 3
+    assert len({open_choices(suite, "test", seed).content for seed in range(6)}) > 1
     with pytest.raises(EvaluationError, match="no file of dev items"):
-        choices_exam(suite, "dev", 1)
+        open_choices(suite, "dev", 1)
     empty = suite.model_copy(update={"path": lines(tmp_path / "none.jsonl", [])})
     with pytest.raises(EvaluationError, match="no questions"):
-        choices_exam(empty, "test", 1)
+        open_choices(empty, "test", 1)
 
 
 def test_too_many_answers_for_letters_are_refused(tmp_path: Path) -> None:
@@ -114,7 +117,78 @@ def test_too_many_answers_for_letters_are_refused(tmp_path: Path) -> None:
         kind="multiple_choice", name="own", path=lines(tmp_path / "q.jsonl", rows), letters=True
     )
     with pytest.raises(EvaluationError, match="more than 26 answers"):
-        choices_exam(suite, "test", 1)
+        open_choices(suite, "test", 1)
+
+
+def right_answer(record: dict[str, Any], **more: Any) -> str:
+    suite = MultipleChoiceSuite(kind="multiple_choice", name="own", path="x", **more)
+    question = own_question(suite, Located(record, "x:1"))
+    assert all(question.choices)
+    return question.choices[question.answer]
+
+
+ANIMALS = {"question": "Which barks?", "A": "cat", "B": "", "C": "dog", "D": "cow"}
+
+
+@pytest.mark.parametrize("empty", ["", None, "  "])
+@pytest.mark.parametrize("answer", ["C", "c", 2, 2.0, "2", "dog"])
+def test_an_option_left_empty_keeps_its_place(empty: str | None, answer: object) -> None:
+    assert right_answer(ANIMALS | {"B": empty, "answer": answer}) == "dog"
+    listed = {"question": "q", "choices": ["cat", empty, "dog", "cow"], "answer": answer}
+    assert right_answer(listed) == "dog"
+
+
+def test_the_empty_option_is_not_the_right_one() -> None:
+    with pytest.raises(EvaluationError, match="an answer without text"):
+        right_answer(ANIMALS | {"answer": "B"})
+
+
+@given(
+    st.lists(st.sampled_from(["", "cat", "dog", "cow", "carp"]), min_size=2, max_size=8),
+    st.data(),
+)
+def test_a_letter_means_its_column_however_many_are_empty(
+    options: list[str], data: st.DataObject
+) -> None:
+    filled = [i for i, text in enumerate(options) if text]
+    assume(len(filled) >= 2)
+    right = data.draw(st.sampled_from(filled))
+    columns = dict(zip("ABCDEFGH", options, strict=False))
+    record = {"question": "q", **columns, "answer": "ABCDEFGH"[right]}
+    assert right_answer(record) == options[right]
+
+
+@pytest.mark.parametrize(
+    ("choices", "answer"),
+    [([3, 1, 0, 2], 0), (["1", "2", "3", "4"], 2), (["1", "2"], "1"), (["B", "A"], "A")],
+)
+def test_an_answer_that_means_two_options_is_refused_with_both_readings(
+    choices: list[object], answer: object
+) -> None:
+    record = {"question": "q", "choices": choices, "answer": answer}
+    with pytest.raises(EvaluationError, match=r"'.' by text or '.' by (place|letter)"):
+        right_answer(record)
+    assert right_answer(record, answer_is="text") == str(answer)
+
+
+def test_a_number_that_is_an_option_and_no_place_means_the_option() -> None:
+    record = {"question": "How much is 5 * 4?", "choices": [10, 20, 30, 40]}
+    assert right_answer(record | {"answer": 20}) == "20"
+    # A column of integers with a gap holds floats.
+    assert right_answer(record | {"answer": 20.0}) == "20"
+    assert right_answer(record | {"answer": 1}) == "20"
+
+
+def test_a_column_beyond_a_gap_is_no_option() -> None:
+    record = {"question": "q", "I": "an id", "A": "cat", "B": "dog", "answer": "B"}
+    assert right_answer(record) == "dog"
+    with pytest.raises(EvaluationError, match="D may be an answer or something else"):
+        right_answer(record | {"D": "cow"})
+
+
+def test_an_option_is_found_whichever_way_its_accents_are_encoded() -> None:
+    nfd = unicodedata.normalize("NFD", "café")
+    assert right_answer({"question": "q", "choices": ["thé", "café"], "answer": nfd}) == "café"
 
 
 @pytest.mark.slow
@@ -131,12 +205,12 @@ def test_figures_equal_those_of_lm_evaluation_harness(
         if task == "arc_easy"
         else HellaswagSuite(kind="hellaswag", name="swag", path=path)
     )
-    exam = choices_exam(suite, "test", 17)
-    rows = exam.sit(open_model(tiny_model, "float32"))
+    runner = open_choices(suite, "test", 17)
+    rows = runner.run(open_model(tiny_model, "float32"))
     samples = _harness(tiny_model.path, path, tmp_path, task)
     theirs = {s["arguments"][0][0]: s for s in samples}
     assert len(theirs) == len(rows) == len(samples)
-    for question, row in zip(exam.questions.asked, rows, strict=True):
+    for question, row in zip(runner.questions.asked, rows, strict=True):
         sample = theirs[question.context]
         assert row.choice_logprobs == pytest.approx(
             [float(r[0][0]) for r in sample["resps"]], abs=1e-4

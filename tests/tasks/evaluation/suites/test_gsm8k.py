@@ -9,7 +9,7 @@ from fakes.scripted_model import Scripted
 from configs.suites.generation import Gsm8kSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
-from tasks.evaluation.suites.gsm8k import Sum, chat_prompt, sums_exam, text_prompt
+from tasks.evaluation.suites.gsm8k import WordProblem, chat_prompt, continuation_prompt, open_gsm8k
 from tasks.metrics.estimates import estimate_all
 
 
@@ -38,8 +38,11 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_prompt_shows_worked_examples_first() -> None:
-    shown, asked = Sum("What is 1 + 1?", "1 + 1 = 2\n#### 2"), Sum("And 2 + 2?", "#### 4")
-    (text,) = text_prompt(asked, [shown]).messages
+    shown, asked = (
+        WordProblem("What is 1 + 1?", "1 + 1 = 2\n#### 2"),
+        WordProblem("And 2 + 2?", "#### 4"),
+    )
+    (text,) = continuation_prompt(asked, [shown]).messages
     assert text["role"] == "text"
     assert text["content"] == (
         "Question: What is 1 + 1?\nAnswer: 1 + 1 = 2\n#### 2\n\nQuestion: And 2 + 2?\nAnswer:"
@@ -50,10 +53,10 @@ def test_a_prompt_shows_worked_examples_first() -> None:
 
 
 def test_both_readings_are_scored(files: dict[str, str], tmp_path: Path) -> None:
-    exam = sums_exam(suite(shots=2, **files), "test", 1)
-    assert len(exam.examples) == 2
+    runner = open_gsm8k(suite(shots=2, **files), "test", 1)
+    assert len(runner.examples) == 2
     said = iter(["It is 10\n#### 10\nQuestion: 7", "that makes $2001.", "no idea"])
-    rows = exam.sit(Scripted(lambda _: next(said)))
+    rows = runner.run(Scripted(lambda _: next(said)))
     write_items(tmp_path / "items.parquet", "sums", rows, None)
     found = estimate_all(tmp_path / "items.parquet", suite().metric_table())
     assert found["strict"].value == pytest.approx(1 / 3)
@@ -65,37 +68,37 @@ def test_both_readings_are_scored(files: dict[str, str], tmp_path: Path) -> None
 
 
 def test_questions_to_choose_on_are_none_of_the_examples(files: dict[str, str]) -> None:
-    exam = sums_exam(suite(shots=2, **files), "dev", 1)
-    assert len(exam.cases) == 4
-    assert not {one for _, one in exam.cases} & set(exam.examples)
-    assert exam.content != sums_exam(suite(shots=1, **files), "dev", 1).content
+    runner = open_gsm8k(suite(shots=2, **files), "dev", 1)
+    assert len(runner.cases) == 4
+    assert not {one for _, one in runner.cases} & set(runner.examples)
+    assert runner.content != open_gsm8k(suite(shots=1, **files), "dev", 1).content
 
 
 def test_what_is_missing_is_named(files: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="6 examples and 7 shots"):
-        sums_exam(suite(shots=7, **files), "test", 1)
+        open_gsm8k(suite(shots=7, **files), "test", 1)
     with pytest.raises(EvaluationError, match="own questions and no examples"):
-        sums_exam(suite(path=files["path"]), "test", 1)
+        open_gsm8k(suite(path=files["path"]), "test", 1)
     with pytest.raises(EvaluationError, match="no file of dev items"):
-        sums_exam(suite(shots=0, path=files["path"]), "dev", 1)
+        open_gsm8k(suite(shots=0, path=files["path"]), "dev", 1)
     wrong = lines(tmp_path / "wrong.jsonl", [("Why?", "Because.")])
     with pytest.raises(EvaluationError, match="doesn't end in '#### '"):
-        sums_exam(suite(shots=0, path=wrong), "test", 1)
+        open_gsm8k(suite(shots=0, path=wrong), "test", 1)
 
 
 @pytest.mark.shared_data
 def test_the_published_files_are_read_whole(shared_data: Path) -> None:
     folder = shared_data / "gsm8k"
     section = suite(path=str(folder / "test.jsonl.gz"), examples=str(folder / "train.jsonl.gz"))
-    exam = sums_exam(section, "test", 1)
-    assert (len(exam.cases), len(exam.examples)) == (1319, 5)
-    assert len(set(exam.ids)) == 1319
+    runner = open_gsm8k(section, "test", 1)
+    assert (len(runner.cases), len(runner.examples)) == (1319, 5)
+    assert len(set(runner.ids)) == 1319
     with gzip.open(folder / "train.jsonl.gz", "rt", encoding="utf-8") as train:
         first = json.loads(next(train))
-    assert exam.examples[0] == Sum(first["question"], first["answer"])
+    assert runner.examples[0] == WordProblem(first["question"], first["answer"])
     assert (
         len(
-            sums_exam(
+            open_gsm8k(
                 suite(limit=20, **{"path": section.path, "examples": section.examples}), "test", 1
             ).ids
         )
@@ -113,12 +116,12 @@ def test_prompts_are_those_of_lm_evaluation_harness(shared_data: Path) -> None:
     folder = Path(lm_eval.__file__).parent / "tasks" / "gsm8k"
     task = yaml.safe_load((folder / "gsm8k.yaml").read_text())
     path = str(shared_data / "gsm8k" / "test.jsonl.gz")
-    for _, one in sums_exam(suite(shots=0, path=path), "test", 1).cases[:50]:
+    for _, one in open_gsm8k(suite(shots=0, path=path), "test", 1).cases[:50]:
         document = one._asdict()
         prompt = apply_template(task["doc_to_text"], document)
-        assert text_prompt(one, []).messages[0]["content"] == prompt
+        assert continuation_prompt(one, []).messages[0]["content"] == prompt
         shown = f"{prompt} {apply_template(task['doc_to_target'], document)}\n\n{prompt}"
-        assert text_prompt(one, [one]).messages[0]["content"] == shown
+        assert continuation_prompt(one, [one]).messages[0]["content"] == shown
     from tasks.evaluation.suites.gsm8k import STOP
 
     assert list(STOP) == task["generation_kwargs"]["until"]

@@ -11,11 +11,11 @@ from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.judge import (
     Side,
-    judge_exam,
+    open_judge,
     pair_prompt,
     pair_scores,
-    read_pair,
-    read_score,
+    parse_pair_verdict,
+    parse_rubric_score,
     rubric_prompt,
     rubric_scores,
 )
@@ -51,9 +51,9 @@ def better(prompt: Prompt) -> str:
 
 def judged(section: JudgeSuite, judge: Scripted, folder: Path) -> dict[str, Estimate]:
     said = {"q0": "a good answer", "q1": "an answer", "q2": "good", "q3": "bad"}
-    exam = judge_exam(section, None, "test", 1, lambda: judge)
-    rows = exam.sit(Scripted(lambda prompt: said[prompt.messages[-1]["content"]]))
-    write_items(folder / "items.parquet", "judged", rows, exam.labels)
+    runner = open_judge(section, None, "test", 1, lambda: judge)
+    rows = runner.run(Scripted(lambda prompt: said[prompt.messages[-1]["content"]]))
+    write_items(folder / "items.parquet", "judged", rows, runner.labels)
     return estimate_all(folder / "items.parquet", section.metric_table())
 
 
@@ -90,12 +90,12 @@ def test_a_rubric_gives_a_score_and_needs_no_reference(tmp_path: Path) -> None:
     found = judged(section, Scripted(score), tmp_path)
     assert (found["rubric_score"].value, found["unjudged"].value) == (0.5, 0.5)
     with pytest.raises(EvaluationError, match="no 'response'"):
-        judge_exam(suite(path), None, "test", 1, Scripted)
+        open_judge(suite(path), None, "test", 1, Scripted)
 
 
 def test_an_item_that_the_judge_cant_answer_keeps_its_error(questions: Path) -> None:
-    exam = judge_exam(suite(questions), None, "test", 1, lambda: Scripted(lambda _: None))
-    rows = exam.sit(Scripted(lambda _: "x"))
+    runner = open_judge(suite(questions), None, "test", 1, lambda: Scripted(lambda _: None))
+    rows = runner.run(Scripted(lambda _: "x"))
     assert [row.error for row in rows] == ["it was not answered"] * 4
     assert all(row.scores and row.scores["unjudged"] == 1.0 for row in rows)
 
@@ -104,9 +104,9 @@ def test_the_judge_is_opened_only_to_judge(questions: Path) -> None:
     def opened() -> Scripted:
         raise AssertionError("nothing is judged yet")
 
-    exam = judge_exam(suite(questions), None, "test", 1, opened)
-    assert exam.overlap() == ["q0", "q1", "q2", "q3"]
-    assert exam.content
+    runner = open_judge(suite(questions), None, "test", 1, opened)
+    assert runner.overlap() == ["q0", "q1", "q2", "q3"]
+    assert runner.content
 
 
 def test_a_judge_without_a_revision_is_refused(questions: Path) -> None:
@@ -131,7 +131,7 @@ QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
     ],
 )
 def test_the_last_verdict_counts(text: str, side: Side | None) -> None:
-    assert read_pair(text) == side
+    assert parse_pair_verdict(text) == side
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_last_verdict_counts(text: str, side: Side | None) -> None:
     ],
 )
 def test_the_last_score_inside_the_scale_counts(text: str, score: int | None) -> None:
-    assert read_score(text, 5) == score
+    assert parse_rubric_score(text, 5) == score
 
 
 @pytest.mark.parametrize(

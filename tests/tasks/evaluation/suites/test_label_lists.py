@@ -18,19 +18,19 @@ from sklearn.metrics import f1_score
 from configs.suites.labels import ClassificationSuite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
-from tasks.evaluation.items import Exam, write_items
-from tasks.evaluation.suites.classification import classification_exam, path_index, path_of
+from tasks.evaluation.items import SuiteRunner, write_items
+from tasks.evaluation.suites.classification import open_classification, path_index, path_of
 from tasks.evaluation.suites.label_lists import (
+    AnswerShape,
     Marking,
-    Shape,
     claims,
-    labels_said,
+    dump_predictions,
+    dump_references,
     mark,
     marks,
-    read_list,
-    several_exam,
-    stored_gold,
-    stored_said,
+    open_several_labels,
+    parse_labels,
+    parse_list,
 )
 from tasks.metrics.estimates import estimate_all
 from tasks.metrics.matching import Labelled
@@ -221,7 +221,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_an_answer_is_marked_as_by_hand(case: Case) -> None:
     meant = [Labelled(path_of(g, ">")) for g in case.golds]
-    said, state = claims(case.answer, Shape(KEYS))
+    said, state = claims(case.answer, AnswerShape(KEYS))
     found = marks(mark(said, meant, MARKING, state), MARKING)
     assert state == case.state
     assert (found["said"], found["meant"]) == (case.said, len(case.golds))
@@ -238,10 +238,10 @@ def test_there_are_at_least_thirty_cases() -> None:
 
 
 def test_a_label_in_one_key_has_levels_by_its_divider() -> None:
-    shape = Shape(("label",), ">", "text")
+    shape = AnswerShape(("label",), ">", "text")
     said, _ = claims('[{"label": "Delivery>Time > Late", "text": "too late"}, "Product"]', shape)
     assert said == [Labelled(("Delivery", "Time", "Late"), "too late"), Labelled(("Product",))]
-    assert claims('[{"label": "A > B"}]', Shape())[0] == [Labelled(("A > B",))]
+    assert claims('[{"label": "A > B"}]', AnswerShape())[0] == [Labelled(("A > B",))]
 
 
 def test_spans_decide_which_label_is_whose() -> None:
@@ -263,18 +263,18 @@ def test_spans_decide_which_label_is_whose() -> None:
 
 
 def test_a_label_outside_the_list_is_marked() -> None:
-    said, _ = claims(spoken("Delivery > Time > Never"), Shape(KEYS))
+    said, _ = claims(spoken("Delivery > Time > Never"), AnswerShape(KEYS))
     found = mark(said, [Labelled(path_of(COURIER, ">"))], MARKING)
     assert marks(found, MARKING)["off_list"] == 1
     assert marks(found, MARKING)["right_e2"] == 1
 
 
 def test_the_table_holds_who_is_whose_partner() -> None:
-    said, _ = claims(spoken("delivery > time > late > warehouse", COURIER, THIN), Shape(KEYS))
+    said, _ = claims(spoken("delivery > time > late > warehouse", COURIER, THIN), AnswerShape(KEYS))
     meant = [Labelled(path_of(g, ">")) for g in (COURIER, WET)]
     found = mark(said, meant, MARKING)
-    assert json.loads(stored_gold(meant)) == [{"label": COURIER}, {"label": WET}]
-    assert json.loads(stored_said(found, MARKING)) == [
+    assert json.loads(dump_references(meant)) == [{"label": COURIER}, {"label": WET}]
+    assert json.loads(dump_predictions(found, MARKING)) == [
         {"label": WAREHOUSE, "gold": 1, "right": 1, "whole": False},
         {"label": COURIER, "gold": 0, "right": 4, "whole": True},
         {"label": THIN, "gold": None, "right": 0, "whole": False},
@@ -289,14 +289,14 @@ lists = st.lists(values, max_size=4)
 def test_a_whole_array_is_read_whatever_is_around_it(
     elements: list[object], before: str, after: str
 ) -> None:
-    assert read_list(before + json.dumps(elements) + after) == (elements, "whole")
+    assert parse_list(before + json.dumps(elements) + after) == (elements, "whole")
 
 
 @given(st.lists(values, min_size=1, max_size=4), st.data())
 def test_a_cut_array_gives_its_whole_elements(elements: list[object], data: st.DataObject) -> None:
     text = json.dumps(elements)
     cut = data.draw(st.integers(0, len(text) - 1))
-    found = read_list(text[:cut])
+    found = parse_list(text[:cut])
     ends = [len(json.dumps(elements[: k + 1])) - 1 for k in range(len(elements))]
     whole = sum(end <= cut for end in ends)
     assert found == (elements[:whole], "partial" if whole else "broken")
@@ -318,7 +318,7 @@ def test_a_cut_array_gives_its_whole_elements(elements: list[object], data: st.D
     ],
 )
 def test_lists_are_read_by_the_rules(answer: str, elements: list[object], state: str) -> None:
-    assert read_list(answer) == (elements, state)
+    assert parse_list(answer) == (elements, state)
 
 
 Make = Callable[..., CleanSource]
@@ -331,10 +331,10 @@ def suite(**fields: Any) -> ClassificationSuite:
 
 
 def judged(
-    exam: Exam, section: ClassificationSuite, folder: Path, answers: dict[str, str]
+    runner: SuiteRunner, section: ClassificationSuite, folder: Path, answers: dict[str, str]
 ) -> dict[str, Estimate]:
-    rows = exam.sit(Scripted(lambda prompt: answers[prompt.messages[-1]["content"]]))
-    write_items(folder / "items.parquet", "voc", rows, exam.labels)
+    rows = runner.run(Scripted(lambda prompt: answers[prompt.messages[-1]["content"]]))
+    write_items(folder / "items.parquet", "voc", rows, runner.labels)
     return estimate_all(folder / "items.parquet", section.metric_table())
 
 
@@ -355,11 +355,11 @@ def judged(
 def test_labels_are_listed_as_json_or_between_dividers(
     text: str, labels: list[str], state: str
 ) -> None:
-    assert labels_said(text, ",", None) == ([Labelled((x,)) for x in labels], state)
+    assert parse_labels(text, ",", None) == ([Labelled((x,)) for x in labels], state)
 
 
 def test_labels_may_be_paths_between_other_dividers() -> None:
-    found, _ = labels_said("A > b ; C", ";", ">")
+    found, _ = parse_labels("A > b ; C", ";", ">")
     assert found == [Labelled(("A", "b")), Labelled(("C",))]
 
 
@@ -368,8 +368,8 @@ def test_f1_is_that_of_scikit_learn(clean_source: Make, chat: Chat, tmp_path: Pa
     said = ["y, x", "y, z", "x", "X", "z", "x, y, z"]
     section = suite(several=True)
     rows = [chat(str(i), gold) for i, gold in enumerate(golds)]
-    exam = several_exam(section, clean_source(test=rows), "test", 1)
-    found = judged(exam, section, tmp_path, {str(i): text for i, text in enumerate(said)})
+    runner = open_several_labels(section, clean_source(test=rows), "test", 1)
+    found = judged(runner, section, tmp_path, {str(i): text for i, text in enumerate(said)})
     gold, predicted = (
         np.array([[x in text.lower() for x in "xyz"] for text in texts], int)
         for texts in (golds, said)
@@ -386,8 +386,10 @@ def test_a_label_said_outside_the_list_counts_against_precision(
     clean_source: Make, chat: Chat, tmp_path: Path
 ) -> None:
     section = suite(several=True)
-    exam = several_exam(section, clean_source(test=[chat("a", "x"), chat("b", "y")]), "test", 1)
-    found = judged(exam, section, tmp_path, {"a": "x, strange", "b": "y"})
+    runner = open_several_labels(
+        section, clean_source(test=[chat("a", "x"), chat("b", "y")]), "test", 1
+    )
+    found = judged(runner, section, tmp_path, {"a": "x, strange", "b": "y"})
     assert found["precision"].value == pytest.approx(2 / 3)
     assert found["macro_f1"].value == 1.0
     assert found["off_list"].value == 0.5
@@ -396,17 +398,19 @@ def test_a_label_said_outside_the_list_counts_against_precision(
 def test_several_labels_may_have_levels(clean_source: Make, chat: Chat, tmp_path: Path) -> None:
     section = suite(several=True, hierarchy=">", levels=2, divider=";")
     source = clean_source(test=[chat("a", "A > x; B > y"), chat("b", "A > z")])
-    exam = several_exam(section, source, "test", 1)
-    found = judged(exam, section, tmp_path, {"a": "A>x; B>x", "b": "A > x"})
+    runner = open_several_labels(section, source, "test", 1)
+    found = judged(runner, section, tmp_path, {"a": "A>x; B>x", "b": "A > x"})
     assert found["e1_micro_f1"].value == 1.0
     assert found["e2_micro_f1"].value == found["micro_f1"].value == pytest.approx(2 * 1 / 6)
-    assert exam.labels == ("A > x", "A > z", "B > y")
+    assert runner.labels == ("A > x", "A > z", "B > y")
 
 
 def test_items_are_chosen_for_each_label(clean_source: Make, chat: Chat) -> None:
     rows = [chat(f"{i}", "x, y" if i % 3 else "z") for i in range(12)]
-    exam = several_exam(suite(several=True, items_per_label=2), clean_source(test=rows), "test", 1)
-    assert 4 <= len(exam.ids) <= 6
+    runner = open_several_labels(
+        suite(several=True, items_per_label=2), clean_source(test=rows), "test", 1
+    )
+    assert 4 <= len(runner.ids) <= 6
 
 
 def test_one_label_with_levels_is_judged_at_each(
@@ -415,9 +419,9 @@ def test_one_label_with_levels_is_judged_at_each(
     section = suite(hierarchy=">", levels=3)
     golds = ["A > b > c", "A > b > d", "A > e", "F > g > h"]
     source = clean_source(test=[chat(str(i), gold) for i, gold in enumerate(golds)])
-    exam = classification_exam(section, source, "test", 1)
+    runner = open_classification(section, source, "test", 1)
     said = {"0": "a>B>c\nbecause", "1": "A > b > c", "2": "A > zzz", "3": "what is it"}
-    found = judged(exam, section, tmp_path, said)
+    found = judged(runner, section, tmp_path, said)
     values = {name: e.value for name, e in found.items()}
     assert values["accuracy"] == 0.25
     # "A > zzz" is known at its first level alone, "what is it" at none.
@@ -433,7 +437,7 @@ def test_one_label_with_levels_is_judged_at_each(
 
 def test_a_label_with_more_levels_than_said_is_refused(clean_source: Make, chat: Chat) -> None:
     source = clean_source(test=[chat("a", "A > b > c")])
-    for opened, more in ((classification_exam, {}), (several_exam, {"several": True})):
+    for opened, more in ((open_classification, {}), (open_several_labels, {"several": True})):
         with pytest.raises(EvaluationError, match="more levels than 2"):
             opened(suite(hierarchy=">", levels=2, **more), source, "test", 1)
     with pytest.raises(ValidationError, match="both hierarchy and levels"):

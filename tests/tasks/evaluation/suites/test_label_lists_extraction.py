@@ -11,7 +11,7 @@ from configs.suites.labels import ExtractionSuite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
-from tasks.evaluation.suites.label_lists import ListExam, extraction_exam
+from tasks.evaluation.suites.label_lists import ListRunner, open_extraction
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
 from tasks.scores import Estimate
@@ -31,14 +31,14 @@ def suite(**fields: Any) -> ExtractionSuite:
 
 
 def judged(
-    found: ListExam, section: Any, folder: Path, answers: dict[str, str]
+    found: ListRunner, section: Any, folder: Path, answers: dict[str, str]
 ) -> dict[str, Estimate]:
     """The metrics of a model that answers each review as given."""
 
     def answer(prompt: Prompt) -> str:
         return answers[prompt.messages[-1]["content"]]
 
-    rows = found.sit(Scripted(answer))
+    rows = found.run(Scripted(answer))
     write_items(folder / "items.parquet", "voc", rows, found.labels)
     return estimate_all(folder / "items.parquet", section.metric_table())
 
@@ -59,7 +59,7 @@ def source(clean_source: Make, chat: Chat) -> CleanSource:
 def test_metrics_are_those_worked_out_by_hand(source: CleanSource, tmp_path: Path) -> None:
     section = suite()
     found = judged(
-        extraction_exam(section, source, "test", 1),
+        open_extraction(section, source, "test", 1),
         section,
         tmp_path,
         {
@@ -89,16 +89,16 @@ def test_metrics_are_those_worked_out_by_hand(source: CleanSource, tmp_path: Pat
 
 
 def test_the_label_list_is_that_of_training_rows_and_items(source: CleanSource) -> None:
-    exam = extraction_exam(suite(), source, "test", 1)
-    assert exam.labels == ("Delivery > Late", "Delivery > Wet", "Product > Thin")
-    given = extraction_exam(suite(labels=["Delivery>Wet", "delivery > late"]), source, "test", 1)
+    runner = open_extraction(suite(), source, "test", 1)
+    assert runner.labels == ("Delivery > Late", "Delivery > Wet", "Product > Thin")
+    given = open_extraction(suite(labels=["Delivery>Wet", "delivery > late"]), source, "test", 1)
     assert given.labels == ("Delivery > Wet", "delivery > late")
     assert [c.meant[0].path for c in given.cases[:1]] == [("delivery", "late")]
-    assert given.content != exam.content
+    assert given.content != runner.content
 
 
 def test_items_are_chosen_by_seed(source: CleanSource) -> None:
-    few, many = (extraction_exam(suite(limit=n), source, "test", 1).ids for n in (2, 3))
+    few, many = (open_extraction(suite(limit=n), source, "test", 1).ids for n in (2, 3))
     assert len(few) == 2
     assert set(few) < set(many)
 
@@ -116,15 +116,15 @@ def test_a_gold_that_is_no_list_of_labels_is_named(
     clean_source: Make, chat: Chat, answer: str, what: str
 ) -> None:
     with pytest.raises(EvaluationError, match=what) as error:
-        extraction_exam(suite(), clean_source(test=[chat("a", answer)]), "test", 1)
+        open_extraction(suite(), clean_source(test=[chat("a", answer)]), "test", 1)
     assert error.value.where == "made:a"
 
 
 def test_a_gold_outside_the_given_list_is_refused(source: CleanSource) -> None:
     with pytest.raises(EvaluationError, match="'Delivery > Wet' is a label of the row"):
-        extraction_exam(suite(labels=["Delivery > Late", "Product > Thin"]), source, "test", 1)
+        open_extraction(suite(labels=["Delivery > Late", "Product > Thin"]), source, "test", 1)
     with pytest.raises(EvaluationError, match="differ only in case"):
-        extraction_exam(suite(labels=["A > B", "a > b"]), source, "test", 1)
+        open_extraction(suite(labels=["A > B", "a > b"]), source, "test", 1)
 
 
 def test_one_key_may_hold_all_levels(clean_source: Make, chat: Chat, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_one_key_may_hold_all_levels(clean_source: Make, chat: Chat, tmp_path: P
     gold = json.dumps([{"label": "Delivery/Late", "text": "came too late"}])
     source = clean_source(test=[chat("a", gold), chat("b", gold)])
     found = judged(
-        extraction_exam(section, source, "test", 1),
+        open_extraction(section, source, "test", 1),
         section,
         tmp_path,
         {
@@ -160,7 +160,7 @@ def test_levels_are_several_keys_or_parts_of_one() -> None:
 def test_a_model_that_repeats_the_golds_is_perfect(source: CleanSource, tmp_path: Path) -> None:
     section = suite()
     found = judged(
-        extraction_exam(section, source, "test", 1),
+        open_extraction(section, source, "test", 1),
         section,
         tmp_path,
         {

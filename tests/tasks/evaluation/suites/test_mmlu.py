@@ -13,9 +13,9 @@ from tasks.artifacts import LocalModel
 from tasks.errors import EvaluationError, SetupError
 from tasks.evaluation.items import write_items
 from tasks.evaluation.suites.mmlu import (
-    MmluExam,
-    Question,
-    Questions,
+    MmluQuestion,
+    MmluQuestions,
+    MmluRunner,
     chat_prompt,
     cloze_prompt,
     letters_prompt,
@@ -27,14 +27,14 @@ from tasks.text.chat import load_tokenizer
 torch = pytest.importorskip("torch")
 
 from tasks.models.factory import open_model  # noqa: E402
-from tasks.models.local.loading import load_model  # noqa: E402
+from tasks.models.local.loading import load_weights  # noqa: E402
 from tasks.models.local.tokenized import in_memory  # noqa: E402
 
 
-def sat(model: LocalModel, **fields: Any) -> tuple[MmluExam, list[Any]]:
+def sat(model: LocalModel, **fields: Any) -> tuple[MmluRunner, list[Any]]:
     suite = MmluSuite.model_validate({"kind": "mmlu", "name": "m"} | fields)
-    exam = MmluExam(suite, load_questions(suite, "test", 17))
-    return exam, exam.sit(open_model(model, "float32"))
+    runner = MmluRunner(suite, load_questions(suite, "test", 17))
+    return runner, runner.run(open_model(model, "float32"))
 
 
 def naive(model: Any, tokenizer: Any, context: str, option: str) -> float:
@@ -47,10 +47,12 @@ def naive(model: Any, tokenizer: Any, context: str, option: str) -> float:
 
 @pytest.mark.parametrize("shots", [0, 5])
 def test_letters_equal_a_plain_loop(tiny_model: LocalModel, mmlu_folder: Path, shots: int) -> None:
-    exam, rows = sat(tiny_model, path=str(mmlu_folder), shots=shots, cloze=False, batch_tokens=700)
-    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
-    for question, row in zip(exam.questions.asked, rows, strict=True):
-        prompt = letters_prompt(question, exam.questions.examples[question.subject])
+    runner, rows = sat(
+        tiny_model, path=str(mmlu_folder), shots=shots, cloze=False, batch_tokens=700
+    )
+    model, tokenizer = load_weights(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    for question, row in zip(runner.questions.asked, rows, strict=True):
+        prompt = letters_prompt(question, runner.questions.examples[question.subject])
         expected = [naive(model, tokenizer, prompt, f" {x}") for x in "ABCD"]
         assert row.choice_logprobs == pytest.approx(expected, abs=1e-4)
         best = expected.index(max(expected))
@@ -64,11 +66,11 @@ def test_letters_equal_a_plain_loop(tiny_model: LocalModel, mmlu_folder: Path, s
 def test_cloze_equals_a_plain_loop_and_picks_by_byte(
     tiny_model: LocalModel, mmlu_folder: Path
 ) -> None:
-    exam, rows = sat(tiny_model, path=str(mmlu_folder), batch_tokens=300)
-    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    runner, rows = sat(tiny_model, path=str(mmlu_folder), batch_tokens=300)
+    model, tokenizer = load_weights(tiny_model, "float32"), load_tokenizer(tiny_model.path)
     cloze = [r for r in rows if r.form == "cloze"]
     assert [r.item_id for r in cloze] == [r.item_id for r in rows if r.form == "letters"]
-    for question, row in zip(exam.questions.asked, cloze, strict=True):
+    for question, row in zip(runner.questions.asked, cloze, strict=True):
         context = cloze_prompt(question)
         expected = [naive(model, tokenizer, context, f" {c}") for c in question.choices]
         assert row.choice_logprobs == pytest.approx(expected, abs=1e-4)
@@ -82,17 +84,17 @@ def test_a_prompt_too_long_for_the_model_is_cut_on_the_left_and_marked(
 ) -> None:
     from transformers import LlamaForCausalLM
 
-    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    model, tokenizer = load_weights(tiny_model, "float32"), load_tokenizer(tiny_model.path)
     config = type(model.config).from_dict(model.config.to_dict() | {"max_position_embeddings": 48})
     short = LlamaForCausalLM(config).eval()
     short.load_state_dict(model.state_dict())
     suite = MmluSuite(kind="mmlu", name="m", path=str(mmlu_folder), shots=5, cloze=False)
-    exam = MmluExam(suite, load_questions(suite, "test", 17))
+    runner = MmluRunner(suite, load_questions(suite, "test", 17))
     for question, row in zip(
-        exam.questions.asked, exam.sit(in_memory(short, tokenizer)), strict=True
+        runner.questions.asked, runner.run(in_memory(short, tokenizer)), strict=True
     ):
         assert row.truncated
-        prompt = letters_prompt(question, exam.questions.examples[question.subject])
+        prompt = letters_prompt(question, runner.questions.examples[question.subject])
         kept = tokenizer(prompt)["input_ids"][-48:]
         with torch.inference_mode():
             last = model(torch.tensor([kept])).logits[0, -1].log_softmax(-1)
@@ -101,8 +103,8 @@ def test_a_prompt_too_long_for_the_model_is_cut_on_the_left_and_marked(
 
 
 def test_prompts_are_written_as_the_reference_writes_them() -> None:
-    first = Question("high_school_us_history", " Who?\n", ("a", "b", "c", "d"), 2)
-    second = Question("high_school_us_history", "When?", ("1", "2", "3", "4"), 0)
+    first = MmluQuestion("high_school_us_history", " Who?\n", ("a", "b", "c", "d"), 2)
+    second = MmluQuestion("high_school_us_history", "When?", ("1", "2", "3", "4"), 0)
     assert letters_prompt(second, [first]) == (
         "The following are multiple choice questions (with answers) about high school us history."
         "\n\nWho?\nA. a\nB. b\nC. c\nD. d\nAnswer: C\n\nWhen?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:"
@@ -115,12 +117,12 @@ def test_prompts_are_written_as_the_reference_writes_them() -> None:
 def test_prompts_and_answers_equal_those_of_lm_evaluation_harness(
     tiny_model: LocalModel, mmlu_folder: Path, tmp_path: Path, shots: int
 ) -> None:
-    exam, rows = sat(tiny_model, path=str(mmlu_folder), shots=shots, cloze=False)
+    runner, rows = sat(tiny_model, path=str(mmlu_folder), shots=shots, cloze=False)
     theirs = _harness(tiny_model.path, mmlu_folder, tmp_path, shots)
-    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    model, tokenizer = load_weights(tiny_model, "float32"), load_tokenizer(tiny_model.path)
     assert len(theirs) == len(rows) == 18
-    for question, row in zip(exam.questions.asked, rows, strict=True):
-        prompt = letters_prompt(question, exam.questions.examples[question.subject])
+    for question, row in zip(runner.questions.asked, rows, strict=True):
+        prompt = letters_prompt(question, runner.questions.examples[question.subject])
         scores = theirs[prompt]
         assert row.choice_logprobs == pytest.approx(scores, abs=1e-4)
         assert row.prediction == "ABCD"[scores.index(max(scores))]
@@ -173,7 +175,7 @@ def test_the_harness_names_every_subject_as_the_prompt_does() -> None:
     checked = 0
     for file in folder.glob("mmlu_*.yaml"):
         task = yaml.safe_load(file.read_text())
-        question = Question(task["dataset_name"], "q", ("a", "b", "c", "d"), 0)
+        question = MmluQuestion(task["dataset_name"], "q", ("a", "b", "c", "d"), 0)
         assert letters_prompt(question).startswith(task["description"] + "q\n"), file.name
         checked += 1
     assert checked == 57
@@ -192,14 +194,14 @@ def test_the_groups_are_those_of_the_harness() -> None:
 
 def test_each_groups_accuracy_is_over_its_questions(tmp_path: Path) -> None:
     asked = [
-        Question(subject, f"{subject} {i}", ("a", "b", "c", "d"), i % 4)
+        MmluQuestion(subject, f"{subject} {i}", ("a", "b", "c", "d"), i % 4)
         for subject in ("anatomy", "astronomy", "virology")
         for i in range(4 if subject == "astronomy" else 8)
     ]
     suite = MmluSuite(kind="mmlu", name="m", cloze=False)
-    exam = MmluExam(
+    runner = MmluRunner(
         suite,
-        Questions(
+        MmluQuestions(
             asked,
             [str(i) for i in range(20)],
             {s: [] for s in ("anatomy", "astronomy", "virology")},
@@ -209,7 +211,7 @@ def test_each_groups_accuracy_is_over_its_questions(tmp_path: Path) -> None:
     def score(context: str, option: str) -> float:
         return -1.0 if option == (" A" if "virology" in context else " B") else -2.0
 
-    rows = exam.sit(Scripted(score=score))
+    rows = runner.run(Scripted(score=score))
     write_items(tmp_path / "items.parquet", "m", rows, None)
     table = {m: t for m, t in suite.metric_table().items() if m in ("stem", "other", "accuracy")}
     found = estimate_all(tmp_path / "items.parquet", table)
@@ -231,24 +233,24 @@ def test_groups_are_given_where_their_subjects_are_asked() -> None:
 def test_the_chat_form_goes_by_names_of_its_own(
     tiny_model: LocalModel, mmlu_folder: Path, tmp_path: Path
 ) -> None:
-    exam, rows = sat(tiny_model, path=str(mmlu_folder), shots=2, cloze=False, chat=True)
-    model, tokenizer = load_model(tiny_model, "float32"), load_tokenizer(tiny_model.path)
+    runner, rows = sat(tiny_model, path=str(mmlu_folder), shots=2, cloze=False, chat=True)
+    model, tokenizer = load_weights(tiny_model, "float32"), load_tokenizer(tiny_model.path)
     chat = [r for r in rows if r.form == "chat_letters"]
     assert [r.item_id for r in chat] == [r.item_id for r in rows if r.form == "letters"]
-    for question, row in list(zip(exam.questions.asked, chat, strict=True))[::5]:
-        turns = chat_prompt(question, exam.questions.examples[question.subject])
+    for question, row in list(zip(runner.questions.asked, chat, strict=True))[::5]:
+        turns = chat_prompt(question, runner.questions.examples[question.subject])
         assert [m["role"] for m in turns] == ["system", *["user", "assistant"] * 2, "user"]
         prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         expected = [naive(model, tokenizer, prompt, x) for x in "ABCD"]
         assert row.choice_logprobs == pytest.approx(expected, abs=1e-4)
     write_items(tmp_path / "items.parquet", "m", rows, None)
-    found = estimate_all(tmp_path / "items.parquet", exam.suite.metric_table())
+    found = estimate_all(tmp_path / "items.parquet", runner.suite.metric_table())
     assert {"chat_accuracy", "accuracy"} <= found.keys()
 
 
 def test_the_chat_form_is_put_as_the_harness_puts_it() -> None:
     task_api = pytest.importorskip("lm_eval.api.task")
-    question = Question("odd_sums", "1 + 1? ", ("1", "2", "3", "4"), 1)
+    question = MmluQuestion("odd_sums", "1 + 1? ", ("1", "2", "3", "4"), 1)
     task = task_api.ConfigurableTask.__new__(task_api.ConfigurableTask)
     turn = task_api.ConfigurableTask.build_qa_turn(
         task, q="1 + 1?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:", c=list("ABCD"), a=1

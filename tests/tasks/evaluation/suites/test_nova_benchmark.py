@@ -12,14 +12,14 @@ from configs.gates import Gate
 from configs.suites.nova_benchmark import BENCHMARKS, NovaBenchmarkSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.suites.nova_benchmark import (
-    NovaExam,
+    NovaRunner,
     Number,
     benchmark_scores,
     read_outputs,
     read_results,
 )
 from tasks.gates.compare import comparison
-from tasks.gates.judge import judge
+from tasks.gates.stage import judge
 from tasks.scores import SuiteScores
 
 
@@ -87,10 +87,10 @@ def test_results_of_another_kind_are_refused(
 
 
 def test_only_the_evaluator_has_the_items() -> None:
-    exam = NovaExam(suite(), ())
-    assert exam.overlap() == []
+    runner = NovaRunner(suite(), ())
+    assert runner.overlap() == []
     with pytest.raises(EvaluationError, match="only Nova's own evaluator"):
-        exam.sit(Scripted())
+        runner.run(Scripted())
 
 
 def test_every_task_has_its_metric_and_a_part_of_an_undivided_one_is_refused() -> None:

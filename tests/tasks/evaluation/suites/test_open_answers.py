@@ -13,7 +13,7 @@ from configs.suites.generation import OpenAnswersSuite
 from tasks.artifacts import CleanSource
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
-from tasks.evaluation.suites.open_answers import OpenExam, open_exam_of
+from tasks.evaluation.suites.open_answers import OpenAnswersRunner, open_open_answers
 from tasks.metrics.estimates import estimate_all
 from tasks.scores import Estimate
 
@@ -33,10 +33,10 @@ def suite(**fields: Any) -> OpenAnswersSuite:
 
 
 def judged(
-    exam: OpenExam, section: OpenAnswersSuite, folder: Path, answers: dict[str, str]
+    runner: OpenAnswersRunner, section: OpenAnswersSuite, folder: Path, answers: dict[str, str]
 ) -> dict[str, Estimate]:
-    rows = exam.sit(Scripted(lambda prompt: answers[prompt.messages[-1]["content"]]))
-    write_items(folder / "items.parquet", "qa", rows, exam.labels)
+    rows = runner.run(Scripted(lambda prompt: answers[prompt.messages[-1]["content"]]))
+    write_items(folder / "items.parquet", "qa", rows, runner.labels)
     return estimate_all(folder / "items.parquet", section.metric_table())
 
 
@@ -49,8 +49,8 @@ def test_metrics_are_those_worked_out_by_hand(
     said = ["paris!", "a red balloon flew over the town", "Blue."]
     section = suite()
     source = clean_source(test=[chat(f"q{i}", gold) for i, gold in enumerate(golds)])
-    exam = open_exam_of(section, source, "test", 1)
-    found = judged(exam, section, tmp_path, {f"q{i}": text for i, text in enumerate(said)})
+    runner = open_open_answers(section, source, "test", 1)
+    found = judged(runner, section, tmp_path, {f"q{i}": text for i, text in enumerate(said)})
     assert found["exact"].value == pytest.approx(1 / 3)
     assert found["quasi_exact"].value == pytest.approx(2 / 3)
     # Without articles: 5 words shared of 5 and 6.
@@ -70,12 +70,12 @@ def test_of_several_references_the_best_counts(tmp_path: Path) -> None:
     file = tmp_path / "gen_qa.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     section = suite(path=str(file), metrics=["exact", "token_f1"])
-    exam = open_exam_of(section, None, "test", 1)
-    assert [m["role"] for m in exam.cases[0][1].prompt] == ["system", "user"]
-    found = judged(exam, section, tmp_path, {"Capital of France?": "Paris", "2 + 2?": "four"})
+    runner = open_open_answers(section, None, "test", 1)
+    assert [m["role"] for m in runner.cases[0][1].prompt] == ["system", "user"]
+    found = judged(runner, section, tmp_path, {"Capital of France?": "Paris", "2 + 2?": "four"})
     assert {name: e.value for name, e in found.items()} == {"exact": 0.5, "token_f1": 0.5}
     with pytest.raises(EvaluationError, match="no file of dev items"):
-        open_exam_of(section, None, "dev", 1)
+        open_open_answers(section, None, "dev", 1)
 
 
 def test_a_record_without_question_or_answer_is_named(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_record_without_question_or_answer_is_named(tmp_path: Path) -> None:
     for record in ({"query": "Why?"}, {"query": "Why?", "response": []}, {"response": "x"}):
         file.write_text(json.dumps(record))
         with pytest.raises(EvaluationError, match="no 'query' or no 'response'") as error:
-            open_exam_of(suite(path=str(file)), None, "test", 1)
+            open_open_answers(suite(path=str(file)), None, "test", 1)
         assert error.value.where == f"{file}:1"
 
 

@@ -4,14 +4,20 @@ import pytest
 
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import Located
-from tasks.evaluation.suites.rule_checks import Checks, holds, kept, quotations, read_checks
+from tasks.evaluation.suites.rule_checks import (
+    Checks,
+    check_answer,
+    quotations,
+    read_checks,
+    rule_holds,
+)
 
 PASSAGE = "Refunds are paid within 14 days. The buyer pays for the way back."
 HERE = Located({}, "own.jsonl:4")
 
 
 def keeps(answer: str, **checks: Any) -> bool:
-    return all(kept(answer, read_checks(HERE, checks, PASSAGE), PASSAGE).values())
+    return all(check_answer(answer, read_checks(HERE, checks, PASSAGE), PASSAGE).values())
 
 
 @pytest.mark.parametrize(
@@ -29,7 +35,7 @@ def keeps(answer: str, **checks: Any) -> bool:
     ],
 )
 def test_a_text_is_held_as_words(answer: str, text: str, found: bool) -> None:
-    assert holds(answer, text) is found
+    assert rule_holds(answer, text) is found
 
 
 @pytest.mark.parametrize(
@@ -70,7 +76,7 @@ def test_a_check_is_kept_by_one_answer_and_broken_by_another(
 
 def test_every_single_check_has_a_verdict() -> None:
     checks = Checks(required=("a", "b"), forbidden=("c",), max_words=1)
-    assert kept("a c", checks) == {
+    assert check_answer("a c", checks) == {
         "required 'a'": True,
         "required 'b'": False,
         "forbidden 'c'": False,

@@ -4,8 +4,8 @@ import pytest
 
 from tasks.evaluation.tool_calls.compare import (
     Call,
-    calls_said,
     compare,
+    parse_calls,
     plain_schema,
     schema_problem,
 )
@@ -99,7 +99,7 @@ ONE = [Call("find", {"city": "Rome", "days": 2})]
     ],
 )
 def test_a_call_is_read_however_it_is_written(answer: str) -> None:
-    assert calls_said(answer, {"find"}) == ONE
+    assert parse_calls(answer, {"find"}) == ONE
 
 
 @pytest.mark.parametrize(
@@ -120,16 +120,16 @@ def test_a_call_is_read_however_it_is_written(answer: str) -> None:
     ],
 )
 def test_what_is_no_call_is_none(answer: str) -> None:
-    assert calls_said(answer) == []
+    assert parse_calls(answer) == []
 
 
 def test_several_calls_come_in_their_order() -> None:
     answer = '{"name": "a", "arguments": {}} and {"name": "b", "arguments": {"x": {"y": 1}}}'
-    assert [c.name for c in calls_said(answer)] == ["a", "b"]
+    assert [c.name for c in parse_calls(answer)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(("offered", "found"), [({"now"}, [Call("now", {})]), (set(), [])])
 def test_a_name_alone_is_a_call_where_the_tool_is_offered(
     offered: set[str], found: list[Any]
 ) -> None:
-    assert calls_said('{"name": "now"}', offered) == found
+    assert parse_calls('{"name": "now"}', offered) == found

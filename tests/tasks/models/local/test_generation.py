@@ -9,14 +9,14 @@ from tasks.text.chat import load_tokenizer, prompt_ids
 torch = pytest.importorskip("torch")
 
 from tasks.models.local.generation import Decoding, generate, stop_ids  # noqa: E402
-from tasks.models.local.loading import load_model  # noqa: E402
+from tasks.models.local.loading import load_weights  # noqa: E402
 
 TEXTS = ["what is 4?", "what is 18 plus 19, and then 20 plus 21?", "A", "what is 7 plus 8?", "is"]
 
 
 @pytest.fixture(scope="module")
 def model(tiny_model: LocalModel) -> Any:
-    return load_model(tiny_model, "float32")
+    return load_weights(tiny_model, "float32")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tasks.text.chat import load_tokenizer
 
 torch = pytest.importorskip("torch")
 
-from tasks.models.local.loading import load_model  # noqa: E402
+from tasks.models.local.loading import load_weights  # noqa: E402
 from tasks.models.local.scoring import continuation_logprobs, next_token_logprobs, sequence_nats
 
 EXAMPLES = "Question: what is 1 plus 2? Answer: 3\n" * 12
@@ -19,7 +19,7 @@ OPTIONS = [" 3", " 35 plus 36", " what is 35", " A"]
 
 @pytest.fixture(scope="module")
 def model(tiny_model: LocalModel) -> Any:
-    return load_model(tiny_model, "float32")
+    return load_weights(tiny_model, "float32")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_what_a_model_does_to_its_logits_is_done_here_too(
 
 
 def test_in_bfloat16_close_logits_are_told_apart(tiny_model: LocalModel) -> None:
-    model = load_model(tiny_model, "bfloat16")
+    model = load_weights(tiny_model, "bfloat16")
     prompt = [7, 8, 9, 10]
     asked = list(range(3, 200))
     (found,) = next_token_logprobs(model, [prompt], [asked])

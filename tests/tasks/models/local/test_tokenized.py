@@ -12,7 +12,7 @@ from tasks.text.chat import load_tokenizer, prompt_ids
 class Seeing(Tokenized):
     """As much as is needed to fit prompts."""
 
-    def answering(self, *_: Any, **__: Any) -> Any:
+    def generate_batches(self, *_: Any, **__: Any) -> Any:
         raise AssertionError
 
 

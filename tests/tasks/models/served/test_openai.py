@@ -118,7 +118,7 @@ def test_failures_that_come_back_before_the_first_answer_end_nothing() -> None:
         return reply()
 
     asked = model(handler, attempts=1)
-    batches = asked.answering(asked.encode(prompts(9)), Decoding(4))
+    batches = asked.generate_batches(asked.encode(prompts(9)), Decoding(4))
     assert all(next(batches)[0][1].error for _ in range(8))
     seen_failing.set()
     assert [(i, answer.error) for i, answer in next(batches)] == [(0, None)]

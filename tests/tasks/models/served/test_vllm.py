@@ -139,7 +139,7 @@ def test_answers_options_and_texts_are_those_of_the_model(
                 logprobs=[], latency_s=0
             )
     text = Text([{"role": "text", "content": HEAD}], 64)
-    (one,), (other,) = theirs.nats([text]), ours.nats([text])
+    (one,), (other,) = theirs.negative_log_likelihood([text]), ours.negative_log_likelihood([text])
     assert one.nats == pytest.approx(other.nats, rel=1e-5)
     assert (one.bytes, one.tokens) == (other.bytes, other.tokens)
 

@@ -34,7 +34,8 @@ def test_only_novas_weights_stay_with_the_service(section: Backend) -> None:
     backend = open_backend(section)
     assert backend.keeps_weights == (section is NOVA)
     assert all(
-        callable(getattr(backend, step)) for step in ("plan", "submit", "poll", "cancel", "collect")
+        callable(getattr(backend, step))
+        for step in ("check", "plan", "submit", "poll", "cancel", "collect")
     )
 
 

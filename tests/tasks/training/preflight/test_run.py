@@ -13,9 +13,9 @@ from configs.errors import SetupError
 from configs.prices import SHIPPED_PRICES, Prices, read_prices
 from configs.training import Training
 from tasks.artifacts import LocalModel
-from tasks.training.preflight.aws import READS, Reader, looks
+from tasks.training.preflight.aws import READS, Reader, check_aws
 from tasks.training.preflight.estimate import Load, ModelSize, Preflight, estimate, size_of
-from tasks.training.preflight.run import preflight, refuse
+from tasks.training.preflight.run import check_sagemaker, refuse
 
 ROLE = "arn:aws:iam::123456789012:role/temper-job"
 LOAD = Load(tokens=1_000_000, supervised=200_000, steps=100)
@@ -82,7 +82,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, temper_home: Path) -> None:
 
 def test_an_account_in_order_is_let_through_by_reads_alone() -> None:
     account = Account()
-    found = looks("eu-west-1", account, QUOTA)
+    found = check_aws("eu-west-1", account, QUOTA)
     assert [(look.name, look.state) for look in found] == [
         ("credentials", "ok"),
         ("role", "ok"),
@@ -142,7 +142,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_would_be_refused_is_told_with_the_fix(what: str) -> None:
     answers, name, fix = REFUSED[what]
-    found = looks("eu-west-1", Account(**answers), QUOTA)
+    found = check_aws("eu-west-1", Account(**answers), QUOTA)
     [look] = [look for look in found if look.state == "refused"]
     assert look.name == name
     assert fix in look.fix
@@ -153,7 +153,7 @@ def test_what_would_be_refused_is_told_with_the_fix(what: str) -> None:
 def test_a_look_that_isn_t_allowed_stops_nothing() -> None:
     denied = _said("AccessDenied")
     account = Account(get_role=denied, head_bucket=denied, list_service_quotas=denied)
-    found = looks("eu-west-1", account, QUOTA)
+    found = check_aws("eu-west-1", account, QUOTA)
     assert [look.state for look in found] == ["ok", "unknown", "unknown", "unknown"]
     refuse(Preflight(backend="sagemaker", looks=tuple(found)))
 
@@ -162,7 +162,7 @@ def test_a_permission_that_may_lack_is_a_warning() -> None:
     lacking = {
         "EvaluationResults": [{"EvalActionName": "s3:PutObject", "EvalDecision": "implicitDeny"}]
     }
-    found = looks("eu-west-1", Account(simulate_principal_policy=lacking), QUOTA)
+    found = check_aws("eu-west-1", Account(simulate_principal_policy=lacking), QUOTA)
     assert found[1].state == "warn"
     assert "s3:PutObject" in found[1].says
 
@@ -170,28 +170,28 @@ def test_a_permission_that_may_lack_is_a_warning() -> None:
 def test_role_and_store_have_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEMPER_SAGEMAKER_ROLE")
     monkeypatch.delenv("TEMPER_STORE")
-    found = looks("eu-west-1", Account(), None)
+    found = check_aws("eu-west-1", Account(), None)
     assert [(x.name, x.state) for x in found[1:]] == [("role", "refused"), ("bucket", "refused")]
 
 
 def test_a_small_model_fits_and_a_large_one_doesn_t(tiny_model: LocalModel) -> None:
-    found = preflight(_training(), tiny_model, LOAD, 100, Account())
+    found = check_sagemaker(_training(), tiny_model, LOAD, Account())
     assert found.ok
     assert found.estimate is not None
     assert found.estimate.cost is not None
     assert any("prices of" in a for a in found.estimate.assumptions)
     assert 0.5 < found.estimate.memory_gib < 1.5
     wide = {"micro_batch_tokens": 40_000_000}
-    on_gpu = preflight(_training(**wide), tiny_model, LOAD, 100, Account())
+    on_gpu = check_sagemaker(_training(**wide), tiny_model, LOAD, Account())
     assert [look.state for look in on_gpu.looks if look.name == "memory"] == ["warn"]
-    tight = preflight(_training("ml.m5.large", **wide), tiny_model, LOAD, 100, Account())
+    tight = check_sagemaker(_training("ml.m5.large", **wide), tiny_model, LOAD, Account())
     look = tight.first_refused()
     assert look is not None
     assert (look.name, "micro_batch_tokens" in look.fix) == ("memory", True)
 
 
 def test_the_context_has_to_hold_the_longest_row(tiny_model: LocalModel) -> None:
-    found = preflight(_training(sequence_length=4096), tiny_model, LOAD, 100, Account())
+    found = check_sagemaker(_training(sequence_length=4096), tiny_model, LOAD, Account())
     look = found.first_refused()
     assert look is not None
     assert look.name == "context"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tasks.store.places import S3Place
+from tasks.store.places import S3Store
 
 Request = dict[str, Any]
 
@@ -68,7 +68,7 @@ def sync(request: Request, ml: Path) -> None:
     config = request.get("CheckpointConfig")
     if not config:
         return
-    place, folder = S3Place(config["S3Uri"]), ml / "checkpoints"
+    place, folder = S3Store(config["S3Uri"]), ml / "checkpoints"
     there = place.sizes("")
     known = ml.with_name(f"{ml.name}-synced.json")
     stamps: dict[str, float] = json.loads(known.read_text()) if known.is_file() else {}
@@ -85,7 +85,7 @@ def sync(request: Request, ml: Path) -> None:
 
 
 def _download(uri: str, folder: Path) -> None:
-    place = S3Place(uri)
+    place = S3Store(uri)
     folder.mkdir(parents=True, exist_ok=True)
     for key in place.sizes(""):
         target = folder / key.lstrip("/")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from configs.settings import Settings
-from tasks.store.places import S3Place
+from tasks.store.places import S3Store
 from tasks.training.backends.sagemaker.standin.disk import hosts_of, lay_out, restore, sync
 from tasks.training.backends.sagemaker.standin.log import Log
 from tasks.training.backends.sagemaker.standin.mounts import inside, name_hosts
@@ -206,7 +206,7 @@ def _upload(job: JobFolder) -> str:
         for host in hosts_of(job.request):
             for path in sorted((job.ml(host) / "model").iterdir()):
                 tar.add(path, arcname=path.name)
-    place = S3Place(job.request["OutputDataConfig"]["S3OutputPath"])
+    place = S3Store(job.request["OutputDataConfig"]["S3OutputPath"])
     key = f"{job.name}/output/model.tar.gz"
     place.put(key, archive)
     archive.unlink()

@@ -11,7 +11,7 @@ from configs.recipe import Recipe
 from tasks.errors import EvaluationError, SetupError, TrainingError
 from tasks.storage import digest_of
 from tasks.training.backends.nova.evaluation_jobs import NovaEvaluation
-from tasks.training.backends.nova.evaluation_request import OWN, NovaAsked, OwnFile
+from tasks.training.backends.nova.evaluation_request import OWN, EvaluationRequest, OwnFile
 from tasks.training.backends.nova.hyperpod import Cluster
 from tasks.training.backends.sagemaker.attempts import Calls
 from tasks.training.backends.sagemaker.standin.rules import problems
@@ -60,7 +60,7 @@ def ready(nova_recipe: Make, tmp_path: Path) -> Callable[..., tuple[NovaEvaluati
         file.write_text('{"query": "q", "response": "-", "metadata": "m"}\n')
         data = OwnFile(digest=digest_of(file.read_text()), path=file, items=1)
         spec: Any = nova_recipe({}, **backend).training.backend
-        asked = NovaAsked(
+        asked = EvaluationRequest(
             name="suite",
             model=PACKAGE,
             backend=spec,

@@ -11,7 +11,7 @@ from configs.recipe import Recipe
 from configs.suites.nova_benchmark import BENCHMARKS
 from tasks.training.backends.nova.evaluation_request import (
     OWN,
-    NovaAsked,
+    EvaluationRequest,
     OwnFile,
     OwnItem,
     evaluation_name,
@@ -30,15 +30,15 @@ Make = Callable[..., Recipe]
 
 
 @pytest.fixture
-def asked(nova_recipe: Make) -> Callable[..., NovaAsked]:
+def asked(nova_recipe: Make) -> Callable[..., EvaluationRequest]:
     """A function from a task, and fields of evaluation and backend, to an evaluation."""
 
     def made(
         task: str, model: str | None = PACKAGE, subtask: str | None = None, **backend: Any
-    ) -> NovaAsked:
+    ) -> EvaluationRequest:
         spec: Any = nova_recipe({}, **backend).training.backend
         data = OwnFile(digest="d" * 64, path=Path("gen_qa.jsonl"), items=2) if task == OWN else None
-        return NovaAsked(
+        return EvaluationRequest(
             name="suite",
             model=model,
             backend=spec,
@@ -54,7 +54,7 @@ def asked(nova_recipe: Make) -> Callable[..., NovaAsked]:
 @pytest.mark.parametrize("task", [*BENCHMARKS, OWN])
 @pytest.mark.parametrize("model", [None, PACKAGE])
 def test_every_request_is_one_that_the_service_takes(
-    asked: Callable[..., NovaAsked], task: str, model: str | None
+    asked: Callable[..., EvaluationRequest], task: str, model: str | None
 ) -> None:
     more = {
         "kms_key": "k",
@@ -70,7 +70,7 @@ def test_every_request_is_one_that_the_service_takes(
 
 
 def test_a_benchmark_is_asked_of_the_trained_model_in_the_sdk_s_form(
-    asked: Callable[..., NovaAsked],
+    asked: Callable[..., EvaluationRequest],
 ) -> None:
     one = asked("mmlu", subtask="anatomy")
     found = evaluation_request(one, PLACED, 2)

@@ -23,7 +23,7 @@ from tasks.training.backends.nova.training_request import (
 from tasks.training.backends.sagemaker.attempts import Calls
 from tasks.training.backends.sagemaker.standin.rules import problems
 from tasks.training.job import JobHandle
-from tasks.training.progress_view import watched
+from tasks.training.progress_view import watch_job
 
 Make = Callable[..., Recipe]
 ROLE = "arn:aws:iam::123456789012:role/temper-job"
@@ -259,7 +259,7 @@ def ready(
     monkeypatch.setenv("TEMPER_STORE", "s3://bucket/store")
     monkeypatch.setenv("TEMPER_SAGEMAKER_ROLE", ROLE)
     monkeypatch.setattr(module, "refuse", lambda _: None)
-    monkeypatch.setattr(module, "looked_at", lambda *_: None)
+    monkeypatch.setattr(module, "check_nova", lambda *_: None)
     monkeypatch.setattr(NovaTraining, "upload", lambda _: "s3://bucket/store/rows/train.jsonl")
     rows = tmp_path / "train.jsonl"
     rows.write_text("{}\n")
@@ -277,7 +277,7 @@ def wait_for(training: NovaTraining, name: str) -> NovaModelReceipt:
     """Wait for a job as every backend is waited for, and return what it left."""
     backend = NovaJobs(training.backend, training._calls, training._cluster, 0.0)
     handle = JobHandle(backend="nova", key=training.key, folder=training.folder, name=name)
-    watched(backend, handle)
+    watch_job(backend, handle)
     checkpoint = backend.collect(training.job, handle)
     receipt = read_receipt(checkpoint.path)
     assert receipt is not None

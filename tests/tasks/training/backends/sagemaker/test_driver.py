@@ -71,7 +71,7 @@ def _hosts(container: Container, current: str, *hosts: str, interface: str = "lo
 
 
 def test_every_artifact_of_the_job_has_its_channel_s_path(container: Container) -> None:
-    job = driver.arrive(container)
+    job = driver.fetch_job(container)
     assert job.model.path == container.channel("model")
     assert job.mixture.path == container.channel("mixture")
     assert job.packs is not None
@@ -81,10 +81,10 @@ def test_every_artifact_of_the_job_has_its_channel_s_path(container: Container) 
 
 
 def test_states_lie_where_the_service_keeps_them_in_step_with_s3(container: Container) -> None:
-    driver.arrive(container)
+    driver.fetch_job(container)
     (container.work / "states" / "file").write_text("x")
     assert (container.checkpoints / "states" / "file").read_text() == "x"
-    driver.arrive(container)  # on the same disk again, as when the service retries
+    driver.fetch_job(container)  # on the same disk again, as when the service retries
 
 
 def test_a_spot_machine_goes_on_from_the_newest_whole_state(container: Container) -> None:
@@ -95,7 +95,7 @@ def test_a_spot_machine_goes_on_from_the_newest_whole_state(container: Container
         (folder / "optimizer.pt").write_bytes(b"x" * 10)
         mark(folder, step, step, "c" * 64)
     (states / "checkpoint-2" / "optimizer.pt").write_bytes(b"x" * 5)
-    job = driver.arrive(container)
+    job = driver.fetch_job(container)
     assert driver.resumed_step(container, job) == 1
     assert not (states / "checkpoint-2").exists()
 
@@ -103,7 +103,7 @@ def test_a_spot_machine_goes_on_from_the_newest_whole_state(container: Container
 def test_only_new_records_are_printed(
     container: Container, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    driver.arrive(container)
+    driver.fetch_job(container)
     lines = [json.dumps({"step": s, "loss": 1.0 / s}) for s in (1, 2, 3)]
     (container.work / "losses.jsonl").write_text("".join(f"{x}\n" for x in lines) + '{"ste')
     assert driver._pass_on(container, 1) == 3
@@ -114,7 +114,7 @@ def test_one_process_is_started_plainly_and_more_by_torchrun(
     container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _hosts(container, "algo-1", "algo-1")
-    job = driver.arrive(container)
+    job = driver.fetch_job(container)
     assert driver.command(container, job)[1:3] == ["-m", "tasks.training.trainer"]
     sharded = job.training.model_copy(update={"backend": LocalBackend(sharding="fsdp")})
     found = driver.command(container, job.model_copy(update={"training": sharded}))
@@ -166,32 +166,32 @@ def test_another_machine_than_the_first_leaves_nothing_when_all_went_well(
     container: Container,
 ) -> None:
     _hosts(container, "algo-2", "algo-1", "algo-2")
-    driver.arrive(container)
-    assert driver.leave(container, 0) == 0
+    driver.fetch_job(container)
+    assert driver.publish_result(container, 0) == 0
     assert list(container.model.iterdir()) == []
     assert not (container.checkpoints / "ends").exists()
 
 
 def test_another_machine_s_reason_is_told_where_it_has_one(container: Container) -> None:
     _hosts(container, "algo-2", "algo-1", "algo-2")
-    driver.arrive(container)
-    assert driver.leave(container, -15) != 0
+    driver.fetch_job(container)
+    assert driver.publish_result(container, -15) != 0
     assert "was stopped" in container.failure.read_text()
     assert not (container.checkpoints / "ends").exists()
     (container.work / "result.json").write_text('{"status": "failed", "message": "disk full"}')
-    assert driver.leave(container, 1) == 1
+    assert driver.publish_result(container, 1) == 1
     [end] = (container.checkpoints / "ends").iterdir()
     assert json.loads(end.read_text())["message"] == "disk full"
 
 
 def test_a_completed_job_leaves_its_model_and_streams(container: Container) -> None:
-    driver.arrive(container)
+    driver.fetch_job(container)
     (container.work / "out").mkdir()
     (container.work / "out" / "model.safetensors").write_text("w")
     for name in ("losses.jsonl", "rows.jsonl"):
         (container.work / name).write_text("{}\n")
     (container.work / "result.json").write_text('{"status": "completed"}')
-    assert driver.leave(container, 0) == 0
+    assert driver.publish_result(container, 0) == 0
     left = {str(p.relative_to(container.model)) for p in container.model.rglob("*") if p.is_file()}
     assert left == {
         "out/model.safetensors",
@@ -210,16 +210,16 @@ def test_a_completed_job_leaves_its_model_and_streams(container: Container) -> N
 def test_a_trainer_that_left_nothing_is_explained(
     container: Container, code: int, said: str
 ) -> None:
-    driver.arrive(container)
-    assert driver.leave(container, code) != 0
+    driver.fetch_job(container)
+    assert driver.publish_result(container, code) != 0
     assert said in container.failure.read_text()
 
 
 def test_a_long_reason_is_kept_whole_beside_the_states(container: Container) -> None:
-    driver.arrive(container)
+    driver.fetch_job(container)
     reason = "x" * 5000
     (container.work / "result.json").write_text(json.dumps({"status": "failed", "message": reason}))
-    assert driver.leave(container, 1) == 1
+    assert driver.publish_result(container, 1) == 1
     kept = json.loads((container.checkpoints / "ends" / "temper-x-1.json").read_text())
     assert kept["message"] == reason
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.store.places import S3Place
+from tasks.store.places import S3Store
 from tasks.training.backends.sagemaker import jobs as module
 from tasks.training.backends.sagemaker.jobs import SagemakerJobs
 from tasks.training.backends.uploads import addresses
@@ -24,12 +24,13 @@ def test_a_recipe_that_names_its_region_needs_none_of_the_machine(
     monkeypatch.setenv("TEMPER_SAGEMAKER_ROLE", "arn:aws:iam::123456789012:role/temper-job")
     called = list[str]()
 
-    def uploaded(job: TrainingJob, place: S3Place) -> dict[str, str]:
+    def uploaded(job: TrainingJob, place: S3Store) -> dict[str, str]:
         called.append(place.client.meta.region_name)
         return addresses(job, place)
 
     monkeypatch.setattr(module, "upload", uploaded)
-    monkeypatch.setattr(module, "look_first", lambda _: None)
+    monkeypatch.setattr(module, "refuse", lambda _: None)
+    monkeypatch.setattr(module, "check_sagemaker", lambda *_: None)
     job, created = make(region="eu-west-1"), list[Any]()
     jobs = SagemakerJobs(job.training.backend)  # type: ignore[arg-type]
     jobs.attempts = SimpleNamespace(  # type: ignore[assignment]

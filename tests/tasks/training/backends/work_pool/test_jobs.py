@@ -100,7 +100,7 @@ def test_a_training_goes_to_the_worker_and_its_checkpoint_comes_back(
 def test_the_losses_of_a_running_job_are_seen_through_the_store(
     pool: Pool, make: Callable[..., TrainingJob], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.training.backends.work_pool.worker import stream_key, tell
+    from tasks.training.backends.work_pool.worker import publish_metrics, stream_key
     from tasks.training.job import JobHandle
 
     job = make()
@@ -111,23 +111,23 @@ def test_the_losses_of_a_running_job_are_seen_through_the_store(
     assert jobs.poll(handle).latest == {}
     theirs = job.model_copy(update={"folder": tmp_path / "worker"})
     theirs.folder.mkdir()
-    tell(theirs, "run-1", str(tmp_path / "store"))
+    publish_metrics(theirs, "run-1", str(tmp_path / "store"))
     for step in (1, 2):
         with (theirs.folder / "losses.jsonl").open("a") as stream:
             stream.write(f'{{"step": {step}, "loss": {3 - step}}}\n')
-        tell(theirs, "run-1", str(tmp_path / "store"))
+        publish_metrics(theirs, "run-1", str(tmp_path / "store"))
         status = jobs.poll(handle)
         assert (status.state, status.step, status.latest["loss"]) == ("running", step, 3 - step)
     kept = (job.folder / "losses.jsonl").read_text()
     assert kept == (theirs.folder / "losses.jsonl").read_text()
     assert (tmp_path / "store" / stream_key(job.key, "run-1")).is_file()
     # A store that doesn't answer hides the losses, and stops nothing.
-    from tasks.store.places import FolderPlace
+    from tasks.store.places import FolderStore
 
     def away(*_: Any) -> None:
         raise StorageError("the store does not answer.", where="store", fix="wait")
 
-    monkeypatch.setattr(FolderPlace, "sizes", away)
+    monkeypatch.setattr(FolderStore, "sizes", away)
     status = jobs.poll(handle)
     assert (status.state, status.step) == ("running", 2)
     assert "its losses can't be read" in status.message

@@ -11,12 +11,12 @@ from fakes.scripted_model import Scripted
 
 from configs.suites.behaviour import IfevalSuite
 from tasks.errors import EvaluationError
-from tasks.evaluation.ifeval.exam import (
+from tasks.evaluation.ifeval.runner import (
     RULES,
-    IfevalExam,
+    IfevalRunner,
     Instruction,
-    ifeval_exam,
     judge,
+    open_ifeval,
     problem,
     readings,
 )
@@ -36,22 +36,22 @@ BOTH = {
 
 
 @pytest.fixture
-def exam(tmp_path: Path) -> Callable[..., IfevalExam]:
-    def make(*records: dict[str, Any], **fields: Any) -> IfevalExam:
+def runner(tmp_path: Path) -> Callable[..., IfevalRunner]:
+    def make(*records: dict[str, Any], **fields: Any) -> IfevalRunner:
         file = tmp_path / "prompts.jsonl"
         file.write_text("\n\n".join(map(json.dumps, records)))
         section = {"kind": "ifeval", "name": "if", "path": str(file)} | fields
-        return ifeval_exam(IfevalSuite.model_validate(section), "test", 17)
+        return open_ifeval(IfevalSuite.model_validate(section), "test", 17)
 
     return make
 
 
 def test_prompts_and_instructions_are_counted_apart(
-    exam: Callable[..., IfevalExam], tmp_path: Path
+    runner: Callable[..., IfevalRunner], tmp_path: Path
 ) -> None:
     said = {COMMAS["prompt"]: "a, b", BOTH["prompt"]: '*"a b"*'}
-    made = exam(COMMAS, BOTH)
-    rows = made.sit(Scripted(lambda p: said[p.messages[0]["content"]]))
+    made = runner(COMMAS, BOTH)
+    rows = made.run(Scripted(lambda p: said[p.messages[0]["content"]]))
     assert sorted(r.form for r in rows) == ["instruction"] * 3 + ["prompt"] * 2
     write_items(tmp_path / "items.parquet", "if", rows, None)
     found = estimate_all(tmp_path / "items.parquet", made.suite.metric_table())
@@ -65,8 +65,8 @@ def test_prompts_and_instructions_are_counted_apart(
     assert [r.cluster for r in rows if r.form == "instruction"].count(prompt.item_id) == 2
 
 
-def test_a_prompt_that_was_not_answered_has_no_scores(exam: Callable[..., IfevalExam]) -> None:
-    rows = exam(COMMAS, BOTH).sit(Scripted(lambda p: None))
+def test_a_prompt_that_was_not_answered_has_no_scores(runner: Callable[..., IfevalRunner]) -> None:
+    rows = runner(COMMAS, BOTH).run(Scripted(lambda p: None))
     assert all(r.scores is None and r.error for r in rows)
 
 
@@ -80,10 +80,10 @@ def test_a_prompt_that_was_not_answered_has_no_scores(exam: Callable[..., Ifeval
     ],
 )
 def test_a_malformed_prompt_is_named_by_its_line(
-    exam: Callable[..., IfevalExam], change: dict[str, Any], field: str, said: str
+    runner: Callable[..., IfevalRunner], change: dict[str, Any], field: str, said: str
 ) -> None:
     with pytest.raises(EvaluationError, match=said) as error:
-        exam(BOTH, COMMAS | change)
+        runner(BOTH, COMMAS | change)
     # An empty line stands between the two.
     assert error.value.where.endswith("prompts.jsonl:3")
     assert f"'{field}'" in error.value.message
@@ -92,7 +92,7 @@ def test_a_malformed_prompt_is_named_by_its_line(
 def test_the_split_to_choose_on_needs_a_file_of_its_own(tmp_path: Path) -> None:
     suite = IfevalSuite.model_validate({"kind": "ifeval", "name": "if"})
     with pytest.raises(EvaluationError, match="set dev_path"):
-        ifeval_exam(suite, "dev", 17)
+        open_ifeval(suite, "dev", 17)
 
 
 @pytest.mark.shared_data
@@ -100,11 +100,11 @@ def test_the_published_prompts_are_all_judged(shared_data: Path) -> None:
     pytest.importorskip("langdetect", reason="the extra 'ifeval' isn't installed")
     path = shared_data / "ifeval" / "input_data.jsonl.gz"
     suite = IfevalSuite.model_validate({"kind": "ifeval", "name": "if", "path": str(path)})
-    exam = ifeval_exam(suite, "test", 17)
-    assert len(exam.cases) == 541
-    assert sum(len(case.instructions) for _, case in exam.cases) == 834
+    runner = open_ifeval(suite, "test", 17)
+    assert len(runner.cases) == 541
+    assert sum(len(case.instructions) for _, case in runner.cases) == 834
     with gzip.open(path, "rt") as stream:
-        assert set(exam.overlap()) == {json.loads(line)["prompt"] for line in stream}
+        assert set(runner.overlap()) == {json.loads(line)["prompt"] for line in stream}
 
 
 libraries = pytest.mark.skipif(

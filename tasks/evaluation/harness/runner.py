@@ -37,7 +37,7 @@ _ASKED = (
 """Fields of a task that decide what is asked and how it is read; where its data lay does not."""
 
 
-def harness_exam(suite: HarnessSuite, split: str) -> "HarnessExam":
+def open_harness(suite: HarnessSuite, split: str) -> "HarnessRunner":
     """Return the task with its items.
 
     Raises:
@@ -56,11 +56,11 @@ def harness_exam(suite: HarnessSuite, split: str) -> "HarnessExam":
             where=f"evaluation.suites.{suite.name}",
             fix="take the suite out where split is dev.",
         )
-    return HarnessExam(suite)
+    return HarnessRunner(suite)
 
 
 @dataclass(frozen=True)
-class HarnessExam:
+class HarnessRunner:
     """One task, or the tasks of a group."""
 
     suite: HarnessSuite
@@ -92,7 +92,7 @@ class HarnessExam:
         kinds = {task.OUTPUT_TYPE for task in self.tasks.values()}
         return "answers" if kinds == {"generate_until"} else "log_probs"
 
-    def sit(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
+    def run(self, model: Model, progress: Progress | None = None) -> list[ItemRow]:
         """Have the harness ask and judge; its per-item results become our rows."""
         from lm_eval import simple_evaluate
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from configs.gates import FloorGate, Gate
 from tasks.errors import EvaluationError
-from tasks.gates.decision import Found, Outcome, Verdict, decide, refusal, unpaired
+from tasks.gates.decision import Evidence, Outcome, Verdict, decide, refusal, unpaired
 from tasks.gates.pairing import pair
 from tasks.gates.power import first_level, second_level
 from tasks.metrics.paired import above, difference, point
@@ -64,7 +64,7 @@ def judge(
         else difference(first, second, 1 - 2 * alpha)
     )
     outcome = refusal(gate, metric, second if alone else first) or decide(
-        gate, Found(found, metric.better, alpha)
+        gate, Evidence(found, metric.better, alpha)
     )
     return GateResult(
         metric=gate.metric,

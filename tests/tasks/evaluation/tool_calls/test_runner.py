@@ -9,7 +9,7 @@ from fakes.scripted_model import Scripted
 from configs.suites.behaviour import ToolCallsSuite
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import write_items
-from tasks.evaluation.tool_calls.exam import tool_calls_exam
+from tasks.evaluation.tool_calls.runner import open_tool_calls
 from tasks.metrics.estimates import estimate_all
 from tasks.models.api import Prompt
 
@@ -43,7 +43,7 @@ def test_calls_due_and_not_due_are_judged(
     ]
     source = clean_source(test=[*rows, chat("no tools", "at all")])
     section = suite(source="voc")
-    exam = tool_calls_exam(section, source, "test", 17)
+    runner = open_tool_calls(section, source, "test", 17)
     shown: list[Prompt] = []
 
     def say(prompt: Prompt) -> str:
@@ -53,7 +53,7 @@ def test_calls_due_and_not_due_are_judged(
             return "It is sunny."
         return json.dumps({"name": "find", "arguments": {"city": city}})
 
-    rows_found = exam.sit(Scripted(say))
+    rows_found = runner.run(Scripted(say))
     write_items(tmp_path / "items.parquet", "t", rows_found, None)
     found = estimate_all(tmp_path / "items.parquet", section.metric_table())
     assert {k: (pytest.approx(e.value), e.n) for k, e in found.items()} == {
@@ -84,10 +84,10 @@ def test_openais_shape_is_read_from_files(tmp_path: Path) -> None:
     }
     other = {**record, "messages": [{"role": "user", "content": "Oslo?"}, record["messages"][1]]}
     (tmp_path / "rows.jsonl").write_text(f"{json.dumps(record)}\n{json.dumps(other)}")
-    exam = tool_calls_exam(suite(path=str(tmp_path), due="calls"), None, "test", 17)
-    assert [case.due[0].arguments for _, case in exam.cases] == [{"city": "Rome"}] * 2
+    runner = open_tool_calls(suite(path=str(tmp_path), due="calls"), None, "test", 17)
+    assert [case.due[0].arguments for _, case in runner.cases] == [{"city": "Rome"}] * 2
     with pytest.raises(EvaluationError, match="where no call is due"):
-        tool_calls_exam(suite(path=str(tmp_path)), None, "test", 17)
+        open_tool_calls(suite(path=str(tmp_path)), None, "test", 17)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_row_that_cannot_be_used_is_named(
 ) -> None:
     (tmp_path / "rows.jsonl").write_text(json.dumps(row("Rome") | change))
     with pytest.raises(EvaluationError, match=said) as error:
-        tool_calls_exam(suite(path=str(tmp_path)), None, "test", 17)
+        open_tool_calls(suite(path=str(tmp_path)), None, "test", 17)
     assert error.value.where.endswith("rows.jsonl:1")
 
 
@@ -115,7 +115,7 @@ def test_a_source_without_tools_is_refused(
     clean_source: Callable[..., Any], chat: Callable[..., Any]
 ) -> None:
     with pytest.raises(EvaluationError, match="no test rows with tools"):
-        tool_calls_exam(suite(source="voc"), clean_source(test=[chat("a", "b")]), "test", 17)
+        open_tool_calls(suite(source="voc"), clean_source(test=[chat("a", "b")]), "test", 17)
 
 
 def test_on_dev_other_rows_are_asked_than_on_test(tmp_path: Path) -> None:
@@ -123,10 +123,10 @@ def test_on_dev_other_rows_are_asked_than_on_test(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(row(c)) for c in cities))
     held = suite(path=str(tmp_path / "held.jsonl"))
     with pytest.raises(EvaluationError, match="set dev_path"):
-        tool_calls_exam(held, None, "dev", 17)
+        open_tool_calls(held, None, "dev", 17)
     both = suite(path=held.path, dev_path=str(tmp_path / "choose.jsonl"))
-    asked = {case.prompt[0]["content"] for _, case in tool_calls_exam(both, None, "dev", 17).cases}
+    asked = {case.prompt[0]["content"] for _, case in open_tool_calls(both, None, "dev", 17).cases}
     assert asked == {"Weather in Bonn?", "Weather in Lima?"}
-    assert tool_calls_exam(both, None, "test", 17).ids == (
-        tool_calls_exam(held, None, "test", 17).ids
+    assert open_tool_calls(both, None, "test", 17).ids == (
+        open_tool_calls(held, None, "test", 17).ids
     )

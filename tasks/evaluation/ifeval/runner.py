@@ -8,8 +8,8 @@ from tasks.evaluation.datasets import Located, fail, located, prompt_of, some, u
 from tasks.evaluation.ifeval import wording
 from tasks.evaluation.ifeval.language import require
 from tasks.evaluation.ifeval.wording import SAID, Args, Rule
-from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.runner import AnswersExam
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.runner import AnswersRunner
 from tasks.models.api import Answer, Prompt
 
 # Whether an answer keeps its instructions: strictly, and with some leeway.
@@ -69,21 +69,21 @@ def _verdict(instruction: Instruction, answer: str, told: Sequence[str]) -> Verd
     return Verdict(strict, strict or any(kept(text, instruction.args) for text in told))
 
 
-class Case(NamedTuple):
+class IfevalCase(NamedTuple):
     """A prompt and what it asks for."""
 
     prompt: str
     instructions: tuple[Instruction, ...]
 
 
-class IfevalExam(AnswersExam[IfevalSuite, Case]):
+class IfevalRunner(AnswersRunner[IfevalSuite, IfevalCase]):
     """Prompts whose instructions rules check."""
 
-    def prompt(self, case: Case) -> Prompt:
+    def prompt(self, case: IfevalCase) -> Prompt:
         """Return the prompt alone."""
         return Prompt(user(case.prompt))
 
-    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+    def rows(self, item: str, case: IfevalCase, answer: Answer) -> list[ItemRow]:
         """Return a row of form ``prompt``, then its rows of form ``instruction``.
 
         An instruction's gold is its rule, its prediction the rule where it is kept strictly, and
@@ -92,7 +92,7 @@ class IfevalExam(AnswersExam[IfevalSuite, Case]):
         return _rows(item, case, answer)
 
 
-def ifeval_exam(suite: IfevalSuite, split: str, seed: int) -> IfevalExam:
+def open_ifeval(suite: IfevalSuite, split: str, seed: int) -> IfevalRunner:
     """Return the suite's prompts.
 
     Args:
@@ -109,7 +109,7 @@ def ifeval_exam(suite: IfevalSuite, split: str, seed: int) -> IfevalExam:
     chosen = some(cases, ids, suite, seed)
     if any(RULES[i.name].libraries for _, case in chosen for i in case.instructions):
         require()
-    return IfevalExam(suite, chosen)
+    return IfevalRunner(suite, chosen)
 
 
 def instructions_of(found: Located, names: Any, args: Any) -> tuple[Instruction, ...]:
@@ -152,14 +152,14 @@ def _given(args: Any) -> dict[str, Any]:
     return {name: value for name, value in args.items() if value is not None}
 
 
-def _case(found: Located) -> Case:
+def _case(found: Located) -> IfevalCase:
     record = found.record
     told = instructions_of(found, record.get("instruction_id_list"), record.get("kwargs"))
-    return Case(prompt_of(found, "prompt"), told)
+    return IfevalCase(prompt_of(found, "prompt"), told)
 
 
-def _rows(item: str, case: Case, answer: Answer) -> list[ItemRow]:
-    whole = answered(item, "prompt", answer)
+def _rows(item: str, case: IfevalCase, answer: Answer) -> list[ItemRow]:
+    whole = answer_row(item, "prompt", answer)
     each = [
         whole._replace(
             item_id=f"{item}/{place}",

@@ -7,15 +7,15 @@ from configs.suites.behaviour import ALL_CALLS, CALLS, ToolCallsSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.datasets import path_for, some
-from tasks.evaluation.items import ItemRow, answered, item_ids
-from tasks.evaluation.runner import AnswersExam
-from tasks.evaluation.tool_calls.compare import Call, calls_said, compare
+from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.evaluation.runner import AnswersRunner
+from tasks.evaluation.tool_calls.compare import Call, compare, parse_calls
 from tasks.evaluation.tool_calls.rows import Row, of_file, of_source
 from tasks.models.api import Answer, Prompt
 from tasks.text.rows import Message, compact
 
 
-class Case(NamedTuple):
+class ToolCallCase(NamedTuple):
     """A conversation before an assistant's message, and the calls that this one makes."""
 
     prompt: list[Message]
@@ -23,30 +23,30 @@ class Case(NamedTuple):
     due: tuple[Call, ...]
 
 
-class ToolCallsExam(AnswersExam[ToolCallsSuite, Case]):
+class ToolCallsRunner(AnswersRunner[ToolCallsSuite, ToolCallCase]):
     """Conversations with tools and the calls due next."""
 
-    def prompt(self, case: Case) -> Prompt:
+    def prompt(self, case: ToolCallCase) -> Prompt:
         """Return the conversation with its tools."""
         return Prompt(case.prompt, case.row.tools_text)
 
-    def rows(self, item: str, case: Case, answer: Answer) -> list[ItemRow]:
+    def rows(self, item: str, case: ToolCallCase, answer: Answer) -> list[ItemRow]:
         """Return a row of form ``calls`` or ``no_calls``; gold and prediction as JSON.
 
         Items of one conversation are a cluster. One that wasn't answered has no scores.
         """
         return [_row(item, case, answer)]
 
-    def asked(self, metric: str) -> int:
+    def count_items(self, metric: str) -> int:
         """Return the items where a call is due, where none is, or all, as the metric has it."""
         if metric in ALL_CALLS:
             return len(self.cases)
         return sum(bool(case.due) == (metric in CALLS) for _, case in self.cases)
 
 
-def tool_calls_exam(
+def open_tool_calls(
     suite: ToolCallsSuite, source: CleanSource | None, split: SplitName, seed: int
-) -> ToolCallsExam:
+) -> ToolCallsRunner:
     """Return the items of a source's rows, or of a file's.
 
     Args:
@@ -75,23 +75,23 @@ def tool_calls_exam(
                 where=f"evaluation.suites.{suite.name}",
                 fix=f"set due: {'no_calls' if wanted else 'calls'}, or give rows of both kinds.",
             )
-    return ToolCallsExam(suite, chosen)
+    return ToolCallsRunner(suite, chosen)
 
 
-def _cases(row: Row, last_only: bool) -> Iterator[Case]:
+def _cases(row: Row, last_only: bool) -> Iterator[ToolCallCase]:
     places = [i for i, m in enumerate(row.messages) if m["role"] == "assistant" and i]
     for place in places[-1:] if last_only else places:
         if row.messages[place - 1]["role"] != "assistant":
-            yield Case(row.messages[:place], row, row.calls[place])
+            yield ToolCallCase(row.messages[:place], row, row.calls[place])
 
 
-def _row(item: str, case: Case, answer: Answer) -> ItemRow:
-    row = answered(item, "calls" if case.due else "no_calls", answer)._replace(
+def _row(item: str, case: ToolCallCase, answer: Answer) -> ItemRow:
+    row = answer_row(item, "calls" if case.due else "no_calls", answer)._replace(
         cluster=case.row.group, gold=_shown(case.due)
     )
     if answer.error is not None:
         return row
-    made = calls_said(answer.said, {str(t["name"]) for t in case.row.tools})
+    made = parse_calls(answer.said, {str(t["name"]) for t in case.row.tools})
     scores = compare(made, case.due, case.row.tools)
     return row._replace(prediction=_shown(made), score=scores["accuracy_of_calls"], scores=scores)
 

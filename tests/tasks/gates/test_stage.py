@@ -7,7 +7,7 @@ from scipy import stats
 
 from configs.gates import FloorGate, Gate, HoldGate, ImproveGate
 from tasks.errors import EvaluationError
-from tasks.gates.judge import References, judge, judge_against, judge_all, overall
+from tasks.gates.stage import References, judge, judge_against, judge_all, overall
 from tasks.scores import GateResult, SuiteScores
 
 Make = Callable[..., SuiteScores]
@@ -92,10 +92,10 @@ def test_no_change_at_all_is_no_improvement_that_more_items_could_show(suite_sco
 
 def test_a_metric_that_is_better_lower_is_held_against_a_rise(suite_scores: Make) -> None:
     rng = np.random.default_rng(0)
-    bits = rng.uniform(0.8, 1.2, 100)
+    bits = rng.uniform(0.8, 1.2, 1000)
     base = suite_scores("general", "bits_per_byte", texts(bits))
     for rise, verdict in ((0.005, "PASS"), (0.05, "FAIL"), (-0.3, "PASS")):
-        moved = texts(bits + rise + rng.normal(0, 0.01, 100))
+        moved = texts(bits + rise + rng.normal(0, 0.01, 1000))
         found = judge(
             hold(0.02, "general/bits_per_byte"),
             base,
@@ -103,6 +103,12 @@ def test_a_metric_that_is_better_lower_is_held_against_a_rise(suite_scores: Make
         )
         assert found.verdict == verdict
         assert found.difference == pytest.approx(rise, abs=0.005)
+    few = [suite_scores("general", "bits_per_byte", texts(b[:40])) for b in (bits, bits + 0.005)]
+    unseen = judge(hold(0.02, "general/bits_per_byte"), *few)
+    assert unseen.verdict == "INCONCLUSIVE"
+    assert unseen.high == pytest.approx(0.005 + 4 * (1 - 0.05 ** (1 / 40)))
+    assert unseen.needed_n is not None
+    assert 590 < unseen.needed_n < 610
     gained = judge(
         improve(0.1, "general/bits_per_byte"),
         base,

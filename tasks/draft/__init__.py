@@ -1,0 +1,1 @@
+"""A first recipe, drafted from a look at the data."""

@@ -1,0 +1,1 @@
+"""A sweep: arms of one recipe, compared on dev items."""
