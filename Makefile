@@ -14,7 +14,7 @@ export HF_HUB_OFFLINE ?= 1
 export HF_DATASETS_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-long lint bench clean
 
 # uv makes set-up about four times faster; pip is the fallback. Compiled once here, modules load
 # several times faster in every process a run starts.
@@ -38,8 +38,12 @@ COMMA := ,
 demo: $(VENV)/.demo
 	$(BIN)/python -m flows.demo
 
+# The whole in minutes; what takes longer, and the properties with more examples, in the other.
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+test-long: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "long or property" --hypothesis-profile=long
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -13,6 +13,12 @@ BITS_PER_BYTE = (0.0, 4.0)
 """Ends of a text's bits per byte: about four is what the frequencies of English letters give."""
 
 
+ADVANTAGE = (-3.0, 3.0)
+"""Ends of a right answer's log-probability above its item's mean."""
+DIVERGENCE = (0.0, 3.0)
+"""Ends of the divergence of two models over an item's options, in nats."""
+
+
 class Metric(NamedTuple):
     """What a metric is.
 
@@ -25,12 +31,17 @@ class Metric(NamedTuple):
         span: Ends of what an item's value can be. Values beyond them count as at them, and their
             share is shown: a loss without end would let one rare item decide, and could never be
             excluded by those that were seen. Without ends a gate takes hundreds of items.
+        interval: Whether an interval of it holds. What is picked by the same items, or summed over
+            bins of them, is off however many are asked: it is shown and carries no gate.
+        paired: Whether it is of two models, one compared with the other, and none of one alone.
     """
 
     better: Literal["higher", "lower"]
     estimator: Estimator
     chance: float | None = None
     span: tuple[float, float] | None = None
+    paired: bool = False
+    interval: bool = True
 
     @property
     def worst(self) -> float | None:

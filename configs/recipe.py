@@ -215,6 +215,14 @@ class Recipe(Section):
                 fix=f"use one of {_listed(given)}.",
             )
         suite = self.suite(gate.metric.partition("/")[0])
+        if not suite.metric_table()[gate.metric.partition("/")[2]].interval:
+            raise rule_error(
+                f"'{gate.metric}' has no interval that holds: what is picked by the same items, or "
+                "summed over bins of them, is off however many are asked.",
+                path=("gates", i, "metric"),
+                fix="gate mean_accuracy or worst_accuracy instead of best_accuracy and spread, and "
+                "brier instead of ece.",
+            )
         fewest = getattr(suite, "items_per_label", None) or FEWEST_A_CLASS
         if gate.metric.endswith("/macro_f1") and fewest < FEWEST_A_CLASS:
             raise rule_error(

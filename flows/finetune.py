@@ -1,5 +1,6 @@
 """The main path: a recipe becomes a checkpoint with a verdict, and an MLflow run."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from tasks.mixture.task import hold_out_rows, pack_mixture
 from tasks.scores import GateResult, SuiteScores
 from tasks.storage import digest_of, find, home
 from tasks.tracking import task as track
+from tasks.tracking.masking import flatten
 from tasks.tracking.mlflow_run import LiveLosses, Status, refuse_other_recipe
 from tasks.tracking.scorecard.card import Card
 from tasks.training.backends.base import Job, open_backend, stop_on_break
@@ -214,6 +216,8 @@ def finish_run(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunR
         mixture=found.mixture,
         trained=found.checkpoint,
         registered=recipe.registered_name,
+        settings=flatten(recipe.model_dump(mode="json", exclude_none=True)),
+        ended=time.time(),
     )
     report.save()
     return report

@@ -1,6 +1,6 @@
 """From recipe to mixture: the data half of every flow, its plan, and what its gates can tell."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -13,7 +13,7 @@ from configs.sources import RehearsalSource, Rewrite, StoredSource
 from flows.run_task import map_task, map_task_over_pairs, run_task
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
 from tasks.errors import QualityBlocked
-from tasks.evaluation.items import EvalContext, count_items
+from tasks.evaluation.items import EvalContext, count_classes, count_items
 from tasks.evaluation.registry import open_suite, overlap_texts
 from tasks.gates.planning import GatePlan, joint_chance, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
@@ -251,22 +251,18 @@ def plan_gates(recipe: Recipe, data: Data) -> tuple[GatePlan, ...]:
     """
     suites = [_suite_of(recipe, gate) for gate in recipe.gates]
     # Several gates may rest on one suite, and opening it reads its data.
-    counts = {
-        key: open_item_counter(recipe, data, suite)
+    runners = {
+        key: open_suite(suite, make_context(recipe, data))
         for key, suite in {s.model_dump_json(): s for s in suites}.items()
     }
     plans = []
     for gate, suite in zip(recipe.gates, suites, strict=True):
         name = gate.metric.partition("/")[2]
-        n = counts[suite.model_dump_json()](name)
-        plans.append(plan_gate(gate, suite.metric_table()[name], n))
+        runner = runners[suite.model_dump_json()]
+        n, classes = count_items(runner, name), count_classes(runner, name)
+        plans.append(plan_gate(gate, suite.metric_table()[name], n, classes))
     refuse_unresolved(tuple(plans))
     return tuple(plans)
-
-
-def open_item_counter(recipe: Recipe, data: Data, suite: Suite) -> Callable[[str], int]:
-    """Return what tells, of an opened suite, how many items each metric is over."""
-    return partial(count_items, open_suite(suite, make_context(recipe, data)))
 
 
 def _suite_of(recipe: Recipe, gate: Gate) -> Suite:

@@ -15,10 +15,18 @@ from tasks.storage import home, write_text
 Metrics = dict[str, Estimate]
 NOT_JUDGED = "not judged"
 """The verdict of a run whose recipe has no gates: nothing was asked of the model."""
+Changes = dict[str, tuple[str, str]]
+"""Dotted path of a recipe -> its value before and after, as text."""
 
 
 class RunReport(BaseModel):
-    """One finished pipeline run; kept as ``run.json`` in ``runs/<run_id>/``."""
+    """One finished pipeline run; kept as ``run.json`` in ``runs/<run_id>/``.
+
+    Attributes:
+        settings: The recipe's fields as dotted path -> text, secrets masked; empty for runs of
+            before they were kept.
+        ended: When, in seconds since 1970; 0 where it wasn't kept.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -36,6 +44,8 @@ class RunReport(BaseModel):
     mixture: MixtureReceipt
     trained: Checkpoint
     registered: str | None = None
+    settings: dict[str, str] = {}
+    ended: float = 0.0
 
     @property
     def registered_name(self) -> str:
@@ -52,6 +62,24 @@ class RunReport(BaseModel):
         self.folder.mkdir(parents=True, exist_ok=True)
         record = redact_value(self.model_dump(mode="json"))
         write_text(self.folder / "run.json", json.dumps(record, indent=1))
+
+
+def list_reports() -> list[RunReport]:
+    """Return the reports of this machine's runs, the newest last."""
+    found = [
+        RunReport.model_validate_json(path.read_text()) for path in home("runs").glob("*/run.json")
+    ]
+    return sorted(found, key=lambda r: (r.ended, r.run_id))
+
+
+def find_changes(before: RunReport, after: RunReport) -> Changes:
+    """Return what differs between two runs' recipes: dotted path -> before and after.
+
+    A field that one of the two doesn't have is an empty text there.
+    """
+    paths = sorted(before.settings.keys() | after.settings.keys())
+    both = {p: (before.settings.get(p, ""), after.settings.get(p, "")) for p in paths}
+    return {path: pair for path, pair in both.items() if pair[0] != pair[1]}
 
 
 def find_champion_report(name: str) -> RunReport | None:

@@ -40,6 +40,11 @@ class SuiteScores(Receipt):
     aggregate: bool = False
 
     @property
+    def paired_metrics(self) -> list[str]:
+        """Metrics that it gives beside another model's scores alone."""
+        return [name for name, metric in self.about.items() if metric.paired]
+
+    @property
     def items(self) -> Path:
         """The per-item table."""
         return self.path / "items.parquet"
@@ -70,6 +75,9 @@ class GateResult(BaseModel):
         fingerprint: Of the suite, with its items and prompts.
         seen: Candidates of the recipe's family that were judged on these test items, this one
             included; 0 where they are not test items.
+        base_chance: The metric by chance on the model compared with, from its stored items; None
+            where right answers have no part in it.
+        candidate_chance: The same on the candidate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,6 +101,8 @@ class GateResult(BaseModel):
     candidate_digest: str = ""
     fingerprint: str = ""
     seen: int = 0
+    base_chance: float | None = None
+    candidate_chance: float | None = None
 
 
 SuiteScores.model_rebuild()

@@ -146,15 +146,17 @@ class BrittlenessSuite(SuiteSection):
     ``best_accuracy`` are those of the template with the lowest and the highest accuracy on these
     items, ``spread`` is the one minus the other, ``always_right`` counts items that are right under
     every template, and ``disagreement`` items whose prediction isn't the same under all. Which
-    template is worst is decided by the same items, so that the interval of ``worst_accuracy`` holds
-    for that template and says nothing of the choice.
+    template is worst is decided by the same items: two models are compared under every template,
+    and the interval of ``worst_accuracy`` reaches from the worst of these to the best, so that a
+    gate on it passes only where every template does. ``best_accuracy`` and ``spread`` have no
+    interval that holds and carry no gate.
     """
 
     METRICS: ClassVar[dict[str, Metric]] = {
         "mean_accuracy": Metric("higher", "mean", 0.0, (0.0, 1.0)),
         "worst_accuracy": Metric("higher", "proportion", 0.0),
-        "best_accuracy": Metric("higher", "proportion", 0.0),
-        "spread": Metric("lower", "mean", None, (-1.0, 1.0)),
+        "best_accuracy": Metric("higher", "proportion", 0.0, interval=False),
+        "spread": Metric("lower", "mean", None, (0.0, 1.0), interval=False),
         "always_right": Metric("higher", "proportion", 0.0),
         "disagreement": Metric("lower", "proportion"),
     }

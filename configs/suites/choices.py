@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from configs.metrics import LOG_PROB, LOG_PROB_PER_BYTE, Metric
+from configs.metrics import ADVANTAGE, DIVERGENCE, LOG_PROB, LOG_PROB_PER_BYTE, Metric
 from configs.section import Name, rule_error
 from configs.suites.base import SuiteSection
 
@@ -18,7 +18,9 @@ def text_metrics(chance: float) -> dict[str, Metric]:
         "acc_norm": Metric("higher", "proportion", chance),
         "cloze_margin": Metric("higher", "mean"),
         "cloze_gold_logprob": Metric("higher", "mean", span=LOG_PROB_PER_BYTE),
-        "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0)),
+        "cloze_advantage": Metric("higher", "mean", span=ADVANTAGE),
+        "cloze_kl_from_base": Metric("lower", "mean", span=DIVERGENCE, paired=True),
+        "cloze_ece": Metric("lower", "ratio", None, (0.0, 1.0), interval=False),
         "cloze_brier": Metric("lower", "mean", None, (0.0, 2.0)),
     }
 
@@ -28,9 +30,11 @@ def letter_metrics(chance: float) -> dict[str, Metric]:
     return {
         "accuracy": Metric("higher", "proportion", chance),
         "gold_logprob": Metric("higher", "mean", span=LOG_PROB),
+        "advantage": Metric("higher", "mean", span=ADVANTAGE),
+        "kl_from_base": Metric("lower", "mean", span=DIVERGENCE, paired=True),
         "gold_margin": Metric("higher", "mean"),
         "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
-        "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
+        "ece": Metric("lower", "ratio", None, (0.0, 1.0), interval=False),
         "brier": Metric("lower", "mean", None, (0.0, 2.0)),
     }
 

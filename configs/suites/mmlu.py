@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from configs.metrics import LOG_PROB, LOG_PROB_PER_BYTE, Metric
+from configs.metrics import ADVANTAGE, DIVERGENCE, LOG_PROB, LOG_PROB_PER_BYTE, Metric
 from configs.section import Name
 from configs.suites.base import SuiteSection
 
@@ -85,15 +85,19 @@ GROUP_OF: dict[str, str] = {subject: name for name, group in GROUPS.items() for 
 LETTERS: dict[str, Metric] = {
     "accuracy": Metric("higher", "proportion", 0.25),
     "gold_logprob": Metric("higher", "mean", span=LOG_PROB),
+    "advantage": Metric("higher", "mean", span=ADVANTAGE),
+    "kl_from_base": Metric("lower", "mean", span=DIVERGENCE, paired=True),
     "gold_margin": Metric("higher", "mean"),
     "letter_mass": Metric("higher", "mean", 0.0, (0.0, 1.0)),
-    "ece": Metric("lower", "ratio", None, (0.0, 1.0)),
+    "ece": Metric("lower", "ratio", None, (0.0, 1.0), interval=False),
     "brier": Metric("lower", "mean", None, (0.0, 2.0)),
 }
 CLOZE: dict[str, Metric] = {
     "cloze_accuracy": Metric("higher", "proportion", 0.25),
     "cloze_margin": Metric("higher", "mean"),
     "cloze_gold_logprob": Metric("higher", "mean", span=LOG_PROB_PER_BYTE),
+    "cloze_advantage": Metric("higher", "mean", span=ADVANTAGE),
+    "cloze_kl_from_base": Metric("lower", "mean", span=DIVERGENCE, paired=True),
 }
 CHAT: dict[str, Metric] = {
     "chat_accuracy": Metric("higher", "proportion", 0.25),

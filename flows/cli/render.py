@@ -19,7 +19,7 @@ from rich.table import Table
 from configs.display import displayable
 from configs.redaction import redact
 from flows.cli.doctor import Check
-from flows.report import RunReport
+from flows.report import Changes, RunReport
 from tasks.artifacts import CleanSource, MixtureReceipt
 from tasks.errors import TemperError
 from tasks.progress import listening
@@ -27,6 +27,7 @@ from tasks.scores import Estimate, SuiteScores
 from tasks.training.preflight.estimate import Preflight
 
 if TYPE_CHECKING:  # what these come from takes seconds to load, and --help shows none of them
+    from configs.reference import SectionPage
     from flows.dry_run import DryRun
     from flows.promote import Promotion
     from flows.reproduce import Reproduction
@@ -59,6 +60,7 @@ NO_ITEMS = "none (no items)"
 MOST_SLICES = 10
 LINE_SECONDS = 15.0
 """Between two lines of one piece of work, in a log."""
+MOST_CHANGES = 5
 COLOURS = {
     "PASS": "green",
     "FAIL": "red",
@@ -328,6 +330,41 @@ def show_run(found: RunReport) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def show_runs(lines: Sequence[tuple[RunReport, Changes]]) -> None:
+    """Show runs as a table: a line a run, the newest last."""
+    rows = []
+    for report, changes in lines:
+        ended = time.strftime("%Y-%m-%d %H:%M", time.localtime(report.ended))
+        gates = [f"{g.metric} {g.candidate:.3g}" for g in report.gates]
+        told = [f"{path} {old or 'none'} → {new or 'none'}" for path, (old, new) in changes.items()]
+        more = [f"and {len(told) - MOST_CHANGES} more"] if len(told) > MOST_CHANGES else []
+        rows.append(
+            [
+                report.run_id[:8],
+                ended if report.ended else "",
+                report.name,
+                report.verdict,
+                "\n".join(gates),
+                "\n".join([*told[:MOST_CHANGES], *more]),
+            ]
+        )
+    print_table(
+        "runs", ["run", "ended", "name", "verdict", "gates", "changed since the run before"], rows
+    )
+
+
+def show_schema(pages: Sequence["SectionPage"]) -> None:
+    """Show the keys of a section, a table for each kind it may be of."""
+    for page in pages:
+        title = ", ".join(filter(None, [page.path or "recipe", page.kind]))
+        out.print(f"{title}: {page.says}", markup=False, soft_wrap=True)
+        rows = [
+            [k.name, k.type, "required" if k.default is None else k.default, k.description]
+            for k in page.keys
+        ]
+        print_table("", ["key", "takes", "default", ""], rows)
 
 
 def show_draft(place: Path, saw: str, notes: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import click
 import typer
 
 from configs.loading import load_recipe
+from configs.reference import describe_section, recipe_schema
 from flows.cli import render
 from flows.cli.app import Answer, command
 from tasks.errors import DataError
@@ -61,6 +62,18 @@ def init(
         {"recipe": str(place), "saw": describe_look(look), "notes": list(look.notes)},
         partial(render.show_draft, place, describe_look(look), look.notes),
     )
+
+
+@command("schema")
+def show_schema(
+    section: Annotated[
+        str, typer.Argument(help="dotted keys, as training.adapter or evaluation.suites.mmlu")
+    ] = "",
+) -> Answer:
+    """Show the keys of a recipe's section; with --json the whole recipe's JSON Schema."""
+    pages = describe_section(section)
+    schema = recipe_schema() if not section else {"pages": [p._asdict() for p in pages]}
+    return Answer(schema, partial(render.show_schema, pages))
 
 
 def _ask(look: Any, options: dict[str, str | None]) -> Any:

@@ -128,6 +128,19 @@ class CountsItems(Protocol):
         """Return how many items a metric is over."""
 
 
+@runtime_checkable
+class CountsClasses(Protocol):
+    """A runner whose items have classes, which a metric may average over alike."""
+
+    def count_classes(self, metric: str) -> dict[str, int]:
+        """Return the items of each class that a metric averages over; empty where it doesn't."""
+
+
+def count_classes(runner: SuiteRunner, metric: str) -> dict[str, int]:
+    """Return the items of each class that a metric averages over alike; empty where none are."""
+    return runner.count_classes(metric) if isinstance(runner, CountsClasses) else {}
+
+
 def count_items(runner: SuiteRunner, metric: str) -> int:
     """Return how many items a metric is over: its different ones unless it counts them a metric."""
     return runner.count_items(metric) if isinstance(runner, CountsItems) else len(runner.overlap())

@@ -164,6 +164,8 @@ def comparison(a: Scores, b: Scores, examples: int = 3) -> Comparison:
 def compare(a: Scores, b: Scores) -> list[ComparedMetric]:
     """Return a row for every metric of every suite that both have (see ``pairing.unmatched``).
 
+    A metric without an interval that holds has all that its range allows for one.
+
     The intervals are one metric's own: with many rows, some exclude zero by chance.
 
     Raises:
@@ -177,7 +179,7 @@ def compare(a: Scores, b: Scores) -> list[ComparedMetric]:
     return [
         (_number if both.first.aggregate else _row)(f"{suite}/{name}", name, both)
         for suite, both in shared.items()
-        for name in both.first.metrics
+        for name in [*both.first.metrics, *both.first.paired_metrics]
     ]
 
 
@@ -201,6 +203,9 @@ def _number(title: str, name: str, both: Pair) -> ComparedMetric:
 def _row(title: str, name: str, both: Pair) -> ComparedMetric:
     metric, first, second = both.values(name)
     found = both.difference(name, 0.95)
+    if not metric.interval:
+        low, high = metric.span or (0.0, 1.0)
+        found = found._replace(low=low - high, high=high - low, gained=None, lost=None)
     right, wrong = found.gained, found.lost
     plain = first.clusters is None and isinstance(first.data, Numbers)
     if metric.better == "lower":

@@ -8,9 +8,10 @@ bound is above it. FAIL: the upper bound is below it. Otherwise the items at han
 
 from typing import Literal, NamedTuple
 
-from configs.gates import FEWEST_A_CLASS, FloorGate, Gate, HoldGate
+from configs.gates import FEWEST_A_CLASS, FloorGate, Gate, HoldGate, ImproveGate
 from configs.metrics import Metric
 from tasks.gates.power import items_to_decide
+from tasks.metrics.chance import AboveChance, falls_below_chance, judged_above_chance
 from tasks.metrics.estimates import estimate
 from tasks.metrics.f1 import LabelledItems, support
 from tasks.metrics.label_sets import LabelSets
@@ -126,15 +127,27 @@ def _amount(gate: Gate, change: float) -> str:
 # Reasons for which a gate says INCONCLUSIVE before any bound is looked at.
 
 
-def refusal(gate: Gate, metric: Metric, first: ItemValues) -> Outcome | None:
+def refusal(
+    gate: Gate, metric: Metric, first: ItemValues, chance: AboveChance | None = None
+) -> Outcome | None:
     """Return why the gate can't be judged on these items, or None.
 
     Args:
         gate: Any gate.
         metric: What its metric is.
         first: The reference model's items (for a floor, the candidate's).
+        chance: What the metric is by chance on that model, where right answers have a part in it.
     """
-    return _thin_classes(gate, first) or _at_floor(gate, metric, first)
+    if not metric.interval:
+        return Outcome("INCONCLUSIVE", "the metric has no interval that holds.")
+    if thin := _thin_classes(gate, first):
+        return thin
+    name = gate.metric.partition("/")[2]
+    if chance is None or falls_below_chance(name) or chance.chance == metric.worst:
+        return _at_floor(gate, metric, first)
+    if isinstance(gate, FloorGate) and not judged_above_chance(name):
+        return None
+    return _at_chance(gate, metric, first, chance)
 
 
 def unpaired(gate: Gate, reference: SuiteScores, candidate: SuiteScores) -> GateResult:
@@ -191,6 +204,33 @@ def _thin_classes(gate: Gate, first: ItemValues) -> Outcome | None:
         f"{len(thin)} of {sum(k > 0 for k in there.values())} classes have fewer than "
         f"{FEWEST_A_CLASS} items ('{label}' has {fewest}), too few for an interval of macro-F1.",
         len(first) + missing,
+    )
+
+
+def _at_chance(
+    gate: Gate, metric: Metric, first: ItemValues, chance: AboveChance
+) -> Outcome | None:
+    """Return why a model that is at chance, or hardly above it, can't be judged."""
+    if isinstance(gate, ImproveGate):
+        return None
+    up = metric.better == "higher"
+    who = "candidate" if isinstance(gate, FloorGate) else f"{gate.against}"
+    seen = estimate(chance.excess or first)
+    shift = 0.0 if chance.excess else chance.chance
+    excess = seen.value - shift if up else shift - seen.value
+    least = seen.low - shift if up else shift - seen.high
+    if least <= 0:
+        return Outcome(
+            "INCONCLUSIVE",
+            f"the {who} is at chance: {excess:+.4g} better than with the right answers of other "
+            f"items (at worst {least:+.4g}), so a loss could not be seen here.",
+        )
+    if isinstance(gate, FloorGate) or excess > gate.margin:
+        return None
+    return Outcome(
+        "INCONCLUSIVE",
+        f"the {who} is only {excess:.4g} better than by chance, what a model that knows nothing "
+        f"gets: a margin of {gate.margin:.4g} lets everything be lost.",
     )
 
 

@@ -5,14 +5,17 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from configs.metrics import Metric
+from configs.metrics import DIVERGENCE, Metric
 from tasks.errors import EvaluationError
+from tasks.metrics.chance import AboveChance, above_chance
 from tasks.metrics.estimates import metric_of, read_items
 from tasks.metrics.paired import Difference, difference
-from tasks.metrics.values import ItemValues, item_values
+from tasks.metrics.templates import WORST, template_marks, worst_difference
+from tasks.metrics.values import ItemValues, divergence, item_values
 from tasks.models.served.base import WAY_OUT, named, unanswered
 from tasks.scores import SuiteScores
 
+KL_FROM_BASE = Metric("lower", "mean", span=DIVERGENCE, paired=True)
 Prompts = dict[tuple[str, str], tuple[object, ...]]
 """By form and item: prompt digest and gold answer."""
 
@@ -34,6 +37,12 @@ class Pair(NamedTuple):
         Raises:
             EvaluationError: The suite gives no such metric.
         """
+        if name.endswith("kl_from_base"):
+            form = {"": "letters", "cloze_": "cloze", "chat_": "chat_letters"}[
+                name.removesuffix("kl_from_base")
+            ]
+            first, second = divergence(self.first_items, self.second_items, form)
+            return KL_FROM_BASE, first, second
         metric = metric_of(self.first, name)
         return (
             metric,
@@ -41,8 +50,20 @@ class Pair(NamedTuple):
             item_values(self.second_items, name, metric),
         )
 
+    def above_chance(self, name: str) -> tuple[AboveChance | None, AboveChance | None]:
+        """Return what a metric is by chance on both, and what each item adds above it."""
+        _, first, second = self.values(name)
+        return (
+            above_chance(self.first_items, name, first),
+            above_chance(self.second_items, name, second),
+        )
+
     def difference(self, name: str, confidence: float) -> Difference:
         """Return a metric's paired difference, second minus first."""
+        if name == WORST:
+            marks = template_marks(self.first_items), template_marks(self.second_items)
+            if marks[0] and len(marks[0]) == len(marks[1]):
+                return worst_difference(*marks, confidence)
         _, first, second = self.values(name)
         return difference(first, second, confidence)
 

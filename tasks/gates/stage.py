@@ -12,10 +12,13 @@ from tasks.errors import EvaluationError
 from tasks.gates.decision import Evidence, Outcome, Verdict, decide, refusal, unpaired
 from tasks.gates.pairing import pair
 from tasks.gates.power import first_level, second_level
+from tasks.metrics.chance import AboveChance, judged_above_chance
 from tasks.metrics.paired import above, difference, point
+from tasks.metrics.values import ItemValues
 from tasks.scores import GateResult, SuiteScores
 
 Scores = Sequence[SuiteScores]
+Chances = tuple[AboveChance | None, AboveChance | None]
 
 
 class References(NamedTuple):
@@ -38,7 +41,8 @@ def judge(
     """Return the gate's outcome.
 
     ``difference``, ``low`` and ``high`` are candidate minus reference in the metric's own
-    direction (for a floor, candidate minus ``at``); the bounds are those of the two-sided interval
+    direction (for a floor, candidate minus ``at``; for margins and Brier scores, of what is above
+    chance); the bounds are those of the two-sided interval
     at confidence 1 - 2 alpha, where alpha is this look's. A ``hold`` on a metric whose reference
     is at its floor or at chance is INCONCLUSIVE (it can't fall), and so is any gate on macro-F1
     with fewer than five items of a class, and one on a metric that came without its items.
@@ -55,17 +59,20 @@ def judge(
     both = pair(reference, candidate)
     if reference.aggregate or candidate.aggregate:
         return unpaired(gate, reference, candidate)
-    metric, first, second = both.values(gate.metric.partition("/")[2])
+    name = gate.metric.partition("/")[2]
+    metric, first, second = both.values(name)
+    chances = both.above_chance(name)
     alpha = level(gate, len(first), first_look)
     alone = isinstance(gate, FloorGate)
-    found = (
-        above(second, gate.at, 1 - 2 * alpha)
-        if isinstance(gate, FloorGate)
-        else difference(first, second, 1 - 2 * alpha)
-    )
-    outcome = refusal(gate, metric, second if alone else first) or decide(
-        gate, Evidence(found, metric.better, alpha)
-    )
+    if isinstance(gate, FloorGate):
+        found = above(second, gate.at, 1 - 2 * alpha)
+    elif judged_above_chance(name) and (pair_ := _excess(chances)):
+        found = difference(*pair_, 1 - 2 * alpha)
+    else:
+        found = both.difference(name, 1 - 2 * alpha)
+    outcome = refusal(
+        gate, metric, second if alone else first, chances[1] if alone else chances[0]
+    ) or decide(gate, Evidence(found, metric.better, alpha))
     return GateResult(
         metric=gate.metric,
         rule=gate.rule,
@@ -77,7 +84,7 @@ def judge(
         high=found.high,
         n=found.n,
         needed_n=outcome.needed_n,
-        reason=_reason(outcome, first_look),
+        reason=_reason(outcome, first_look) + _by_chance(name, chances, alone),
         alpha=alpha,
         against=None if isinstance(gate, FloorGate) else gate.against,
         look=2 if first_look else 1,
@@ -85,7 +92,26 @@ def judge(
         reference_digest=reference.weights_digest,
         candidate_digest=candidate.weights_digest,
         fingerprint=candidate.fingerprint,
+        base_chance=None if chances[0] is None else chances[0].chance,
+        candidate_chance=None if chances[1] is None else chances[1].chance,
     )
+
+
+def _excess(chances: Chances) -> tuple[ItemValues, ItemValues] | None:
+    first, second = chances
+    if first is None or second is None or first.excess is None or second.excess is None:
+        return None
+    return first.excess, second.excess
+
+
+def _by_chance(name: str, chances: Chances, alone: bool) -> str:
+    first, second = chances
+    if first is None or second is None:
+        return ""
+    if alone:
+        return f" By chance it would be {second.chance:.4g}."
+    judged = ", and what is above that is judged" if judged_above_chance(name) else ""
+    return f" By chance the two would be {first.chance:.4g} and {second.chance:.4g}{judged}."
 
 
 def level(gate: Gate, n: int, first_look: GateResult | None) -> float:

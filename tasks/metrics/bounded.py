@@ -20,6 +20,8 @@ FEW = 5
 """Units that carry the spread, below which it says little about how rare a change is."""
 LOPSIDED = 0.05
 """Skewness of a mean over 6 (Efron 1987) from which on Student's interval can't be mended."""
+CARRYING = 30
+"""Units that must carry the spread where the ends aren't known."""
 MANY = 300
 """Units from which on the values seen may stand for ends that aren't known."""
 
@@ -127,8 +129,13 @@ def unseen_movement(items: ItemValues, other: ItemValues | None = None) -> Unsee
     return None
 
 
-def doubt(items: ItemValues) -> str:
-    """Return why no interval of these items can be trusted; empty where it can."""
+def doubt(items: ItemValues, moved: Floats) -> str:
+    """Return why no interval of these items can be trusted; empty where it can.
+
+    Args:
+        items: The sample, or the first of two.
+        moved: What each unit adds to the value.
+    """
     worth = effective_units(items)
     if (items.clusters is not None or isinstance(items.data, Ratio)) and worth < FEW:
         what = "texts" if items.clusters is None else "clusters"
@@ -136,11 +143,16 @@ def doubt(items: ItemValues) -> str:
             f"the largest of {units(items):,} {what} weighs so much that all are worth {worth:.3g} "
             f"of one size; an interval takes {FEW}"
         )
-    if isinstance(items.data, Numbers | Ratio) and _ends(items) is None and worth < MANY:
-        return (
-            "the metric declares no ends of what an item can be, so what a rare item would lose "
-            f"isn't known; under {MANY} independent items it can't be told from those seen"
-        )
+    if not isinstance(items.data, Numbers | Ratio) or _ends(items) is not None:
+        return ""
+    unknown = (
+        "the metric declares no ends of what an item can be, so what a rare item would lose isn't "
+        "known"
+    )
+    if worth < MANY:
+        return f"{unknown}; under {MANY} independent items it can't be told from those seen"
+    if 0 < effective(moved) < CARRYING:
+        return f"{unknown}, and {effective(moved):.0f} of {worth:,.0f} items carry the spread"
     return ""
 
 

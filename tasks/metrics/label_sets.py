@@ -6,6 +6,7 @@ that occur in gold, as in :mod:`tasks.metrics.f1`.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -162,6 +163,12 @@ def level_labels(labels: Sequence[str], level: int | None) -> list[str]:
 def cut(label: str, level: int | None) -> str:
     """Return a path's first levels; a shorter path stands for itself."""
     return label if level is None else JOINT.join(label.split(JOINT)[:level])
+
+
+def macro_level(metric: str) -> int | None:
+    """Return the level that a macro F1 is of, 0 for labels in full; None for other metrics."""
+    found = re.fullmatch(r"(?:e([1-9])_)?macro_f1", metric)
+    return None if found is None else int(found[1] or 0)
 
 
 def wrong_pairs(rows: pa.Table, level: int | None = None) -> list[tuple[str, str]]:

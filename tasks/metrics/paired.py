@@ -145,7 +145,7 @@ def difference(first: ItemValues, second: ItemValues, confidence: float = 0.95) 
         found.error.lean,
         unseen_movement(first, second),
         _carriers(first, found),
-        doubt(first),
+        doubt(first, found.moved),
         max(_clipped(first), _clipped(second)),
     )
 
@@ -208,7 +208,7 @@ def above(items: ItemValues, threshold: float, confidence: float = 0.95) -> Diff
         found.error.lean,
         unseen_movement(items),
         _carriers(items, found),
-        doubt(items),
+        doubt(items, found.moved),
         _clipped(items),
     )
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import special
 
-from configs.metrics import Metric
+from configs.metrics import DIVERGENCE, Metric
 from tasks.errors import EvaluationError
 from tasks.metrics.arrays import Floats, Ints, codes, integers, matrix, reals
 from tasks.metrics.calibration import brier, calibration
@@ -231,6 +232,39 @@ def _of_form(table: pa.Table, forms: tuple[str, ...], metric_name: str) -> pa.Ta
     return rows
 
 
+def divergence(table: pa.Table, other: pa.Table, form: str) -> tuple[ItemValues, ItemValues]:
+    """Return KL(first || second) over the options of each item of a form, in nats.
+
+    Args:
+        table: The first model's items.
+        other: The second's.
+        form: Letters, or texts, which are taken per byte.
+
+    Returns:
+        Nothing for each item of the first, and its divergence for the second.
+
+    Raises:
+        EvaluationError: There are no items of that form, or not the same ones.
+    """
+    name = "kl_from_base"
+    gold = {"cloze": "cloze_gold_logprob", "chat_letters": "chat_gold_logprob"}.get(
+        form, "gold_logprob"
+    )
+    tables = [_of_form(t, (form,), name) for t in (table, other)]
+    of = _choices if form != "cloze" else _per_byte
+    first, second = (item_values(t, gold) for t in tables)
+    place = {item: i for i, item in enumerate(second.ids)}
+    if set(place) != set(first.ids):
+        aligned(first, second)
+    logs = [of(tables[0]), of(tables[1])[[place[item] for item in first.ids]]]
+    logs = [x - special.logsumexp(x, axis=1, keepdims=True) for x in logs]
+    there = np.isfinite(logs[0])
+    apart = np.where(there, np.exp(logs[0]) * np.where(there, logs[0] - logs[1], 0.0), 0.0)
+    found = clipped(Numbers(np.maximum(apart.sum(axis=1), 0.0)), DIVERGENCE)
+    same = replace(first, data=Numbers(np.zeros(len(first)), span=DIVERGENCE))
+    return same, replace(first, data=found)
+
+
 def _score(rows: pa.Table) -> Numbers:
     return Numbers(reals(rows, "score", only=(0.0, 1.0)), proportion=True)
 
@@ -247,6 +281,23 @@ def _choices(rows: pa.Table) -> Floats:
 def _per_byte(rows: pa.Table) -> Floats:
     sizes = matrix(rows, "choice_bytes", pad=1.0)
     return _choices(rows) / np.maximum(sizes, 1.0)
+
+
+def advantages(scores: Floats) -> Floats:
+    """Return each option's score less the mean over the item's options, each option's mean removed.
+
+    A letter that a model likes whatever is asked adds nothing.
+    """
+    there = np.isfinite(scores)
+    own = np.where(there, scores, 0.0)
+    own = np.where(
+        there, own - own.sum(axis=1, keepdims=True) / there.sum(axis=1, keepdims=True), 0
+    )
+    sizes = there.sum(axis=1)
+    for size in np.unique(sizes):
+        at = sizes == size
+        own[at] -= own[at].mean(axis=0)
+    return np.asarray(np.where(there, own, 0.0))
 
 
 def _gold(scores: Floats, rows: pa.Table) -> Floats:
@@ -323,6 +374,8 @@ _READERS: dict[str, tuple[tuple[str, ...], Read]] = {
     "gold_logprob": (("letters",), _gold_value(_choices)),
     "gold_margin": (("letters",), _margin(_choices)),
     "letter_mass": (("letters",), _mass),
+    "advantage": (("letters",), _gold_value(lambda rows: advantages(_choices(rows)))),
+    "cloze_advantage": (("cloze",), _gold_value(lambda rows: advantages(_per_byte(rows)))),
     "cloze_accuracy": (("cloze",), _best_per_byte),
     "cloze_margin": (("cloze",), _margin(_per_byte)),
     "cloze_gold_logprob": (("cloze",), _gold_value(_per_byte)),

@@ -8,7 +8,7 @@ from typing import Any
 from configs.training import Lora, Training
 from tasks.artifacts import LocalModel
 from tasks.errors import TrainingError
-from tasks.models.local.loading import Attention, choose_attention, resolve_dtype
+from tasks.models.local.loading import Attention, choose_attention, load_whole, resolve_dtype
 from tasks.training.placement import place_trainer
 
 
@@ -20,19 +20,13 @@ def load_base(model: LocalModel, training: Training, dtype: str | None = None) -
     an update is often smaller than what bfloat16 can tell apart.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     safe = {"trust_remote_code": False, "local_files_only": True}
     config = AutoConfig.from_pretrained(model.path, **safe)
     wanted = dtype or (resolve_dtype(training.dtype) if training.adapter else "float32")
-    return AutoModelForCausalLM.from_pretrained(
-        model.path,
-        config=config,
-        dtype=getattr(torch, wanted),
-        attn_implementation=attention_for(training, config),
-        use_safetensors=True,
-        **safe,
-    )
+    kind = attention_for(training, config)
+    return load_whole(model.path, config, getattr(torch, wanted), kind)
 
 
 def attention_for(training: Training, config: Any) -> Attention:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parent / "tiny"
 # Runs commands one after the other, as the console script would, and says on the last line of
 # stderr how each ended and which modules were loaded. What is named in WITHOUT can't be imported.
+# A NUL ends what each said, on either stream.
 PROGRAM = """
 import importlib.machinery, json, os, sys
 
@@ -34,7 +35,8 @@ for args in json.loads(sys.argv[1]):
         main()
     except SystemExit as end:
         codes.append(end.code or 0)
-    print("\\0", end="", flush=True)
+    for stream in (sys.stdout, sys.stderr):
+        print("\\0", end="", flush=True, file=stream)
 loaded = sorted({m.partition(".")[0] for m in sys.modules})
 print(json.dumps([codes, loaded]), file=sys.stderr)
 """
@@ -48,14 +50,15 @@ class Said:
     Attributes:
         code: Exit code.
         out: Standard output.
-        err: Standard error, without the program's own last line.
-        loaded: Top-level modules loaded by the end.
+        err: Standard error.
+        loaded: Top-level modules loaded by the end; None where the process was forked from one
+            that had loaded them before.
     """
 
     code: int
     out: str
     err: str
-    loaded: frozenset[str]
+    loaded: frozenset[str] | None
 
     @property
     def json(self) -> Any:
@@ -66,54 +69,56 @@ class Said:
 class Temper:
     """Runs ``temper`` in an empty working directory, with a TEMPER_HOME of its own."""
 
-    def __init__(self, place: Path, home: Path) -> None:
-        kept = {
-            k: v
-            for k, v in os.environ.items()
-            if k not in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
+    def __init__(self, place: Path, home: Path, python: Path, prefect_api: str) -> None:
+        kept = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+        self._place, self._python = place, python
+        self._env = {
+            **kept,
+            "TEMPER_HOME": str(home),
+            "PREFECT_HOME": str(home / "prefect"),
+            "PREFECT_API_URL": prefect_api,
+            "PYTHONPATH": str(ROOT),
+            "PREFECT_LOGGING_LEVEL": "WARNING",
+            "COLUMNS": "160",
         }
-        self._place, self._env = (
-            place,
-            {
-                **kept,
-                "TEMPER_HOME": str(home),
-                "PREFECT_HOME": str(home / "prefect"),
-                "PYTHONPATH": str(ROOT),
-                "PREFECT_LOGGING_LEVEL": "WARNING",
-                "COLUMNS": "160",
-            },
-        )
 
-    def __call__(self, *args: str | Path, without: str = "") -> Said:
+    def __call__(self, *args: str | Path, fresh: bool = False, without: str = "") -> Said:
         """Run one command.
 
         Args:
             args: Its words.
-            without: Modules, separated by blanks, that are as if not installed.
+            fresh: Whether a Python is started anew, which can tell what it loaded. Otherwise the
+                process is forked from one that has loaded all that is slow to load.
+            without: Modules, separated by blanks, that are as if not installed, for a fresh one.
         """
-        return self.each([args], without=without)[0]
+        return self.each([args], fresh=fresh, without=without)[0]
 
-    def each(self, commands: Sequence[Sequence[str | Path]], without: str = "") -> list[Said]:
-        """Run commands in one process, so that what is slow to import is imported once."""
+    def each(
+        self, commands: Sequence[Sequence[str | Path]], fresh: bool = False, without: str = ""
+    ) -> list[Said]:
+        """Run commands in one process, one after the other."""
         words = json.dumps([[str(a) for a in c] for c in commands])
+        fresh = fresh or bool(without)
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, words],
+            [sys.executable if fresh else self._python, "-c", PROGRAM, words],
             cwd=self._place,
             text=True,
             env={**self._env, "WITHOUT": without},
             capture_output=True,
             timeout=500,
         )
-        *err, last = done.stderr.splitlines()
-        codes, loaded = json.loads(last)
+        *errs, last = done.stderr.split(END)
+        codes, loaded = json.loads(last.splitlines()[-1])
         outs = done.stdout.split(END)[:-1]
+        told = frozenset(loaded) if fresh else None
         return [
-            Said(code, out, "\n".join(err), frozenset(loaded))
-            for code, out in zip(codes, outs, strict=True)
+            Said(code, out, err.rstrip("\n"), told)
+            for code, out, err in zip(codes, outs, errs, strict=True)
         ]
 
 
 @pytest.fixture(scope="module")
-def temper(tmp_path_factory: pytest.TempPathFactory) -> Temper:
+def temper(tmp_path_factory: pytest.TempPathFactory, python: Path, prefect_api: str) -> Temper:
     """The command line, with one TEMPER_HOME for the tests of a module."""
-    return Temper(tmp_path_factory.mktemp("cwd"), tmp_path_factory.mktemp("home"))
+    place, home = tmp_path_factory.mktemp("cwd"), tmp_path_factory.mktemp("home")
+    return Temper(place, home, python, prefect_api)

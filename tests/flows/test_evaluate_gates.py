@@ -116,7 +116,7 @@ def test_only_what_cannot_be_told_is_asked_again_with_more_items(
             ]
             return [self.make("general", "bits_per_byte", rows, fingerprint=str(n))]
 
-    declared = recipe(held(margin=0.03, on_inconclusive="extend", extend_times=8), held(margin=0.9))
+    declared = recipe(held(margin=0.06, on_inconclusive="extend", extend_times=8), held(margin=0.9))
     one_suite = declared.evaluation.suites[:1]
     declared = declared.model_copy(
         update={"evaluation": declared.evaluation.model_copy(update={"suites": one_suite})}
@@ -133,31 +133,35 @@ def test_each_model_that_a_gate_names_is_asked_and_no_other(
 ) -> None:
     monkeypatch.setattr(evaluate, "fetch_original", lambda _: model("original"))
     monkeypatch.setattr(evaluate, "find_champion", lambda _: model("champion"))
-    bits = {"base": 1.0, "original": 0.9, "champion": 0.5, "candidate": 1.02}
+    bits = {"base": 1.0, "original": 0.5, "champion": 0.5, "candidate": 1.02}
     scorer = Scorer(suite_scores, bits)
-    declared = recipe(held(), held(against="original"))
+    declared = recipe(held(margin=0.3), held(margin=0.3, against="original"))
     results = judge(declared, scorer, data)
     assert [r.verdict for r in results] == ["PASS", "FAIL"]
     assert {name for name, _, _ in scorer.asked} == {"base", "candidate", "original"}
-    [against] = judge(recipe(held(against="champion")), scorer, data)
+    [against] = judge(recipe(held(margin=0.3, against="champion")), scorer, data)
     assert (against.verdict, against.against) == ("FAIL", "champion")
 
 
 def test_a_margin_is_refused_before_anything_is_trained(
     data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    opened: list[str] = []
 
-    def items(recipe: Recipe, data: Data, suite: Any) -> Callable[[str], int]:
-        asked.append(suite.name)
-        n = 20 * (suite.items_per_label or 0) if suite.name == "voc" else suite.limit
-        return lambda metric: n
+    def open_suite(suite: Any, context: Any) -> Any:
+        opened.append(suite.name)
+        return suite
 
-    monkeypatch.setattr(pipeline, "count_items", items)
+    def count_items(suite: Any, metric: str) -> int:
+        return 20 * (suite.items_per_label or 0) if suite.name == "voc" else suite.limit
+
+    monkeypatch.setattr(pipeline, "open_suite", open_suite)
+    monkeypatch.setattr(pipeline, "make_context", lambda recipe, data: None)
+    monkeypatch.setattr(pipeline, "count_items", count_items)
     plans = plan_gates(recipe(HOLD, HOLD | {"margin": 0.2}, held()), data)
     assert [p.n for p in plans] == [400, 400, 50]
-    assert sorted(asked) == ["general", "voc"]
-    with pytest.raises(RecipeError, match="voc/accuracy can't be held"):
+    assert sorted(opened) == ["general", "voc"]
+    with pytest.raises(RecipeError, match="voc/accuracy can't be decided"):
         plan_gates(recipe(HOLD | {"margin": 0.04}), data)
     extended = HOLD | {"margin": 0.04, "on_inconclusive": "extend"}
     assert plan_gates(recipe(extended), data)[0].n == 1600

@@ -1,6 +1,8 @@
 """The whole flow on a tiny model: what it leaves, what it reuses, and how it fails."""
 
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,26 @@ PER_RUN = ("runs", "mlartifacts", "mlflow.db", "prefect")
 
 
 @pytest.fixture(scope="module")
-def flow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A TEMPER_HOME and one temporary Prefect server for all flows of this module."""
-    from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
-
+def flow_home(
+    tmp_path_factory: pytest.TempPathFactory, flows_at: Any, python: Path
+) -> Iterator[Path]:
+    """A TEMPER_HOME for all flows of this module, whose trainers are forked."""
     home = tmp_path_factory.mktemp("home")
-    own = {PREFECT_HOME: home / "prefect", PREFECT_LOCAL_STORAGE_PATH: home / "prefect" / "storage"}
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, flows_at(home / "prefect"):
         patch.setenv("TEMPER_HOME", str(home))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with temporary_settings(own), prefect_test_harness(server_startup_timeout=180):
-            yield home
+        patch.setattr(sys, "executable", str(python))
+        yield home
 
 
 @pytest.fixture(scope="module")
-def report(flow_home: Path, tiny_recipe: Path) -> Any:
+def began() -> datetime:
+    """When the first flow of this module began; the server knows of others before."""
+    return datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def report(flow_home: Path, began: datetime, tiny_recipe: Path) -> Any:
     """The report of the tiny recipe's first run."""
     from flows.finetune import finetune
 
@@ -181,12 +187,16 @@ def test_a_blocked_source_ends_the_run_as_failed(
     assert run.info.status == "FAILED"
 
 
-def test_the_prefect_ui_gets_plan_verdicts_gates_and_a_link_to_the_scorecard(report: Any) -> None:
+def test_the_prefect_ui_gets_plan_verdicts_gates_and_a_link_to_the_scorecard(
+    report: Any, began: datetime
+) -> None:
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 
+    ours = FlowRunFilter(start_time=FlowRunFilterStartTime(after_=began))
     with get_client(sync_client=True) as client:
-        found = client.read_artifacts()
-        names = [run.name for run in client.read_task_runs()]
+        found = client.read_artifacts(flow_run_filter=ours)
+        names = [run.name for run in client.read_task_runs(flow_run_filter=ours)]
     kept = {a.key: a for a in found}
     assert {"plan", "quality-reviews", "quality-general", "gates", "scorecard"} <= kept.keys()
     assert "scorecard.html" in str(kept["scorecard"].data)

@@ -72,14 +72,12 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def account(open_account: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def account(
+    open_account: Any, flows_at: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """AWS on loopback, one TEMPER_HOME and one Prefect server; gives the S3 client."""
-    from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
-
     home = tmp_path_factory.mktemp("home")
-    own = {PREFECT_HOME: home / "prefect", PREFECT_LOCAL_STORAGE_PATH: home / "prefect" / "storage"}
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, flows_at(home / "prefect"):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         client = open_account(
             patch,
@@ -88,8 +86,7 @@ def account(open_account: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 "TEMPER_HOME": str(home),
             },
         )
-        with temporary_settings(own), prefect_test_harness(server_startup_timeout=180):
-            yield client
+        yield client
 
 
 @pytest.fixture

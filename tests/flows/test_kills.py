@@ -16,8 +16,6 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-MOMENTS = int(os.environ.get("TEMPER_KILLS", "1"))
-"""Kills a command; more of them take minutes."""
 ROWS = 6_000
 COMMAND = "import sys; sys.argv[0] = 'temper'; from flows.cli import main; main()"
 
@@ -52,7 +50,7 @@ def _lines(path: str) -> list[Any]:
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
-def _start(home: Path, *args: str) -> subprocess.Popen[str]:
+def _start(python: Path, home: Path, *args: str) -> subprocess.Popen[str]:
     env = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
     env |= {
         "TEMPER_HOME": str(home),
@@ -61,7 +59,7 @@ def _start(home: Path, *args: str) -> subprocess.Popen[str]:
         "COLUMNS": "160",
     }
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *args],
+        [python, "-c", COMMAND, *args],
         env=env,
         text=True,
         stdout=subprocess.PIPE,
@@ -70,17 +68,17 @@ def _start(home: Path, *args: str) -> subprocess.Popen[str]:
     )
 
 
-def _answer(home: Path, *args: str) -> tuple[Any, float]:
+def _answer(python: Path, home: Path, *args: str) -> tuple[Any, float]:
     began = time.monotonic()
-    done = _start(home, *args, "--json")
+    done = _start(python, home, *args, "--json")
     out, err = done.communicate(timeout=300)
     assert done.returncode == 0, err
     return json.loads(out), time.monotonic() - began
 
 
-def _killed(home: Path, after: float, *args: str) -> bool:
+def _killed(python: Path, home: Path, after: float, *args: str) -> bool:
     """Start a command and kill it with all it started; return whether it was still running."""
-    started = _start(home, *args)
+    started = _start(python, home, *args)
     try:
         started.communicate(timeout=after)
     except subprocess.TimeoutExpired:
@@ -112,25 +110,28 @@ def _told(answer: Any) -> Any:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.long)])
 @pytest.mark.parametrize("command", ["mix", "check"])
 def test_a_command_killed_at_random_moments_ends_with_what_it_would_have_said(
-    big_recipe: Path, tmp_path: Path, command: str
+    python: Path, big_recipe: Path, tmp_path: Path, command: str, kills: int
 ) -> None:
-    expected, seconds = _answer(tmp_path / "calm" / "home", command, str(big_recipe))
+    expected, seconds = _answer(python, tmp_path / "calm" / "home", command, str(big_recipe))
     calm = _whole(tmp_path / "calm" / "home")
     moments = random.Random(17)
     broken_off = 0
-    for number in range(MOMENTS):
+    for number in range(kills):
         home = tmp_path / f"killed-{number}" / "home"
-        broken_off += _killed(home, moments.uniform(0.2, 1.0) * seconds, command, str(big_recipe))
+        after = moments.uniform(0.2, 1.0) * seconds
+        broken_off += _killed(python, home, after, command, str(big_recipe))
         before = _whole(home)
-        again, _ = _answer(home, command, str(big_recipe))
+        again, _ = _answer(python, home, command, str(big_recipe))
         assert _told(again) == _told(expected)
-        after = _whole(home)
+        now = _whole(home)
         # What was whole at the kill was used, not made again; nothing stays that is half made.
-        assert {k: after[k] for k in before} == before
-        assert set(after) == set(calm)
+        assert {k: now[k] for k in before} == before
+        assert set(now) == set(calm)
         assert _left_aside(home) == []
         shutil.rmtree(home.parent)
     assert broken_off > 0
@@ -148,8 +149,10 @@ def _mounted(script: str, folder: Path, size: str, env: dict[str, str]) -> Any:
     )
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_full_disk_gets_one_paragraph_and_what_was_whole_goes_on(
-    big_recipe: Path, tmp_path: Path
+    python: Path, big_recipe: Path, tmp_path: Path
 ) -> None:
     if shutil.which("unshare") is None or _mounted("true", tmp_path, "1m", {}).returncode:
         pytest.skip("a disk of its own can't be mounted here (unshare -rm)")
@@ -176,5 +179,5 @@ def test_a_full_disk_gets_one_paragraph_and_what_was_whole_goes_on(
     assert "Traceback" not in said
     assert done.returncode == 0, done.stderr
     assert _whole(kept)
-    calm, _ = _answer(tmp_path / "calm" / "home", "mix", str(big_recipe))
+    calm, _ = _answer(python, tmp_path / "calm" / "home", "mix", str(big_recipe))
     assert json.loads(done.stdout)["digest"] == calm["digest"]

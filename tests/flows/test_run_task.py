@@ -1,8 +1,5 @@
 """One call of a stage, inside a flow and outside of one."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from prefect import flow, task
 from prefect.context import TaskRunContext
@@ -34,19 +31,9 @@ def test_outside_of_a_flow_tasks_are_the_plain_functions_in_order() -> None:
     assert weigh_all() == [(said, False) for said in SAID]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[None]:
-    from prefect.settings import PREFECT_HOME, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
-
-    own = {PREFECT_HOME: tmp_path / "prefect"}
-    with temporary_settings(own), prefect_test_harness(server_startup_timeout=180):
-        yield
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_inside_a_flow_they_are_task_runs_with_the_same_results(server: None) -> None:
+def test_inside_a_flow_they_are_task_runs_with_the_same_results(prefect_server: str) -> None:
     assert flow(weigh_all)() == [(said, True) for said in SAID]
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ print("digest", prepare(sys.argv[1]).digest)
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("module", ["prefect_dask", "prefect_ray"])
@@ -51,6 +53,52 @@ def _small_shards(recipe: Path, folder: Path) -> Path:
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(fields))
     return path
+
+
+def test_what_a_stage_is_given_and_gives_survives_the_way_to_another_process(
+    tiny_fields: dict[str, Any], temper_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a cluster: each task, its arguments and its result go through pickle."""
+    import cloudpickle
+
+    from configs.loading import load_recipe
+    from flows import run_task as tasks_of_flows
+    from flows.pipeline import mix, prepare_data
+
+    sent = []
+
+    def far(work: Any, items: list[Any]) -> list[Any]:
+        there = cloudpickle.loads(cloudpickle.dumps(work))
+        sent.append(len(items))
+        return [
+            cloudpickle.loads(cloudpickle.dumps(there(cloudpickle.loads(cloudpickle.dumps(i)))))
+            for i in items
+        ]
+
+    fields = deepcopy(tiny_fields)
+    fields["mixture"]["rows_per_shard"] = 5
+    recipe = load_recipe(fields)
+    near = mix(recipe, prepare_data(recipe))
+    monkeypatch.setattr(tasks_of_flows, "_run_in_threads", far)
+    monkeypatch.setenv("TEMPER_HOME", str(temper_home.with_name("far")))
+    assert mix(recipe, prepare_data(recipe)).digest == near.digest
+    # Sources are ingested and checked side by side, tokenised, and the shards written.
+    assert len(sent) == 4
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_a_cluster_is_of_as_many_processes_as_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, runner: str
+) -> None:
+    pytest.importorskip(f"prefect_{runner}")
+    monkeypatch.setenv("TEMPER_RUNNER", runner)
+    monkeypatch.setenv("TEMPER_WORKERS", "3")
+    made = task_runner()
+    if runner == "dask":
+        assert made.cluster_kwargs["n_workers"] == 3
+        assert made.cluster_kwargs["threads_per_worker"] == 1
+    else:
+        assert made.init_kwargs["num_cpus"] == 3
 
 
 def test_a_runner_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 Fields = dict[str, Any]
 
 
@@ -43,7 +43,6 @@ def test_a_run_ends_with_a_scorecard_of_what_the_job_trained(
 ) -> None:
     said = temper("run", recipe, "--json")
     assert said.code in (0, 3, 4), said.err
-    assert "sagemaker" in said.loaded
     assert "SDK" not in said.err
     assert Path(said.json["scorecard"]).is_file()
     [job] = [p for p in jobs.iterdir() if p.is_dir()]

@@ -4,9 +4,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -36,18 +35,9 @@ def recipe(tiny_fields: Fields, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """The address of a Prefect server for all runs: starting one takes longer than they do."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
-
-    own = {PREFECT_HOME: tmp_path / "prefect"}
-    with temporary_settings(own), prefect_test_harness(server_startup_timeout=600):
-        yield str(PREFECT_API_URL.value())
-
-
-@pytest.fixture
-def start(recipe: Path, server: str) -> Callable[[Path], "subprocess.Popen[str]"]:
+def start(
+    recipe: Path, prefect_api: str, python: Path
+) -> Callable[[Path], "subprocess.Popen[str]"]:
     """A function that starts ``temper run`` with a TEMPER_HOME, in a session of its own."""
 
     def begin(home: Path) -> "subprocess.Popen[str]":
@@ -56,11 +46,11 @@ def start(recipe: Path, server: str) -> Callable[[Path], "subprocess.Popen[str]"
             **kept,
             "TEMPER_HOME": str(home),
             "PREFECT_HOME": str(home / "prefect"),
-            "PREFECT_API_URL": server,
+            "PREFECT_API_URL": prefect_api,
             "PYTHONPATH": str(ROOT),
         }
         return subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "run", str(recipe), "--json"],
+            [python, "-c", COMMAND, "run", str(recipe), "--json"],
             env=env,
             text=True,
             stdout=subprocess.PIPE,

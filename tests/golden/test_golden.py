@@ -182,9 +182,14 @@ class _Words(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> Iterator[Session]:
+def session(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path, prefect_tables: Path
+) -> Iterator[Session]:
     """One process for all that is asked here: what is slow to import is imported once."""
-    opened = Session(tmp_path_factory.mktemp("golden"), tiny_model_folder)
+    place = tmp_path_factory.mktemp("golden")
+    (place / "home" / "prefect").mkdir(parents=True)
+    shutil.copy(prefect_tables, place / "home" / "prefect")
+    opened = Session(place, tiny_model_folder)
     yield opened
     opened.close()
 

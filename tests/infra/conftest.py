@@ -1,6 +1,7 @@
 """A house of its own for each module: Prefect server, work pool, worker, and deployments."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,9 +21,13 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator["House"]:
+def house(
+    tmp_path_factory: pytest.TempPathFactory, python: Path, prefect_tables: Path
+) -> Iterator["House"]:
     """A running house with ``infra/prefect.yaml`` deployed in it."""
-    built = House(tmp_path_factory.mktemp("house"))
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copy(prefect_tables, folder)
+    built = House(folder, python)
     try:
         built.open()
         yield built
@@ -33,8 +38,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator["House"]:
 class House:
     """Real parts on loopback, with every file below one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Path) -> None:
         port = _free_port()
+        self._python = str(python)
         self.folder, self.url = folder, f"http://127.0.0.1:{port}/api"
         self.client = httpx.Client(base_url=self.url, timeout=30)
         self._port, self._processes = port, list[subprocess.Popen[bytes]]()
@@ -159,7 +165,7 @@ class House:
         with (self.folder / f"{name}.log").open("wb") as log:
             self._processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "prefect", *args],
+                    [self._python, "-m", "prefect", *args],
                     cwd=place,
                     env=self._env,
                     stdout=log,
@@ -172,7 +178,7 @@ class House:
     def _deploy(self) -> None:
         # At a terminal, where Prefect asks about all that a file leaves open; nobody answers here.
         words = [
-            sys.executable,
+            self._python,
             "-m",
             "prefect",
             "deploy",

@@ -54,6 +54,7 @@ def test_the_arms_of_a_sweep_are_filled_in_as_data() -> None:
         flow.validate_parameters({"recipe": "smoke", "arms": {"domain_share": [0.5, 0.5]}})
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_night_comes_by_itself_and_its_run_ends_well(house: Any, tiny_recipe: Path) -> None:
@@ -88,6 +89,7 @@ def test_a_run_made_through_the_api_takes_changed_parameters(
     assert tracked.data.params["seed"] == "6"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_training_on_the_work_pool_is_a_run_of_its_own(

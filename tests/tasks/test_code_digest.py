@@ -83,13 +83,19 @@ def reached(entry: str) -> dict[str, Module]:
     return import_closure(entry)
 
 
+@cache
 def edited(name: str) -> Module:
     return parse_module(f"{SOURCES[name]}\nEDITED = True\n")
 
 
+@cache
+def unedited() -> dict[str, Module | None]:
+    return {name: find_module(name) for name in SOURCES}
+
+
 def digest_with(entry: str, name: str, module: Module) -> str:
     """Return the digest of an entry in a tree in which one module is another."""
-    find = {**{known: find_module(known) for known in SOURCES}, name: module}.get
+    find = {**unedited(), name: module}.get
     return closure_digest(import_closure(entry, find))
 
 

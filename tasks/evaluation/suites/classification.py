@@ -1,5 +1,6 @@
 """Single-label classification: the model writes the label, and anything else is a miss."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from configs.suites.labels import ClassificationSuite
 from tasks.artifacts import CleanSource, SplitName
 from tasks.errors import EvaluationError
 from tasks.evaluation.items import ItemRow, answer_row, item_ids
+from tasks.metrics.label_sets import cut, macro_level
 from tasks.metrics.matching import JOINT, LabelPath, plain
 from tasks.models.api import Decoding, Model, Prompt
 from tasks.progress import Progress
@@ -100,6 +102,12 @@ class ClassificationRunner:
             return lambda text: parse_label(text, index)
         known = path_index(self.labels, JOINT.strip())
         return lambda text: parse_path(text, known, hierarchy)
+
+    def count_classes(self, metric: str) -> dict[str, int]:
+        """Return the items of each label that a macro F1 averages over, at the metric's level."""
+        if (level := macro_level(metric)) is None:
+            return {}
+        return dict(Counter(cut(case.gold, level or None) for case in self.cases))
 
     def overlap(self) -> list[str | Item]:
         """Return the prompts."""

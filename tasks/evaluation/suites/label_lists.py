@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -13,6 +14,7 @@ from tasks.evaluation.datasets import HeldOut, held_out
 from tasks.evaluation.items import ItemRow, answer_row, item_ids
 from tasks.evaluation.suites.classification import canonical, normal, path_index, path_of, shown
 from tasks.evaluation.suites.json_list import State, parse_list
+from tasks.metrics.label_sets import macro_level
 from tasks.metrics.matching import JOINT, Labelled, LabelPath, Pair, pair
 from tasks.models.api import Decoding, Model, Prompt
 from tasks.progress import Progress
@@ -234,6 +236,13 @@ class ListRunner:
     def overlap(self) -> list[str | Item]:
         """Return the prompts."""
         return [prompt_text(case.prompt) for case in self.cases]
+
+    def count_classes(self, metric: str) -> dict[str, int]:
+        """Return the items that hold each label a macro F1 averages over, at its level."""
+        if (level := macro_level(metric)) is None:
+            return {}
+        held = ({JOINT.join(x.path[: level or None]) for x in case.meant} for case in self.cases)
+        return dict(Counter(label for labels in held for label in labels))
 
 
 def list_cases(

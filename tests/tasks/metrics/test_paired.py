@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from budgets import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,7 +177,7 @@ def test_ratios_of_uneven_texts_cover_the_truth() -> None:
     assert 0.91 <= coverage(0.05, [draw() for _ in range(500)]) <= 0.98
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.sampled_from([0.05, 0.2]), st.sampled_from([50, 300]))
 def test_a_truly_worse_model_passes_a_margin_no_more_often_than_alpha(
     discordance: float, n: int

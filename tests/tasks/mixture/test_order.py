@@ -1,6 +1,7 @@
 """Order, through the plan that draws by it, and the permutation of the rows of a source."""
 
 import numpy as np
+from budgets import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ def walk(sizes, quotas, seed=17, rows_exact=False):
     return plan, units, np.cumsum(used, axis=0)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(mixtures())
 def test_every_prefix_is_within_the_longest_row_of_the_asked_shares(mixture):
     sizes, quotas = mixture

@@ -2,6 +2,7 @@ import re
 from fractions import Fraction
 
 import pytest
+from budgets import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -158,7 +159,7 @@ def _changes(fix):
             yield change
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=examples(1_000), deadline=None)
 @given(SECTIONS, UNITS, st.lists(st.integers(1, 50), min_size=8, max_size=8))
 def test_what_a_shortage_says_to_set_works_when_it_is_set(fields, units, weights):
     names = [f"s{i}" for i in range(len(units))]

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budgets import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -42,7 +43,7 @@ def test_ranks_in_turn_give_the_plans_order_for_any_world(mixture: Any, world: i
     st.sampled_from([1, 2, 3, 8]),
     st.integers(0, 6),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
 def test_a_run_goes_on_with_another_number_of_ranks_where_it_stopped(
     mixture: Any, start: int, before: int, after: int, steps: int
 ) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from budgets import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -178,7 +179,7 @@ LENGTHS = st.lists(st.one_of(st.none(), st.integers(1, 60)), min_size=1, max_siz
 
 @pytest.mark.parametrize("overlong", ["drop", "split"])
 @given(LENGTHS, st.sets(st.integers(0, 11)))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(15))
 def test_every_row_is_in_the_tokens_or_in_quarantine(
     tmp_path, temper_home, tiny_model, overlong, lengths, items
 ):

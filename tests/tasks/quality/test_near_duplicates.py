@@ -3,6 +3,7 @@ import random
 
 import numpy as np
 import pytest
+from budgets import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,7 +68,7 @@ def families(draw):
     return texts, NearDuplicates(threshold=draw(st.sampled_from([0.5, 0.7, 0.8, 0.9, 1.0])))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(families())
 def test_no_two_texts_that_stay_are_similar_and_each_that_goes_repeats_one_that_stays(made):
     texts, spec = made
@@ -79,7 +80,7 @@ def test_no_two_texts_that_stay_are_similar_and_each_that_goes_repeats_one_that_
         assert any(similar(texts[i], texts[j], spec) for j in range(len(texts)) if j != i)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(families())
 def test_components_are_those_of_the_oracle(made):
     texts, spec = made

@@ -4,8 +4,6 @@ from pathlib import Path
 import pytest
 from prefect import flow
 from prefect.artifacts import Artifact
-from prefect.settings import PREFECT_HOME, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
 from pydantic import TypeAdapter
 
 from configs.quality import Quality
@@ -32,7 +30,7 @@ def test_outside_a_run_the_shell_publishes_nothing(tmp_path: Path, temper_home: 
 
 @pytest.mark.slow
 def test_in_a_run_the_verdict_is_a_table_in_the_prefect_ui(
-    tmp_path: Path, temper_home: Path
+    tmp_path: Path, temper_home: Path, prefect_server: str
 ) -> None:
     source = _source(tmp_path)
 
@@ -40,12 +38,8 @@ def test_in_a_run_the_verdict_is_a_table_in_the_prefect_ui(
     def prepare() -> CleanSource:
         return check_quality(ingest_source(source), source, Quality(), 17)
 
-    with (
-        temporary_settings({PREFECT_HOME: tmp_path / "prefect"}),
-        prefect_test_harness(server_startup_timeout=300),
-    ):
-        done = prepare()
-        artifact = Artifact.get("quality-my-voc-v2")
+    done = prepare()
+    artifact = Artifact.get("quality-my-voc-v2")
     assert artifact is not None
     table = {row["check"]: row["rows"] for row in json.loads(str(artifact.data))}
     assert (table["format"], table["duplicate"]) == ("1", "0")

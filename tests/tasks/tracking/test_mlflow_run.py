@@ -175,7 +175,7 @@ os.kill(os.getpid(), 9)
 
 
 def test_a_run_whose_process_was_killed_is_ended_by_the_next(
-    settings: Settings, recipe: Recipe, tmp_path: Path
+    settings: Settings, recipe: Recipe, tmp_path: Path, python: Path
 ) -> None:
     from tasks.tracking.mlflow_run import open_run
 
@@ -183,7 +183,7 @@ def test_a_run_whose_process_was_killed_is_ended_by_the_next(
     file.write_text(recipe.model_dump_json())
     env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED_RUN, str(file)],
+        [python, "-c", KILLED_RUN, str(file)],
         capture_output=True,
         text=True,
         env=env | {"TEMPER_HOME": str(settings.root)},
@@ -246,13 +246,11 @@ def test_the_page_is_published_to_mlflow_and_prefect(
     card: Card,
     settings: Settings,
     recipe: Recipe,
-    tmp_path: Path,
+    prefect_server: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from prefect import flow
     from prefect.artifacts import Artifact
-    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
 
     from tasks.tracking.task import finish_tracking, publish_scorecard, start_tracking
 
@@ -266,11 +264,8 @@ def test_the_page_is_published_to_mlflow_and_prefect(
         finish_tracking(run_id, "FINISHED")
         return run_id, page
 
-    # The harness isolates the database, not the results.
-    storage = {PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results"}
-    with temporary_settings(storage), prefect_test_harness(server_startup_timeout=300):
-        run_id, page = publish()
-        gates, link = (Artifact.get(key=k) for k in ("gates", "scorecard"))
+    run_id, page = publish()
+    gates, link = (Artifact.get(key=k) for k in ("gates", "scorecard"))
     assert page.is_file()
     assert gates is not None
     assert "needs 1,234" in str(gates.data)

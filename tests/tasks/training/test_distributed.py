@@ -8,7 +8,7 @@ from tasks.errors import TrainingError  # noqa: E402
 from tasks.training.backends.local import LocalProcess, command  # noqa: E402
 from tasks.training.progress_view import wait  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
 STEPS = 50
 
 

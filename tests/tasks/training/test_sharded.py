@@ -16,7 +16,7 @@ from tasks.artifacts import LocalModel  # noqa: E402
 from tasks.models.identity import weights_digest  # noqa: E402
 from tasks.training.models import adapter_config, gathered, load_base, save_merged  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
 LORA: dict[str, Any] = {"adapter": {"rank": 4, "targets": ["q_proj", "v_proj"]}}
 
 

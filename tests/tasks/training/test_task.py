@@ -6,7 +6,7 @@ pytest.importorskip("torch")
 from tasks.training.backends.local import LocalProcess  # noqa: E402
 from tasks.training.task import wait_for_training  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
 
 
 def test_who_asked_is_given_the_metrics_stream_while_it_grows_and_when_it_is_whole(

@@ -7,6 +7,9 @@ torch = pytest.importorskip("torch")
 from tasks.models.local import generation  # noqa: E402
 from tasks.models.local.generation import KeyedSampler, draw, draw_keys  # noqa: E402
 
+DRAWS = 6_000
+"""Of the uniform numbers that lie evenly: every token twice as likely as one of them is drawn."""
+
 
 def _evenly(rows: int) -> torch.Tensor:
     return (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
@@ -24,10 +27,10 @@ def _kept_by_the_library(logits: torch.Tensor, top_p: float) -> set[int]:
 @pytest.mark.parametrize("spread", [0.1, 3.0])
 def test_the_nucleus_is_that_of_the_library(top_p: float, size: int, spread: float) -> None:
     logits = torch.randn(size, generator=torch.Generator().manual_seed(5)) * spread
-    found = draw(logits.expand(20_000, -1), top_p, _evenly(20_000))
+    found = draw(logits.expand(DRAWS, -1), top_p, _evenly(DRAWS))
     kept = _kept_by_the_library(logits, top_p)
     probabilities = logits.double().softmax(-1)
-    rare = {i for i in kept if probabilities[i] < 2 / 20_000}
+    rare = {i for i in kept if probabilities[i] < 2 / DRAWS}
     assert set(found.tolist()) <= kept
     assert kept - rare <= set(found.tolist())
 

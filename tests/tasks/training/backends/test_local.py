@@ -14,7 +14,7 @@ from tasks.training.backends.local import LocalProcess, latest_record
 from tasks.training.progress_view import wait
 
 pytest.importorskip("torch")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
 
 STEPS = 12
 

@@ -1,6 +1,7 @@
 """Jobs run by the stand-in: from the upload to the checkpoint, and the ways they end."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,8 +79,9 @@ def test_a_job_trains_from_what_was_uploaded_and_its_checkpoint_comes_home(
     assert len(manifests) == 4
 
 
+@pytest.mark.long
 def test_a_spot_job_whose_machine_is_taken_away_ends_with_the_weights_of_an_undisturbed_one(
-    make: Make, aws: Any, keys: Keys, temper_home: Path
+    make: Make, aws: Any, keys: Keys, temper_home: Path, python: Path
 ) -> None:
     # A row a step: long enough that it is taken away in the middle.
     job = make(training={"save_steps": 1, "batch_rows": 1}, spot=True)
@@ -101,23 +103,28 @@ def test_a_spot_job_whose_machine_is_taken_away_ends_with_the_weights_of_an_undi
     from tasks.training.backends.local import LocalProcess
 
     alone = job.model_copy(update={"folder": temper_home / "alone", "key": "f" * 64})
-    local = wait_local(alone, LocalProcess())
+    local = wait_local(alone, LocalProcess(), python)
     assert checkpoint.digest == local.digest
 
 
-def wait_local(job: TrainingJob, process: Any) -> Checkpoint:
+def wait_local(job: TrainingJob, process: Any, python: Path) -> Checkpoint:
     """Return the checkpoint of the same job on this machine, by one process."""
     from configs.backends import LocalBackend
 
     here = job.training.model_copy(update={"backend": LocalBackend(threads=1)})
     job = job.model_copy(update={"training": here})
-    return wait(job, process.submit(job))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(python))
+        return wait(job, process.submit(job))
 
 
 TWO = {"instance_type": "ml.g5.xlarge", "instance_count": 2}
 
 
-def test_two_machines_end_with_the_weights_of_one(make: Make, aws: Any, temper_home: Path) -> None:
+@pytest.mark.long
+def test_two_machines_end_with_the_weights_of_one(
+    make: Make, aws: Any, temper_home: Path, python: Path
+) -> None:
     from safetensors.torch import load_file
 
     from tasks.training.backends.local import LocalProcess
@@ -136,7 +143,7 @@ def test_two_machines_end_with_the_weights_of_one(make: Make, aws: Any, temper_h
     result = json.loads((checkpoint.path / "result.json").read_text())
     assert result["made_with"]["processes"] == 2
     alone = job.model_copy(update={"folder": temper_home / "alone", "key": "f" * 64})
-    local = wait_local(alone, LocalProcess())
+    local = wait_local(alone, LocalProcess(), python)
     one, two = (_rows(c.path, "losses.jsonl", "loss") for c in (local, checkpoint))
     assert len(two) == checkpoint.steps == 12
     assert two == pytest.approx(one, abs=1e-4)
@@ -147,8 +154,9 @@ def test_two_machines_end_with_the_weights_of_one(make: Make, aws: Any, temper_h
     assert checkpoint.digest != job.model.digest
 
 
+@pytest.mark.long
 def test_two_spot_machines_that_are_taken_away_go_on_from_what_both_saved(
-    make: Make, aws: Any, keys: Keys, temper_home: Path
+    make: Make, aws: Any, keys: Keys, temper_home: Path, python: Path
 ) -> None:
     from safetensors.torch import load_file
 
@@ -165,11 +173,12 @@ def test_two_spot_machines_that_are_taken_away_go_on_from_what_both_saved(
     steps = _rows(checkpoint.path, "losses.jsonl", "step")
     assert steps == list(range(1, checkpoint.steps + 1))
     alone = job.model_copy(update={"folder": temper_home / "alone", "key": "f" * 64})
-    local = wait_local(alone, LocalProcess())
+    local = wait_local(alone, LocalProcess(), python)
     weights = [load_file(c.path / "model.safetensors") for c in (local, checkpoint)]
     assert all(bool((weights[0][n] - w).abs().max() < 1e-4) for n, w in weights[1].items())
 
 
+@pytest.mark.long
 def test_a_failure_on_two_machines_is_told_and_ends_both(
     make: Make, aws: Any, temper_home: Path
 ) -> None:

@@ -16,7 +16,11 @@ from tasks.training.job import TrainingJob, make_job
 from tasks.training.progress_view import wait
 
 pytest.importorskip("torch")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("forked"),
+]
 
 
 class Pool:
