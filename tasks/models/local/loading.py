@@ -150,13 +150,11 @@ def load_whole(path: str | Path, config: Any, dtype: Any, attention: str) -> Tor
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise _unreadable(str(path), error) from error
+    surplus = _surplus_layers(found["unexpected_keys"], config)
     for what, names in (
-        ("lacks", sorted(found["missing_keys"])),
-        ("has with other shapes", sorted(str(m[0]) for m in found["mismatched_keys"])),
-        (
-            "has beside those of its config",
-            sorted(_surplus_layers(found["unexpected_keys"], config)),
-        ),
+        ("lacks these tensors", sorted(found["missing_keys"])),
+        ("has tensors of other shapes", sorted(str(m[0]) for m in found["mismatched_keys"])),
+        ("has tensors of layers that its config has not", sorted(surplus)),
     ):
         if names:
             listed = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")

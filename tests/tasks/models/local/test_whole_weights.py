@@ -82,12 +82,15 @@ def test_a_folder_that_is_not_whole_is_refused(
     shutil.copytree(tiny_model_folder, folder)
     edit(folder)
     with pytest.raises(SetupError, match=said):
-        given = _config(str(folder))
-        load_whole(folder, given, torch.float32, choose_attention(given))
+        load(folder)
+
+
+def load(folder: Path) -> Any:
+    given = _config(str(folder))
+    return load_whole(folder, given, torch.float32, choose_attention(given))
 
 
 def test_a_whole_folder_is_loaded_as_it_is(tiny_model_folder: Path) -> None:
-    given = _config(str(tiny_model_folder))
-    model = load_whole(tiny_model_folder, given, torch.float32, choose_attention(given))
+    model = load(tiny_model_folder)
     kept = load_file(tiny_model_folder / "model.safetensors")
     assert torch.equal(model.state_dict()[NORM], kept[NORM])
