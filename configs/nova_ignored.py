@@ -7,7 +7,7 @@ from configs.nova import NovaBackend
 from configs.section import rule_error
 from configs.training import Training
 
-HONOURED = ("method", "adapter", "sequence_length", "overflow", "backend")
+HONOURED = ("method", "adapter", "sequence_length", "overflow", "max_overlong_loss", "backend")
 """Fields of ``training`` that have an effect: how long rows may be, and what is trained."""
 
 INSTEAD = {

@@ -69,10 +69,9 @@ class Recipe(Section):
     def family(self) -> str:
         """What recipes share that are tried in turn on the same test items.
 
-        Their experiment and their domain sources: ratios, learning rates and names may differ.
+        Their domain sources: ratios, learning rates, names and experiments may differ.
         """
-        domain = sorted(s.name for s in self.sources if s.role == "domain")
-        return f"{self.tracking.experiment}/{'+'.join(domain)}"
+        return "+".join(sorted(s.name for s in self.sources if s.role == "domain"))
 
     @property
     def split_seed(self) -> int:

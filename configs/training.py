@@ -104,6 +104,13 @@ class Training(Section):
     overflow: Overflow | None = Field(
         None, description="longer rows: drop (default), split (default for cpt) or error"
     )
+    max_overlong_loss: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="share of a source's supervised tokens that longer rows may lose; more of it "
+        "is refused",
+    )
     packing: Literal["auto", "on", "off"] = Field(
         "auto", description="a step is of packs, filled to sequence_length; auto: for cpt"
     )

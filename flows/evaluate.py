@@ -9,7 +9,7 @@ from prefect import flow
 
 from configs.gates import FloorGate, Gate, multiply_item_limits
 from configs.loading import find_served, load_recipe
-from configs.models import AdaptedModel, Model, Served, VllmModel
+from configs.models import AdaptedModel, ChatSettings, Model, Served, VllmModel
 from configs.nova import NovaBackend
 from configs.recipe import Recipe
 from flows.pipeline import Data, check_sources, make_context, refuse_blocked
@@ -22,13 +22,14 @@ from tasks.evaluation.task import evaluate_suite
 from tasks.gates.pairing import pairs
 from tasks.gates.slices import slices
 from tasks.gates.stage import References
-from tasks.gates.task import judge_gates
+from tasks.gates.task import judge_gates, note_looks
 from tasks.ingest.task import fetch_model
 from tasks.models.adapters import load_adapted
 from tasks.models.factory import Evaluated
 from tasks.models.served.vllm import on_vllm
 from tasks.scores import GateResult, SuiteScores
 
+NO_SETTINGS = ChatSettings()
 Score = Callable[[Recipe, Data, LocalModel], list[SuiteScores]]
 """Puts a recipe's suites to a model."""
 
@@ -55,32 +56,49 @@ def evaluate(recipe: Recipe | str, model: str | None = None) -> list[SuiteScores
 
 def evaluate_model(recipe: Recipe, model: str | None) -> list[SuiteScores]:
     """Return the scores of a model; inside a flow the steps are Prefect tasks."""
-    section = parse_model(model) if model else recipe.model
+    section = parse_model(model, recipe.model.chat) if model else recipe.model
     clean = check_sources(recipe)
     refuse_blocked(clean)
     chosen = recipe.evaluation
     context = EvalContext(chosen.split, recipe.split_seed, chosen.dtype, {c.name: c for c in clean})
-    return _score(recipe, context, prepare_model(section))
+    scores = _score(recipe, context, prepare_model(section, recipe.model.chat))
+    if chosen.split == "test" and model is not None:
+        run_task(note_looks, recipe.family, "evaluate", scores)
+    return scores
 
 
-def parse_model(model: str) -> Model | Served:
-    """Return the section that a model's name on the command line means."""
-    return find_served(model) or Model(path=str(Path(model).resolve()))
+def parse_model(model: str, chat: ChatSettings = NO_SETTINGS) -> Model | Served:
+    """Return the section that a model's name on the command line means.
+
+    Args:
+        model: A folder, a YAML file or an inline mapping.
+        chat: What a folder's chat template is given.
+    """
+    return find_served(model) or Model(path=str(Path(model).resolve()), **dict(chat))
 
 
-def prepare_model(section: Model | Served) -> Evaluated:
-    """Return a model that can be evaluated: its folder on this machine, or where it is served."""
+def prepare_model(section: Model | Served, chat: ChatSettings = NO_SETTINGS) -> Evaluated:
+    """Return a model that can be evaluated: its folder on this machine, or where it is served.
+
+    Args:
+        section: What names it.
+        chat: What the chat template of a base with an adapter, or of one for vLLM, is given.
+    """
     match section:
         case Model():
             return run_task(fetch_model, section, True)
         case AdaptedModel():
-            base = run_task(fetch_model, Model(path=section.path, revision=section.revision), True)
+            base = run_task(fetch_model, _make_base(section, chat), True)
             return load_adapted(base, Path(section.adapter).expanduser(), section.alpha)
         case VllmModel():
-            base = run_task(fetch_model, Model(path=section.path, revision=section.revision), True)
+            base = run_task(fetch_model, _make_base(section, chat), True)
             return on_vllm(base, section)
         case _:
             return section
+
+
+def _make_base(section: AdaptedModel | VllmModel, chat: ChatSettings) -> Model:
+    return Model(path=section.path, revision=section.revision, **dict(chat))
 
 
 def score_model(recipe: Recipe, data: Data, model: Evaluated) -> list[SuiteScores]:

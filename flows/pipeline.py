@@ -18,6 +18,7 @@ from tasks.evaluation.registry import open_suite, overlap_texts
 from tasks.gates.planning import GatePlan, joint_chance, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
 from tasks.locks import locked
+from tasks.mixture.losses import refuse_losses
 from tasks.mixture.shares import Supply, plan_quotas
 from tasks.mixture.stage import mixture_key, split_blocks
 from tasks.mixture.table import PlanTable, plan_table
@@ -29,6 +30,7 @@ from tasks.mixture.task import (
     write_shards,
 )
 from tasks.mixture.tokenize import RowFormat
+from tasks.models.probe import SHAPES, probe_model, refuse_unfit
 from tasks.progress import report
 from tasks.quality.task import check_quality, remove_duplicates
 from tasks.self_data.rehearsal import SLACK, estimate_rehearsal
@@ -105,6 +107,8 @@ def prepare_stored_data(recipe: Recipe, *, weights: bool) -> Data:
     clean = run_task(remove_duplicates, clean, recipe.quality)
     refuse_blocked(clean)
     data = Data(run_task(fetch_model, recipe.model, weights), clean)
+    if not keeps_weights(recipe):
+        refuse_unfit(data.model)
     data = replace(data, excluded=collect_exclusions(recipe, data), gates=plan_gates(recipe, data))
     tokens = map_task(
         tokenise_source,
@@ -114,6 +118,8 @@ def prepare_stored_data(recipe: Recipe, *, weights: bool) -> Data:
         data.excluded,
         make_row_format(recipe),
     )
+    for one in tokens:
+        _refuse_losses(recipe, one)
     return replace(data, tokens=tuple(tokens), needs=count_rehearsal_needs(recipe, tokens))
 
 
@@ -141,8 +147,14 @@ def prepare_data(recipe: Recipe) -> Data:
             data.excluded,
             make_row_format(recipe),
         )
+        _refuse_losses(recipe, tokens)
         data = replace(data, clean=(*data.clean, clean), tokens=(*data.tokens, tokens))
     return data
+
+
+def _refuse_losses(recipe: Recipe, tokens: TokenizedSource) -> None:
+    section = recipe.training
+    refuse_losses(tokens, section.sequence_length, section.max_overlong_loss)
 
 
 def rewrite_sources(recipe: Recipe, data: Data) -> tuple[CleanSource, ...]:
@@ -196,6 +208,8 @@ def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
         run_task(show_plan, build.table)
         map_task(write_shards, split_blocks(build, Settings().workers))
         origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
+        # With the day that the template wrote, whatever day it is made again on.
+        origin["model"] |= data.model.chat.model_dump(mode="json")
         return run_task(finish_mixture, build, data.model, origin)
 
 
@@ -294,7 +308,24 @@ def plan_recipe(recipe: Recipe) -> PlanTable:
         lines.append(line)
     gates = tuple(f"{g.metric} ({g.rule}): {g.note}" for g in data.gates)
     gates += tuple(filter(None, [joint_chance(data.gates)]))
-    return table.model_copy(update={"digest": digest, "gates": gates, "sources": tuple(lines)})
+    return table.model_copy(
+        update={
+            "digest": digest,
+            "gates": gates,
+            "sources": tuple(lines),
+            "model": _describe_model(recipe, data),
+        }
+    )
+
+
+def _describe_model(recipe: Recipe, data: Data) -> tuple[str, ...]:
+    """Return what a plan says of the base model: what a person wouldn't expect of it."""
+    if keeps_weights(recipe):
+        return ()
+    found = probe_model(data.model).findings
+    # Rows of a shape that the template can't write are told with their source.
+    told = [f for f in found if f.state != "ok" and f.name not in SHAPES]
+    return tuple(f"{f.name}: {f.says}" for f in told)
 
 
 def _estimate_rehearsal(recipe: Recipe, data: Data, name: str) -> Units:

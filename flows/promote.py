@@ -67,6 +67,10 @@ def _make_record(report: RunReport, waiver: str | None) -> Record:
         verdict=report.verdict if report.gates else NOT_JUDGED,
         candidate=report.trained.digest,
         gates=tuple(g.model_dump(mode="json") for g in report.gates),
-        # A run that passed needs no excuse, and none is kept.
-        waiver=waiver if report.verdict != "PASS" or not report.gates else None,
+        # A run that passed needs no excuse, and none is kept; one on dev items hasn't yet.
+        waiver=None if report.verdict == "PASS" and _is_confirmed(report) else waiver,
     )
+
+
+def _is_confirmed(report: RunReport) -> bool:
+    return bool(report.gates) and all(gate.split != "dev" for gate in report.gates)

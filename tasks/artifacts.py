@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from configs.models import ChatSettings
 from configs.redaction import redact
 
 SplitName = Literal["train", "dev", "test"]
@@ -29,12 +30,16 @@ class Receipt(BaseModel):
 class LocalModel(Receipt):
     """A model folder (config, safetensors, tokenizer) on this machine.
 
-    ``digest`` is that of the weights; ``tokenizer_digest`` that of tokenizer and chat template.
+    Attributes:
+        digest: Of the weights.
+        tokenizer_digest: Of tokenizer and chat template, and of what the template is given.
+        chat: What the chat template is given beside the conversation.
     """
 
     name: str
     tokenizer_digest: str
     has_weights: bool = True
+    chat: ChatSettings = ChatSettings()
 
 
 class Origin(BaseModel):
@@ -150,6 +155,8 @@ class TokenizedSource(SourceReceipt):
         tokens: Tokens of those rows.
         supervised_tokens: Tokens of those rows that carry loss.
         left_out: Rows left out, by reason (``too_long``, ``overlap:<suite>``, ...).
+        lost: What rows that are too long lost (``supervised_tokens_lost``, ...), and rows of which
+            each answer makes a row (``rows_by_turn``); nothing that is zero.
         rows_in: Rows the source had before quality.
         findings: What quality found, by check.
         filters: What the rows went through from ingest to here, in order.
@@ -162,6 +169,7 @@ class TokenizedSource(SourceReceipt):
     tokens: int
     supervised_tokens: int
     left_out: dict[str, int]
+    lost: dict[str, int] = {}
     filters: tuple[Filter, ...] = ()
 
     @property

@@ -6,6 +6,7 @@ TemperError
 ├── DataError                   rows that can't be used; exit code 2
 │   ├── SourceError             a source can't be found, read or mapped
 │   │   └── SourceUnreachable   a store or the hub didn't answer; try again
+│   ├── RenderingError          a row that the chat template can't show as it is
 │   ├── QualityBlocked          a verdict blocks the run
 │   └── InsufficientData        a quota needs more rows than there are
 ├── TrainingError               the trainer failed or its output is not whole
@@ -38,6 +39,10 @@ class SourceUnreachable(SourceError):
 
 class Unusable(ValueError):
     """One row can't be converted; the text is the reason kept beside it."""
+
+
+class RenderingError(DataError):
+    """A row that a chat template refuses, leaves part of out, or writes unlike its prompt."""
 
 
 class QualityBlocked(DataError):

@@ -78,6 +78,7 @@ class GateResult(BaseModel):
         base_chance: The metric by chance on the model compared with, from its stored items; None
             where right answers have no part in it.
         candidate_chance: The same on the candidate.
+        split: Which items it was judged on: dev chooses, test confirms; empty where it isn't known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,6 +104,7 @@ class GateResult(BaseModel):
     seen: int = 0
     base_chance: float | None = None
     candidate_chance: float | None = None
+    split: str = ""
 
 
 SuiteScores.model_rebuild()

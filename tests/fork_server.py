@@ -45,7 +45,7 @@ PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 NAME = "python"
 """Of the executable, in the server's folder."""
-START_SECONDS = 300.0
+START_SECONDS = 500.0
 # What a forked interpreter can't be: its code would need file descriptors that aren't passed on.
 ORDINARY = ("multiprocessing", "resource_tracker")
 

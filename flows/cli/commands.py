@@ -7,11 +7,12 @@ arithmetic take seconds, and ``--help`` needs none of them.
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +25,7 @@ from flows.cli.app import Answer, app, command
 from flows.cli.doctor import examine_machine
 from flows.deploy import deploy_to_folder, deploy_to_sagemaker
 from flows.report import NOT_JUDGED, RunReport, find_report
+from tasks.artifacts import CleanSource
 from tasks.errors import DataError, SetupError
 from tasks.scores import SuiteScores
 from tasks.training.backends.base import open_backend
@@ -115,6 +117,10 @@ def check(
             help="also write Great Expectations' Data Docs here, which load nothing from the web",
         ),
     ] = None,
+    model: Annotated[
+        bool,
+        typer.Option("--model", help="also try the base model's chat template on every source"),
+    ] = False,
     set_: SetOption = None,
 ) -> Answer:
     """Check the quality of every source and say what is wrong with which rows."""
@@ -131,7 +137,19 @@ def check(
 
         build_data_docs({c.name: c.path for c in clean}, data_docs)
     ok = all(c.verdict != "block" for c in clean)
-    verdicts = [
+    if model:
+        from flows.cli.probe import check_with_model
+
+        return check_with_model(loaded, clean, {"ok": ok, "verdicts": _list_verdicts(clean)})
+    return Answer(
+        {"ok": ok, "verdicts": _list_verdicts(clean)},
+        partial(render.show_check, clean),
+        0 if ok else DataError.exit_code,
+    )
+
+
+def _list_verdicts(clean: Sequence[CleanSource]) -> list[dict[str, Any]]:
+    return [
         {
             "source": c.name,
             "verdict": c.verdict,
@@ -142,11 +160,6 @@ def check(
         }
         for c in clean
     ]
-    return Answer(
-        {"ok": ok, "verdicts": verdicts},
-        partial(render.show_check, clean),
-        0 if ok else DataError.exit_code,
-    )
 
 
 def _show_suite(recipe: Recipe) -> Answer:
@@ -361,6 +374,26 @@ def compare(
     return Answer(
         {"a": first.run_id, "b": second.run_id, **found.model_dump(mode="json")},
         partial(render.show_comparison, found),
+    )
+
+
+@command()
+def judge(
+    base: Annotated[Path, typer.Argument(help="per-item results on the base: a folder or a file")],
+    candidate: Annotated[Path, typer.Argument(help="the same tool's results on the candidate")],
+    gates: Annotated[Path, typer.Option("--gates", help="a YAML file with gates:")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="a folder for summary.md and a page")
+    ] = None,
+) -> Answer:
+    """Judge results of lm-evaluation-harness, Inspect, lighteval or a table; needs no recipe."""
+    from flows.judge import judge as judge_files
+
+    found = judge_files(base, candidate, gates, out)
+    return Answer(
+        found.model_dump(mode="json"),
+        partial(render.show_judgement, found.summary),
+        EXIT_OF_VERDICT[found.verdict],
     )
 
 

@@ -297,6 +297,8 @@ def _show_worst_classes(scores: SuiteScores) -> None:
 
 def show_run(found: RunReport) -> None:
     """Show the scorecard of a run and its gates."""
+    from tasks.tracking.scorecard.notes import caveats
+
     base, candidate = found.metrics["base"], found.metrics["candidate"]
     print_table(
         f"scorecard {found.name}",
@@ -318,13 +320,8 @@ def show_run(found: RunReport) -> None:
             for g in found.gates
         ],
     )
-    for suite, seen in sorted({(g.metric.partition("/")[0], g.seen) for g in found.gates}):
-        if seen > 1:
-            out.print(
-                f"{suite}: {seen} candidates of this family of recipes were judged on its "
-                "test items",
-                markup=False,
-            )
+    for line in caveats(found.gates):
+        out.print(line, markup=False, soft_wrap=True)
     out.print(
         f"verdict {found.verdict} · run {found.run_id}\nscorecard {found.scorecard}",
         markup=False,
@@ -480,6 +477,11 @@ def show_comparison(found: "Comparison") -> None:
 def _answer_text(answer: Any) -> str:
     said = answer.output if answer.output is not None else answer.prediction
     return " ".join((said or "(nothing)").split())[:80]
+
+
+def show_judgement(summary: str) -> None:
+    """Show the gates' table as Markdown."""
+    out.print(summary, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_promotion(found: "Promotion") -> None:

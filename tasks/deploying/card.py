@@ -73,7 +73,7 @@ def verify(release: Release) -> None:
             where=str(model.path),
             fix="run the recipe again, and deploy that run.",
         )
-    if tokenizer_digest(model.path) != model.tokenizer_digest:
+    if tokenizer_digest(model.path, model.chat) != model.tokenizer_digest:
         raise StorageError(
             "the checkpoint's tokenizer isn't the one that was evaluated with.",
             where=str(model.path),

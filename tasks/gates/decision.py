@@ -185,6 +185,7 @@ def unpaired(gate: Gate, reference: SuiteScores, candidate: SuiteScores) -> Gate
         reference_digest=reference.weights_digest,
         candidate_digest=candidate.weights_digest,
         fingerprint=candidate.fingerprint,
+        split=str(candidate.made.get("split", "")),
     )
 
 

@@ -70,9 +70,10 @@ def judge(
         found = difference(*pair_, 1 - 2 * alpha)
     else:
         found = both.difference(name, 1 - 2 * alpha)
-    outcome = refusal(
-        gate, metric, second if alone else first, chances[1] if alone else chances[0]
-    ) or decide(gate, Evidence(found, metric.better, alpha))
+    refused = refusal(gate, metric, second if alone else first, chances[1] if alone else chances[0])
+    outcome = (None if found.doubt else refused) or decide(
+        gate, Evidence(found, metric.better, alpha)
+    )
     return GateResult(
         metric=gate.metric,
         rule=gate.rule,
@@ -94,6 +95,7 @@ def judge(
         fingerprint=candidate.fingerprint,
         base_chance=None if chances[0] is None else chances[0].chance,
         candidate_chance=None if chances[1] is None else chances[1].chance,
+        split=str(candidate.made.get("split", "")),
     )
 
 

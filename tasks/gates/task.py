@@ -34,3 +34,11 @@ def count_looks(
     judged = {r.metric.partition("/")[0] for r in results}
     seen = {s.suite: record_look(family, s, run_id) for s in candidate if s.suite in judged}
     return [r.model_copy(update={"seen": seen[r.metric.partition("/")[0]]}) for r in results]
+
+
+@task(task_run_name="note looks at test items", persist_result=True, cache_policy=NO_CACHE)
+def note_looks(family: str, run_id: str, candidate: list[SuiteScores]) -> dict[str, int]:
+    """Return, by suite, how many candidates were looked at on its test items, this one included."""
+    from tasks.gates.test_set_usage import record_look
+
+    return {s.suite: record_look(family, s, run_id) for s in candidate if not s.aggregate}

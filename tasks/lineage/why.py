@@ -35,6 +35,8 @@ ELSEWHERE = ("duplicate_across", "near_duplicate")
 """Checks whose detail names the source and the id of the row that stays."""
 _SENTENCES = {
     "too_long": "The row has more tokens than training.sequence_length, and such rows are dropped.",
+    "not_rendered": "The model's chat template can't write the row as it is.",
+    "special_token": "The row's words hold a special token of the model's own tokenizer.",
     "nothing_supervised": "No token of the row carries loss, so nothing could be learned from it.",
 }
 
@@ -343,7 +345,7 @@ def _find_waiting(ids: set[str], outcomes: Iterable[Outcome]) -> Iterator[Outcom
     for outcome in outcomes:
         told = [outcome.outcome, *outcome.checks]
         known[_Key(outcome.source, outcome.row_id)].update(told)
-    final = {"taken", "not_drawn", "too_long", "nothing_supervised"}
+    final = {"taken", "not_drawn", *_SENTENCES}
     for folder, receipt in _list_divided():
         for row in _read_splits(folder, ids, ["train"]):
             words = known[_Key(receipt["origin"]["name"], row["row_id"])]

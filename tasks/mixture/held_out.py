@@ -6,10 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.artifacts import CleanSource, HeldOut, LocalModel
-from tasks.mixture.tokenize import SCHEMA, Record, RowFormat, fit_record, make_record, read_rows
+from tasks.errors import RenderingError
+from tasks.mixture.tokenize import SCHEMA, Record, RowFormat, fit_record, make_records, read_rows
 from tasks.storage import building, commit, digest_of, find, home, stage_key
-from tasks.text.chat import Tokenizer, load_tokenizer
+from tasks.text.chat import load_tokenizer
 from tasks.text.keyed import key_of, keyed_rank
+from tasks.text.template import Tokenizer
 
 COLUMNS = ("row_id", "input_ids", "labels")
 
@@ -42,7 +44,7 @@ def hold_out(
     folder = home("held_out", key[:32])
     if (done := find(folder, HeldOut)) is not None:
         return done
-    tokenizer = load_tokenizer(model.path)
+    tokenizer = load_tokenizer(model.path, model.chat)
     order = key_of(0, "held_out")
     found: list[Record] = []
     for role in sorted({s.role for s in sources}):
@@ -66,12 +68,19 @@ def hold_out(
 def _render_dev(
     sources: Sequence[CleanSource], tokenizer: Tokenizer, length: int, row_format: RowFormat
 ) -> Iterator[Record]:
-    """Yield the dev rows of sources that can be validated on; of a long row its first part."""
+    """Yield the dev rows of sources that can be validated on; of a long row its first part.
+
+    Of a row each answer of which makes a training row, the last is taken: it has the others before
+    it. One that the chat template can't write gives none, as in training.
+    """
     for source in sources:
         if not source.splits.get("dev"):
             continue
         for row in read_rows(source.split("dev")):
-            record = make_record(tokenizer, row, row_format)
+            try:
+                record = make_records(tokenizer, row, row_format)[-1]
+            except RenderingError:
+                continue
             parts = fit_record(record, length, row_format, row["origin"])
             if not parts or not parts[0]["supervised_tokens"]:
                 continue

@@ -15,7 +15,7 @@ from numba import njit
 from configs.training import Overflow
 from tasks.errors import DataError
 from tasks.mixture.order import Ints
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 
 WINDOW = 16_384
 """Plan positions that are packed together. The order's promise on shares holds at its edges; over

@@ -15,7 +15,7 @@ from tasks.mixture.packing import PACK_SCHEMA, WINDOW, pack_table
 from tasks.mixture.shards import name_shard, open_shards, write_shard
 from tasks.progress import report
 from tasks.storage import building, commit, find, home, stage_key
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 
 PACKS_PER_SHARD = 1024
 Losses = Mapping[str, OverlongLoss]

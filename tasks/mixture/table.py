@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from configs.mixture import Mixture
+from tasks.mixture.losses import describe_losses
 from tasks.mixture.order import Ints
 from tasks.mixture.plan import INTERVAL, Plan, make_plan, update_digest
 from tasks.mixture.rows import open_rows
@@ -42,7 +43,11 @@ class PlanLine(BaseModel):
 
 
 class PlanTable(BaseModel):
-    """The ``--json`` form of ``temper plan``."""
+    """The ``--json`` form of ``temper plan``.
+
+    Attributes:
+        model: What is to be known of the base model's tokenizer and chat template.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,6 +56,7 @@ class PlanTable(BaseModel):
     total: int
     sources: tuple[PlanLine, ...]
     gates: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
 
 
 def plan_table(
@@ -112,12 +118,18 @@ def make_table(
             **units[s.name],
             epochs=1.0 if s.units is None else units[s.name][mixture.unit] / max(s.units, 1),
             share_got=RealisedShares(**{u: units[s.name][u] / totals[u] for u in UNITS}),
-            note="to be generated; estimated" if s.name in estimates else "",
+            note=_note(s, s.name in estimates),
         )
         for s in supplies
     )
     total = sum(line[mixture.unit] for line in units.values())
     return PlanTable(digest=digest.hexdigest(), unit=mixture.unit, total=total, sources=lines)
+
+
+def _note(supply: Supply, estimated: bool) -> str:
+    if supply.tokens is None:
+        return "to be generated; estimated" if estimated else ""
+    return "; ".join(describe_losses(supply.tokens))
 
 
 def render_markdown(table: PlanTable) -> str:
@@ -128,9 +140,10 @@ def render_markdown(table: PlanTable) -> str:
 
 
 def list_notes(table: PlanTable) -> list[str]:
-    """Return what the stars of the table mean, and what the gates can tell."""
+    """Return what the stars of the table mean, what the model does, what the gates can tell."""
     stars = [f"* {line.name}: {line.note}" for line in table.sources if line.note]
-    return stars + [f"gate {told}" for told in table.gates]
+    told = [f"model {said}" for said in table.model]
+    return stars + told + [f"gate {said}" for said in table.gates]
 
 
 def format_cells(line: PlanLine, unit: str) -> list[str]:

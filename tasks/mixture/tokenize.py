@@ -6,10 +6,11 @@ tokens.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -21,12 +22,15 @@ import pyarrow.parquet as pq
 
 from configs.training import Method, Overflow
 from tasks.artifacts import CleanSource, Filter, LocalModel, SplitName, TokenizedSource
-from tasks.errors import DataError
+from tasks.errors import DataError, RenderingError
 from tasks.mixture.rows import hash_rows, write_rows
 from tasks.storage import building, commit, digest_of, find, home, stage_key
-from tasks.text.chat import IGNORED, Rendered, Tokenizer, load_tokenizer, prompt_ids, render
+from tasks.text.chat import load_tokenizer, prompt_ids, render_last, render_rows
+from tasks.text.masks import IGNORED, Rendered
 from tasks.text.overlap import RULES, Item, OverlapIndex
-from tasks.text.rows import QUARANTINE_SCHEMA, ChatRow
+from tasks.text.rows import QUARANTINE_SCHEMA, TEXT_ROLE, ChatRow
+from tasks.text.special import special_pattern
+from tasks.text.template import Tokenizer
 
 Exclusions = Mapping[str, Sequence[str | Item]]
 Record = dict[str, Any]
@@ -36,6 +40,8 @@ TABLE_ROWS = 4096
 QUARANTINE_ROWS = 256
 """Rows set aside that are in memory at a time: they are whole rows, and some are long."""
 EXCERPT = 240
+SPECIAL_TOKEN, NOT_RENDERED = "special_token", "not_rendered"
+"""Reasons: the row's words hold a token of the model's format; the template can't write it."""
 HELD_OUT: tuple[SplitName, ...] = ("dev", "test")
 SCHEMA = pa.schema(
     [
@@ -126,7 +132,7 @@ def tokenise(
     with building(folder) as aside:
         with Quarantine(aside / "quarantine.parquet") as quarantine:
             work = _Tokeniser(
-                tokenizer=load_tokenizer(model.path),
+                tokenizer=load_tokenizer(model.path, model.chat),
                 length=sequence_length,
                 row_format=row_format,
                 indexes={name: index_items(items) for name, items in exclusions.items()},
@@ -175,8 +181,9 @@ class _Tokeniser:
 
     Attributes:
         indexes: Items that rows may not contain, by suite.
-        lost: ``rows_cut`` and the ``parts`` they gave, and the ``tokens_lost`` and
-            ``supervised_tokens_lost`` that are in no training row.
+        lost: ``rows_cut`` and the ``parts`` they gave, ``rows_by_turn`` and the ``turns`` that
+            they made, and the ``tokens_lost`` and ``supervised_tokens_lost`` that are in no
+            training row.
         kept: ``rows``, ``tokens`` and ``supervised_tokens`` of those written.
         state: Digest of those written.
     """
@@ -198,16 +205,21 @@ class _Tokeniser:
                 told = f"it contains an item of suite '{suite}': {_quote(item)}."
                 self.quarantine.add(row, f"overlap:{suite}", told)
                 continue
-            record = make_record(self.tokenizer, row, self.row_format)
-            if not record["supervised_tokens"]:
-                told = f"none of its {record['tokens']:,} tokens carries loss."
+            found = find_special(row, self._special)
+            if found:
+                told = f"it holds {found}, a special token of this model's tokenizer."
+                self.quarantine.add(row, SPECIAL_TOKEN, told)
+                continue
+            try:
+                records = make_records(self.tokenizer, row, self.row_format)
+            except RenderingError as error:
+                self.quarantine.add(row, NOT_RENDERED, error.message)
+                continue
+            if not any(record["supervised_tokens"] for record in records):
+                told = f"none of its {records[0]['tokens']:,} tokens carries loss."
                 self.quarantine.add(row, "nothing_supervised", told)
                 continue
-            fitting = fit_record(record, self.length, self.row_format, row["origin"])
-            parts = [part for part in fitting if part["supervised_tokens"]]
-            if len(parts) != 1 or parts[0] is not record:
-                self._count_cut(row, record, parts)
-            for i, part in enumerate(parts):
+            for i, part in enumerate(self._fit(row, records)):
                 yield {"row_id": f"{row['row_id']}.{i}" if i else row["row_id"], **part}
 
     def count_rows(self, rows: Iterator[Record], schema: pa.Schema) -> Iterator[Any]:
@@ -229,17 +241,50 @@ class _Tokeniser:
                 found = [f or (name if hit else "") for f, hit in zip(found, hits, strict=True)]
             yield from zip(batch, found, strict=True)
 
-    def _count_cut(self, row: ChatRow, record: Record, parts: Sequence[Record]) -> None:
-        """Count what a row over the length lost; set it aside where nothing is left of it."""
-        if parts:
-            self.lost.update(rows_cut=1, parts=len(parts))
-        else:
-            told = f"it has {_longest(record):,} tokens, and sequence_length is {self.length:,}"
+    @cached_property
+    def _special(self) -> re.Pattern[str] | None:
+        return special_pattern(self.tokenizer)
+
+    def _fit(self, row: ChatRow, records: Sequence[Record]) -> list[Record]:
+        """Return a row's training rows no longer than the length, and count what is lost by it.
+
+        The row is set aside where nothing is left of it.
+        """
+        lost: Counter[str] = Counter()
+        if len(records) > 1:
+            lost.update(rows_by_turn=1, turns=len(records))
+        left: list[Record] = []
+        for record in records:
+            fitting = fit_record(record, self.length, self.row_format, row["origin"])
+            parts = [part for part in fitting if part["supervised_tokens"]]
+            if len(parts) != 1 or parts[0] is not record:
+                lost.update(rows_cut=1, parts=len(parts))
+                for name in ("tokens", "supervised_tokens"):
+                    lost[f"{name}_lost"] += record[name] - sum(part[name] for part in parts)
+            left += parts
+        if not left:
+            told = f"it has {_longest(records[0]):,} tokens, and sequence_length is {self.length:,}"
             if self.row_format.overlong == "split":
                 told += "; none of the parts it was cut into carries loss"
             self.quarantine.add(row, "too_long", f"{told}.")
-        for name in ("tokens", "supervised_tokens"):
-            self.lost[f"{name}_lost"] += record[name] - sum(part[name] for part in parts)
+            lost = Counter({k: n for k, n in lost.items() if k.endswith("_lost")})
+        self.lost.update(lost)
+        return left
+
+
+def find_special(row: ChatRow, special: re.Pattern[str] | None) -> str | None:
+    """Return a special token that stands in a conversation's words, where one does.
+
+    Args:
+        row: A chat row; plain texts may hold what they like.
+        special: What finds the tokenizer's special tokens; None where it has none.
+    """
+    if special is None:
+        return None
+    said = [m for m in row["messages"] if m["role"] != TEXT_ROLE]
+    rejected = row.get("rejected")
+    texts = [m["content"] for m in (*said, *([rejected] if rejected else []))]
+    return next((hit.group() for text in texts if (hit := special.search(text))), None)
 
 
 def _quote(item: str | Item | None) -> str:
@@ -274,31 +319,36 @@ def read_rows(path: Path) -> Iterator[ChatRow]:
         yield from batch.to_pylist()
 
 
-def make_record(tokenizer: Tokenizer, row: ChatRow, row_format: RowFormat) -> Record:
-    """Return a chat row as the training row it makes, however long.
+def make_records(tokenizer: Tokenizer, row: ChatRow, row_format: RowFormat) -> list[Record]:
+    """Return a chat row as the training rows it makes, however long; nearly always one.
 
     ``supervised_tokens`` counts tokens that carry loss; of a question, none is there yet, and it
     is 1 so that its source can be drawn by any unit.
 
     Raises:
-        DataError: The row is of another method's kind, or the template can't render it.
+        DataError: The row is of another method's kind.
+        RenderingError: The template can't render it.
     """
     check_kind(row, row_format.method)
     if row_format.method == "dpo":
-        return _make_pair(tokenizer, row)
+        return [_make_pair(tokenizer, row)]
     if row_format.method == "rft":
         ids = prompt_ids(tokenizer, row["messages"], row.get("tools"))
-        return {
-            "input_ids": ids,
-            "labels": [IGNORED] * len(ids),
-            "tokens": len(ids),
-            "supervised_tokens": 1,
-            "reference": row.get("reference") or "null",
-        }
-    whole = render(tokenizer, row["messages"], row.get("tools"))
+        return [
+            {
+                "input_ids": ids,
+                "labels": [IGNORED] * len(ids),
+                "tokens": len(ids),
+                "supervised_tokens": 1,
+                "reference": row.get("reference") or "null",
+            }
+        ]
+    made = render_rows(tokenizer, row["messages"], row.get("tools"))
     if row_format.method == "cpt":
-        whole = Rendered(whole.input_ids, list(whole.input_ids))
-    return _count_tokens(whole)
+        # All of a conversation is learnt: its last training row has it whole.
+        ids = made[-1].input_ids
+        made = [Rendered(ids, [IGNORED, *ids[1:]])]
+    return [_count_tokens(one) for one in made]
 
 
 def check_kind(row: ChatRow, method: Method) -> None:
@@ -339,9 +389,8 @@ def fit_record(record: Record, length: int, row_format: RowFormat, where: str) -
         ids, labels = record["input_ids"], record["labels"]
         for start in range(0, len(ids), length):
             # The first token of a part has nothing before it to be predicted from.
-            first = labels[0] if start == 0 else IGNORED
             rest = labels[start + 1 : start + length]
-            parts.append(_count_tokens(Rendered(ids[start : start + length], [first, *rest])))
+            parts.append(_count_tokens(Rendered(ids[start : start + length], [IGNORED, *rest])))
     return parts
 
 
@@ -362,7 +411,7 @@ def _make_pair(tokenizer: Tokenizer, row: ChatRow) -> Record:
     prompt, rejected = row["messages"][:-1], row.get("rejected")
     assert rejected is not None
     chosen, worse = (
-        _mask_earlier(render(tokenizer, [*prompt, answer], row.get("tools")))
+        render_last(tokenizer, [*prompt, answer], row.get("tools"))
         for answer in (row["messages"][-1], rejected)
     )
     # A pair without an answer on one side teaches nothing.
@@ -375,18 +424,6 @@ def _make_pair(tokenizer: Tokenizer, row: ChatRow) -> Record:
         "tokens": len(chosen.input_ids) + len(worse.input_ids),
         "supervised_tokens": chosen.supervised + worse.supervised if both else 0,
     }
-
-
-def _mask_earlier(made: Rendered) -> Rendered:
-    """Return the row with its last answer supervised alone: earlier turns are the prompt's."""
-    end = len(made.labels)
-    while end and made.labels[end - 1] == IGNORED:
-        end -= 1
-    start = end
-    while start and made.labels[start - 1] != IGNORED:
-        start -= 1
-    labels = [x if start <= i < end else IGNORED for i, x in enumerate(made.labels)]
-    return Rendered(made.input_ids, labels)
 
 
 def _make_receipt(folder: Path, clean: CleanSource, work: _Tokeniser) -> TokenizedSource:
@@ -402,6 +439,7 @@ def _make_receipt(folder: Path, clean: CleanSource, work: _Tokeniser) -> Tokeniz
         tokens=work.kept["tokens"],
         supervised_tokens=work.kept["supervised_tokens"],
         left_out=dict(sorted(left_out.items())),
+        lost={name: count for name, count in sorted(work.lost.items()) if count},
         filters=_list_filters(clean, left_out, work.lost),
     )
 
@@ -420,6 +458,11 @@ def _list_filters(
             settings = told
         steps.append(Filter(name=name, rows_in=left, rows_out=left - rows, settings=settings))
         left -= rows
+    if lost["rows_by_turn"]:
+        more = lost["turns"] - lost["rows_by_turn"]
+        by_turn = {"rows_by_turn": lost["rows_by_turn"]}
+        steps.append(Filter(name="turns", rows_in=left, rows_out=left + more, settings=by_turn))
+        left += more
     if lost["rows_cut"]:
         more = lost["parts"] - lost["rows_cut"]
         steps.append(Filter(name="split", rows_in=left, rows_out=left + more, settings=told))

@@ -71,6 +71,7 @@ def load_adapted(base: LocalModel, adapter: Path, alpha: float) -> Adapted:
         path=base.path,
         name=f"{base.name}+{adapter.name}@{alpha:g}",
         tokenizer_digest=base.tokenizer_digest,
+        chat=base.chat,
         adapter=adapter.resolve(),
         alpha=alpha,
         adapter_digest=digest,

@@ -70,7 +70,7 @@ def _local(model: LocalModel, dtype: str) -> Engine:
     }
     return Transformer(
         lambda: load_weights(model, resolved),
-        load_tokenizer(model.path),
+        load_tokenizer(model.path, model.chat),
         digest=digest_of(about),
         positions=positions_of(model.path),
         about={**about, "template": template_digest(model.path)},

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from configs.models import ChatSettings
 from tasks.errors import SetupError
 from tasks.storage import digest_of, file_digest
 
@@ -52,8 +53,12 @@ def weights_digest(folder: Path) -> str:
     return files[0][1] if len(files) == 1 else digest_of(files)
 
 
-def tokenizer_digest(folder: Path) -> str:
+def tokenizer_digest(folder: Path, chat: ChatSettings | None = None) -> str:
     """Return the digest of tokenizer, its settings and the chat template.
+
+    Args:
+        folder: The model's.
+        chat: What the template is given beside the conversation; nothing when absent.
 
     Raises:
         SetupError: There is no ``tokenizer.json``.
@@ -66,15 +71,15 @@ def tokenizer_digest(folder: Path) -> str:
             fix="save it with a fast tokenizer (tokenizer.save_pretrained).",
         )
     settings = _settings(folder / "tokenizer_config.json")
-    template = folder / "chat_template.jinja"
-    chat = template.read_text(encoding="utf-8") if template.is_file() else None
-    return digest_of(
+    files = digest_of(
         {
             "tokens": _file_digest(str(tokens), *_stamp(tokens)),
             "settings": {k: v for k, v in settings.items() if k not in _VOLATILE},
-            "chat": chat if chat is not None else settings.get("chat_template"),
+            "chat": chat_template(folder),
         }
     )
+    given = (chat or ChatSettings()).model_dump(mode="json", exclude_defaults=True)
+    return digest_of({"files": files, "given": given}) if given else files
 
 
 def config_digest(folder: Path) -> str:
@@ -86,12 +91,24 @@ def config_digest(folder: Path) -> str:
     return digest_of({k: v for k, v in config.items() if k not in _SAVED})
 
 
+def embedding_rows(folder: Path) -> int | None:
+    """Return the rows of a model's embedding as its config has them; None where it doesn't say."""
+    config = _settings(folder / "config.json")
+    size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
+    return int(size) if size is not None else None
+
+
 def template_digest(folder: Path) -> str:
     """Return the digest of the chat template alone, to say what two runs differ in."""
+    return digest_of(chat_template(folder))
+
+
+def chat_template(folder: Path) -> Any:
+    """Return the chat template as it is stored: a text, a list of named ones, or None."""
     template = folder / "chat_template.jinja"
     if template.is_file():
-        return digest_of(template.read_text(encoding="utf-8"))
-    return digest_of(_settings(folder / "tokenizer_config.json").get("chat_template"))
+        return template.read_text(encoding="utf-8")
+    return _settings(folder / "tokenizer_config.json").get("chat_template")
 
 
 def stopping(folder: Path) -> object:

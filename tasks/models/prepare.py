@@ -1,20 +1,24 @@
 """The base model as a folder of this machine: found, downloaded, or converted once."""
 
+import contextlib
+import datetime
 import importlib.util
+import json
 import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from configs.models import Model
+from configs.models import ChatSettings, Model
 from tasks.artifacts import LocalModel
 from tasks.code_digest import code_digest
 from tasks.errors import SetupError
 from tasks.files.locate import package_folder
-from tasks.models.identity import tokenizer_digest, weights_digest
+from tasks.models.identity import chat_template, tokenizer_digest, weights_digest
 from tasks.models.quantized import write_tokenizer, write_weights
 from tasks.storage import building, commit, digest_of, file_digest, find, home
+from tasks.text.template import DATE_CALL
 
 _TOKENIZER = [
     "tokenizer*",
@@ -33,7 +37,8 @@ def prepare_model(model: Model, *, weights: bool = True) -> LocalModel:
     """Return the model's folder on this machine, made now or found from before.
 
     A local folder is used where it is. A hub model is downloaded, and a GGUF file converted to
-    bfloat16 safetensors, into ``TEMPER_HOME/models``.
+    bfloat16 safetensors, into ``TEMPER_HOME/models``. What its chat template is given is part of
+    the receipt, the day that one writes included.
 
     Args:
         model: The recipe's section.
@@ -43,6 +48,36 @@ def prepare_model(model: Model, *, weights: bool = True) -> LocalModel:
     Raises:
         SetupError: It isn't there, isn't whole, or something to read it with isn't installed.
     """
+    found = _find_model(model, weights)
+    chat = fix_date(model.chat, chat_template(found.path))
+    if chat == ChatSettings():
+        return found
+    given = {"chat": chat, "tokenizer_digest": tokenizer_digest(found.path, chat)}
+    return found.model_copy(update=given)
+
+
+def fix_date(chat: ChatSettings, template: object) -> ChatSettings:
+    """Return the settings with the day that a template is to write, where it writes today's.
+
+    Where the recipe names none it is the day on which this template was first used here, so that
+    a run that goes over midnight, or goes on tomorrow, sees the same tokens. A template that
+    writes no date gets none.
+    """
+    if DATE_CALL not in json.dumps(template):
+        return chat.model_copy(update={"template_date": None})
+    if chat.template_date is not None:
+        return chat
+    file = home("template_dates", digest_of(template)[:32])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.write_text(datetime.date.today().isoformat())
+    with contextlib.suppress(FileExistsError):
+        os.link(aside, file)
+    aside.unlink()
+    return chat.model_copy(update={"template_date": datetime.date.fromisoformat(file.read_text())})
+
+
+def _find_model(model: Model, weights: bool) -> LocalModel:
     if Path(model.path).expanduser().is_dir():
         return _folder(Path(model.path).expanduser().resolve(), weights)
     if model.path.startswith("package:") or model.path.endswith(".gguf"):

@@ -17,9 +17,11 @@ from tasks.self_data.rehearsal_sampling import (
     load_prompts,
 )
 from tasks.storage import building, commit, find, home, stage_key
-from tasks.text.chat import Tokenizer, load_tokenizer, render
+from tasks.text.chat import load_tokenizer, render_rows
 from tasks.text.normal import normal
+from tasks.text.reasoning import has_unclosed_reasoning, split_reasoning
 from tasks.text.rows import ChatRow, Message, row_id
+from tasks.text.template import Tokenizer
 
 SLACK = 1.15
 """Answers made for each one needed: some are lost to quality, overlap and duplicates later."""
@@ -82,7 +84,7 @@ def estimate_rehearsal(
 def _mean_prompt_tokens(prompts: list[ShippedPrompt], model: LocalModel | None) -> float:
     if model is None:
         return sum(len(p.prompt) for p in prompts) / len(prompts) / 4
-    tokenizer = load_tokenizer(model.path)
+    tokenizer = load_tokenizer(model.path, model.chat)
     return sum(len(encode_prompt(tokenizer, p)) for p in prompts) / len(prompts)
 
 
@@ -167,16 +169,23 @@ def _fill_quota(
 
 def _make_row(answer: RehearsalAnswer, seen: set[tuple[str, str]]) -> ChatRow | str:
     """Return the answer as a row, or why it is none."""
-    reason = find_flaw(answer.text, answer.truncated)
+    if has_unclosed_reasoning(answer.text):
+        # Its beginning would teach the model to answer without its end.
+        return "the answer was cut inside its thought: raise max_new_tokens"
+    thought, said = split_reasoning(answer.text)
+    reason = find_flaw(said, answer.truncated)
     if reason is not None:
         return reason
-    text = (cut_to_sentence(answer.text) if answer.truncated else answer.text.strip()) or ""
+    text = (cut_to_sentence(said) if answer.truncated else said.strip()) or ""
     if (answer.prompt.id, normal(text)) in seen:
         return "the same answer to this prompt as before"
     seen.add((answer.prompt.id, normal(text)))
+    answered = Message(role="assistant", content=text)
+    if thought:
+        answered["reasoning"] = thought
     messages = [
         Message(role="user", content=answer.prompt.prompt),
-        Message(role="assistant", content=text),
+        answered,
     ]
     # Answers to one prompt are a group, so that no split has some of them here and some there.
     return {
@@ -192,8 +201,8 @@ def _make_row(answer: RehearsalAnswer, seen: set[tuple[str, str]]) -> ChatRow | 
 def _measure(tokenizer: Tokenizer, messages: list[Message], unit: Unit) -> int:
     if unit == "rows":
         return 1
-    rendered = render(tokenizer, messages)
-    return rendered.supervised if unit == "supervised_tokens" else len(rendered.input_ids)
+    made = render_rows(tokenizer, messages)
+    return sum(r.supervised if unit == "supervised_tokens" else len(r.input_ids) for r in made)
 
 
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s|$)")

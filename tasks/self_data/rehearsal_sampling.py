@@ -19,9 +19,10 @@ from tasks.errors import SourceError
 from tasks.models.identity import stopping
 from tasks.models.local.loading import load_weights, resolve_dtype
 from tasks.storage import home, stage_key
-from tasks.text.chat import Tokenizer, load_tokenizer, prompt_ids
+from tasks.text.chat import load_tokenizer, prompt_ids
 from tasks.text.keyed import key_of, keyed_rank
 from tasks.text.rows import Message
+from tasks.text.template import Tokenizer
 
 PROMPTS = Path(__file__).parent / "prompts"
 _CHUNK = pa.schema(
@@ -91,7 +92,7 @@ class SampledAnswers:
     ) -> None:
         self._source, self._model, self._prompts, self._seed = source, model, prompts, seed
         self._dtype = resolve_dtype("auto")
-        self.tokenizer = load_tokenizer(model.path)
+        self.tokenizer = load_tokenizer(model.path, model.chat)
         drawn = source.model_dump(
             include={"name", "temperature", "top_p", "max_new_tokens", "batch_size"}
         )

@@ -24,7 +24,7 @@ from tasks.progress import Progress
 from tasks.self_data.rewriting_checks import RewritingRules, find_fault
 from tasks.self_data.targets import Target, build_prompt, find_targets
 from tasks.storage import building, commit, find, home, stage_key
-from tasks.text.chat import load_tokenizer, render
+from tasks.text.chat import load_tokenizer, render_rows
 from tasks.text.rows import ROW_SCHEMA, ChatRow, Message, given
 
 REWRITING_FILE, FILTER = "rewriting.parquet", "rewriting"
@@ -102,7 +102,7 @@ def rewrite_source(
         return done.model_copy(update={"origin": clean.origin})
     rows: list[ChatRow] = pq.read_table(clean.split("train")).to_pylist()
     verdicts = _judge_targets(rows, request, engine, progress)
-    _keep_too_long(rows, verdicts, load_tokenizer(model.path), request.sequence_length)
+    _keep_too_long(rows, verdicts, load_tokenizer(model.path, model.chat), request.sequence_length)
     with building(folder) as aside:
         digest = _write_source(aside, clean, rows, verdicts)
         return commit(
@@ -154,7 +154,10 @@ def _keep_too_long(
         by_row.setdefault(verdict.target.row, []).append(verdict)
     for place, own in by_row.items():
         used = [v for v in own if v.reason is None]
-        if used and len(render(tokenizer, _replace_targets(rows[place], own)).input_ids) > length:
+        if not used:
+            continue
+        made = render_rows(tokenizer, _replace_targets(rows[place], own))
+        if max(len(one.input_ids) for one in made) > length:
             for verdict in used:
                 verdict.reason = TOO_LONG
 

@@ -17,6 +17,17 @@ def strip_reasoning(text: str) -> str:
     return text
 
 
+def split_reasoning(text: str) -> tuple[str, str]:
+    """Return the thought at the beginning of an answer, without its marks, and what is said then.
+
+    An answer without thoughts has an empty one; one that is only a thought without an end says
+    nothing.
+    """
+    said = strip_reasoning(text)
+    thought = text[: len(text) - len(said)] if said != text else ""
+    return thought.replace(OPEN, "").replace(CLOSE, "").strip(), said
+
+
 def has_unclosed_reasoning(text: str) -> bool:
     """Return whether an answer ends inside a thought, as far as its own words show it."""
     return not strip_reasoning(text) and text.rpartition(CLOSE)[2].lstrip().startswith(OPEN)

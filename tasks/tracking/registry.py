@@ -130,7 +130,8 @@ def require_passing_record(record: Record, champion: Release | None) -> None:
             raise EvaluationError(
                 wrong,
                 where=f"run {record.run_id}",
-                fix="train and judge anew, or give --waive with a reason.",
+                fix="train and judge anew (on evaluation.split: test), or give --waive with a "
+                "reason.",
             )
 
 
@@ -140,6 +141,8 @@ def _unproven(record: Record) -> str:
     if record.verdict != "PASS":
         return f"the gates' verdict is {record.verdict}, not PASS."
     for gate in record.gates:
+        if gate.get("split") == "dev":
+            return f"{gate['metric']} was judged on dev items: chosen, not confirmed."
         if gate["candidate_digest"] != record.candidate:
             return f"the outcome of {gate['metric']} is of other weights than the run's checkpoint."
         if not gate["reference_digest"]:

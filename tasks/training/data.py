@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from tasks.artifacts import MixtureReceipt, PackedMixture
 from tasks.errors import TrainingError
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 from tasks.training.job import TrainingJob
 
 

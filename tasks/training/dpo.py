@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from trl import DPOTrainer
 
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 from tasks.training.loader import Micro, Rank, Row, Shape, dealt, grouped, length_of
 from tasks.training.trainer_step import Batch, PlanSteps
 

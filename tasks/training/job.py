@@ -97,7 +97,7 @@ class JobStatus(BaseModel):
     latest: dict[str, Any] = {}
 
 
-_NO_MATTER = {"backend", "save_steps", "blend", "validation"}
+_NO_MATTER = {"backend", "save_steps", "blend", "validation", "max_overlong_loss"}
 """Fields of the section that don't change what is learnt."""
 
 
@@ -182,6 +182,7 @@ def _move_checkpoint(job: TrainingJob) -> Checkpoint:
             name=f"{job.model.name}-{job.key[:8]}",
             digest=weights_digest(job.folder / "out"),
             tokenizer_digest=job.model.tokenizer_digest,
+            chat=job.model.chat,
             parent=job.model.digest,
             steps=result["steps"],
             best_step=result.get("best_step"),

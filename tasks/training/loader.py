@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 
 Row = Mapping[str, Any]
 """A document: ``row_id``, ``input_ids`` and ``labels`` (lists of one length), ``source``."""

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 from trl import SFTTrainer
 
 from tasks.errors import TrainingError
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 from tasks.training.cross_entropy import nats_of, passing, plain_head
 from tasks.training.loader import Micro, tokens_of
 from tasks.training.trainer_step import Batch, PlanSteps

@@ -14,11 +14,25 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from rare_worlds import (
+    BITS,
+    LOG_PROBS,
+    log_normal,
+    low_discordance,
+    rare_bits,
+    rare_class,
+    rare_classes,
+    rare_loss,
+    uneven_clusters,
+    uneven_strata,
+    zipf,
+)
 from scipy import stats
 from simulation import (
     hold,
     hold_advice,
     improve,
+    pass_and_doubt,
     pass_rate,
     seen_advice,
     two_looks_rate,
@@ -67,6 +81,41 @@ def errors(times: int) -> list[dict[str, Any]]:
             }
             rows.append({"design": make(n, 0.0).name, "n": n, **rates})
             print(_line(rows[-1]), flush=True)
+    return rows
+
+
+def rare_designs() -> Iterator[tuple[float, World]]:
+    """Yield margins with worlds whose loss a spread hardly shows: rare, skewed, uneven."""
+    for counts in ((195, 5), (500, 5, 5, 5, 5), (995, 5), (950, 50)):
+        yield 0.02, rare_class(counts, 0.02)
+        yield 0.02, rare_class(counts, 0.02, noise=0.02)
+    yield 0.1, rare_classes((500, 5, 5, 5, 5), 0.1)
+    yield 0.05, rare_classes((200,) + (6,) * 30, 0.05)
+    for n in (30, 57, 100, 300, 1000):
+        for span in (LOG_PROBS, None):
+            yield 0.1, rare_loss(n, 0.05, 2.0, span)
+            yield 0.1, rare_loss(n, 0.02, 5.0, span)
+            yield 0.5, log_normal(n, 0.5, span=span)
+        for bits in (BITS, None):
+            yield 0.01, rare_bits(n, 0.01, 1.0, bits)
+            yield 0.06, rare_bits(n, 0.02, 3.0, bits)
+        for discordance in (0.01, 0.02, 0.05):
+            yield 0.01, low_discordance(n, 0.01, discordance)
+    for sizes in ([50] + [1] * 50, zipf(20, 100), zipf(50, 300), [10] * 6, [5] * 40):
+        for proportion in (True, False):
+            yield 0.1, uneven_clusters(sizes, -0.1, proportion)
+    for few, many in ((3, 200), (10, 300)):
+        yield 0.1, uneven_strata(few, many, -0.1)
+
+
+def rare_errors(times: int) -> list[dict[str, Any]]:
+    """Return the false-PASS rates where losses are rare, and the share that isn't judged at all."""
+    rows = []
+    for margin, world in rare_designs():
+        passed, refused = pass_and_doubt(hold(margin), world, times)
+        row = {"design": world.name, "n": world.n, "margin": margin}
+        rows.append({**row, "hold": passed, "no interval": refused})
+        print(_line(rows[-1]), flush=True)
     return rows
 
 
@@ -135,6 +184,7 @@ def gates(times: int = 10_000) -> dict[str, Any]:
     started = time.perf_counter()
     tables = {
         "errors": errors(times),
+        "rare losses": rare_errors(times),
         "two looks": two_looks(times),
         "exact": [exact(n) for n in (100, 200)],
         "advice": advice(times // 5),
@@ -147,6 +197,7 @@ def gates(times: int = 10_000) -> dict[str, Any]:
         if k not in ("design", "n")
     ]
     rates += [row["highest error"] for row in tables["exact"]]
+    rates += [row["hold"] for row in tables["rare losses"]]
     powers = [row[k] for row in tables["advice"] for k in ("hold decides", "improve decides")]
     return {
         "name": "gates",

@@ -38,6 +38,17 @@ def pass_rate(gate: Gate, world: World, times: int, seed: int = 1) -> float:
     )
 
 
+def pass_and_doubt(gate: Gate, world: World, times: int, seed: int = 1) -> tuple[float, float]:
+    """Return the shares of comparisons that pass, and that have no interval to trust."""
+    rng = np.random.default_rng(seed)
+    passed = doubtful = 0
+    for _ in range(times):
+        found = difference(*world.draw(rng, world.n), 1 - 2 * gate.alpha)
+        doubtful += found.doubt != ""
+        passed += not found.doubt and found.low > _threshold(gate)
+    return passed / times, doubtful / times
+
+
 class Advice(NamedTuple):
     """What came of taking the advice of INCONCLUSIVE.
 

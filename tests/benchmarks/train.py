@@ -27,7 +27,7 @@ from transformers import (
 
 from configs.training import Training
 from tasks.artifacts import LocalModel
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 
 STEPS, BATCH, RATE = 4, 16, 1e-4
 DTYPE: Any = os.environ.get("TEMPER_BENCH_DTYPE", "auto")

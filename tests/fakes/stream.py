@@ -7,7 +7,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from tasks.artifacts import MixtureReceipt, PackedMixture
 from tasks.mixture.shards import Row, open_shards
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 
 Tail = Literal["drop", "pad"]
 

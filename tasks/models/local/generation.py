@@ -11,8 +11,10 @@ from tasks.models.api import Decoding
 from tasks.models.local.loading import TorchModel
 from tasks.models.local.prefix_cache import for_rows, keys_and_values, shared_prefix
 from tasks.progress import Progress
-from tasks.text.chat import Tokenizer
 from tasks.text.keyed import key_of, keyed_rank
+from tasks.text.reasoning import strip_reasoning
+from tasks.text.template import Tokenizer
+from tasks.text.thoughts import spell_answer
 
 # Ending an answer at a string.
 
@@ -20,6 +22,13 @@ from tasks.text.keyed import key_of, keyed_rank
 def first_stop(text: str, stops: Sequence[str]) -> int | None:
     """Return where the first of the stop strings begins in a text; None where there is none."""
     return min((place for s in stops if (place := text.find(s)) >= 0), default=None)
+
+
+def first_stop_said(text: str, stops: Sequence[str]) -> int | None:
+    """Return where the first stop string begins in an answer, its thought left out of account."""
+    thought = len(text) - len(strip_reasoning(text))
+    place = first_stop(text[thought:], stops)
+    return None if place is None else thought + place
 
 
 class StopAtText(StoppingCriteria):  # type: ignore[misc]
@@ -44,8 +53,16 @@ class StopAtText(StoppingCriteria):  # type: ignore[misc]
         """Return which rows have ended, bool (rows,)."""
         answers = input_ids[:, self._prompt :][:, -self._reach :]
         texts = self._tokenizer.batch_decode(answers, skip_special_tokens=True)
-        done = [first_stop(text, self._stops) is not None for text in texts]
+        done = [
+            first_stop(text, self._stops) is not None and self._is_said(row)
+            for text, row in zip(texts, input_ids[:, self._prompt :], strict=True)
+        ]
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
+
+    def _is_said(self, tokens: torch.Tensor) -> bool:
+        """Return whether an answer holds a stop string after its thought."""
+        text = spell_answer(self._tokenizer, tokens.tolist(), ended=False)
+        return first_stop_said(text, self._stops) is not None
 
 
 CANDIDATES = 1024
@@ -248,8 +265,8 @@ class _Answerer:
     def _ended(self, tokens: list[int], seconds: float) -> Generation:
         end = next((i + 1 for i, token in enumerate(tokens) if token in self._stops), None)
         kept = tokens[:end]
-        text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        cut = first_stop(text, self._decoding.stop)
+        text = spell_answer(self._tokenizer, kept, ended=end is not None)
+        cut = first_stop_said(text, self._decoding.stop)
         if end is None and cut is not None:
             # The library fills a row that has ended up with padding.
             while kept and kept[-1] == self._pad:

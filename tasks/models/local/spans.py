@@ -4,7 +4,8 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tasks.text.chat import Tokenizer
+from tasks.text.special import encode_texts
+from tasks.text.template import Tokenizer
 
 MIN_SHARED = 64
 """Tokens of a shared prefix below which computing it apart costs more than it saves."""
@@ -31,7 +32,7 @@ def encode_options(tokenizer: Tokenizer, context: str, options: Sequence[str]) -
     """
     stripped = context.rstrip()
     gap = context[len(stripped) :]
-    alone, *whole = encode(tokenizer, [stripped, *(stripped + gap + o for o in options)])
+    alone, *whole = encode_texts(tokenizer, [stripped, *(stripped + gap + o for o in options)])
     if not alone:
         # Nothing comes before: the first token follows the one that begins a sequence.
         first = tokenizer.bos_token_id
@@ -39,17 +40,6 @@ def encode_options(tokenizer: Tokenizer, context: str, options: Sequence[str]) -
         alone, whole = [first], [[first, *ids] for ids in whole]
     # At least the last token is the continuation's, should a tokenizer merge it with the context.
     return [Span(ids, range(min(len(alone), len(ids) - 1), len(ids))) for ids in whole]
-
-
-def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Return the tokens of texts that begin alike, with the special ones the tokenizer adds.
-
-    Texts that begin with the beginning-of-sequence token don't get a second one.
-    """
-    bos = tokenizer.bos_token
-    twice = bool(bos) and texts[0].startswith(bos)
-    ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=not twice)["input_ids"]
-    return ids
 
 
 def fit(span: Span, limit: int | None) -> tuple[Span, bool]:

@@ -21,9 +21,13 @@ from tasks.models.api import (
     no_room,
 )
 from tasks.models.local.loading import TorchModel, most_positions
-from tasks.models.local.spans import Span, common, encode, encode_options, fit
-from tasks.text.chat import IGNORED, Tokenizer, prompt_ids, render, rendered_prompt
+from tasks.models.local.spans import Span, common, encode_options, fit
+from tasks.text.chat import prompt_ids, render, rendered_prompt
+from tasks.text.ending import end_of_turn
+from tasks.text.masks import IGNORED
 from tasks.text.rows import TEXT_ROLE, Message
+from tasks.text.special import encode_texts, special_tokens
+from tasks.text.template import Tokenizer
 
 
 class Options(NamedTuple):
@@ -148,7 +152,7 @@ class Wanted(NamedTuple):
 def answer_ids(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
     """Return the tokens that the answer follows; plain text keeps the tokenizer's special ones."""
     if prompt.messages[0]["role"] == TEXT_ROLE:
-        return encode(tokenizer, [prompt.messages[0]["content"]])[0]
+        return encode_texts(tokenizer, [prompt.messages[0]["content"]])[0]
     return prompt_ids(tokenizer, prompt.messages, prompt.tools)
 
 
@@ -170,13 +174,14 @@ def wanted(tokenizer: Tokenizer, messages: Sequence[Message], limit: int) -> Wan
     """Return a text's first ``limit`` tokens as a span, and the bytes they spell.
 
     Plain text begins after the beginning-of-sequence token, as in lm-evaluation-harness's rolling
-    log-likelihood, so that its first token counts too. Of a conversation the answers count,
-    without the tokens that end a turn, since those spell no byte.
+    log-likelihood, so that its first token counts too. Of a conversation the answers count (the
+    last one where the template writes earlier ones otherwise), without the tokens that end a turn,
+    since those spell no byte.
     """
     if messages[0]["role"] == TEXT_ROLE:
         return _plain(tokenizer, messages[0]["content"], limit)
     rendered = render(tokenizer, messages)
-    special = set(tokenizer.all_special_ids)
+    special = {*special_tokens(tokenizer).values(), *end_of_turn(tokenizer).ids}
     at = [
         i
         for i, label in enumerate(rendered.labels[:limit])
@@ -184,8 +189,7 @@ def wanted(tokenizer: Tokenizer, messages: Sequence[Message], limit: int) -> Wan
     ]
     cut = len(rendered.input_ids) > limit
     kept = [rendered.input_ids[i] for i in at]
-    answers = [m["content"] for m in messages if m["role"] == "assistant"]
-    spelled = tokenizer.decode(kept) if cut else "".join(answers)
+    spelled = tokenizer.decode(kept)
     return Wanted(Span(rendered.input_ids[:limit], at), len(spelled.encode()), cut)
 
 

@@ -14,8 +14,8 @@ from configs.models import Endpoint
 from tasks.errors import SetupError
 from tasks.models.api import Decoding, Prompt
 from tasks.models.served.base import RemoteModel, Reply, TryAgain, Unanswerable, Wait
-from tasks.text.chat import as_offered, as_turns
 from tasks.text.rows import TEXT_ROLE, Message
+from tasks.text.turns import as_offered, as_turns
 
 _PASSING = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which the same request may be answered."""

@@ -49,6 +49,7 @@ def on_vllm(base: LocalModel, settings: VllmModel) -> VllmFolder:
         path=base.path,
         name=base.name,
         tokenizer_digest=base.tokenizer_digest,
+        chat=base.chat,
         digest=digest,
         adapter=adapter,
         settings=settings,
@@ -83,7 +84,7 @@ def open_vllm(model: VllmFolder, dtype: str) -> "VllmEngine":
     return VllmEngine(
         model,
         resolved,
-        load_tokenizer(model.path),
+        load_tokenizer(model.path, model.chat),
         digest=digest_of(about),
         about=about,
         positions=positions,

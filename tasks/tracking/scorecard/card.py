@@ -60,7 +60,7 @@ def axes(recipe: Recipe, base: Arm) -> tuple[Axis, Axis] | None:
 
     The gates say what matters: y is the first ``improve`` gate's metric, x the first ``hold``
     gate's of another suite. Without such gates: macro-F1 of the first classification suite, and
-    the gold margin of the first MMLU suite or the bits per byte of the first such suite.
+    the letter mass of the first MMLU suite or the bits per byte of the first such suite.
     """
     gates = recipe.gates
     y = next((g.metric for g in gates if g.rule == "improve"), None) or _domain(recipe)
@@ -80,9 +80,9 @@ def _domain(recipe: Recipe) -> str | None:
 
 def _general(recipe: Recipe, y: str) -> str | None:
     suites = [s for s in recipe.evaluation.suites if not _same_suite(f"{s.name}/", y)]
-    margins = [f"{s.name}/gold_margin" for s in suites if isinstance(s, MmluSuite)]
+    masses = [f"{s.name}/letter_mass" for s in suites if isinstance(s, MmluSuite)]
     bits = [f"{s.name}/bits_per_byte" for s in suites if isinstance(s, BitsPerByteSuite)]
-    return next(iter(margins + bits), None)
+    return next(iter(masses + bits), None)
 
 
 def _same_suite(one: str, other: str) -> bool:

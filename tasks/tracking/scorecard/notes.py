@@ -72,7 +72,25 @@ def gates_markdown(verdict: str, results: Sequence[GateResult]) -> str:
     if not results:
         return f"**{verdict}**: the recipe declares no gates."
     lines = [_line(HEAD), _line(["---"] * len(HEAD)), *(_line(_cells(r)) for r in results)]
-    return f"**{verdict}**\n\n" + "\n".join(lines)
+    told = "".join(f"\n\n{html.escape(line, quote=False)}" for line in caveats(results))
+    return f"**{verdict}**\n\n" + "\n".join(lines) + told
+
+
+def caveats(results: Sequence[GateResult]) -> list[str]:
+    """Return what a verdict does not say: that dev items choose, and what more looks cost."""
+    found = []
+    if any(r.split == "dev" for r in results):
+        found.append("Dev items: chosen, not confirmed. Judge on split: test before release.")
+    for suite, looks, alpha in sorted(
+        {(r.metric.partition("/")[0], r.seen, r.alpha) for r in results if r.seen > 1}
+    ):
+        found.append(
+            f"{suite}: this is look {looks} at the same test items. At alpha {alpha / looks:.2g} "
+            f"({alpha:g}/{looks}) all looks together would err no more often than one."
+        )
+    if any(r.split for r in results):
+        found.append("This speaks for these weights, trained with one seed, not for the recipe.")
+    return found
 
 
 def _cells(r: GateResult) -> list[str]:

@@ -141,6 +141,7 @@ def _source(line: dict[str, Any], unit: str) -> dict[str, Any]:
         "tokens": line["tokens"],
         "epochs": f"{line['epochs']:.2f}",
         "supervised": line["supervised_tokens"],
+        "note": line.get("note", ""),
     }
 
 

@@ -15,8 +15,9 @@ from tasks.errors import DataError
 from tasks.mixture import tokenize
 from tasks.mixture.held_out import hold_out
 from tasks.mixture.rows import open_rows
-from tasks.mixture.tokenize import RowFormat, check_kind, fit_record, make_record, tokenise
-from tasks.text.chat import IGNORED, load_tokenizer
+from tasks.mixture.tokenize import RowFormat, check_kind, fit_record, make_records, tokenise
+from tasks.text.chat import load_tokenizer
+from tasks.text.masks import IGNORED
 from tasks.text.rows import ROW_SCHEMA
 
 ASK = [{"role": "user", "content": "what is 1 plus 2?"}]
@@ -38,7 +39,7 @@ def said(tokenizer, ids, labels):
 
 
 def test_a_pair_is_both_answers_after_the_prompt_the_last_ones_supervised(tokenizer):
-    made = make_record(tokenizer, row([*TALK, GOOD], rejected=BAD), RowFormat("dpo"))
+    made = make_records(tokenizer, row([*TALK, GOOD], rejected=BAD), RowFormat("dpo"))[0]
     assert said(tokenizer, made["input_ids"], made["labels"]) == "It is 7<eos>"
     assert said(tokenizer, made["rejected_ids"], made["rejected_labels"]) == "No idea at all<eos>"
     assert "3<eos>" in tokenizer.decode(made["rejected_ids"])
@@ -46,15 +47,15 @@ def test_a_pair_is_both_answers_after_the_prompt_the_last_ones_supervised(tokeni
 
 
 def test_a_question_ends_where_the_answer_begins(tokenizer):
-    made = make_record(tokenizer, row(ASK, reference='"3"'), RowFormat("rft"))
+    made = make_records(tokenizer, row(ASK, reference='"3"'), RowFormat("rft"))[0]
     assert tokenizer.decode(made["input_ids"]).endswith("<|assistant|>\n")
     assert set(made["labels"]) == {IGNORED}
     assert made["reference"] == '"3"'
 
 
 def test_in_continued_pre_training_every_token_carries_loss(tokenizer):
-    made = make_record(tokenizer, row([*ASK, GOOD]), RowFormat("cpt"))
-    assert made["labels"] == made["input_ids"]
+    made = make_records(tokenizer, row([*ASK, GOOD]), RowFormat("cpt"))[0]
+    assert made["labels"] == [IGNORED, *made["input_ids"][1:]]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +88,8 @@ def test_a_long_row_is_dropped_cut_or_refused_as_the_policy_says():
     assert fit_record(long(10), 4, RowFormat("cpt", "drop"), "x") == []
     parts = fit_record(long(10), 4, RowFormat("cpt", "split"), "x")
     assert [p["input_ids"] for p in parts] == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
-    assert [p["labels"][0] for p in parts] == [1, IGNORED, IGNORED]
-    assert sum(p["supervised_tokens"] for p in parts) == 8
+    assert [p["labels"][0] for p in parts] == [IGNORED] * 3
+    assert sum(p["supervised_tokens"] for p in parts) == 7
     with pytest.raises(DataError, match="10 tokens"):
         fit_record(long(10), 4, RowFormat("cpt", "error"), "x")
     assert fit_record(long(4), 4, RowFormat("cpt", "error"), "x") == [long(4)]

@@ -1,7 +1,8 @@
 import pytest
 
 from tasks.errors import DataError
-from tasks.text.chat import IGNORED, load_tokenizer, prompt_ids, render
+from tasks.text.chat import load_tokenizer, prompt_ids, render, render_rows
+from tasks.text.masks import IGNORED
 
 TALK = [
     {"role": "user", "content": "what is 1 plus 2?"},
@@ -38,19 +39,27 @@ def test_what_is_trained_begins_where_the_prompt_ends(tokenizer):
     assert done.labels[len(prompt)] != IGNORED
 
 
-def test_plain_text_is_supervised_as_a_whole_and_ends(tokenizer):
+def test_plain_text_is_supervised_from_its_second_token_on_and_ends(tokenizer):
     done = render(tokenizer, [{"role": "text", "content": "once upon a time"}])
-    assert done.labels == done.input_ids
+    assert done.labels == [IGNORED, *done.input_ids[1:]]
     assert done.input_ids[-1] == tokenizer.eos_token_id
 
 
-def test_a_template_that_rewrites_history_is_refused(tiny_model):
+def test_where_history_is_rewritten_each_answer_makes_a_row_after_its_own_prompt(tiny_model):
     tokenizer = load_tokenizer(tiny_model.path)
     tokenizer.chat_template = (
-        "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}"
+        "{{ (messages|length) // 2 }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}"
+        "{{ eos_token if m.role == 'assistant' }}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
     )
-    with pytest.raises(DataError, match="rewrites earlier turns"):
-        render(tokenizer, TALK)
+    rows = render_rows(tokenizer, TALK)
+    assert len(rows) == 2
+    for end, row in zip((1, 3), rows, strict=True):
+        prompt = prompt_ids(tokenizer, TALK[:end])
+        assert row.input_ids[: len(prompt)] == prompt
+        answer = [label for label in row.labels if label != IGNORED]
+        assert row.labels == [IGNORED] * len(prompt) + answer
+        assert tokenizer.decode(answer) == f"{TALK[end]['content']}<eos>"
 
 
 def test_a_model_without_a_template_is_named(tiny_model):

@@ -124,6 +124,14 @@ def test_only_a_pass_that_names_both_weights_is_proof(changes: dict[str, Any], w
     require_passing_record(record(**changes, waiver="the old one is down"), None)
 
 
+def test_a_pass_on_dev_items_chooses_and_does_not_release() -> None:
+    chosen = record(gates=(gate(), gate(split="dev")))
+    with pytest.raises(EvaluationError, match="judged on dev items: chosen, not confirmed"):
+        require_passing_record(chosen, None)
+    require_passing_record(record(gates=(gate(split="test"),)), None)
+    require_passing_record(chosen.model_copy(update={"waiver": "a trial of one day"}), None)
+
+
 def test_a_record_against_a_former_champion_is_no_proof(run_id: str) -> None:
     against = gate(against="champion", reference_digest="d" * 64)
     require_passing_record(record(gates=(against,)), None)

@@ -7,7 +7,7 @@ import pytest
 from configs.backends import LocalBackend
 from configs.training import Lora, Training
 from tasks.artifacts import MixtureReceipt
-from tasks.text.chat import IGNORED
+from tasks.text.masks import IGNORED
 from tasks.training.job import Extras, make_job
 
 TOKENS = pa.list_(pa.int32())

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 from tasks.errors import StorageError, TrainingError  # noqa: E402
-from tasks.text.chat import IGNORED  # noqa: E402
+from tasks.text.masks import IGNORED  # noqa: E402
 from tasks.training.callbacks import check_rows  # noqa: E402
 from tasks.training.data import check_data, planned_rows  # noqa: E402
 from tasks.training.limits import check_disk, explained, saved_bytes  # noqa: E402

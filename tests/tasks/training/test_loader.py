@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
-from tasks.text.chat import IGNORED  # noqa: E402
+from tasks.text.masks import IGNORED  # noqa: E402
 from tasks.training.loader import MicroBatches, Shape  # noqa: E402
 
 LENGTHS = st.lists(st.integers(2, 80), min_size=1, max_size=40)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
-from tasks.text.chat import IGNORED  # noqa: E402
+from tasks.text.masks import IGNORED  # noqa: E402
 from tasks.training.loader import MicroBatches, Rank, Shape, dealt, documents, tokens_of  # noqa: E402  # noqa: E402
 from tasks.training.sft import supervised_logits, token_nats  # noqa: E402
 

@@ -1,7 +1,7 @@
 import pytest
 
 torch = pytest.importorskip("torch")
-from tasks.text.chat import IGNORED  # noqa: E402
+from tasks.text.masks import IGNORED  # noqa: E402
 from tasks.training.loader import MicroBatches, Shape  # noqa: E402
 from tasks.training.sft import supervised_logits, token_nats  # noqa: E402
 

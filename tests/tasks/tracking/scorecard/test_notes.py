@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tasks.scores import GateResult, SuiteScores
-from tasks.tracking.scorecard.notes import gates_markdown, notes
+from tasks.tracking.scorecard.notes import caveats, gates_markdown, notes
 
 Make = Callable[..., SuiteScores]
 
@@ -58,6 +58,17 @@ def test_every_gate_is_a_row_and_data_cannot_break_it(gates: tuple[GateResult, .
     assert "<script" not in text
     broken = gates[0].model_copy(update={"reason": "a | b\n| c |"})
     assert len(gates_markdown("PASS", [broken]).splitlines()) == 5
+
+
+def test_dev_items_and_further_looks_are_told_beside_the_verdict(
+    gates: tuple[GateResult, ...],
+) -> None:
+    dev = [g.model_copy(update={"split": "dev", "seen": 4}) for g in gates]
+    text = gates_markdown("PASS", dev)
+    assert "Dev items: chosen, not confirmed." in text
+    assert "this is look 4 at the same test items. At alpha 0.013 (0.05/4)" in text
+    assert "This speaks for these weights, trained with one seed" in text
+    assert caveats([g.model_copy(update={"split": "", "seen": 1}) for g in gates]) == []
 
 
 def test_no_gates_are_said_to_be_none() -> None:
