@@ -21,7 +21,7 @@ REFUSED = {
     "merges that unfold": (MERGES, 6, "unfolds to more than"),
     "more values than a recipe has": ("x: [" + "1," * 150_000 + "1]", 1, "more than 100,000"),
     "a value that holds itself": ("name: x\nmodel: &m {again: *m}", 2, "holds itself"),
-    "a nest": ("x:\n" + "[" * 200 + "]" * 200, 2, "nested more than"),
+    "a nest": ("a: 1\nx: " + "[" * 200 + "]" * 200, 2, "nested more than"),
     "a number without end": (f"name: x\nseed: {'9' * 5000}", 2, "a number of 5,000 characters"),
     "base sixty": (f"name: x\nseed: {':'.join(['1'] * 900)}", 2, "a number of"),
     "no number": ("name: x\nseed: .nan", 2, "is no number"),
