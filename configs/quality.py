@@ -6,24 +6,49 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from configs.section import Section, rule_error
 
-PersonalKind = Literal["email", "phone", "card", "iban", "ip"]
-SecretKind = Literal["api_key", "private_key", "jwt", "connection_string"]
+PatternKind = Literal["email", "phone", "card", "iban", "ip"]
+PresidioKind = Literal[
+    "person",
+    "location",
+    "date",
+    "passport",
+    "driver_licence",
+    "national_id",
+    "tax_id",
+    "health_id",
+    "bank_account",
+]
+PersonalKind = PatternKind | PresidioKind
+SecretKind = Literal["api_key", "private_key", "jwt", "connection_string", "credential"]
 Action = Literal["report", "redact", "quarantine"]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 """A language as ISO 639-1 names it."""
 
-PERSONAL_KINDS: tuple[PersonalKind, ...] = get_args(PersonalKind)
+PATTERN_KINDS: tuple[PatternKind, ...] = get_args(PatternKind)
+PRESIDIO_KINDS: tuple[PresidioKind, ...] = get_args(PresidioKind)
+PERSONAL_KINDS: tuple[PersonalKind, ...] = (*PATTERN_KINDS, *PRESIDIO_KINDS)
 SECRET_KINDS: tuple[SecretKind, ...] = get_args(SecretKind)
 
 
 class Personal(Section):
     """Personal data. Reported by default: chat rows hold made-up addresses and numbers, too."""
 
-    kinds: tuple[PersonalKind, ...] = PERSONAL_KINDS
+    kinds: tuple[PersonalKind, ...] = PATTERN_KINDS
     action: Action = "report"
     engine: Literal["patterns", "presidio"] = Field(
         "patterns", description="presidio: Microsoft Presidio's recognizers (extra 'pii')"
     )
+
+    @model_validator(mode="after")
+    def _engine_knows_kinds(self) -> "Personal":
+        own = [kind for kind in self.kinds if kind in PRESIDIO_KINDS]
+        if own and self.engine == "patterns":
+            raise rule_error(
+                f"no pattern tells '{own[0]}' from other words",
+                path=("kinds",),
+                fix="write engine: presidio, or leave that kind out.",
+            )
+        return self
 
 
 class Secrets(Section):
@@ -221,3 +246,10 @@ class Quality(Section):
         if self.severity.get("row_count") == "quarantine":
             raise rule_error("severity.row_count is 'report' or 'block': it is about no single row")
         return self
+
+
+def override(quality: Quality, own: Quality | None) -> Quality:
+    """Return a recipe's section with what a source's own says in its place, key by key."""
+    if own is None:
+        return quality
+    return quality.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

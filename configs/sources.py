@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from configs.quality import Quality
 from configs.section import Name, Section, rule_error
 
 PLACEHOLDERS = ("{prompt}", "{answer}")
@@ -145,6 +146,9 @@ class StoredSource(Section):
     )
     split: Split = Split()
     limits: Limits = Limits()
+    quality: Quality | None = Field(
+        None, description="what differs for this source from the recipe's quality, key by key"
+    )
     kind: str
     path: str
 
@@ -154,6 +158,17 @@ class StoredSource(Section):
             field, path = getattr(self.split, f"{name}_field"), getattr(self.split, f"{name}_path")
             if field is not None and path is None and self.kind != "files":
                 raise rule_error(f"{name}_field needs {name}_path", path=("split", f"{name}_field"))
+        return self
+
+    @model_validator(mode="after")
+    def _quality_is_its_own(self) -> "StoredSource":
+        shared = self.quality.model_fields_set & {"near_duplicates"} if self.quality else set()
+        if shared:
+            raise rule_error(
+                "near_duplicates compares all sources, so that one can't have its own",
+                path=("quality", "near_duplicates"),
+                fix="write it in the recipe's quality.",
+            )
         return self
 
     @model_validator(mode="after")

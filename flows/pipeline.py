@@ -12,7 +12,7 @@ from configs.settings import Settings
 from configs.sources import RehearsalSource, Rewrite, StoredSource
 from flows.run_task import map_task, map_task_over_pairs, run_task
 from tasks.artifacts import CleanSource, LocalModel, MixtureReceipt, TokenizedSource
-from tasks.errors import QualityBlocked
+from tasks.errors import QualityBlocked, TemperError
 from tasks.evaluation.items import EvalContext, count_classes, count_items
 from tasks.evaluation.registry import open_suite, overlap_texts
 from tasks.gates.planning import GatePlan, joint_chance, plan_gate, refuse_unresolved
@@ -31,7 +31,9 @@ from tasks.mixture.task import (
 )
 from tasks.mixture.tokenize import RowFormat
 from tasks.models.probe import SHAPES, probe_model, refuse_unfit
+from tasks.models.special_tokens import read_special_tokens
 from tasks.progress import report
+from tasks.quality.overlap_count import count_overlap
 from tasks.quality.task import check_quality, remove_duplicates
 from tasks.self_data.rehearsal import SLACK, estimate_rehearsal
 from tasks.self_data.summary import describe_plan
@@ -74,7 +76,50 @@ def check_sources(recipe: Recipe) -> tuple[CleanSource, ...]:
     stored = [s for s in recipe.sources if isinstance(s, StoredSource)]
     snapshots = map_task(ingest_source, stored)
     pairs = zip(snapshots, stored, strict=True)
-    return tuple(map_task_over_pairs(check_quality, pairs, recipe.quality, recipe.split_seed))
+    tokens = find_control_tokens(recipe)
+    return tuple(
+        map_task_over_pairs(check_quality, pairs, recipe.quality, recipe.split_seed, tokens)
+    )
+
+
+def find_control_tokens(recipe: Recipe) -> tuple[str, ...]:
+    """Return the control tokens of the base model; none where it isn't on this machine."""
+    try:
+        return read_special_tokens(fetch_model.fn(recipe.model, False).path)
+    except TemperError:
+        # Whoever needs the model says so by name.
+        return ()
+
+
+def compare_sources(recipe: Recipe, clean: Sequence[CleanSource]) -> tuple[CleanSource, ...]:
+    """Return the sources without what others, or nearly other rows, say already."""
+    own = {
+        s.name: s.quality
+        for s in recipe.sources
+        if isinstance(s, StoredSource) and s.quality is not None
+    }
+    return run_task(remove_duplicates, clean, recipe.quality, (), own)
+
+
+def count_overlaps(
+    recipe: Recipe, clean: Sequence[CleanSource]
+) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Return source -> suite -> training rows that hold an item of it, and what can't be counted.
+
+    These rows are left out of the mixture (``mixture.exclude_overlap_with``).
+    """
+    context = _make_context(recipe, clean)
+    problems: list[str] = []
+    found: dict[str, dict[str, int]] = {c.name: {} for c in clean}
+    for name in recipe.mixture.exclude_overlap_with:
+        try:
+            items = overlap_texts(recipe.suite(name), context)
+        except TemperError as error:
+            problems.append(f"Overlap with '{name}' is not counted: {error.message}")
+            continue
+        for source in clean:
+            found[source.name][name] = count_overlap(source.split("train"), items)
+    return found, problems
 
 
 def keeps_weights(recipe: Recipe) -> bool:
@@ -104,7 +149,7 @@ def prepare_stored_data(recipe: Recipe, *, weights: bool) -> Data:
     # Data first: a missing file is told in seconds, converting a model takes longer.
     clean = check_sources(recipe)
     refuse_blocked(clean)
-    clean = run_task(remove_duplicates, clean, recipe.quality)
+    clean = compare_sources(recipe, clean)
     refuse_blocked(clean)
     data = Data(run_task(fetch_model, recipe.model, weights), clean)
     if not keeps_weights(recipe):
@@ -236,9 +281,16 @@ def collect_exclusions(recipe: Recipe, data: Data) -> dict[str, list[str | Item]
 
 def make_context(recipe: Recipe, data: Data) -> EvalContext:
     """Return what a suite needs to know beside the model."""
+    return _make_context(recipe, data.clean)
+
+
+def _make_context(recipe: Recipe, clean: Sequence[CleanSource]) -> EvalContext:
     section = recipe.evaluation
     return EvalContext(
-        split=section.split, seed=recipe.split_seed, dtype=section.dtype, sources=data.by_name()
+        split=section.split,
+        seed=recipe.split_seed,
+        dtype=section.dtype,
+        sources={c.name: c for c in clean},
     )
 
 

@@ -7,7 +7,7 @@ arithmetic take seconds, and ``--help`` needs none of them.
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
@@ -123,32 +123,48 @@ def check(
     ] = False,
     set_: SetOption = None,
 ) -> Answer:
-    """Check the quality of every source and say what is wrong with which rows."""
+    """Check the quality of every source and say what is wrong with which rows.
+
+    Sources are compared with each other and with the suites' items, too, as a run does it.
+    """
     loaded = load_recipe(recipe, set_ or ())
     if show_suite:
         return _show_suite(loaded)
     if backend:
         return _preflight(loaded)
-    from flows.pipeline import check_sources
+    from flows.pipeline import check_sources, compare_sources, count_overlaps
 
     clean = check_sources(loaded)
+    overlaps: dict[str, dict[str, int]] = {}
+    notes: list[str] = []
+    if all(c.verdict != "block" for c in clean):
+        clean = compare_sources(loaded, clean)
+        overlaps, notes = count_overlaps(loaded, clean)
+    else:
+        notes = ["Sources are not compared with each other before none of them is blocked."]
     if data_docs is not None:
         from tasks.quality.expectations import build_data_docs
 
         build_data_docs({c.name: c.path for c in clean}, data_docs)
     ok = all(c.verdict != "block" for c in clean)
+    verdicts = _list_verdicts(clean, overlaps)
+    found = {"ok": ok, "verdicts": verdicts, "notes": notes}
     if model:
         from flows.cli.probe import check_with_model
 
-        return check_with_model(loaded, clean, {"ok": ok, "verdicts": _list_verdicts(clean)})
+        return check_with_model(loaded, clean, found)
     return Answer(
-        {"ok": ok, "verdicts": _list_verdicts(clean)},
-        partial(render.show_check, clean),
+        found,
+        partial(render.show_check, clean, verdicts, notes),
         0 if ok else DataError.exit_code,
     )
 
 
-def _list_verdicts(clean: Sequence[CleanSource]) -> list[dict[str, Any]]:
+def _list_verdicts(
+    clean: Sequence[CleanSource], overlaps: Mapping[str, Mapping[str, int]]
+) -> list[dict[str, Any]]:
+    from tasks.quality.report import load_verdict
+
     return [
         {
             "source": c.name,
@@ -156,9 +172,12 @@ def _list_verdicts(clean: Sequence[CleanSource]) -> list[dict[str, Any]]:
             "rows_in": c.rows_in,
             "rows_out": c.rows_out,
             "findings": c.findings,
-            "quarantine": str(c.quarantine) if c.quarantine else None,
+            "reported": verdict.reported,
+            "beyond_limit": verdict.limit,
+            "overlaps": dict(overlaps.get(c.name, {})),
+            "quarantine": str(c.quarantine) if verdict.quarantined else None,
         }
-        for c in clean
+        for c, verdict in zip(clean, map(load_verdict, clean), strict=True)
     ]
 
 

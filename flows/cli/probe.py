@@ -81,7 +81,7 @@ def check_with_model(
     ok = verdicts["ok"] and all(f.state != "refused" for f in probed.findings)
 
     def show() -> None:
-        render.show_check(clean)
+        render.show_check(clean, verdicts["verdicts"], verdicts["notes"])
         show_probe(probed)
         show_probed_sources(rows)
 

@@ -229,23 +229,39 @@ def show_plan(found: "PlanTable") -> None:
         out.print(line, markup=False)
 
 
-def show_check(found: Sequence[CleanSource]) -> None:
-    """Show the verdict on each source."""
+def show_check(
+    found: Sequence[CleanSource], verdicts: Sequence[Mapping[str, Any]], notes: Sequence[str]
+) -> None:
+    """Show the verdict on each source, what was set aside and what is only reported."""
     rows = [
         [
-            c.name,
-            c.verdict,
-            f"{c.rows_in:,}",
-            f"{c.rows_out:,}",
-            ", ".join(f"{k} {v}" for k, v in c.findings.items() if v) or "none",
+            v["source"],
+            v["verdict"],
+            f"{v['rows_in']:,}",
+            f"{v['rows_out']:,}",
+            _list_counts(
+                {
+                    **v["findings"],
+                    "beyond limit": v["beyond_limit"],
+                    **{f"overlap:{suite}": rows for suite, rows in v["overlaps"].items()},
+                }
+            ),
+            _list_counts(v["reported"]),
         ]
-        for c in found
+        for v in verdicts
     ]
-    print_table("quality", ["source", "verdict", "rows in", "rows out", "findings"], rows)
+    names = ["source", "verdict", "rows in", "rows out", "left out", "reported, and kept"]
+    print_table("quality", names, rows)
+    for note in notes:
+        out.print(note, markup=False)
     for clean in found:
         if clean.reason:
             out.print(f"{clean.name}: {clean.reason}", markup=False)
         out.print(f"page: {clean.path / 'page.html'}", markup=False, soft_wrap=True)
+
+
+def _list_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {rows:,}" for name, rows in counts.items() if rows) or "none"
 
 
 def show_scores(found: Sequence[SuiteScores]) -> None:

@@ -8,7 +8,7 @@ So neither the recipe's order nor the files' decides.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +18,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.quality import Quality
+from configs.quality import Quality, override
 from tasks.artifacts import CleanSource, Filter, SplitName
 from tasks.pages import write_page
+from tasks.quality.checks.detectors import hide_secrets
 from tasks.quality.expectations import Validation, load_validation, validate
 from tasks.quality.report import (
     EXAMPLES,
@@ -65,7 +66,10 @@ class _Row(NamedTuple):
 
 
 def drop_duplicates(
-    cleans: Sequence[CleanSource], quality: Quality, kept: Sequence[CleanSource] = ()
+    cleans: Sequence[CleanSource],
+    quality: Quality,
+    kept: Sequence[CleanSource] = (),
+    own: Mapping[str, Quality] | None = None,
 ) -> tuple[CleanSource, ...]:
     """Return the sources without what an earlier source or row says already, in the order given.
 
@@ -77,17 +81,22 @@ def drop_duplicates(
         cleans: Sources after quality.
         quality: The recipe's section.
         kept: Sources that were here before and keep all they have.
+        own: Source -> its own section of quality, by which its verdict is revised.
     """
+    by_source = {c.name: override(quality, (own or {}).get(c.name)) for c in (*kept, *cleans)}
     ranked = [*sorted(kept, key=_rank_of), *sorted(cleans, key=_rank_of)]
     folders = {
-        c.name: _find_folder(ranked[: i + 1], len(kept), quality) for i, c in enumerate(ranked)
+        c.name: _find_folder(ranked[: i + 1], len(kept), quality, by_source[c.name])
+        for i, c in enumerate(ranked)
     }
     done = {c.name: find(folders[c.name], CleanSource) for c in cleans}
     if any(receipt is None for receipt in done.values()):
         gone = _Search(ranked, len(kept), quality).gone()
         for i, source in enumerate(ranked[len(kept) :], start=len(kept)):
             if done[source.name] is None:
-                done[source.name] = _store(folders[source.name], source, gone[i], quality)
+                done[source.name] = _store(
+                    folders[source.name], source, gone[i], by_source[source.name]
+                )
     return tuple(
         r.model_copy(update={"origin": c.origin}) for c in cleans if (r := done[c.name]) is not None
     )
@@ -97,14 +106,14 @@ def _rank_of(source: CleanSource) -> tuple[bool, str]:
     return source.role != "domain", source.name
 
 
-def _find_folder(upto: Sequence[CleanSource], kept: int, quality: Quality) -> Path:
+def _find_folder(upto: Sequence[CleanSource], kept: int, quality: Quality, judged: Quality) -> Path:
     key = stage_key(
         "distinct",
         {
             "sources": [[c.name, c.digest] for c in upto],
             "near": quality.near_duplicates,
             "exact": "duplicate" in quality.checks,
-            "suite": _suite(quality),
+            "suite": _suite(judged),
             "kept": kept,
         },
         __name__,
@@ -327,7 +336,8 @@ def _collect_examples(aside: Any) -> dict[str, list[Example]]:
     for row in aside.to_pylist():
         examples = shown.setdefault(row["reasons"][0], [])
         if len(examples) < EXAMPLES:
-            text = f"{cut_excerpt(full_text(row['messages']), 0)} (kept: {row['detail']})"
+            said, _ = hide_secrets(full_text(row["messages"]))
+            text = f"{cut_excerpt(said, 0)} (kept: {row['detail']})"
             examples.append(Example(origin=row["origin"] or "", text=text))
     return shown
 

@@ -88,6 +88,7 @@ def decide_rows(
     quality: Quality,
     seed: int,
     added: Sequence[Expectation] = (),
+    control_tokens: Sequence[str] = (),
 ) -> Decision:
     """Return what is decided about every row.
 
@@ -99,11 +100,12 @@ def decide_rows(
         seed: The recipe's seed.
         added: Expectations that the user adds to the shipped suite. Rows that one of severity
             critical or warning isn't met on are set aside.
+        control_tokens: Those of the model's own tokenizer.
 
     Raises:
         DataError: One of them can't be computed.
     """
-    found, context, classes = find_rows(table, frame, source, quality)
+    found, context, classes = find_rows(table, frame, source, quality, control_tokens)
     flags, own = dict(found.flags), None
     if added:
         offered = pd.DataFrame(flags, index=range(len(table)))
@@ -127,12 +129,22 @@ def decide_rows(
 
 
 def find_rows(
-    table: Any, frame: pd.DataFrame, source: AnySource, quality: Quality
+    table: Any,
+    frame: pd.DataFrame,
+    source: AnySource,
+    quality: Quality,
+    control_tokens: Sequence[str] = (),
 ) -> tuple[Findings, CheckContext, bool]:
     """Return what the checks find in a source, their context, and whether labels are classes."""
     mapped = label_is_mapped(source)
     classes = are_classes(frame["label"], mapped=mapped)
-    context = CheckContext(table, quality, source.role, labelled=classes or mapped)
+    context = CheckContext(
+        table,
+        quality,
+        source.role,
+        labelled=classes or mapped,
+        control_tokens=control_tokens,
+    )
     return run_checks(context, frame, classes=classes), context, classes
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from tasks.artifacts import CleanSource
 from tasks.pages import render
+from tasks.quality.checks.detectors import hide_secrets
 from tasks.quality.checks.registry import explain_check, show_example
 from tasks.quality.checks.texts import Flags
 from tasks.quality.verdict import Bin, Example, Verdict
@@ -79,6 +80,8 @@ def _top_bars(counts: Mapping[str, int]) -> list[Bin]:
 
 
 EXAMPLES, EXCERPT = 3, 240
+_HEAD = 4 * EXCERPT
+"""Characters looked at of a text whose beginning is shown."""
 EDGES = (0, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 
 
@@ -117,7 +120,10 @@ def collect_examples(
     """Return the first few rows that each check found, cut to the part that shows why."""
     shown = {
         "format": [
-            Example(origin=row["origin"], text=f"{row['reason']}: {cut_excerpt(row['raw'], 0)}")
+            Example(
+                origin=row["origin"],
+                text=f"{row['reason']}: {cut_excerpt(hide_secrets(row['raw'][:_HEAD])[0], 0)}",
+            )
             for row in rejected.slice(0, EXAMPLES).to_pylist()
         ]
     }

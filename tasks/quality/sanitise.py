@@ -1,7 +1,7 @@
 """Rows with reserved tokens taken out of their texts, and what was taken."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,18 +20,19 @@ class Sanitised(NamedTuple):
     tokens: dict[str, int]
 
 
-def sanitise(table: Any, target: str) -> Sanitised:
-    """Return chat rows without the tokens that a target reserves.
+def sanitise(table: Any, target: str, control_tokens: Sequence[str] = ()) -> Sanitised:
+    """Return chat rows without the tokens that a target or the model's tokenizer reserves.
 
     A changed row is another row: its ``row_id`` is made anew. Its label changes with the answer
     that it was taken from.
     """
     batches = table.select(COLUMNS).to_batches(max_chunksize=50_000)
-    flags = [flatten(batch).find_pattern(reserved_pattern(target)) for batch in batches]
+    pattern = reserved_pattern(target, control_tokens)
+    flags = [flatten(batch).find_pattern(pattern) for batch in batches]
     hit = np.flatnonzero(np.concatenate(flags)) if flags else np.zeros(0, dtype=np.int64)
     if not len(hit):
         return Sanitised(table, 0, {})
-    work = Sanitiser(target)
+    work = Sanitiser(target, control_tokens)
     changed = [_sanitise_row(row, work) for row in table.take(hit).to_pylist()]
     whole = pa.concat_tables([table, pa.Table.from_pylist(changed, schema=ROW_SCHEMA)])
     order = np.arange(len(table))

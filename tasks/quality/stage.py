@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.quality import Quality
+from configs.quality import Quality, override
 from tasks.artifacts import CleanSource, Filter, Snapshot
 from tasks.pages import write_page
 from tasks.quality.checks.redaction import redact
@@ -54,8 +54,16 @@ from tasks.storage import (
 SPLITS = ("train", "dev", "test")
 
 
-def clean_source(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) -> CleanSource:
+def clean_source(
+    snapshot: Snapshot,
+    source: AnySource,
+    quality: Quality,
+    seed: int,
+    control_tokens: Sequence[str] = (),
+) -> CleanSource:
     """Return the clean splits of a source, its quarantine and its verdict.
+
+    What the source's own section of quality says comes before the recipe's.
 
     No row is lost: every row read is in a split, in quarantine with its reasons, or beyond
     ``limit`` (counted in ``verdict.json``). A blocked source is written all the same, so that
@@ -64,16 +72,22 @@ def clean_source(snapshot: Snapshot, source: AnySource, quality: Quality, seed: 
     Raises:
         DataError: An expectation of the user's own can't be computed.
     """
-    folder = home("clean", f"{snapshot.name}-{_key(snapshot, source, quality, seed)[:12]}")
+    quality = override(quality, getattr(source, "quality", None))
+    key = _key(snapshot, source, quality, seed, control_tokens)
+    folder = home("clean", f"{snapshot.name}-{key[:12]}")
     known = find(folder, CleanSource)
     if known is not None:
         return known.model_copy(update={"origin": snapshot.origin})
     table, redacted = redact(read_rows(snapshot.path), quality)
     rejected = pq.read_table(snapshot.path / "rejected.parquet")
-    made = sanitise(table, quality.target) if quality.sanitise else Sanitised(table, 0, {})
+    made = (
+        sanitise(table, quality.target, control_tokens)
+        if quality.sanitise
+        else Sanitised(table, 0, {})
+    )
     frame = build_identities(made.table)
     suite, added = declared_suite(quality)
-    decision = decide_rows(made.table, frame, source, quality, seed, added)
+    decision = decide_rows(made.table, frame, source, quality, seed, added, control_tokens)
     decision.reported.update(redacted)
     rows = _Rows(made.table, rejected, frame, decision)
     validation, chars = _validate_rows(snapshot, rows, suite)
@@ -113,7 +127,13 @@ class _Rows(NamedTuple):
     decision: Decision
 
 
-def _key(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) -> str:
+def _key(
+    snapshot: Snapshot,
+    source: AnySource,
+    quality: Quality,
+    seed: int,
+    control_tokens: Sequence[str],
+) -> str:
     own = quality.expectations
     return stage_key(
         "quality",
@@ -124,6 +144,7 @@ def _key(snapshot: Snapshot, source: AnySource, quality: Quality, seed: int) -> 
             "mapped": label_is_mapped(source),
             "quality": quality,
             "seed": seed,
+            "control_tokens": list(control_tokens),
             "own": file_digest(Path(own)) if own and Path(own).is_file() else None,
         },
         __name__,

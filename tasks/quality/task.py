@@ -1,7 +1,7 @@
 """The Prefect shell of quality."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
@@ -15,13 +15,17 @@ from tasks.artifacts import CleanSource, Snapshot
 
 @task(persist_result=True, cache_policy=NO_CACHE, task_run_name="check quality of {snapshot.name}")
 def check_quality(
-    snapshot: Snapshot, source: StoredSource | RehearsalSource, quality: Quality, seed: int
+    snapshot: Snapshot,
+    source: StoredSource | RehearsalSource,
+    quality: Quality,
+    seed: int,
+    control_tokens: Sequence[str] = (),
 ) -> CleanSource:
     """Judge a snapshot, set rows aside and divide the rest; the verdict shows in the Prefect UI."""
     from tasks.quality.report import verdict_line, verdict_table
     from tasks.quality.stage import clean_source
 
-    done = clean_source(snapshot, source, quality, seed)
+    done = clean_source(snapshot, source, quality, seed, control_tokens)
     if TaskRunContext.get() is not None:
         create_table_artifact(
             table=verdict_table(done), description=verdict_line(done), key=_artifact_key(done.name)
@@ -31,12 +35,15 @@ def check_quality(
 
 @task(persist_result=True, cache_policy=NO_CACHE)
 def remove_duplicates(
-    cleans: Sequence[CleanSource], quality: Quality, kept: Sequence[CleanSource] = ()
+    cleans: Sequence[CleanSource],
+    quality: Quality,
+    kept: Sequence[CleanSource] = (),
+    own: Mapping[str, Quality] | None = None,
 ) -> tuple[CleanSource, ...]:
     """Set aside what another source, or nearly another row, says already."""
     from tasks.quality.cross_source import drop_duplicates
 
-    return drop_duplicates(cleans, quality, kept)
+    return drop_duplicates(cleans, quality, kept, own)
 
 
 def _artifact_key(name: str) -> str:

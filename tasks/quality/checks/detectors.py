@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from configs.quality import (
+    PATTERN_KINDS,
     SECRET_KINDS,
     Personal,
     PersonalKind,
@@ -27,13 +28,36 @@ from tasks.quality.checks.texts import Flags, match_pattern
 Span = tuple[int, int, str]
 """Start, end and kind of a find in a text."""
 
-_ENTITIES = {
-    "email": "EMAIL_ADDRESS",
-    "phone": "PHONE_NUMBER",
-    "card": "CREDIT_CARD",
-    "iban": "IBAN_CODE",
-    "ip": "IP_ADDRESS",
+_ENTITIES: dict[PersonalKind, tuple[str, ...]] = {
+    "email": ("EMAIL_ADDRESS",),
+    "phone": ("PHONE_NUMBER",),
+    "card": ("CREDIT_CARD",),
+    "iban": ("IBAN_CODE",),
+    "ip": ("IP_ADDRESS",),
+    "person": ("PERSON",),
+    "location": ("LOCATION",),
+    "date": ("DATE_TIME",),
+    "passport": ("US_PASSPORT", "IN_PASSPORT", "IT_PASSPORT"),
+    "driver_licence": ("US_DRIVER_LICENSE", "IT_DRIVER_LICENSE"),
+    "national_id": (
+        "US_SSN",
+        "ES_NIF",
+        "ES_NIE",
+        "IT_IDENTITY_CARD",
+        "PL_PESEL",
+        "SG_NRIC_FIN",
+        "IN_AADHAAR",
+        "IN_VOTER",
+        "FI_PERSONAL_IDENTITY_CODE",
+        "KR_RRN",
+        "TH_TNIN",
+        "UK_NINO",
+    ),
+    "tax_id": ("US_ITIN", "IT_FISCAL_CODE", "IT_VAT_CODE", "AU_TFN", "AU_ABN", "IN_PAN"),
+    "health_id": ("UK_NHS", "AU_MEDICARE", "MEDICAL_LICENSE"),
+    "bank_account": ("US_BANK_NUMBER",),
 }
+"""Presidio's own names of each kind, of several countries."""
 
 
 class Detector(Protocol):
@@ -74,15 +98,17 @@ class PatternDetector:
 class PresidioDetector:
     """Microsoft Presidio's recognizers, whose language model must be installed with them."""
 
-    def __init__(self, kinds: Sequence[str], min_score: float = 0.5) -> None:
-        self.kinds = tuple(kinds)
+    def __init__(self, kinds: Sequence[PersonalKind], min_score: float = 0.5) -> None:
+        self.kinds: tuple[str, ...] = tuple(kinds)
         self._analyzer = _open_analyzer()
-        self._names = {_ENTITIES[kind]: kind for kind in kinds}
+        self._names = {name: kind for kind in kinds for name in _ENTITIES[kind]}
         self._min_score = min_score
+        # What has neither digits nor an at sign may still be a name or a place.
+        self._hint = "" if {"person", "location", "date"} & set(kinds) else "[0-9@]"
 
     def candidates(self, texts: Any) -> Flags:
-        """Return all texts that hold a digit or an at sign; nothing is found without (n)."""
-        return match_pattern(texts, "[0-9@]")
+        """Return all texts that may hold a kind: most of them have a digit or an at sign (n)."""
+        return match_pattern(texts, self._hint)
 
     def spans(self, text: str) -> list[Span]:
         """Return what a text holds, in order, without overlap."""
@@ -188,13 +214,13 @@ def find_secret(kind: SecretKind) -> Callable[[RowBatch], Flags]:
 
 
 def hide_secrets(text: str, kind: str = "") -> tuple[str, int]:
-    """Return a text as an example may show it, and where it held something of a kind.
+    """Return a text as it may be shown, and where it held something of a kind.
 
-    Secrets are never shown, whatever check found the row; personal data is not where it is what
-    was found.
+    Neither secrets nor personal data are shown, whatever check found the row.
     """
-    own = (kind,) if kind else ()
-    found = PatternDetector((*own, *(k for k in SECRET_KINDS if k not in own))).spans(text)
+    own = (kind,) if kind in (*SECRET_KINDS, *PATTERN_KINDS) else ()
+    others = (k for k in (*SECRET_KINDS, *PATTERN_KINDS) if k not in own)
+    found = PatternDetector((*own, *others)).spans(text)
     start = next((start for start, _, held in found if held in own), 0)
     return redact_text(text, found), len(
         redact_text(text[:start], [f for f in found if f[1] <= start])

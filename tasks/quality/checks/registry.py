@@ -95,12 +95,22 @@ _PERSONAL = {
     "card": "The row holds a payment card's number, whose checksum holds.",
     "iban": "The row holds a bank account's number (IBAN), whose checksum holds.",
     "ip": "The row holds a public network address.",
+    "person": "The row names a person, as Presidio sees it.",
+    "location": "The row names a place, as Presidio sees it.",
+    "date": "The row holds a date or time, as Presidio sees it.",
+    "passport": "The row holds a passport's number, as Presidio sees it.",
+    "driver_licence": "The row holds a driving licence's number, as Presidio sees it.",
+    "national_id": "The row holds a number of an identity card or a social security number.",
+    "tax_id": "The row holds a tax number.",
+    "health_id": "The row holds a number of a health service or of a medical licence.",
+    "bank_account": "The row holds a bank account's number, as Presidio sees it.",
 }
 _SECRET = {
     "api_key": "The row holds a key or token of a service, which a model would give away.",
     "private_key": "The row holds a private key, which a model would give away.",
     "jwt": "The row holds a signed token (JWT), which a model would give away.",
     "connection_string": "The row holds an address with a password in it.",
+    "credential": "The row holds a password, token or key beside its name (password:, Bearer).",
 }
 
 _TABLE: tuple[Check, ...] = (

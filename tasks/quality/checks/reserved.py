@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from tasks.quality.checks.row_batch import RowBatch
 from tasks.quality.checks.texts import Flags
@@ -16,14 +17,28 @@ NOVA_SIGNS = r"\[EOS\]|<image>|<video>|<unk>"
 """What Amazon Nova's fine-tuning refuses in a text, case for case (its SDK's validator)."""
 
 
-def reserved_pattern(target: str) -> str:
-    """Return the pattern of the tokens that a target reserves, chat control tokens included."""
-    return RESERVED if target == "none" else f"{RESERVED}|{NOVA_SIGNS}|{NOVA_WORDS}"
+def reserved_pattern(target: str, tokens: Sequence[str] = ()) -> str:
+    """Return the pattern of the tokens that a target reserves, chat control tokens included.
+
+    Args:
+        target: The recipe's.
+        tokens: Control tokens of the model's own tokenizer.
+    """
+    pattern = _with_own(RESERVED, tokens)
+    return pattern if target == "none" else f"{pattern}|{NOVA_SIGNS}|{NOVA_WORDS}"
+
+
+def _with_own(pattern: str, tokens: Sequence[str]) -> str:
+    # A tokenizer may have thousands that differ in a number alone.
+    more = [re.sub(r"\d+", r"\\d+", re.escape(t)) for t in tokens if not re.fullmatch(RESERVED, t)]
+    return "|".join([pattern, *dict.fromkeys(more)])
 
 
 def find_reserved_tokens(batch: RowBatch) -> Flags:
     """Return the rows any text of which holds a token that the recipe's target reserves."""
-    return batch.flat.find_pattern(reserved_pattern(batch.quality.target))
+    return batch.flat.find_pattern(
+        reserved_pattern(batch.quality.target, batch.context.control_tokens)
+    )
 
 
 def locate_reserved_token(text: str, target: str) -> int:
@@ -42,9 +57,10 @@ class Sanitiser:
         counts: Token -> how often it was found.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, tokens: Sequence[str] = ()) -> None:
         self.counts: Counter[str] = Counter()
-        self._signs = re.compile(f"{RESERVED}|{NOVA_SIGNS}" if target != "none" else RESERVED)
+        pattern = _with_own(RESERVED, tokens)
+        self._signs = re.compile(f"{pattern}|{NOVA_SIGNS}" if target != "none" else pattern)
         self._words = re.compile(NOVA_WORDS) if target != "none" else None
 
     def clean(self, text: str) -> str:

@@ -1,7 +1,7 @@
 """What a check is given: a batch of rows, and what all batches of a source have in common."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -31,13 +31,21 @@ class CheckContext:
         table: All of its chat rows.
         quality: The recipe's section.
         role: ``domain`` or ``general``.
+        control_tokens: Those of the model's own tokenizer.
         languages: Language -> rows, counted as batches are looked at.
     """
 
     def __init__(
-        self, table: Any, quality: Quality, role: str = "general", *, labelled: bool = False
+        self,
+        table: Any,
+        quality: Quality,
+        role: str = "general",
+        *,
+        labelled: bool = False,
+        control_tokens: Sequence[str] = (),
     ) -> None:
         self.table, self.quality, self.role = table, quality, role
+        self.control_tokens = control_tokens
         self.languages: Counter[str] = Counter()
         self._labelled = labelled
         self._shared: dict[Callable[..., Any], Any] = {}

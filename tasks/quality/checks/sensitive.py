@@ -193,11 +193,35 @@ def _is_mailbox(text: str) -> bool:
     return examples is None and not re.search(r"\.(?:png|jpe?g|gif|svg|webp)$", host)
 
 
+def _is_placeholder(text: str) -> bool:
+    return bool(
+        re.search(r"(?i)example|your[_-]?|x{6}|0{8}|1234567890?|abcdefg|placeholder|\*{3}", text)
+    )
+
+
 def _is_key(text: str) -> bool:
-    """Return whether a key is no placeholder: varied, with digits, not named an example."""
-    if re.search(r"(?i)example|your[_-]?|x{6}|0{8}|1234567890?|abcdefg|placeholder", text):
+    """Return whether a key is no placeholder: varied, not words, not named an example.
+
+    A key without digits is told from words by its prefix and its letters of both cases.
+    """
+    if _is_placeholder(text) or len(set(text)) < 10:
         return False
-    return len(set(text)) >= 10 and any(map(str.isdigit, text))
+    body = re.fullmatch(r"[a-z]{2,5}_([A-Za-z0-9]{20,})", text)
+    mixed = body is not None and len(re.findall("[a-z][A-Z]", body[1])) >= 3
+    return mixed or any(map(str.isdigit, text))
+
+
+_CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|.*[(\[{].*|.*://.*|.*[$%]\{?[A-Za-z_].*")
+
+
+def _is_credential(text: str) -> bool:
+    """Return whether what stands beside the name of a secret is one: no word, code or stand-in."""
+    plain = text.strip("\"'`.,;")
+    if len(plain) < 6 or _is_placeholder(plain) or _CODE.fullmatch(plain):
+        return False
+    letters, digits = any(map(str.isalpha, plain)), any(map(str.isdigit, plain))
+    signs = re.search(r"[!@#%^&*+?~]", plain)
+    return letters and len(set(plain)) >= 5 and bool(digits or signs) and _is_password(plain)
 
 
 def _is_token(text: str) -> bool:
@@ -297,6 +321,16 @@ def patterns() -> dict[str, Pattern]:
             r"://[^\s/@]{1,80}:[^\s@]{3,80}@",
             r"\b[a-z][a-z0-9+.-]{1,30}://[^\s:/@]{1,64}:(?P<value>[^\s@/]{3,128})@[\w.-]+",
             _is_password,
+        ),
+        _build_pattern(
+            "credential",
+            r"(?i:passw|passphrase|passwd|pwd|api.?key|secret|token|access.?key|bearer)",
+            r"(?i:(?<![A-Za-z])(?:pass(?:word|wd|phrase)|pwd"
+            r"|(?:api|access|secret|private|account)[ _-]?key|client[ _-]?secret"
+            r"|(?:auth|access|refresh|api|bearer|secret)[ _-]?token|secret|token)"
+            r"[\"'`]?[ \t]{0,3}(?:[:=]|=>|:=| is )[ \t]{0,3}|(?<![A-Za-z])bearer[ \t]{1,3})"
+            r"[\"'`]?(?P<value>[^\s\"'`<>,;]{6,512})",
+            _is_credential,
         ),
     )
     return {pattern.kind: pattern for pattern in made}

@@ -203,9 +203,10 @@ def mixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(600)
 def test_check_keeps_its_contract(answers: dict[str, Any]) -> None:
     found = answers["check"].json
-    assert set(found) == {"ok", "verdicts"}
+    assert set(found) == {"ok", "verdicts", "notes"}
     assert found["ok"] is True
     keys = {"source", "verdict", "rows_in", "rows_out", "findings", "quarantine"}
+    keys |= {"reported", "beyond_limit", "overlaps"}
     assert [set(v) for v in found["verdicts"]] == [keys, keys]
     assert [v["rows_in"] for v in found["verdicts"]] == [40, 20]
 

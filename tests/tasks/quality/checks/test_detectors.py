@@ -1,10 +1,14 @@
 import sys
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
-from configs.quality import Personal
+from configs.quality import PRESIDIO_KINDS, Personal
 from tasks.errors import DataError
+from tasks.quality.checks import detectors
 from tasks.quality.checks.detectors import (
     Detections,
     PatternDetector,
@@ -51,7 +55,36 @@ def test_an_example_shows_where_and_hides_secrets() -> None:
     assert key not in said
     assert said[place:] == "[EMAIL]"
     said, place = show_example("duplicate", text, "none")
-    assert "bob@gmail.com" in said
-    assert key not in said
+    assert said.endswith(" key [API_KEY] of [EMAIL]")
     said, place = show_example("secret_api_key", text, "none")
-    assert said[place:].startswith("[API_KEY] of bob")
+    assert said[place:] == "[API_KEY] of [EMAIL]"
+
+
+@pytest.mark.parametrize("kind", PRESIDIO_KINDS)
+def test_a_kind_that_only_presidio_knows_needs_it(kind: Any) -> None:
+    with pytest.raises(ValidationError, match="write engine: presidio"):
+        Personal(kinds=(kind,))
+    assert Personal(kinds=(kind, "email"), engine="presidio").kinds == (kind, "email")
+
+
+def test_presidios_own_kinds_are_found_under_our_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Result(NamedTuple):
+        start: int
+        end: int
+        entity_type: str
+        score: float
+
+    class Analyzer:
+        def analyze(self, text: str, language: str, entities: list[str]) -> list[Result]:
+            assert "US_SSN" in entities
+            assert "PERSON" in entities
+            return [Result(0, 3, "PERSON", 0.9), Result(5, 8, "US_SSN", 0.8)]
+
+    fake = ModuleType("presidio_analyzer")
+    monkeypatch.setattr(fake, "AnalyzerEngine", Analyzer, raising=False)
+    monkeypatch.setitem(sys.modules, "presidio_analyzer", fake)
+    detectors._open_analyzer.cache_clear()
+    engine = open_personal_detector(Personal(kinds=("person", "national_id"), engine="presidio"))
+    assert engine.spans("Bob, 123") == [(0, 3, "person"), (5, 8, "national_id")]
+    assert engine.candidates(pa.array(["no digit here"])).all()
+    detectors._open_analyzer.cache_clear()

@@ -2,9 +2,11 @@
 
 import base64
 import json
+import re
+import string
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tasks.quality.checks.sensitive import (
@@ -64,6 +66,39 @@ def test_a_hint_matches_wherever_its_pattern_does(kind: str, held: str) -> None:
     assert found[0].as_py()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: {}",
+        "Password = {}",
+        'the PASSWORD is "{}", he said',
+        "pwd={}",
+        "passphrase: {}",
+        "api_key={}",
+        "API key: {}",
+        '"apiKey": "{}"',
+        "client_secret={}&x=1",
+        "client secret: {}",
+        "access_token => {}",
+        "Authorization: Bearer {}",
+        "authorization: bearer {}",
+        "SECRET_KEY='{}'",
+    ],
+)
+@pytest.mark.parametrize("value", ["Tr0ub4dor-3x", MIXED, "h8Gd!2kd9", "8f7a9d2c4b1e"])
+def test_a_value_beside_the_name_of_a_secret_is_found(text: str, value: str) -> None:
+    text = text.format(value)
+    # What follows an ampersand may be part of a password.
+    assert any(text[a:b].startswith(value) for a, b in find_spans(text, patterns()["credential"]))
+
+
+@given(st.text(string.ascii_letters, min_size=34, max_size=34))
+def test_a_token_of_letters_alone_is_found(body: str) -> None:
+    assume(len(set(body)) >= 12 and len(re.findall("[a-z][A-Z]", body)) >= 3)
+    text = f"use hf_{body} here"
+    assert [text[a:b] for a, b in find_spans(text, patterns()["api_key"])] == [f"hf_{body}"]
+
+
 def test_only_the_password_of_a_connection_is_found() -> None:
     text = "use postgres://bob:h8Gd-2kd9@db.local:5432/app now"
     found = find_spans(text, patterns()["connection_string"])
@@ -83,6 +118,15 @@ def test_only_the_password_of_a_connection_is_found() -> None:
         ("api_key", "a task-oriented-desk-side-and-also-rather-long-hyphenated-compound-word"),
         ("private_key", "A file starts with -----BEGIN PRIVATE KEY----- and then the key."),
         ("jwt", "eyJoZWxsbyI6IHRydWV9.eyJoZWxsbyI6IHRydWV9.aaaaaaaaaaaaaaaaaaaa"),
+        (
+            "api_key",
+            "hf_transfer_is_a_package_for_fast_downloads, or hf_hub_download_with_retries",
+        ),
+        ("credential", "Password: must be long, and a token: string; the secret is outside"),
+        ("credential", "password = os.environ['DB'], token=get_token(), secret=settings.SECRET_2"),
+        ("credential", "password: ******** or <password> or $PASSWORD1 or ${PASS1} or changeme"),
+        ("credential", "the bearer of this ring, bearer bonds; api key: your-api-key-1"),
+        ("credential", "reset your password: https://shop.test/reset?id=12"),
         ("connection_string", "postgres://user:password@host and redis://u:${PASS}@h"),
     ],
 )
