@@ -50,7 +50,7 @@ def test_the_report_is_whole(report: Any, tiny_recipe: Path) -> None:
     assert report.recipe_digest == recipe_digest(recipe)
     assert report.verdict in ("PASS", "FAIL", "INCONCLUSIVE")
     assert [(g.metric, g.rule) for g in report.gates] == [
-        ("reviews/macro_f1", "improve"),
+        ("reviews/micro_f1", "improve"),
         ("mmlu/letter_mass", "hold"),
     ]
     metrics = {f"{s.name}/{m}" for s in recipe.evaluation.suites for m in s.metric_table()}
