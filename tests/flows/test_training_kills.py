@@ -1,4 +1,4 @@
-"""The flow killed while its model trains: the next run goes on from what was saved, and ends the same."""
+"""The flow killed while its model trains: the next run goes on from what was saved."""
 
 import json
 import os
