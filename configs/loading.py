@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
@@ -16,12 +16,12 @@ from configs.errors import RecipeError
 from configs.models import Served
 from configs.recipe import Recipe
 from configs.section import RULE, YamlPath
+from configs.yaml_text import Positions, parse_yaml, read_yaml
 
 SHIPPED = Path(__file__).parent / "recipes"
 
-Positions = Mapping[YamlPath, int]
-"""Which line of a file, from 1, each key and each element of a list stands on."""
-
+MOST_SHOWN = 20
+"""Problems of one recipe that are named beside the first."""
 KEY = "[key]"
 """What pydantic ends a location with where the key of a mapping is wrong, not its value."""
 
@@ -94,14 +94,7 @@ def find_served(text: str) -> Served | None:
     if not inline and Path(text).suffix not in (".yaml", ".yml"):
         return None
     place = f"--model {text}"
-    try:
-        fields, positions = _parse(text if inline else Path(text).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RecipeError(
-            f"the model's section can't be read: {error}",
-            where=place,
-            fix="give a folder, a YAML file, or {kind: endpoint, url: ..., name: ...}.",
-        ) from error
+    fields, positions = parse_yaml(text, "--model") if inline else read_yaml(Path(text))
     try:
         model: Served = TypeAdapter(Served).validate_python(
             fields if isinstance(fields, dict) else {}
@@ -114,7 +107,7 @@ def find_served(text: str) -> Served | None:
 def recipe_error(
     error: ValidationError, schema: Any, place: str, positions: Positions
 ) -> RecipeError:
-    """Return the first problem of ``error``, located; the count of the others is named.
+    """Return the problems of ``error``, each located: the first, and the others with it.
 
     Args:
         error: What pydantic found.
@@ -128,15 +121,34 @@ def recipe_error(
         # Where an element of a list is wrong, pydantic finds the list too short as well.
         if one["type"] != "too_short" or len(one["input"]) < one["ctx"]["min_length"]
     ]
-    path, message, fix = found[0]
     # A misspelt key that is required is found twice: it is missing, and the other is unknown.
-    others = sum(one.path != path for one in found[1:])
-    if others:
-        message += f" ({others} more after this one.)"
+    # So is one inside another: a union says of each of its branches why it doesn't fit.
+    first, *others = _drop_repeated(found)
+    more = [_locate(problem, place, positions) for problem in others[:MOST_SHOWN]]
+    if len(others) > MOST_SHOWN:
+        more.append(RecipeError(f"and {len(others) - MOST_SHOWN:,} more.", where=place))
+    return _locate(first, place, positions, more)
+
+
+def _drop_repeated(found: Sequence[Problem]) -> list[Problem]:
+    kept: list[Problem] = []
+    for problem in found:
+        path = problem.path
+        if not any(path[: len(k.path)] == k.path[: len(path)] for k in kept):
+            kept.append(problem)
+    return kept
+
+
+def _locate(
+    problem: Problem, place: str, positions: Positions, more: Sequence[RecipeError] = ()
+) -> RecipeError:
+    path, message, fix = problem
     written = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in positions), ())
     where = f"{place}:{positions[written]}" if written else place
     dotted = ".".join(str(part) for part in path)
-    return RecipeError(message, where=f"{where}: {dotted}" if path else where, fix=fix)
+    return RecipeError(
+        message, where=f"{where}: {dotted}" if path else where, fix=fix, more=tuple(more)
+    )
 
 
 def strip_tags(loc: YamlPath, schema: Any) -> tuple[YamlPath, Any]:
@@ -162,21 +174,7 @@ def strip_tags(loc: YamlPath, schema: Any) -> tuple[YamlPath, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Positions]:
-    try:
-        fields, positions = _parse(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
-        message, fix = f"this is not valid YAML: {problem}.", "correct the line named above."
-        if "\\t" in problem:
-            message = "a tab is used for indentation, which YAML forbids."
-            fix = "replace the tab by spaces."
-        raise RecipeError(message, where=where, fix=fix) from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(
-            "the file is not UTF-8 text.", where=str(path), fix="save it as UTF-8."
-        ) from error
+    fields, positions = read_yaml(path)
     if not isinstance(fields, dict):
         what = "the file is empty." if fields is None else "a recipe is a mapping of keys."
         raise RecipeError(
@@ -185,27 +183,6 @@ def _read(path: Path) -> tuple[dict[str, Any], Positions]:
             fix="start from a shipped one, for example configs/recipes/smoke.yaml.",
         )
     return fields, positions
-
-
-def _parse(text: str) -> tuple[Any, Positions]:
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        positions = dict(_find_lines(node))
-        return None if node is None else loader.construct_document(node), positions
-    finally:
-        loader.dispose()
-
-
-def _find_lines(node: yaml.Node | None, path: YamlPath = ()) -> Iterator[tuple[YamlPath, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield (*path, key.value), key.start_mark.line + 1
-            yield from _find_lines(value, (*path, key.value))
-    elif isinstance(node, yaml.SequenceNode):
-        for i, value in enumerate(node.value):
-            yield (*path, i), value.start_mark.line + 1
-            yield from _find_lines(value, (*path, i))
 
 
 def _apply(fields: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -223,7 +200,7 @@ def _apply(fields: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
         for part in parents:
             key = _find_key(node, part, override)
             node = node.setdefault(key, {}) if isinstance(node, dict) else node[key]
-        node[_find_key(node, last, override)] = yaml.safe_load(value)
+        node[_find_key(node, last, override)] = parse_yaml(value, f"--set {override:.200}")[0]
     return fields
 
 

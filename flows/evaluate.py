@@ -10,6 +10,7 @@ from prefect import flow
 from configs.gates import FloorGate, Gate, multiply_item_limit
 from configs.loading import find_served, load_recipe
 from configs.models import AdaptedModel, ChatSettings, Model, Served, VllmModel
+from configs.nova import NovaBackend
 from configs.recipe import Recipe
 from flows.pipeline import Data, check_sources, make_context, refuse_blocked
 from flows.report import find_champion_report
@@ -161,6 +162,17 @@ def fetch_original(recipe: Recipe) -> LocalModel | None:
     """Return the model that the recipe names as the original; None where it names none."""
     section = recipe.references.original
     return run_task(fetch_model, section, True) if section else None
+
+
+def refuse_absent_champion(recipe: Recipe) -> None:
+    """Refuse to begin where a gate compares with a champion whose weights aren't here.
+
+    Raises:
+        DataError: Naming the champion's run.
+    """
+    named = {g.against for g in recipe.gates if not isinstance(g, FloorGate)}
+    if "champion" in named and not isinstance(recipe.training.backend, NovaBackend):
+        find_champion(recipe)
 
 
 def find_champion(recipe: Recipe) -> LocalModel | None:

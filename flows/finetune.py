@@ -13,10 +13,10 @@ from prefect.runtime import flow_run
 from configs.loading import load_recipe, recipe_digest, recipe_text
 from configs.nova import NovaBackend
 from configs.recipe import Recipe
-from flows.evaluate import find_slices
-from flows.evaluators import open_evaluator
+from flows.evaluate import find_slices, refuse_absent_champion
+from flows.evaluators import Arm, open_evaluator
 from flows.pipeline import Data, make_row_format, mix, prepare_data
-from flows.report import RunReport, map_metrics
+from flows.report import NOT_JUDGED, RunReport, map_metrics
 from flows.run_task import run_task
 from flows.runner import task_runner
 from tasks.artifacts import Checkpoint, HeldOut, MixtureReceipt
@@ -30,7 +30,7 @@ from tasks.scores import GateResult, SuiteScores
 from tasks.storage import digest_of, find, home
 from tasks.tracking import task as track
 from tasks.tracking.masking import flatten
-from tasks.tracking.mlflow_run import LiveLosses
+from tasks.tracking.mlflow_run import LiveLosses, Status, refuse_other_recipe
 from tasks.tracking.scorecard.card import Card
 from tasks.training.backends.base import Job, open_backend, stop_on_break
 from tasks.training.backends.nova.job import CHANNEL, Rows, nova_job
@@ -65,6 +65,7 @@ def finetune(recipe: Recipe | str) -> RunReport:
         recipe: The recipe itself, the name of a shipped one, or the path of a YAML file.
     """
     recipe = load_recipe(recipe)
+    refuse_absent_champion(recipe)
     with track_run(recipe) as run_id:
         return specialise(recipe, run_id)
 
@@ -77,14 +78,18 @@ def specialise(recipe: Recipe, run_id: str) -> RunReport:
         run_id: The MLflow run that is told of it.
     """
     data = prepare_data(recipe)
-    evaluator = open_evaluator(recipe, data, partial(track.track_scores, run_id))
+
+    def keep_scores(arm: Arm, scores: list[SuiteScores]) -> None:
+        run_task(track.track_scores, run_id, arm, scores)
+
+    evaluator = open_evaluator(recipe, data, keep_scores)
     evaluator.refuse_gates()
-    track.track_sources(run_id, list(data.clean))
+    run_task(track.track_sources, run_id, list(data.clean))
     mixture = mix(recipe, data)
-    track.track_mixture(run_id, mixture)
+    run_task(track.track_mixture, run_id, mixture)
     evaluator.ask("base", data.model)
     checkpoint = train(recipe, data, mixture, run_id)
-    track.track_training(run_id, checkpoint)
+    run_task(track.track_training, run_id, checkpoint)
     evaluator.ask("candidate", checkpoint)
     base, candidate = evaluator.collect()
     gates = evaluator.judge(base, candidate)
@@ -100,13 +105,16 @@ def track_run(recipe: Recipe, parent: str | None = None) -> Iterator[str]:
         recipe: What is run.
         parent: The MLflow run it is shown below, where it is part of a sweep.
     """
-    run_id = track.start_tracking(recipe, recipe_text(recipe), parent)
+    run_id = run_task(track.start_tracking, recipe, recipe_text(recipe), parent)
     try:
+        # A flow run that is retried is given what it had opened before, without another look.
+        refuse_other_recipe(run_id, recipe)
         yield run_id
     except BaseException as error:
-        track.finish_tracking(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        status: Status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        run_task(track.finish_tracking, run_id, status)
         raise
-    track.finish_tracking(run_id, "FINISHED")
+    run_task(track.finish_tracking, run_id, "FINISHED")
 
 
 def train(
@@ -184,20 +192,20 @@ def hold_out(recipe: Recipe, data: Data) -> HeldOut | None:
 def finish_run(recipe: Recipe, found: Evidence, gates: list[GateResult]) -> RunReport:
     """Publish the scorecard of what was judged and keep the report."""
     if recipe.evaluation.split == "test":
-        gates = count_looks(recipe.family, found.run_id, found.candidate, gates)
+        gates = run_task(count_looks, recipe.family, found.run_id, found.candidate, gates)
     card = Card(
         run_id=found.run_id,
         recipe=recipe,
         base=tuple(found.base),
         candidate=tuple(found.candidate),
         gates=tuple(gates),
-        verdict=overall(gates),
+        verdict=overall(gates) if gates else NOT_JUDGED,
         mixture=found.mixture,
         clean=found.data.clean,
         checkpoint=found.checkpoint,
         slices=find_slices(recipe, found.base, found.candidate),
     )
-    page = track.publish_scorecard(card)
+    page = run_task(track.publish_scorecard, card)
     report = RunReport(
         run_id=found.run_id,
         name=recipe.name,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from configs.evaluation import Suite
 from configs.gates import Gate, multiply_item_limit
@@ -17,9 +18,10 @@ from tasks.evaluation.registry import open_suite, overlap_texts
 from tasks.evaluation.stage import refuse_long_labels
 from tasks.gates.planning import GatePlan, joint_chance, plan_gate, refuse_unresolved
 from tasks.ingest.task import fetch_model, ingest_source
+from tasks.locks import locked
 from tasks.mixture.losses import refuse_losses
 from tasks.mixture.shares import Supply, plan_quotas
-from tasks.mixture.stage import split_blocks
+from tasks.mixture.stage import mixture_key, split_blocks
 from tasks.mixture.table import PlanTable, plan_table
 from tasks.mixture.task import (
     finish_mixture,
@@ -31,12 +33,13 @@ from tasks.mixture.task import (
 from tasks.mixture.tokenize import RowFormat
 from tasks.models.probe import SHAPES, probe_model, refuse_unfit
 from tasks.models.special_tokens import read_special_tokens
+from tasks.progress import report
 from tasks.quality.overlap_count import count_overlap
 from tasks.quality.task import check_quality, remove_duplicates
 from tasks.self_data.rehearsal import SLACK, estimate_rehearsal
 from tasks.self_data.summary import describe_plan
 from tasks.self_data.task import generate_rehearsal, rewrite_targets
-from tasks.storage import digest_of
+from tasks.storage import digest_of, home
 from tasks.text.chat import load_tokenizer
 from tasks.text.overlap import Item
 from tasks.training.backends.base import open_backend
@@ -265,13 +268,16 @@ def mix(recipe: Recipe, data: Data) -> MixtureReceipt:
     """
     recipe = own_part(recipe)
     supplies = join_supplies(recipe, data.tokens)
-    build = run_task(plan_mixture, recipe.mixture, supplies, recipe.seed)
-    run_task(show_plan, build.table)
-    map_task(write_shards, split_blocks(build, Settings().workers))
-    origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
-    # With the day that the template wrote, whatever day it is made again on.
-    origin["model"] |= data.model.chat.model_dump(mode="json")
-    return run_task(finish_mixture, build, data.model, origin)
+    key = mixture_key(recipe.mixture, supplies, recipe.seed)[:32]
+    waiting = partial(report, "waiting for another run that writes the same mixture", 0, 1)
+    with locked(home("mixtures", f".{key}.lock"), waiting):
+        build = run_task(plan_mixture, recipe.mixture, supplies, recipe.seed)
+        run_task(show_plan, build.table)
+        map_task(write_shards, split_blocks(build, Settings().workers))
+        origin = recipe.model_dump(mode="json", exclude={"gates", "references", "tracking"})
+        # With the day that the template wrote, whatever day it is made again on.
+        origin["model"] |= data.model.chat.model_dump(mode="json")
+        return run_task(finish_mixture, build, data.model, origin)
 
 
 def join_supplies(recipe: Recipe, tokens: Sequence[TokenizedSource]) -> list[Supply]:

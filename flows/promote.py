@@ -2,15 +2,16 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.report import RunReport, find_report
+from flows.report import NOT_JUDGED, RunReport, find_report
 from tasks.errors import DataError
+from tasks.locks import locked
+from tasks.storage import home
 from tasks.tracking.registry import (
     Record,
     Release,
     champion_of,
-    register_version,
+    release_version,
     require_passing_record,
-    set_champion,
 )
 
 
@@ -33,7 +34,7 @@ class Promotion(BaseModel):
 
 
 def promote(run: str, name: str | None = None, waiver: str | None = None) -> Promotion:
-    """Put a run's checkpoint forward and, on its gates' evidence, make it the champion.
+    """Make a run's checkpoint the champion, on its gates' evidence.
 
     Args:
         run: A run's id, the beginning of one, or its folder.
@@ -41,7 +42,7 @@ def promote(run: str, name: str | None = None, waiver: str | None = None) -> Pro
         waiver: Reason for letting it through without a PASS; it is kept with the version.
 
     Raises:
-        EvaluationError: The record doesn't speak for it; it stays the challenger.
+        EvaluationError: The record doesn't speak for it; nothing is written.
         DataError: There is no such run, or the reason is blank.
     """
     if waiver is not None and not waiver.strip():
@@ -52,16 +53,18 @@ def promote(run: str, name: str | None = None, waiver: str | None = None) -> Pro
         )
     report = find_report(run)
     target, record = name or report.registered_name, _make_record(report, waiver)
-    release, before = register_version(target, record), champion_of(target)
-    require_passing_record(record, before)
-    set_champion(release)
+    # Two that promote at once would each prove themselves against the champion before the other.
+    with locked(home("locks", "promote.lock")):
+        before = champion_of(target)
+        require_passing_record(record, before)
+        release = release_version(target, record)
     return Promotion(release=release, before=before, verdict=record.verdict, waiver=record.waiver)
 
 
 def _make_record(report: RunReport, waiver: str | None) -> Record:
     return Record(
         run_id=report.run_id,
-        verdict=report.verdict,
+        verdict=report.verdict if report.gates else NOT_JUDGED,
         candidate=report.trained.digest,
         gates=tuple(g.model_dump(mode="json") for g in report.gates),
         # A run that passed needs no excuse, and none is kept; one on dev items hasn't yet.

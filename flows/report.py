@@ -1,15 +1,20 @@
 """What a pipeline run leaves behind, in the form ``temper run --json`` prints."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from configs.redaction import redact_value
 from tasks.artifacts import Checkpoint, MixtureReceipt
 from tasks.errors import DataError
 from tasks.scores import Estimate, GateResult, SuiteScores
 from tasks.storage import home, write_text
 
 Metrics = dict[str, Estimate]
+NOT_JUDGED = "not judged"
+"""The verdict of a run whose recipe has no gates: nothing was asked of the model."""
 Changes = dict[str, tuple[str, str]]
 """Dotted path of a recipe -> its value before and after, as text."""
 
@@ -55,7 +60,8 @@ class RunReport(BaseModel):
     def save(self) -> None:
         """Write ``run.json``."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self.folder / "run.json", self.model_dump_json(indent=1))
+        record = redact_value(self.model_dump(mode="json"))
+        write_text(self.folder / "run.json", json.dumps(record, indent=1))
 
 
 def list_reports() -> list[RunReport]:
@@ -114,7 +120,7 @@ def find_report(name: str) -> RunReport:
     """
     folder = Path(name)
     if (folder / "run.json").is_file():
-        return RunReport.model_validate_json((folder / "run.json").read_text())
+        return _read_report(folder.resolve())
     runs = sorted(p for p in home("runs").glob("*/run.json") if p.parent.name.startswith(name))
     if len(runs) != 1:
         known = ", ".join(p.parent.name[:12] for p in sorted(home("runs").glob("*/run.json")))
@@ -123,4 +129,22 @@ def find_report(name: str) -> RunReport:
             where=name,
             fix=f"give one of: {known or '(there are no runs yet)'}.",
         )
-    return RunReport.model_validate_json(runs[0].read_text())
+    return _read_report(runs[0].parent)
+
+
+def _read_report(folder: Path) -> RunReport:
+    """Return a run's report; what it names in a home that was moved since is looked for there."""
+    text = (folder / "run.json").read_text()
+    report = RunReport.model_validate_json(text)
+    old, new = report.scorecard.parents[2], folder.parents[1]
+    if old == new or report.scorecard.exists():
+        return report
+    return RunReport.model_validate(_move(json.loads(text), f"{old}/", f"{new}/"))
+
+
+def _move(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, str) and value.startswith(old):
+        return new + value.removeprefix(old)
+    if isinstance(value, dict):
+        return {key: _move(part, old, new) for key, part in value.items()}
+    return [_move(part, old, new) for part in value] if isinstance(value, list) else value

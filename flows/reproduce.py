@@ -48,6 +48,12 @@ def reproduce(path: Path) -> Reproduction:
         TemperError: A source can't be read any more; the error names it.
     """
     lock = _read_lock(path)
+    if masked := lock.get("masked"):
+        raise StorageError(
+            f"the lock keeps no secrets, and its recipe has some at {', '.join(masked)}.",
+            where=str(path),
+            fix="make the mixture again with the recipe itself (temper mix), and compare digests.",
+        )
     try:
         with _use_own_home(lock["mixture_digest"]):
             recipe = load_recipe(Recipe.model_validate(lock["recipe"]))

@@ -19,6 +19,7 @@ from flows.evaluate import score_model
 from flows.finetune import specialise, track_run
 from flows.pipeline import keeps_weights, plan_recipe, prepare_data
 from flows.report import RunReport, find_report
+from flows.run_task import run_flow, run_task
 from flows.runner import task_runner
 from tasks.errors import RecipeError, TemperError
 from tasks.scores import SuiteScores
@@ -190,7 +191,7 @@ def try_arm(arm: Arm, parent: str) -> Outcome:
     """Return what became of an arm: its scores, or why it has none."""
     began = time.monotonic()
     try:
-        report = run_arm(arm, parent)
+        report = run_flow(run_arm, arm, parent)
     except Exception as error:  # whatever it is, the other arms go on and this one is shown
         told = error.paragraph() if isinstance(error, TemperError) else repr(error)
         return _outcome(arm, state="failed", reason=told, seconds=time.monotonic() - began)
@@ -248,7 +249,7 @@ def conclude(
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / RECOMMENDED, recipe_text(final))
         if confirm:
-            report = confirm_arm(final, run_id)
+            report = run_flow(confirm_arm, final, run_id)
             verdict = report.verdict
     card = SweepCard(
         name=recipe.name,
@@ -267,7 +268,7 @@ def conclude(
         verdict=report.verdict if report else "",
     )
     page = write_sweep_page(card, folder)
-    track.publish_sweep(run_id, verdict, folder)
+    run_task(track.publish_sweep, run_id, verdict, folder)
     return SweepReport(
         run_id=run_id,
         card=card,

@@ -1,13 +1,16 @@
 """Receipts: what one stage hands to the next. Small, frozen, JSON; never the data itself."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from configs.models import ChatSettings
+from configs.redaction import redact
 
 SplitName = Literal["train", "dev", "test"]
+Redacted = Annotated[str, AfterValidator(redact)]
+"""A text that is kept without the secrets in it, such as the password of an address."""
 
 
 class Receipt(BaseModel):
@@ -55,10 +58,10 @@ class Origin(BaseModel):
 
     name: str
     role: str
-    category: str | None = None
-    licence: str | None = None
-    uri: str
-    revision: str | None = None
+    category: Redacted | None = None
+    licence: Redacted | None = None
+    uri: Redacted
+    revision: Redacted | None = None
 
 
 class SourceReceipt(Receipt):

@@ -5,7 +5,6 @@ import errno
 import hashlib
 import json
 import os
-import platform
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,9 +17,12 @@ from configs.settings import Settings
 from tasks.artifacts import Receipt
 from tasks.code_digest import code_digest
 from tasks.errors import StorageError
+from tasks.locks import locked, try_lock
 
 R = TypeVar("R", bound=Receipt)
 MANIFEST = "manifest.json"
+BUILDING = ".building.lock"
+"""What the name of a temporary folder's lock ends with."""
 
 
 def home(*parts: str) -> Path:
@@ -94,50 +96,49 @@ def load(folder: Path, kind: type[R]) -> R:
 def building(folder: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``folder``; what is left of it on failure is removed.
 
-    What a killed process left beside it is removed, too.
+    What a killed process left beside it is removed, too: a lock beside each such folder is held by
+    whoever fills it.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder.parent)
     _sweep(folder.parent)
-    aside = folder.parent / f".{folder.name[:40]}.{this_process()}-{uuid.uuid4().hex[:8]}"
+    aside = folder.parent / f".{folder.name[:40]}.{uuid.uuid4().hex}"
+    lock = try_lock(aside.with_name(aside.name + BUILDING))
+    assert lock is not None, "a name of its own can't be held by another"
     try:
         with disk_errors(folder):
-            aside.mkdir()
+            aside.mkdir(mode=0o700)
             yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        lock.release(remove=True)
 
 
 def _sweep(parent: Path) -> None:
-    """Remove folders that processes of this machine left aside when they were killed."""
-    for left in parent.glob(".*.*-*-*"):
-        if is_gone(left.name.rpartition("-")[0].rpartition(".")[2]):
-            shutil.rmtree(left, ignore_errors=True)
+    """Remove folders that were left aside by processes that are gone."""
+    for left in parent.glob(f".*{BUILDING}"):
+        if (lock := try_lock(left)) is not None:
+            shutil.rmtree(left.with_name(left.name.removesuffix(BUILDING)), ignore_errors=True)
+            lock.release(remove=True)
 
 
-def this_process() -> str:
-    """Return a name of this process: its machine's and its number."""
-    return f"{_machine()}-{os.getpid()}"
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it, for its owner alone; those that are there stay.
 
-
-def is_gone(process: str) -> bool:
-    """Return whether a process that was named so is one of this machine and has ended."""
-    machine, _, pid = process.partition("-")
-    return machine == _machine() and pid.isdecimal() and not _alive(int(pid))
-
-
-def _machine() -> str:
-    # Folders may be shared between machines, and a number means a process on one of them.
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-
-
-def _alive(pid: int) -> bool:
+    Raises:
+        StorageError: It can't be made, or is there and can't be written.
+    """
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        missing = [p for p in (folder, *folder.parents) if not p.exists()]
+        for path in reversed(missing):
+            path.mkdir(mode=0o700, exist_ok=True)
+        if not missing and not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise StorageError(
+            f"the folder can't be written ({error.strerror}).",
+            where=str(folder),
+            fix="export TEMPER_HOME=<a folder you may write to>.",
+        ) from error
 
 
 @contextlib.contextmanager
@@ -146,6 +147,12 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.EROFS:
+            raise StorageError(
+                "the disk can only be read.",
+                where=str(folder),
+                fix="export TEMPER_HOME=<a folder you may write to>.",
+            ) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise StorageError(
@@ -167,14 +174,14 @@ def commit(aside: Path, receipt: R) -> R:
     }
     record = {"receipt": receipt.model_dump(mode="json", exclude={"path"}), "files": files}
     write_text(aside / MANIFEST, json.dumps(record, indent=1, sort_keys=True))
-    winner = find(receipt.path, type(receipt))
-    if winner is not None:
-        return winner
-    if receipt.path.exists():
-        shutil.rmtree(receipt.path)
-    with contextlib.suppress(OSError):
+    with locked(receipt.path.with_name(f".{receipt.path.name[:40]}.commit.lock")):
+        winner = find(receipt.path, type(receipt))
+        if winner is not None:
+            return winner
+        if receipt.path.exists():
+            shutil.rmtree(receipt.path)
         aside.rename(receipt.path)
-    return load(receipt.path, type(receipt))
+        return load(receipt.path, type(receipt))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,12 +1,16 @@
 """The command line: ``temper``, or ``python -m flows.cli``."""
 
-import sys
-
 from flows.cli import commands, probe, runs, starting, sweeping
+from flows.cli.interrupts import SIGNALS, end_now
 
 __all__ = ["main", "probe", "runs", "starting", "sweeping"]
 
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(commands.app(standalone_mode=True))
+    try:
+        commands.app(standalone_mode=True)
+    except SystemExit as ended:
+        if ended.code in {128 + number for number in SIGNALS}:
+            end_now(int(ended.code))
+        raise

@@ -1,5 +1,6 @@
 """The frame of the command line: the app, and what makes a function one of its commands."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +9,15 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from flows.cli.render import print_failure, print_json, quiet_libraries, show_progress
+from configs.redaction import redact_logs
+from flows.cli.interrupts import Interrupted, interruptible
+from flows.cli.render import (
+    print_failure,
+    print_interruption,
+    print_json,
+    quiet_libraries,
+    show_progress,
+)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object on stdout")]
 
@@ -78,9 +87,15 @@ def command(name: str | None = None) -> Callable[[Work], Work]:
 def _answer(work: Callable[[], Answer], as_json: bool) -> int:
     """Run a command, print its answer or its failure, and return the exit code."""
     quiet_libraries()
+    redact_logs()
+    # What is written holds people's data: it is for its owner alone.
+    os.umask(0o077)
     try:
-        with show_progress(quiet=as_json):
+        with interruptible(), show_progress(quiet=as_json):
             answer = work()
+    except Interrupted as signal:
+        print_interruption(str(signal), as_json)
+        return signal.exit_code
     except Exception as error:
         return print_failure(error, as_json)
     answer.print(as_json)

@@ -24,7 +24,7 @@ from flows.cli import render
 from flows.cli.app import Answer, app, command
 from flows.cli.doctor import examine_machine
 from flows.deploy import deploy_to_folder, deploy_to_sagemaker
-from flows.report import RunReport, find_report
+from flows.report import NOT_JUDGED, RunReport, find_report
 from tasks.artifacts import CleanSource
 from tasks.errors import DataError, SetupError
 from tasks.scores import SuiteScores
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-EXIT_OF_VERDICT = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
+EXIT_OF_VERDICT = {"PASS": 0, NOT_JUDGED: 0, "FAIL": 3, "INCONCLUSIVE": 4}
 
 RecipeArgument = Annotated[str, typer.Argument(help="a YAML file, or the name of a shipped recipe")]
 SetOption = Annotated[
@@ -75,8 +75,9 @@ def run(recipe: RecipeArgument, set_: SetOption = None) -> Answer:
     if not open_backend(loaded.training.backend).keeps_weights:
         require_training()
     from flows.finetune import finetune
+    from flows.run_task import run_flow
 
-    report: RunReport = finetune(loaded)
+    report: RunReport = run_flow(finetune, loaded)
     kept = ("run_id", "verdict", "gates", "metrics", "scorecard", "checkpoint", "lock")
     return Answer(
         {k: report.model_dump(mode="json")[k] for k in kept},
@@ -213,12 +214,17 @@ def deploy(
     container: Annotated[
         str | None, typer.Option("--image", help="sagemaker: container instead of AWS's vLLM")
     ] = None,
+    waive: Annotated[
+        str | None, typer.Option("--waive", metavar="REASON", help="deploy without a PASS")
+    ] = None,
 ) -> Answer:
     """Deploy the model that a run evaluated, merged, with its card."""
     require_training()
     if to is Target.folder:
-        return Answer(deploy_to_folder(run, out))
-    return Answer(deploy_to_sagemaker(run, name, instance, container))
+        done = deploy_to_folder(run, out, waive)
+    else:
+        done = deploy_to_sagemaker(run, name, instance, container, waive)
+    return Answer(done, partial(render.show_facts, "deployed", done))
 
 
 @command()
@@ -238,16 +244,15 @@ def mix(
 
     receipt = prepare_mixture(loaded)
     folder = _copy(receipt.path, out)
-    return Answer(
-        {
-            "digest": receipt.digest,
-            "rows": receipt.rows,
-            "tokens": receipt.tokens,
-            "shards": [str(folder / s) for s in receipt.shards],
-            "lock": str(folder / receipt.lock.name),
-            "seconds": time.monotonic() - started,
-        }
-    )
+    answer = {
+        "digest": receipt.digest,
+        "rows": receipt.rows,
+        "tokens": receipt.tokens,
+        "shards": [str(folder / s) for s in receipt.shards],
+        "lock": str(folder / receipt.lock.name),
+        "seconds": time.monotonic() - started,
+    }
+    return Answer(answer, partial(render.show_mixture, receipt, folder))
 
 
 @command()
@@ -256,7 +261,11 @@ def reproduce(lock: Annotated[Path, typer.Argument(help="a mixture.lock.json")])
     from flows.reproduce import reproduce as reproduce_mixture
 
     found = reproduce_mixture(lock)
-    return Answer(found.model_dump(mode="json"), exit_code=0 if found.same else 1)
+    return Answer(
+        found.model_dump(mode="json"),
+        partial(render.show_reproduction, found),
+        0 if found.same else 1,
+    )
 
 
 @command()
@@ -272,9 +281,9 @@ def train(recipe: RecipeArgument, out: OutOption = None, set_: SetOption = None)
     checkpoint = train_recipe(loaded)
     receipt = read_receipt(checkpoint.path)
     if receipt is not None:  # the weights stay where they were trained
-        return Answer(receipt.model_dump(mode="json"))
-    return Answer(
-        {
+        answer = receipt.model_dump(mode="json")
+    else:
+        answer = {
             "checkpoint": str(_copy(checkpoint.path, out)),
             "digest": checkpoint.digest,
             "parent": checkpoint.parent,
@@ -282,7 +291,7 @@ def train(recipe: RecipeArgument, out: OutOption = None, set_: SetOption = None)
             "best_step": checkpoint.best_step,
             "notes": checkpoint.notes,
         }
-    )
+    return Answer(answer, partial(render.show_facts, "trained", answer))
 
 
 def show_request(recipe: Recipe, *, look: bool) -> Answer:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +16,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from configs.display import displayable
+from configs.redaction import redact
 from flows.cli.doctor import Check
 from flows.report import Changes, RunReport
-from tasks.artifacts import CleanSource
+from tasks.artifacts import CleanSource, MixtureReceipt
 from tasks.errors import TemperError
 from tasks.progress import listening
 from tasks.scores import Estimate, SuiteScores
@@ -27,6 +30,7 @@ if TYPE_CHECKING:  # what these come from takes seconds to load, and --help show
     from configs.reference import SectionPage
     from flows.dry_run import DryRun
     from flows.promote import Promotion
+    from flows.reproduce import Reproduction
     from flows.sweep import SweepReport
     from tasks.export.stage import Export
     from tasks.gates.compare import Comparison
@@ -34,11 +38,28 @@ if TYPE_CHECKING:  # what these come from takes seconds to load, and --help show
     from tasks.lineage.why import Explanation
     from tasks.mixture.table import PlanTable
 
+
+class SafeConsole(Console):
+    """A console that obeys nothing in the texts it shows, and shows no secret."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print objects as rich does, texts with control characters written out."""
+        shown = [show_text(o) if isinstance(o, str) else o for o in objects]
+        super().print(*shown, **options)
+
+
+def show_text(text: str) -> str:
+    """Return a text as a terminal may be given it."""
+    return displayable(redact(text))
+
+
 # A pipe has no width of its own; 80 columns would fold the tables.
-out = Console(width=None if sys.stdout.isatty() else 128)
-err = Console(stderr=True)
+out = SafeConsole(width=None if sys.stdout.isatty() else 128)
+err = SafeConsole(stderr=True)
 NO_ITEMS = "none (no items)"
 MOST_SLICES = 10
+LINE_SECONDS = 15.0
+"""Between two lines of one piece of work, in a log."""
 MOST_CHANGES = 5
 COLOURS = {
     "PASS": "green",
@@ -70,13 +91,21 @@ def print_failure(error: Exception, as_json: bool) -> int:
         error if isinstance(error, TemperError) else TemperError(f"{type(error).__name__}: {error}")
     )
     if not isinstance(error, TemperError):
-        traceback.print_exception(error, file=sys.stderr)
+        print(show_text("".join(traceback.format_exception(error))), file=sys.stderr)
     if as_json:
         print(json.dumps({"error": known.as_dict()}))
     else:
         err.print(f"[red]error[/red] ({known.kind}) ", end="", markup=True, highlight=False)
         err.print(known.paragraph(), markup=False, highlight=False, soft_wrap=True)
     return known.exit_code
+
+
+def print_interruption(message: str, as_json: bool) -> None:
+    """Say in one line, or one object, that a signal ended the command."""
+    if as_json:
+        print(json.dumps({"error": {"kind": "interrupted", "message": message}}))
+    else:
+        err.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def quiet_libraries() -> None:
@@ -95,11 +124,42 @@ def quiet_libraries() -> None:
         os.environ.setdefault(name, value)
 
 
+class LineLog:
+    """Writes progress as lines with their time, seldom enough to be read in a log."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+        self._ended: set[str] = set()
+        self._turn = threading.Lock()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Write a line unless one was written of this a short time ago."""
+        now, ends = time.monotonic(), done >= total > 0
+        with self._turn:
+            if what in self._ended:
+                return
+            if not ends and now - self._told.get(what, float("-inf")) < LINE_SECONDS:
+                return
+            self._told[what] = now
+            if ends:
+                self._ended.add(what)
+            clock = time.strftime("%H:%M:%S")
+            err.print(f"{clock} {what}: {done:,} of {total:,}", markup=False, highlight=False)
+
+
 @contextlib.contextmanager
 def show_progress(quiet: bool) -> Iterator[None]:
-    """Show bars with the time left for everything that reports progress."""
-    if quiet or not err.is_terminal:
+    """Show bars with the time left for everything that reports progress; lines without a terminal.
+
+    Without one, as in a log, a line is written when work begins, when it ends, and every
+    :data:`LINE_SECONDS` while it goes on.
+    """
+    if quiet:
         yield
+        return
+    if not err.is_terminal:
+        with listening(LineLog()):
+            yield
         return
     bars = Progress(
         TextColumn("{task.description}"),
@@ -113,7 +173,7 @@ def show_progress(quiet: bool) -> Iterator[None]:
 
     def listen(what: str, done: int, total: int) -> None:
         if what not in known:
-            known[what] = bars.add_task(what, total=total)
+            known[what] = bars.add_task(escape(show_text(what)), total=total)
         bars.update(known[what], completed=done, total=total)
 
     with bars, listening(listen):
@@ -131,6 +191,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def _cell(text: str) -> str:
+    text = show_text(text)
     colour = COLOURS.get(text)
     return f"[{colour}]{text}[/{colour}]" if colour else escape(text)
 
@@ -452,6 +513,38 @@ def show_promotion(found: "Promotion") -> None:
     out.print(f"before: {f'version {before.version}' if before else 'none'}", markup=False)
     if found.waiver:
         out.print(f"let through with verdict {found.verdict}: {found.waiver}", markup=False)
+
+
+def show_facts(title: str, facts: Mapping[str, Any]) -> None:
+    """Show what a command made, a line a fact; what is absent is left out."""
+    out.print(title, markup=False, highlight=False)
+    for name, value in facts.items():
+        if value is not None:
+            text = f"{value:,}" if isinstance(value, int) else str(value)
+            out.print(f"  {name.replace('_', ' ')}: {text}", markup=False, soft_wrap=True)
+
+
+def show_mixture(found: MixtureReceipt, folder: Path) -> None:
+    """Show what a mixture holds, and where it is."""
+    out.print(
+        f"mixture {found.digest[:12]}: {found.rows:,} rows, {found.tokens:,} tokens, "
+        f"{found.supervised_tokens:,} of them supervised, in {len(found.shards):,} shards",
+        markup=False,
+        soft_wrap=True,
+    )
+    out.print(f"sources: {', '.join(found.sources)}", markup=False, soft_wrap=True)
+    out.print(f"lock: {folder / found.lock.name}", markup=False, soft_wrap=True)
+
+
+def show_reproduction(found: "Reproduction") -> None:
+    """Show whether a mixture made again is the same, and what has changed."""
+    if found.same:
+        text = f"the same mixture: {found.digest}"
+    else:
+        text = f"not the same mixture: {found.wanted[:12]} then, {found.digest[:12] or 'none'} now"
+    out.print(text, markup=False, soft_wrap=True)
+    for line in found.changed:
+        out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def show_export(found: "Export") -> None:

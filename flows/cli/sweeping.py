@@ -50,9 +50,10 @@ def sweep(
         [one for one in set_ or () if is_list_of_values(one)],
     )
     require_training()
+    from flows.run_task import run_flow
     from flows.sweep import sweep as run_sweep
 
-    found = run_sweep(loaded, section, confirm)
+    found = run_flow(run_sweep, loaded, section, confirm)
     return Answer(
         found.model_dump(mode="json", include={"run_id", "card", "page", "recommended", "verdict"}),
         partial(render.show_sweep, found),

@@ -62,13 +62,14 @@ def make_recipe(arm: str) -> Recipe:
 
 def _run(arm: str) -> RunReport:
     from flows.finetune import finetune
+    from flows.run_task import run_flow
 
     reviews = home("demo", "voc.jsonl")
     if not reviews.is_file():
         reviews.parent.mkdir(parents=True, exist_ok=True)
         write_reviews(reviews)
     err.print(f"[bold]{arm}[/bold]")
-    return finetune(make_recipe(arm))
+    return run_flow(finetune, make_recipe(arm))
 
 
 def show_arms(reports: Mapping[str, RunReport]) -> None:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from configs.redaction import redact
 from tasks.artifacts import Checkpoint
 from tasks.errors import StorageError
 from tasks.models.identity import tokenizer_digest, weight_files, weights_digest
@@ -33,6 +34,7 @@ class Release(NamedTuple):
         evaluated: Weights digest that each suite's scores of the candidate are of.
         lock: ``mixture.lock.json``, with the recipe inside.
         base, candidate: ``suite/metric`` -> value with interval.
+        waiver: Why it is deployed without a PASS; None where it has one.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Release(NamedTuple):
     gates: tuple[GateResult, ...]
     base: dict[str, Estimate]
     candidate: dict[str, Estimate]
+    waiver: str | None = None
 
 
 def model_files(folder: Path) -> dict[str, Path]:
@@ -100,7 +103,7 @@ def model_card(release: Release) -> str:
         "## Digests",
         _digests(release),
     ]
-    return "\n\n".join(parts) + "\n"
+    return redact("\n\n".join(parts)) + "\n"
 
 
 def licences(lock: dict[str, Any]) -> list[str]:
@@ -120,11 +123,12 @@ def _front(release: Release, recipe: dict[str, Any]) -> str:
 
 
 def _summary(release: Release, recipe: dict[str, Any]) -> str:
+    waived = f" It was deployed all the same: {release.waiver}" if release.waiver else ""
     domain = [s["name"] for s in release.lock["sources"] if s["role"] == "domain"]
     return (
         f"`{recipe['model']['path']}`, specialised on {listed(domain)} by "
         f"{recipe['training']['method']}; weights are merged, no adapter is needed. "
-        f"Verdict of its gates: **{release.verdict}**."
+        f"Verdict of its gates: **{release.verdict}**.{waived}"
     )
 
 

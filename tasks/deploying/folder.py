@@ -50,6 +50,7 @@ def evidence(release: Release) -> dict[str, object]:
         "run_id": release.run_id,
         "recipe_digest": release.recipe_digest,
         "verdict": release.verdict,
+        "waiver": release.waiver,
         "weights_digest": model.digest,
         "tokenizer_digest": model.tokenizer_digest,
         "base_digest": model.parent,

@@ -7,8 +7,8 @@ are missing. ``close_build`` writes the lock and gives the mixture its name.
 
 import hashlib
 import json
-import os
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from configs.mixture import Mixture
+from configs.redaction import list_masked, redact_value
 from tasks.artifacts import LocalModel, MixtureReceipt, TokenizedSource
 from tasks.code_digest import code_digest
+from tasks.locks import locked
 from tasks.mixture.plan import Plan, make_plan, read_cursors, write_cursors
 from tasks.mixture.rows import gather_rows, hash_rows, open_rows
 from tasks.mixture.shards import name_shard, write_shard
@@ -30,6 +32,7 @@ from tasks.storage import (
     disk_errors,
     find,
     home,
+    make_private_folder,
     stage_key,
     write_text,
 )
@@ -112,6 +115,7 @@ def mix(section: Mixture, supplies: Sequence[Supply], seed: int) -> Build:
     aside = folder.parent / f".{folder.name}.building"
     table = _find_table(folder, aside)
     if table is None:
+        make_private_folder(folder.parent)
         quotas = plan_quotas(section, supplies)
         sizes = read_sizes(supplies, section.unit)
         plan = make_plan(quotas, sizes, seed, rows_exact=section.unit == "rows")
@@ -171,12 +175,18 @@ def split_blocks(build: Build, workers: int) -> list[Block]:
 def write_block(block: Block) -> int:
     """Write the block's missing shards; return how many that were."""
     build = block.build
-    plan = _load_plan(build)
-    numbers = range(block.first, block.stop)
-    missing = [n for n in numbers if not (build.aside / name_shard(n)).is_file()]
-    with disk_errors(build.aside):
-        for number in missing:
-            _write_shard(build, plan, number)
+    try:
+        plan = _load_plan(build)
+        numbers = range(block.first, block.stop)
+        missing = [n for n in numbers if not (build.aside / name_shard(n)).is_file()]
+        with disk_errors(build.aside):
+            for number in missing:
+                _write_shard(build, plan, number)
+    except FileNotFoundError:
+        # Another process that made the same mixture has finished it meanwhile.
+        if find(build.folder, MixtureReceipt) is None:
+            raise
+        return 0
     return len(missing)
 
 
@@ -188,7 +198,7 @@ def _write_shard(build: Build, plan: Plan, number: int) -> None:
     size = build.mixture.rows_per_shard
     rows = plan.rows(number * size, (number + 1) * size)
     table = gather_rows(rows, plan.names, sources, columns)
-    name, mark = name_shard(number), f".{os.getpid()}-{number}"
+    name, mark = name_shard(number), f".{uuid.uuid4().hex}"
     hashes, path = build.aside / f"{name}.hash", build.aside / name
     # The hashes first: a shard that has its name has its hashes too.
     hash_rows(table).astype("<u8").tofile(hashes.with_suffix(mark))
@@ -207,14 +217,21 @@ def close_build(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -> M
         model: Whose tokenizer rendered the rows.
         recipe: What the lock keeps so that the mixture can be made again.
     """
-    if (done := find(build.folder, MixtureReceipt)) is not None:
-        shutil.rmtree(build.aside, ignore_errors=True)
-        return done
+    with locked(build.aside.with_name(f"{build.aside.name}.close.lock")):
+        if (done := find(build.folder, MixtureReceipt)) is not None:
+            shutil.rmtree(build.aside, ignore_errors=True)
+            return done
+        return _close(build, model, recipe)
+
+
+def _close(build: Build, model: LocalModel, recipe: Mapping[str, Any]) -> MixtureReceipt:
     names = tuple(name_shard(number) for number in range(build.shards))
     state, lines = hashlib.sha256(), build.table.sources
     for name in names:
         state.update(np.fromfile(build.aside / f"{name}.hash", "<u8").tobytes())
-    lock = make_lock(build, model, state.hexdigest()) | {"recipe": dict(recipe)}
+    lock = redact_value(make_lock(build, model, state.hexdigest()) | {"recipe": dict(recipe)})
+    # Who makes it again is told which values aren't those that were used.
+    lock["masked"] = list_masked(dict(recipe))
     with disk_errors(build.aside):
         write_text(build.aside / LOCK, json.dumps(lock, indent=2, sort_keys=True))
         for name in sorted({p.name for p in build.aside.iterdir()} - {*names, LOCK, CURSORS}):

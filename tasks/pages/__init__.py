@@ -7,8 +7,10 @@ anywhere: a content security policy forbids scripts and every address but ``data
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from configs.display import displayable
+from configs.redaction import redact
 from tasks.storage import write_text
 
 if TYPE_CHECKING:
@@ -38,6 +40,14 @@ def write_page(path: Path, html: str) -> Path:
     return path
 
 
+def _show(value: Any) -> Any:
+    """Return a value as a page shows it: no secrets, and nothing that turns the writing."""
+    # What is HTML already was made by us, of values that came through here.
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return displayable(redact(value))
+    return value
+
+
 @cache
 def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -46,6 +56,7 @@ def _environment() -> "Environment":
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_show,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -1,24 +1,16 @@
-"""A recipe as flat parameters, with nothing secret in them."""
+"""A recipe as flat parameters and as text, with nothing secret in them."""
 
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-MASK = "***"
+from configs.redaction import MASK, is_secret_name, redact
+
 LONGEST = 500
 """Characters of a parameter's value; longer ones are cut, the recipe file has them whole."""
 
-_SECRET = re.compile(
-    r"(^|[_\-.])(token|secret|password|passwd|api[_-]?key|access[_-]?key|credentials?)$",
-    re.IGNORECASE,
-)
 _LINE = re.compile(r"^(?P<start>\s*(?:- )?[{]?\s*(?P<key>[\w.\-]+)\s*:\s+)(?P<value>\S.*)$")
-_USER = re.compile(r"(?<=://)[^/\s@\"']+@")
-_QUERY = re.compile(
-    r"(?P<key>[?&][\w\-]*(?:token|secret|signature|sig|password|key|credential)=)[^&\s\"',}\]]+",
-    re.IGNORECASE,
-)
 
 
 def flatten(recipe: dict[str, Any]) -> dict[str, str]:
@@ -27,21 +19,16 @@ def flatten(recipe: dict[str, Any]) -> dict[str, str]:
     Members of a list that have a ``name`` go by it, others by their position. Values of keys that
     look like a token, secret, password or key are masked, and so are credentials in addresses.
     """
-    return {path: mask_addresses(value)[:LONGEST] for path, value in _leaves(recipe, "")}
+    return {path: redact(value)[:LONGEST] for path, value in _leaves(recipe, "")}
 
 
 def mask_text(text: str) -> str:
     """Return a YAML text with the values of secret-looking keys and credentials masked."""
-    return mask_addresses("\n".join(_mask_line(line) for line in text.split("\n")))
-
-
-def mask_addresses(text: str) -> str:
-    """Return the text without user names, passwords and signatures inside addresses."""
-    return _QUERY.sub(rf"\g<key>{MASK}", _USER.sub(f"{MASK}@", text))
+    return redact("\n".join(_mask_line(line) for line in text.split("\n")))
 
 
 def _leaves(node: Any, path: str) -> Iterator[tuple[str, str]]:
-    if path and _SECRET.search(path):
+    if path and is_secret_name(path):
         yield path, MASK
     elif isinstance(node, dict):
         for key, value in node.items():
@@ -56,4 +43,4 @@ def _leaves(node: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _mask_line(line: str) -> str:
     found = _LINE.match(line)
-    return f"{found['start']}{MASK}" if found and _SECRET.search(found["key"]) else line
+    return f"{found['start']}{MASK}" if found and is_secret_name(found["key"]) else line

@@ -9,7 +9,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +18,20 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from configs.redaction import redact, redact_value
 from configs.settings import Settings
 from tasks.artifacts import CleanSource
-from tasks.storage import is_gone
+from tasks.locks import Lock, is_held, try_lock
+from tasks.tracking.database import (
+    DATABASE,
+    LOCK_TAG,
+    artifacts_of,
+    lock_file,
+    prepare_database,
+)
 from tasks.tracking.losses import records_after
-from tasks.tracking.masking import flatten, mask_addresses, mask_text
+from tasks.tracking.masking import flatten, mask_text
+from tasks.tracking.names import LONGEST_EXPERIMENT, mlflow_key, mlflow_keys
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -34,7 +44,6 @@ from configs.recipe import Recipe
 from tasks.artifacts import Checkpoint, MixtureReceipt
 from tasks.errors import SetupError
 from tasks.scores import Estimate, GateResult, SuiteScores
-from tasks.storage import this_process
 from tasks.tracking.losses import read_losses
 from tasks.tracking.scorecard.card import read_lock, rewritten_shares
 from tasks.tracking.scorecard.notes import gates_markdown
@@ -42,7 +51,9 @@ from tasks.tracking.scorecard.notes import gates_markdown
 Arm = Literal["base", "candidate"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 PARAMS_A_BATCH, METRICS_A_BATCH = 100, 1000
-FLOW_RUN, PARENT = "prefect.flow_run_id", "mlflow.parentRunId"
+TAG_VALUE = 5000
+"""Characters of a tag's value that every MLflow server takes."""
+FLOW_RUN, PARENT, RECIPE = "prefect.flow_run_id", "mlflow.parentRunId", "recipe.digest"
 # Migrations announce themselves at INFO, and a SageMaker plug-in warns at every HTTP call.
 for _name in ("alembic", "mlflow.store.db.utils"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -158,7 +169,8 @@ class Run:
             }
         )
         record = [r.model_dump(mode="json") for r in results]
-        self._client.log_text(self.run_id, json.dumps(record, indent=1), "gates.json")
+        text = json.dumps(redact_value(record), indent=1)
+        self._client.log_text(self.run_id, text, "gates.json")
 
     def log_sweep(self, verdict: str, files: Sequence[Path]) -> None:
         """Log what a sweep found: its verdict, and the files that show it."""
@@ -173,23 +185,28 @@ class Run:
     def finish(self, status: Status = "FINISHED") -> None:
         """End the run."""
         self._client.set_terminated(self.run_id, status)
+        if (lock := _held.pop(self.run_id, None)) is not None:
+            lock.release(remove=True)
 
     def _params(self, params: Mapping[str, str]) -> None:
-        items = [Param(key, value) for key, value in params.items()]
+        keys = mlflow_keys(params)
+        items = [Param(keys[name], redact(value)) for name, value in params.items()]
         for i in range(0, len(items), PARAMS_A_BATCH):
             self._client.log_batch(self.run_id, params=items[i : i + PARAMS_A_BATCH])
 
     def _metrics(self, metrics: Mapping[str, float]) -> None:
-        now = _now()
-        self._send([Metric(key, float(value), now, 0) for key, value in metrics.items()])
+        now, keys = _now(), mlflow_keys(metrics)
+        self._send([Metric(keys[name], float(v), now, 0) for name, v in metrics.items()])
 
     def _send(self, metrics: Sequence[Metric]) -> None:
         for i in range(0, len(metrics), METRICS_A_BATCH):
             self._client.log_batch(self.run_id, metrics=metrics[i : i + METRICS_A_BATCH])
 
     def _tags(self, tags: Mapping[str, str]) -> None:
-        items = [RunTag(key, value) for key, value in tags.items()]
-        self._client.log_batch(self.run_id, tags=items)
+        keys = mlflow_keys(tags)
+        items = [RunTag(keys[name], redact(value)[:TAG_VALUE]) for name, value in tags.items()]
+        for i in range(0, len(items), PARAMS_A_BATCH):
+            self._client.log_batch(self.run_id, tags=items[i : i + PARAMS_A_BATCH])
 
 
 def open_run(
@@ -197,6 +214,7 @@ def open_run(
     recipe_text: str,
     flow_run_id: str | None = None,
     settings: Settings | None = None,
+    abandoned: Callable[[str], None] | None = None,
     parent: str | None = None,
 ) -> str:
     """Start the MLflow run of a pipeline run, or resume it, and return its id.
@@ -206,6 +224,7 @@ def open_run(
         recipe_text: The recipe as its author wrote it.
         flow_run_id: The Prefect flow run: the same one resumes its MLflow run.
         settings: Where MLflow is; from the environment when absent.
+        abandoned: Told the Prefect flow run of each run that was found to have no process any more.
         parent: The MLflow run it is shown below.
 
     Raises:
@@ -215,18 +234,24 @@ def open_run(
     with explained(settings):
         client = connect(settings)
         experiment = _experiment(client, recipe.tracking.experiment, settings)
-        end_stale_runs(client, experiment)
-        run_id = _resumed(client, experiment, flow_run_id)
+        for lost in end_stale_runs(client, experiment, settings.root):
+            if abandoned is not None:
+                abandoned(lost)
+        lock = _take_lock(settings.root)
+        run_id = _resumed(client, experiment, flow_run_id, lock)
         if run_id is None:
             tags = {
-                "recipe.digest": recipe_digest(recipe),
+                RECIPE: recipe_digest(recipe),
                 "temper.version": _version(),
-                PROCESS: this_process(),
+                LOCK_TAG: lock.path.name,
                 **({FLOW_RUN: flow_run_id} if flow_run_id else {}),
                 **({PARENT: parent} if parent else {}),
             }
-            run_id = client.create_run(experiment, run_name=recipe.name, tags=tags).info.run_id
-        run = Run(str(run_id), settings)
+            made = client.create_run(experiment, run_name=redact(recipe.name), tags=tags)
+            run_id = str(made.info.run_id)
+        _held[run_id] = lock
+        refuse_other_recipe(run_id, recipe, settings)
+        run = Run(run_id, settings)
         run.log_recipe(recipe, recipe_text)
         return run.run_id
 
@@ -248,32 +273,73 @@ def tracked_run(
     run.finish()
 
 
+def refuse_other_recipe(run_id: str, recipe: Recipe, settings: Settings | None = None) -> None:
+    """Refuse to go on with a run that was begun by another recipe.
+
+    Raises:
+        SetupError: The recipe was changed since the run began.
+    """
+    settings = settings or Settings()
+    with explained(settings):
+        tags = connect(settings).get_run(run_id).data.tags
+    began, now = tags.get(RECIPE, ""), recipe_digest(recipe)
+    if began and began != now:
+        raise SetupError(
+            f"this run began with another recipe ({began[:12]} then, {now[:12]} now), and a retry "
+            "goes on with what was made of that one.",
+            where=f"run {run_id}",
+            fix="start a new run of the recipe: what hasn't changed is found again.",
+        )
+
+
 def connect(settings: Settings) -> MlflowClient:
-    """Return a client of the MLflow that the settings name."""
+    """Return a client of the MLflow that the settings name; TEMPER_HOME's own is made if need be.
+
+    Raises:
+        SetupError: TEMPER_HOME's database is of another MLflow, or it can't be read.
+    """
     if settings.mlflow_uri is None:
-        settings.root.mkdir(parents=True, exist_ok=True)
+        prepare_database(settings.root, _revision, _create_tables)
     return MlflowClient(settings.tracking_uri)
 
 
-def _experiment(client: MlflowClient, name: str, settings: Settings) -> str:
+def _revision() -> str:
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    return str(_get_latest_schema_revision())
+
+
+def _create_tables(address: str) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(address, "./mlruns")  # where files are is set when it is whole
+    store.engine.dispose()
+
+
+def _experiment(client: MlflowClient, written: str, settings: Settings) -> str:
     """Return the experiment's id, making it; two pipelines may race for that."""
+    name = redact(written)
+    if len(name) > LONGEST_EXPERIMENT:
+        name = mlflow_key(name, LONGEST_EXPERIMENT)
     found = client.get_experiment_by_name(name)
     if found is None:
         # MLflow's own default is a folder of the current directory.
-        place = (settings.root / "mlartifacts").as_uri() if settings.mlflow_uri is None else None
+        place = artifacts_of(settings.root) if settings.mlflow_uri is None else None
         with contextlib.suppress(MlflowException):
             client.create_experiment(name, artifact_location=place)
         found = client.get_experiment_by_name(name)
     if found is None or found.lifecycle_stage != "active":
         raise SetupError(
             f"the MLflow experiment '{name}' {'was deleted' if found else 'could not be made'}.",
-            where=mask_addresses(settings.tracking_uri),
+            where=redact(settings.tracking_uri),
             fix="restore it (mlflow experiments restore) or name another in tracking.experiment.",
         )
     return str(found.experiment_id)
 
 
-def _resumed(client: MlflowClient, experiment: str, flow_run_id: str | None) -> str | None:
+def _resumed(
+    client: MlflowClient, experiment: str, flow_run_id: str | None, lock: Lock
+) -> str | None:
     if flow_run_id is None:
         return None
     found = client.search_runs([experiment], f"tags.`{FLOW_RUN}` = '{flow_run_id}'", max_results=1)
@@ -281,7 +347,7 @@ def _resumed(client: MlflowClient, experiment: str, flow_run_id: str | None) -> 
         return None
     run_id = str(found[0].info.run_id)
     client.update_run(run_id, status="RUNNING")
-    client.set_tag(run_id, PROCESS, this_process())
+    client.set_tag(run_id, LOCK_TAG, lock.path.name)
     return run_id
 
 
@@ -292,10 +358,22 @@ def explained(settings: Settings) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise SetupError(
-            f"MLflow can't be used: {mask_addresses(str(error)).splitlines()[0]}",
-            where=mask_addresses(settings.tracking_uri),
-            fix="start that server, or unset MLFLOW_TRACKING_URI to keep runs in TEMPER_HOME.",
+            f"MLflow can't be used: {redact(str(error)).splitlines()[0]}",
+            where=redact(settings.tracking_uri),
+            fix=_fix(error, settings),
         ) from error
+
+
+def _fix(error: MlflowException, settings: Settings) -> str:
+    """Return what mends a failure of MLflow, by its cause."""
+    if settings.mlflow_uri is None:
+        return (
+            f"this is TEMPER_HOME's own database, {settings.root / DATABASE}: see that the disk "
+            "has room, and run again."
+        )
+    if error.error_code == "INVALID_PARAMETER_VALUE":
+        return "change what the message names, or unset MLFLOW_TRACKING_URI."
+    return "start that server, or unset MLFLOW_TRACKING_URI to keep runs in TEMPER_HOME."
 
 
 @contextlib.contextmanager
@@ -317,7 +395,9 @@ def _of_step(record: Mapping[str, float]) -> list[Metric]:
     """Return a step's numbers; its loss last: what has a loss has been logged as a whole."""
     when = int(record["time"] * 1000) if "time" in record else _now()
     keys = sorted(record.keys() - {"step", "time"}, key=lambda key: (key == "loss", key))
-    return [Metric(f"train/{key}", record[key], when, int(record["step"])) for key in keys]
+    return [
+        Metric(mlflow_key(f"train/{key}"), record[key], when, int(record["step"])) for key in keys
+    ]
 
 
 def _asked(result: GateResult) -> str:
@@ -347,20 +427,39 @@ def _now() -> int:
 
 # Runs that seem to go on, and don't: their process was killed and could not end them.
 
-PROCESS = "temper.process"
-"""Tag of a run: the process that writes to it."""
+_held: dict[str, Lock] = {}
+"""Run id -> the lock that says this process writes to it."""
 
 
-def end_stale_runs(client: Any, experiment: str) -> None:
-    """Mark an experiment's running runs as killed where a process of this machine had them.
+def _take_lock(root: Path) -> Lock:
+    lock = try_lock(lock_file(root, f"run-{uuid.uuid4().hex}"))
+    assert lock is not None, "a name of its own can't be held by another"
+    return lock
+
+
+def end_stale_runs(client: Any, experiment: str, root: Path) -> list[str]:
+    """Mark an experiment's running runs as killed where nobody holds their lock any more.
+
+    Runs of other homes have no lock file here, and are left alone.
 
     Args:
         client: MLflow's.
         experiment: Its id.
+        root: TEMPER_HOME.
+
+    Returns:
+        The Prefect flow runs that they were of.
     """
+    flow_runs = []
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-        if is_gone(run.data.tags.get(PROCESS, "")):
-            client.set_terminated(run.info.run_id, "KILLED")
+        name = run.data.tags.get(LOCK_TAG)
+        if name is None or not (file := lock_file(root, name)).is_file() or is_held(file):
+            continue
+        client.set_terminated(run.info.run_id, "KILLED")
+        file.unlink(missing_ok=True)
+        if flow_run := run.data.tags.get(FLOW_RUN):
+            flow_runs.append(str(flow_run))
+    return flow_runs
 
 
 # A source as an MLflow dataset: what it is and where it came from, none of its rows.
@@ -375,7 +474,7 @@ def described(clean: CleanSource) -> dict[str, str]:
     They are written here and not by ``mlflow.data.from_pandas``: that takes a hub id for a local
     path, knows no ``package:`` address, and would report the rows of a sample as the dataset's.
     """
-    uri = mask_addresses(clean.origin.uri)
+    uri = clean.origin.uri
     scheme = uri.partition(":")[0] if ":" in uri else "local"
     source = {
         "uri": uri,

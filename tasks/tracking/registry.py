@@ -1,19 +1,27 @@
 """Releases: versions of a registered MLflow model, and the aliases that only evidence moves.
 
-A version stands for one set of weights. It carries the gate record that speaks for it as a tag.
-``challenger`` is the version last put forward, ``champion`` the one that was let through.
+A version stands for one set of weights. Each time it is released it gets one more tag, with the
+gate record that speaks for it, and who released it when. ``champion`` is the version released last.
 """
 
+import getpass
 import json
+import os
+import platform
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from configs.redaction import redact, redact_value
 from configs.settings import Settings
-from tasks.errors import EvaluationError
+from tasks.errors import DataError, EvaluationError
 from tasks.tracking.mlflow_run import absent, connect, explained
+from tasks.tracking.names import mlflow_model_name
 
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION = "champion"
+HISTORY = "release."
+"""What the tags of a version begin with that say how it was released; a number follows."""
 TAG_LIMIT = 5000
 """Characters a version's tag may have."""
 
@@ -61,36 +69,50 @@ def champion_of(name: str, settings: Settings | None = None) -> Release | None:
         return _aliased(connect(settings), name, CHAMPION)
 
 
-def register_version(name: str, record: Record, settings: Settings | None = None) -> Release:
-    """Register the run's weights as a version, with its record as tag, as the challenger.
+def release_version(name: str, record: Record, settings: Settings | None = None) -> Release:
+    """Register the run's weights as a version and make it the champion; only for what is proven.
 
-    The same weights are the same version, however often they are put forward.
+    The same weights are the same version, however often they are released. Nothing that was
+    written is changed: each release adds a tag ``release.N`` to its version, with its record, and
+    when and by whom it was made.
     """
     settings = settings or Settings()
+    if name != mlflow_model_name(name):
+        raise DataError(
+            "MLflow takes no registered model of that name.",
+            where=f"registered model '{name}'",
+            fix="give --name, or references.champion in the recipe, without / and :.",
+        )
     with explained(settings):
         client = connect(settings)
         with absent():
             client.create_registered_model(name)
         found = _version_of(client, name, record.candidate)
+        number = 1 + len(_history(client, name, found)) if found else 1
+        file = f"gates-{name}-{number}.json"
+        text = json.dumps(redact_value(record.model_dump(mode="json")), indent=1)
+        client.log_text(record.run_id, text, f"release/{file}")
         if found is None:
             source = f"runs:/{record.run_id}/release"
-            client.log_text(record.run_id, record.model_dump_json(indent=1), "release/gates.json")
             tags = {"weights": record.candidate}
             made = client.create_model_version(name, source, run_id=record.run_id, tags=tags)
             found = str(made.version)
-        for key, value in _tags(record).items():
-            client.set_model_version_tag(name, found, key, value)
-        client.set_registered_model_alias(name, CHALLENGER, found)
+        tag = json.dumps({"when": _now(), "who": _user(), **_tag(record, file)})
+        client.set_model_version_tag(name, found, f"{HISTORY}{number:04d}", tag)
+        client.set_registered_model_alias(name, CHAMPION, found)
         return _release(client.get_model_version(name, found))
 
 
-def set_champion(release: Release, settings: Settings | None = None) -> None:
-    """Move the alias champion to a version that was put forward."""
+def release_history(name: str, settings: Settings | None = None) -> list[dict[str, Any]]:
+    """Return every release of a registered model, with its version, the oldest first."""
     settings = settings or Settings()
     with explained(settings):
         client = connect(settings)
-        client.set_registered_model_alias(release.name, CHAMPION, release.version)
-        client.delete_registered_model_alias(release.name, CHALLENGER)
+        versions = client.search_model_versions(f"name = {_quoted(name)}")
+        found = [
+            {"version": str(v.version), **entry} for v in versions for entry in _entries(v.tags)
+        ]
+    return sorted(found, key=lambda entry: str(entry["when"]))
 
 
 def require_passing_record(record: Record, champion: Release | None) -> None:
@@ -140,19 +162,48 @@ def _other_champion(record: Record, champion: Release | None) -> str:
     return ""
 
 
-def _tags(record: Record) -> dict[str, str]:
-    gates = json.dumps(record.gates)
-    if len(gates) > TAG_LIMIT:
-        # The whole record is an artifact of the run; the tag keeps what decides, while it can.
-        kept = ("metric", "rule", "against", "verdict", "reference_digest")
-        gates = json.dumps([{k: g[k] for k in kept} for g in record.gates])
-    if len(gates) > TAG_LIMIT:
-        gates = json.dumps({"gates": len(record.gates), "see": "release/gates.json"})
-    return {"gates": gates, "verdict": record.verdict, "waiver": record.waiver or ""}
+def _tag(record: Record, file: str) -> dict[str, Any]:
+    """Return what a version's tag keeps of a record; the whole of it is a file of the run."""
+    kept = ("metric", "rule", "against", "verdict", "reference_digest")
+    gates: Any = [{k: g[k] for k in kept} for g in record.gates]
+    if len(json.dumps(gates)) > TAG_LIMIT // 2:
+        gates = {"gates": len(record.gates)}
+    waiver = redact(record.waiver)[: TAG_LIMIT // 4] if record.waiver else None
+    return {
+        "run_id": record.run_id,
+        "verdict": record.verdict,
+        "waiver": waiver,
+        "gates": gates,
+        "see": f"release/{file}",
+    }
+
+
+def _history(client: Any, name: str, version: str) -> list[dict[str, Any]]:
+    return _entries(client.get_model_version(name, version).tags)
+
+
+def _entries(tags: dict[str, str]) -> list[dict[str, Any]]:
+    return [json.loads(tags[key]) for key in sorted(tags) if key.startswith(HISTORY)]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _user() -> str:
+    try:
+        return f"{getpass.getuser()}@{platform.node()}"
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"{os.getuid()}@{platform.node()}"
+
+
+def _quoted(name: str) -> str:
+    """Return a name as MLflow's filters take it."""
+    return f'"{name}"' if "'" in name else f"'{name}'"
 
 
 def _version_of(client: Any, name: str, weights: str) -> str | None:
-    found = client.search_model_versions(f"name = '{name}'")
+    found = client.search_model_versions(f"name = {_quoted(name)}")
     return next((str(v.version) for v in found if v.tags.get("weights") == weights), None)
 
 

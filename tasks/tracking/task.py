@@ -1,11 +1,14 @@
 """Tracking as Prefect tasks."""
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from uuid import UUID
 
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
 from configs.recipe import Recipe
@@ -19,7 +22,24 @@ def start_tracking(recipe: Recipe, recipe_text: str, parent: str | None = None) 
     """Start or resume this flow run's MLflow run, below a parent's, and return its id."""
     from tasks.tracking.mlflow_run import open_run
 
-    return open_run(recipe, recipe_text, flow_run.get_id(), parent=parent)
+    own = flow_run.get_id()
+    return open_run(recipe, recipe_text, own, parent=parent, abandoned=_mark_crashed)
+
+
+def _mark_crashed(flow_run_id: str) -> None:
+    """Say in Prefect that a flow run has crashed, where it still seems to go on."""
+    if TaskRunContext.get() is None:
+        return
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import State
+    from prefect.exceptions import ObjectNotFound
+    from prefect.states import Crashed
+
+    with get_client(sync_client=True) as client, suppress(ObjectNotFound):
+        state = client.read_flow_run(UUID(flow_run_id)).state
+        if state is not None and not state.is_final():
+            crashed: State[Any] = Crashed(message="The process of this run is gone: it was killed.")
+            client.set_flow_run_state(UUID(flow_run_id), crashed, force=True)
 
 
 @task(task_run_name="track the sources", cache_policy=NO_CACHE)
@@ -65,9 +85,10 @@ def publish_scorecard(card: Card) -> Path:
     run.log_gates(card.verdict, card.gates)
     for file in (page, page.with_suffix(".json")):
         run.log_page(file)
-    text = gates_markdown(card.verdict, card.gates)
-    create_markdown_artifact(text, key="gates", description=f"Verdict: {card.verdict}")
-    create_link_artifact(page.as_uri(), link_text="scorecard.html", key="scorecard")
+    if TaskRunContext.get() is not None:
+        text = gates_markdown(card.verdict, card.gates)
+        create_markdown_artifact(text, key="gates", description=f"Verdict: {card.verdict}")
+        create_link_artifact(page.as_uri(), link_text="scorecard.html", key="scorecard")
     return page
 
 
@@ -78,7 +99,8 @@ def publish_sweep(run_id: str, verdict: str, folder: Path) -> None:
 
     Run(run_id).log_sweep(verdict, sorted(p for p in folder.iterdir() if p.is_file()))
     page = folder / "sweep.html"
-    create_link_artifact(page.as_uri(), link_text=page.name, key="sweep")
+    if TaskRunContext.get() is not None:
+        create_link_artifact(page.as_uri(), link_text=page.name, key="sweep")
 
 
 @task(task_run_name="end the MLflow run: {status}", cache_policy=NO_CACHE)

@@ -11,6 +11,7 @@ from configs.backends import Backend
 from configs.training import Training
 from tasks.artifacts import Checkpoint, HeldOut, LocalModel, MixtureReceipt, PackedMixture
 from tasks.errors import TrainingError
+from tasks.locks import locked
 from tasks.models.identity import weights_digest
 from tasks.storage import building, commit, file_digest, find, home, stage_key, write_text
 from tasks.training.rewards import own_modules
@@ -161,8 +162,13 @@ def take_checkpoint(job: TrainingJob) -> Checkpoint:
     Raises:
         TrainingError: The job did not complete.
     """
-    if (done := find_checkpoint(job)) is not None:
-        return done
+    with locked(job.folder / "taking.lock"):
+        if (done := find_checkpoint(job)) is not None:
+            return done
+        return _move_checkpoint(job)
+
+
+def _move_checkpoint(job: TrainingJob) -> Checkpoint:
     result = json.loads((job.folder / "result.json").read_text())
     if result["status"] != "completed":
         raise TrainingError(result["message"], where=str(job.folder), fix="see trainer.log there.")

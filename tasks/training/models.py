@@ -9,7 +9,7 @@ from typing import Any
 from configs.training import Lora, Training
 from tasks.artifacts import LocalModel
 from tasks.errors import TrainingError
-from tasks.models.local.loading import Attention, choose_attention, resolve_dtype
+from tasks.models.local.loading import Attention, choose_attention, load_whole, resolve_dtype
 from tasks.training.placement import place_trainer
 
 
@@ -21,22 +21,15 @@ def load_base(model: LocalModel, training: Training, dtype: str | None = None) -
     an update is often smaller than what bfloat16 can tell apart.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     safe = {"trust_remote_code": False, "local_files_only": True}
     config = AutoConfig.from_pretrained(model.path, **safe)
     wanted = dtype or (resolve_dtype(training.dtype) if training.adapter else "float32")
     # Weights that something is merged into are read as they are.
     packed = _four_bits(wanted) if training.quantization and dtype is None else {}
-    loaded = AutoModelForCausalLM.from_pretrained(
-        model.path,
-        config=config,
-        dtype=getattr(torch, wanted),
-        attn_implementation=attention_for(training, config),
-        use_safetensors=True,
-        **packed,
-        **safe,
-    )
+    kind = attention_for(training, config)
+    loaded = load_whole(model.path, config, getattr(torch, wanted), kind, **packed)
     for name in beside_language(loaded):
         # What sees and hears stands still: there is nothing in a row of text to train it on.
         loaded.get_submodule(name).requires_grad_(False)

@@ -1,24 +1,28 @@
 """``python -m tasks.training.trainer job.json``: trains, resumes, and leaves ``result.json``.
 
-Runs in its own process on any machine, or in several that torchrun started; knows nothing of
-Prefect, MLflow or who started it.
+Runs in its own process on any machine, or in several that the launcher or torchrun started; knows
+nothing of Prefect or MLflow, and ends with whoever started it.
 """
 
-import fcntl
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from configs.redaction import redact, redact_logs
 from tasks.errors import TemperError
+from tasks.lifeline import end_with_parent
+from tasks.locks import try_lock
 from tasks.storage import write_text
 from tasks.training.job import TrainingJob
 
 LOCK = "running.lock"
+TRIES = 10
 
 
 def main(path: str) -> int:
@@ -35,29 +39,33 @@ def _locked(path: Path, rank: int) -> Iterator[bool]:
     if rank:
         yield True
         return
-    with path.open("a+") as lock:
-        try:
-            # Held by the kernel for as long as this process lives, even if it is killed.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    # Whoever asks whether the lock is held has it for a moment.
+    for _ in range(TRIES):
+        if (lock := try_lock(path)) is not None:
+            break
+        time.sleep(0.1)
+    else:
+        yield False
+        return
+    try:
+        path.write_text(str(os.getpid()))
         yield True
+    finally:
+        lock.release()
 
 
 def _run(job: TrainingJob, rank: int) -> int:
+    from tasks.training.launcher import join_ranks
     from tasks.training.run import train
 
     try:
+        join_ranks()
         result = train(job)
     except TemperError as error:
         return _leave(job, rank, {"status": "failed", "message": error.paragraph()})
     except Exception as error:
-        traceback.print_exc()
-        message = f"{type(error).__name__}: {error}"
+        print(redact(traceback.format_exc()), file=sys.stderr)
+        message = redact(f"{type(error).__name__}: {error}")
         return _leave(job, rank, {"status": "failed", "message": message})
     return _leave(job, rank, {"status": "completed", **result})
 
@@ -71,6 +79,9 @@ def _leave(job: TrainingJob, rank: int, result: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
+    redact_logs()
+    os.umask(0o077)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     sys.exit(main(sys.argv[1]))

@@ -83,12 +83,13 @@ def test_a_wrong_recipe_names_line_path_and_fix(tmp_path, old, new, where, says)
     assert "\n" not in error.paragraph()
 
 
-def test_the_problems_after_the_first_are_counted_once_each(tmp_path):
+def test_the_problems_after_the_first_are_named_once_each(tmp_path):
     once = problem(tmp_path, "kind: mmlu", "kind: mmlu, shots: 9")
-    assert "more after" not in once.message
+    assert once.more == ()
     both = problem(tmp_path, "kind: mmlu, name: mmlu", "kind: mmlu, nome: mmlu, shots: 9")
     assert "nome" in both.where
-    assert both.message.endswith("(1 more after this one.)")
+    assert ["shots" in one.where for one in both.more] == [True]
+    assert "shots" in both.paragraph()
 
 
 def test_a_password_in_an_address_is_not_repeated(tmp_path):

@@ -31,7 +31,7 @@ def test_anything_else_is_a_folder(folder: str) -> None:
     [
         ("{kind: endpoint, name: m}", "url"),
         ("{kind: other}", "kind"),
-        ("{", "can't be read"),
+        ("{", "not valid YAML"),
         ("{kind: endpoint, url: 'http://a/v1', name: m, key: secret}", "key"),
         ("no/such/file.yaml", "can't be read"),
         ("{kind: adapter, path: a, adapter: b, alpha: 3}", "alpha"),

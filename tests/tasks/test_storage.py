@@ -108,8 +108,33 @@ def test_what_a_killed_process_left_aside_is_swept_and_what_a_living_one_makes_s
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert killed.wait(60) == -signal.SIGKILL
-    [left] = tmp_path.glob(".a.*")
+    [left] = (p for p in tmp_path.glob(".a.*") if p.is_dir())
     assert (left / "half").read_text() == "half"
     with building(tmp_path / "c") as living, building(tmp_path / "b"):
         assert not left.exists()
         assert living.is_dir()
+
+
+IN_A_NAMESPACE = ["unshare", "-rpf", "--mount-proc"]
+
+
+def test_a_process_of_another_container_is_not_taken_for_gone(tmp_path):
+    """A container's processes have numbers of their own: the same one may be somebody else's."""
+    if subprocess.run([*IN_A_NAMESPACE, "true"], capture_output=True).returncode:
+        pytest.skip("a namespace of process numbers can't be made here (unshare -rpf)")
+    sweep = "import sys; from pathlib import Path; from tasks.storage import building\n" + (
+        "with building(Path(sys.argv[1])): pass"
+    )
+    with building(tmp_path / "a") as living:
+        swept = subprocess.run(
+            [*IN_A_NAMESPACE, sys.executable, "-c", sweep, str(tmp_path / "b")],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert swept.returncode == 0
+        assert living.is_dir()
+
+
+def test_a_folder_of_ours_is_its_owners_alone(tmp_path):
+    make(tmp_path / "home" / "models" / "a")
+    for folder in ("home", "home/models", "home/models/a"):
+        assert (tmp_path / folder).stat().st_mode & 0o077 == 0

@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,8 @@ from tasks.models.support import read_config, unreadable
 TorchModel = Any
 """A causal language model of transformers; the library ships no usable type for it."""
 
+MOST_NAMED = 5
+"""Tensors that an error names."""
 Dtype = Literal["bfloat16", "float32"]
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 
@@ -115,37 +119,83 @@ def forget_model() -> None:
 def _load(path: str, dtype: Dtype, adapter: tuple[Path, float] | None) -> TorchModel:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     import torch
-    from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers import GenerationConfig
     from transformers.utils import logging as progress
 
     progress.disable_progress_bar()
     config = read_config(path)
-    try:
-        safe = {"trust_remote_code": False, "local_files_only": True}
-        model, told = AutoModelForCausalLM.from_pretrained(
-            path,
-            config=config,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            attn_implementation=choose_attention(config),
-            generation_config=GenerationConfig(eos_token_id=stopping(Path(path)) or None),
-            output_loading_info=True,
-            **safe,
-        )
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
-    if lacking := sorted(told["missing_keys"]):
-        raise SetupError(
-            f"the folder lacks {len(lacking)} of the model's weights, {lacking[0]} first: they "
-            "would be random.",
-            where=path,
-            fix="give the folder of a whole causal language model.",
-        )
+    model = load_whole(
+        path,
+        config,
+        getattr(torch, dtype),
+        choose_attention(config),
+        generation_config=GenerationConfig(eos_token_id=stopping(Path(path)) or None),
+    )
     if adapter is not None:
         from tasks.models.adapters import apply_adapter
 
         model = apply_adapter(model, *adapter)
     return model.to(device()).eval()
+
+
+def load_whole(
+    path: str | Path, config: Any, dtype: Any, attention: str, **more: Any
+) -> TorchModel:
+    """Return a folder's causal language model, all of its weights as the folder has them.
+
+    transformers fills what a folder lacks with random numbers, and says so in a log line.
+
+    Args:
+        path: The folder.
+        config: As read from it.
+        dtype: Of torch.
+        attention: Its implementation.
+        more: Further options of ``from_pretrained``.
+
+    Raises:
+        SetupError: Weights are missing, have other shapes than the config says, or come in a form
+            that can run code.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            path,
+            config=config,
+            dtype=dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+            # Those of other shapes are named below, and refused.
+            ignore_mismatched_sizes=True,
+            **more,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise unreadable(str(path), error) from error
+    surplus = _surplus_layers(found["unexpected_keys"], config)
+    for what, names in (
+        ("lacks these tensors", sorted(found["missing_keys"])),
+        ("has tensors of other shapes", sorted(str(m[0]) for m in found["mismatched_keys"])),
+        ("has tensors of layers that its config has not", sorted(surplus)),
+    ):
+        if names:
+            listed = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+            raise SetupError(
+                f"the model folder {what} ({len(names):,}): {listed}.",
+                where=str(path),
+                fix="fetch the whole folder again, weights and config.json of one commit.",
+            )
+    return model
+
+
+def _surplus_layers(names: Iterable[str], config: Any) -> list[str]:
+    """Return those names that are of a layer which the config doesn't have."""
+    layers = getattr(config.get_text_config(), "num_hidden_layers", None)
+    found = [(name, re.search(r"\b(?:layers?|h|blocks)\.(\d+)\.", name)) for name in names]
+    return [name for name, at in found if at and layers is not None and int(at[1]) >= layers]
 
 
 def choose_attention(config: Any, *, flash: bool = False, fused: bool = True) -> Attention:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from configs.loading import recipe_digest
+from configs.redaction import redact
 from tasks.artifacts import CleanSource
 from tasks.pages import render, write_page
 from tasks.scores import Estimate, GateResult
 from tasks.storage import home, write_text
 from tasks.tracking.losses import by_source, read_losses
-from tasks.tracking.masking import mask_addresses
 from tasks.tracking.scorecard import answers, classes, figures
 from tasks.tracking.scorecard.card import (
     Card,
@@ -149,7 +149,7 @@ def _source(line: dict[str, Any], unit: str) -> dict[str, Any]:
 
 def _quality(clean: CleanSource) -> dict[str, Any]:
     shown = clean.model_dump(include={"verdict", "reason", "rows_in", "rows_out"})
-    return {"name": clean.name, **shown, "uri": mask_addresses(clean.origin.uri)}
+    return {"name": clean.name, **shown, "uri": redact(clean.origin.uri)}
 
 
 def _digests(card: Card) -> dict[str, str]:

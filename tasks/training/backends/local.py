@@ -1,7 +1,6 @@
-"""The local backend: one trainer process that outlives whoever started it."""
+"""The local backend: one trainer process, which ends with whoever started it."""
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -15,6 +14,8 @@ from configs.backends import LocalBackend
 from configs.training import Training
 from tasks.artifacts import Checkpoint, LocalModel
 from tasks.errors import TrainingError
+from tasks.lifeline import child_environment
+from tasks.locks import is_held
 from tasks.training.job import JobHandle, JobStatus, TrainingJob, take_checkpoint
 from tasks.training.placement import place_trainer
 from tasks.training.preflight.estimate import Load, Preflight
@@ -28,7 +29,8 @@ class LocalProcess:
     """Runs ``python -m tasks.training.trainer`` in a session of its own.
 
     The trainer holds a file lock for as long as it lives. That lock, not a process id, says
-    whether a job is running, so a crashed flow finds the job again and never starts a second.
+    whether a job is running, so that two flows never train it twice. It ends with the process that
+    started it; what it has saved stays, and the next run goes on from there.
     """
 
     poll_seconds = 0.5
@@ -104,6 +106,7 @@ class LocalProcess:
         with (job_file.parent / "trainer.log").open("ab") as log:
             return subprocess.Popen(
                 command(place_trainer(job.backend), job_file),
+                env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -123,23 +126,11 @@ class LocalProcess:
 
 
 def command(place: LocalBackend, job_file: Path) -> list[str]:
-    """Return the command that trains: one process, or torchrun and as many as the place says."""
-    module = ["-m", "tasks.training.trainer", str(job_file)]
+    """Return the command that trains: one process, or the launcher of as many as the place says."""
     count = count_processes(place)
     if count == 1 and place.sharding == "none":
-        return [sys.executable, *module]
-    # Its own rendezvous on a free port of this machine: nothing outside is asked for an address.
-    return [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        f"--nproc-per-node={count}",
-        "--rdzv-backend=c10d",
-        "--rdzv-endpoint=127.0.0.1:0",
-        "--local-addr=127.0.0.1",
-        "--max-restarts=0",
-        *module,
-    ]
+        return [sys.executable, "-m", "tasks.training.trainer", str(job_file)]
+    return [sys.executable, "-m", "tasks.training.launcher", str(count), str(job_file)]
 
 
 def count_processes(place: LocalBackend) -> int:
@@ -158,15 +149,7 @@ def _holder(folder: Path) -> int | None:
 
 def is_locked(folder: Path) -> bool:
     """Return whether a living trainer holds the job's lock."""
-    path = folder / LOCK
-    if not path.is_file():
-        return False
-    with path.open("r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return is_held(folder / LOCK)
 
 
 def latest_record(stream: Path) -> dict[str, float]:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.recipe import Recipe
-from tasks.tracking.masking import flatten, mask_addresses, mask_text
+from tasks.tracking.masking import flatten, mask_text
 
 
 def test_a_recipe_becomes_dotted_parameters_with_members_by_name(recipe: Recipe) -> None:
@@ -47,8 +47,3 @@ def test_the_recipe_file_keeps_its_text_but_no_secrets() -> None:
 @given(st.dictionaries(st.sampled_from("abc"), st.text(max_size=600)))
 def test_values_are_cut_to_what_mlflow_takes(fields: dict[str, str]) -> None:
     assert all(len(v) <= 500 for v in flatten(fields).values())
-
-
-@given(st.text(alphabet="abc /:.", max_size=40))
-def test_plain_text_is_left_alone(text: str) -> None:
-    assert mask_addresses(text) == text

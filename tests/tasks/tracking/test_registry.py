@@ -1,4 +1,3 @@
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -6,14 +5,14 @@ import pytest
 from mlflow import MlflowClient
 
 from configs.settings import Settings
-from tasks.errors import EvaluationError
+from tasks.errors import DataError, EvaluationError
 from tasks.scores import GateResult
 from tasks.tracking.registry import (
     Record,
     champion_of,
-    register_version,
+    release_history,
+    release_version,
     require_passing_record,
-    set_champion,
 )
 
 
@@ -51,43 +50,62 @@ def run_id(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_a_version_carries_its_record_and_the_champion_is_an_alias(run_id: str) -> None:
     assert champion_of("voc-0") is None
-    release = register_version("voc-0", record(run_id))
-    assert champion_of("voc-0") is None
+    release = release_version("voc-0", record(run_id))
     client = MlflowClient(Settings().tracking_uri)
-    assert client.get_model_version_by_alias("voc-0", "challenger").version == 1
-    set_champion(release)
     assert champion_of("voc-0") == release
     assert (release.run_id, release.weights) == (run_id, "c" * 64)
     version = client.get_model_version("voc-0", release.version)
-    assert json.loads(version.tags["gates"])[0]["reference_digest"] == "b" * 64
+    [entry] = release_history("voc-0")
+    assert entry["gates"][0]["reference_digest"] == "b" * 64
+    assert entry["who"]
+    assert entry["when"]
     assert version.aliases == ["champion"]
     assert version.source == f"runs:/{run_id}/release"
     [kept] = client.list_artifacts(run_id, "release")
-    assert kept.path == "release/gates.json"
+    assert kept.path == entry["see"]
 
 
 def test_the_same_weights_are_one_version_and_others_another(run_id: str) -> None:
-    first, again = (register_version("voc-1", record(run_id)) for _ in "ab")
-    other = register_version("voc-1", record(run_id, candidate="d" * 64))
+    first, again = (release_version("voc-1", record(run_id)) for _ in "ab")
+    other = release_version("voc-1", record(run_id, candidate="d" * 64))
     assert (first.version, again.version, other.version) == ("1", "1", "2")
-    set_champion(first)
-    set_champion(other)
     found = champion_of("voc-1")
     assert found is not None
     assert found.version == "2"
 
 
-def test_more_gates_than_a_tag_holds_are_kept_whole_in_the_run(run_id: str) -> None:
+def test_what_was_written_of_a_release_is_never_changed(run_id: str) -> None:
+    first = record(run_id, verdict="INCONCLUSIVE", waiver="the old one is down")
+    release_version("voc-5", first)
+    release_version("voc-5", record(run_id, verdict="FAIL", waiver="and it still is"))
+    release_version("voc-5", record(run_id))
+    history = release_history("voc-5")
+    assert [(e["verdict"], e["waiver"]) for e in history] == [
+        ("INCONCLUSIVE", "the old one is down"),
+        ("FAIL", "and it still is"),
+        ("PASS", None),
+    ]
     client = MlflowClient(Settings().tracking_uri)
+    kept = {a.path for a in client.list_artifacts(run_id, "release")}
+    assert {e["see"] for e in history} <= kept
+
+
+def test_more_gates_than_a_tag_holds_are_kept_whole_in_the_run(run_id: str) -> None:
     for number in (12, 300):
         many = record(
             run_id,
             gates=tuple(gate(metric=f"s/m{i}") for i in range(number)),
             candidate=f"{number:064d}",
         )
-        release = register_version("voc-2", many)
-        tag = json.loads(client.get_model_version("voc-2", release.version).tags["gates"])
-        assert len(tag) == 12 if number == 12 else tag["gates"] == 300
+        release_version("voc-2", many)
+    few, more = (entry["gates"] for entry in release_history("voc-2"))
+    assert len(few) == 12
+    assert more == {"gates": 300}
+
+
+def test_a_name_that_mlflow_refuses_is_named(run_id: str) -> None:
+    with pytest.raises(DataError, match="takes no registered model of that name"):
+        release_version("a/b", record(run_id))
 
 
 @pytest.mark.parametrize(
@@ -117,8 +135,8 @@ def test_a_pass_on_dev_items_chooses_and_does_not_release() -> None:
 def test_a_record_against_a_former_champion_is_no_proof(run_id: str) -> None:
     against = gate(against="champion", reference_digest="d" * 64)
     require_passing_record(record(gates=(against,)), None)
-    former = register_version("voc-4", record(run_id, candidate="d" * 64))
+    former = release_version("voc-4", record(run_id, candidate="d" * 64))
     require_passing_record(record(gates=(against,)), former)
-    present = register_version("voc-4", record(run_id, candidate="e" * 64))
+    present = release_version("voc-4", record(run_id, candidate="e" * 64))
     with pytest.raises(EvaluationError, match="another model than the present champion"):
         require_passing_record(record(gates=(against,)), present)

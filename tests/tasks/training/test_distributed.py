@@ -56,8 +56,8 @@ def test_sharding_that_is_not_obtained_is_an_error(
 
 def test_one_process_needs_no_launcher():
     one, two = (" ".join(command(LocalBackend(processes=n), "job.json")) for n in (1, 2))
-    assert "torch.distributed.run" not in one
-    assert "--nproc-per-node=2" in two
-    assert "torch.distributed.run" in " ".join(
+    assert "launcher" not in one
+    assert "tasks.training.launcher 2" in two
+    assert "tasks.training.launcher 1" in " ".join(
         command(LocalBackend(processes=1, sharding="fsdp"), "job.json")
     )

@@ -58,7 +58,7 @@ def test_a_local_plan_is_the_command_and_writes_nothing(tmp_path: Path) -> None:
         steps=1,
     )
     planned = LocalProcess().plan(job)
-    assert "--nproc-per-node=2" in planned["command"]
+    assert planned["command"][2:4] == ["tasks.training.launcher", "2"]
     assert planned["command"][-1] == str(tmp_path / "job" / "job.json")
     assert list(tmp_path.iterdir()) == []
 
