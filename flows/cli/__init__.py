@@ -1,9 +1,9 @@
 """The command line: ``temper``, or ``python -m flows.cli``."""
 
-from flows.cli import commands, probe, runs, starting, sweeping
+from flows.cli import commands, lineage, probe, runs, starting, sweeping
 from flows.cli.interrupts import SIGNALS, end_now
 
-__all__ = ["main", "probe", "runs", "starting", "sweeping"]
+__all__ = ["lineage", "main", "probe", "runs", "starting", "sweeping"]
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import typer
 
 from configs.redaction import redact_logs
 from flows.cli.interrupts import Interrupted, interruptible
-from flows.cli.render import (
+from flows.cli.terminal import (
     print_failure,
     print_interruption,
     print_json,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -31,9 +31,6 @@ from tasks.scores import SuiteScores
 from tasks.training.backends.base import open_backend
 from tasks.training.backends.nova.training_jobs import read_receipt
 
-if TYPE_CHECKING:
-    from tasks.lineage.search import ById, ByText
-
 __all__ = ["app"]
 
 EXIT_OF_VERDICT = {"PASS": 0, NOT_JUDGED: 0, "FAIL": 3, "INCONCLUSIVE": 4}
@@ -43,11 +40,6 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="override one value; repeatable")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="also copy the result here")]
-RowOption = Annotated[str | None, typer.Option("--row", help="the row's text, or a message")]
-RowIdOption = Annotated[str | None, typer.Option("--row-id", help="the row's id")]
-ContainsOption = Annotated[
-    bool, typer.Option("--contains", help="with --row: also rows it is part of")
-]
 
 
 class Target(StrEnum):
@@ -457,49 +449,6 @@ def export(
         {"folder": str(made.path), **made.model_dump(mode="json", exclude={"path"})},
         partial(render.show_export, made),
     )
-
-
-@command()
-def trace(
-    row: RowOption = None,
-    row_id: RowIdOption = None,
-    contains: ContainsOption = False,
-) -> Answer:
-    """Say which data, mixtures and checkpoints hold a row, for a request to erase it."""
-    from tasks.lineage.trace import trace as trace_row
-
-    found = trace_row(parse_row("trace", row, row_id, contains))
-    return Answer(found.model_dump(mode="json"), partial(render.show_trace, found))
-
-
-@command()
-def why(
-    row: RowOption = None,
-    row_id: RowIdOption = None,
-    contains: ContainsOption = False,
-) -> Answer:
-    """Say what became of a row: taken and where, or set aside and by which check."""
-    from tasks.lineage.why import explain_row
-
-    found = explain_row(parse_row("why", row, row_id, contains))
-    return Answer(found.model_dump(mode="json"), partial(render.show_why, found))
-
-
-def parse_row(command: str, row: str | None, row_id: str | None, contains: bool) -> "ById | ByText":
-    """Return what to look for: a row by its id or by its text.
-
-    Raises:
-        DataError: Neither is given, or both are.
-    """
-    from tasks.lineage.search import ById, ByText
-
-    if (row is None) == (row_id is None) or (row is not None and not row.strip()):
-        raise DataError(
-            "one row has to be named.",
-            where=f"temper {command}",
-            fix="give either --row with its text or --row-id.",
-        )
-    return ById(row_id) if row_id else ByText(row or "", contains=contains)
 
 
 @command()

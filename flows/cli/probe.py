@@ -15,6 +15,7 @@ from configs.models import ChatSettings
 from configs.recipe import Recipe
 from flows.cli import render
 from flows.cli.app import Answer, command
+from flows.cli.terminal import out, print_table
 from tasks.artifacts import CleanSource
 from tasks.errors import DataError
 
@@ -97,22 +98,22 @@ def show_model_probe(found: "ModelProbe") -> None:
     """Show what was found of a model, and its row with what is learnt in colour."""
     show_probe(found.probe)
     row = found.row
-    render.out.print(f"\n{row.shape}: {row.origin}", markup=False, soft_wrap=True)
+    out.print(f"\n{row.shape}: {row.origin}", markup=False, soft_wrap=True)
     if row.refused:
-        render.out.print(f"refused: {row.refused}", markup=False, soft_wrap=True)
+        out.print(f"refused: {row.refused}", markup=False, soft_wrap=True)
     for number, tokens in enumerate(found.spelled, 1):
         learnt = sum(token.loss for token in tokens)
-        render.out.print(
+        out.print(
             f"training row {number} of {len(found.spelled)}: {len(tokens)} tokens, {learnt} learnt"
             " (in [[ ]]); dots part tokens, ⏎ is a new line"
         )
-        render.out.print(_colour_row(tokens), soft_wrap=True, highlight=False)
+        out.print(_colour_row(tokens), soft_wrap=True, highlight=False)
 
 
 def show_probe(found: "Probe") -> None:
     """Show what was found of a model."""
     rows = [[f.name, f.state, f.says] for f in found.findings]
-    render.print_table(f"probe of {found.model}", ["tried", "state", "found"], rows)
+    print_table(f"probe of {found.model}", ["tried", "state", "found"], rows)
 
 
 def show_probed_sources(found: "dict[str, list[ProbedRow]]") -> None:
@@ -122,7 +123,7 @@ def show_probed_sources(found: "dict[str, list[ProbedRow]]") -> None:
         for name, probed in found.items()
         for row in probed
     ]
-    render.print_table("one row of every shape", ["source", "shape", "state", "found"], rows)
+    print_table("one row of every shape", ["source", "shape", "state", "found"], rows)
 
 
 def _count_rows(row: "ProbedRow") -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from configs.loading import load_recipe
 from configs.recipe import Recipe
-from flows.cli.render import (
+from flows.cli.terminal import (
     err,
     out,
     print_failure,

@@ -15,9 +15,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from configs.redaction import redact, redact_value
 from configs.settings import Settings
 from tasks.artifacts import CleanSource
@@ -47,6 +44,7 @@ from tasks.scores import Estimate, GateResult, SuiteScores
 from tasks.tracking.losses import read_losses
 from tasks.tracking.scorecard.card import read_lock, rewritten_shares
 from tasks.tracking.scorecard.notes import gates_markdown
+from tasks.tracking.source_datasets import describe_dataset
 
 Arm = Literal["base", "candidate"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -81,7 +79,9 @@ class Run:
         self._client.log_inputs(
             self.run_id,
             [
-                DatasetInput(Dataset(**described(c)), [InputTag("mlflow.data.context", c.role)])
+                DatasetInput(
+                    Dataset(**describe_dataset(c)), [InputTag("mlflow.data.context", c.role)]
+                )
                 for c in clean
             ],
         )
@@ -460,58 +460,6 @@ def end_stale_runs(client: Any, experiment: str, root: Path) -> list[str]:
         if flow_run := run.data.tags.get(FLOW_RUN):
             flow_runs.append(str(flow_run))
     return flow_runs
-
-
-# A source as an MLflow dataset: what it is and where it came from, none of its rows.
-
-DIGEST = 36
-"""Characters MLflow keeps of a dataset's digest; the lock has all of them."""
-
-
-def described(clean: CleanSource) -> dict[str, str]:
-    """Return the fields of ``mlflow.entities.Dataset`` for a source.
-
-    They are written here and not by ``mlflow.data.from_pandas``: that takes a hub id for a local
-    path, knows no ``package:`` address, and would report the rows of a sample as the dataset's.
-    """
-    uri = clean.origin.uri
-    scheme = uri.partition(":")[0] if ":" in uri else "local"
-    source = {
-        "uri": uri,
-        "revision": clean.origin.revision,
-        "licence": clean.origin.licence,
-        "category": clean.origin.category,
-    }
-    profile = {
-        "num_rows": clean.rows_out,
-        "rows_in": clean.rows_in,
-        "splits": clean.splits,
-        "findings": clean.findings,
-        "verdict": clean.verdict,
-        "digest": clean.digest,
-    }
-    return {
-        "name": clean.name,
-        "digest": clean.digest[:DIGEST],
-        "source_type": scheme,
-        "source": json.dumps(source),
-        "profile": json.dumps(profile),
-        "schema": _schema(clean),
-    }
-
-
-def _schema(clean: CleanSource) -> str:
-    file = clean.split("train")
-    fields = pq.read_schema(file) if file.is_file() else pa.schema([])
-    columns = [
-        {
-            "name": f.name,
-            "required": not f.nullable,
-            "type": "string" if pa.types.is_string(f.type) else "any",
-        }
-        for f in fields
-    ]
-    return json.dumps({"mlflow_colspec": columns})
 
 
 # The losses of a training that goes on, in its MLflow run.
