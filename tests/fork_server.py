@@ -41,6 +41,8 @@ PRELOAD = (
 """Modules of ours among them are imported by nearly every command; the command line itself is not,
 so that what it reads of its environment when it is imported is read anew each time."""
 
+PARENT = "TEMPER_PARENT"
+"""The process that a child ends with, in its environment."""
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 NAME = "python"
@@ -170,6 +172,8 @@ def _become(request: "dict[str, object]", fds: "list[int]") -> int:
     os.chdir(str(request["cwd"]))
     os.environ.clear()
     os.environ.update(request["env"])  # type: ignore[call-overload]
+    # Whoever asked watches its parent, and its end is this process's: see ``_watch_parent``.
+    os.environ.pop(PARENT, None)
     if "prefect" in sys.modules:
         from prefect.context import refresh_global_settings_context
 
@@ -223,6 +227,28 @@ def _end(code: int) -> None:
     os._exit(code)
 
 
+def _watch_parent() -> None:
+    """End this process where the one it is to end with is gone, as ``tasks.lifeline`` does.
+
+    The forked process has another parent than the one that its environment names, so that it can't
+    look itself.
+    """
+    parent = os.environ.get(PARENT, "")
+    if not parent.isdecimal():
+        return
+    import threading
+    import time
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(2)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def ask(place: str, args: "list[str]") -> int:
     """Have a process forked, and return its exit code; negative where a signal ended it."""
     server = socket.socket(socket.AF_UNIX)
@@ -250,6 +276,7 @@ def main(args: "list[str]") -> None:
     forked = words[:1] in (["-c"], ["-m"], ["script"]) and namespace == _namespace()
     if not forked or any(word in words[1] for word in ORDINARY):
         os.execv(sys.executable, [sys.executable, *asked])
+    _watch_parent()
     code = ask(place, words)
     if code < 0:
         if -code in PASSED_ON:
