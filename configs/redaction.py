@@ -126,7 +126,11 @@ def _given_secrets() -> list[str]:
     found = {
         value
         for name, value in os.environ.items()
-        if len(value) >= SHORTEST and is_secret_name(name) and not value.isspace()
+        if len(value) >= SHORTEST
+        and is_secret_name(name)
+        and not value.isspace()
+        # PWD is where a shell stands, and a key may be named by its file: neither is the secret.
+        and not os.path.isabs(value)
     }
     return sorted(found, key=len, reverse=True)
 

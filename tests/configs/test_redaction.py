@@ -122,3 +122,10 @@ def test_long_texts_take_no_time_that_grows_faster_than_they_do() -> None:
         "-----BEGIN PRIVATE KEY-----" * 10**4,
     ):
         redact(text)
+
+
+def test_a_folder_that_the_environment_names_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/home/someone/project")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/etc/keys/google.json")
+    told = "path: /home/someone/project/data.jsonl, key in /etc/keys/google.json"
+    assert redact(told) == told
