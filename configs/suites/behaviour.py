@@ -94,7 +94,8 @@ ABSTENTION_RATES: dict[str, Metric] = {
 }
 ABSTENTION: dict[str, Metric] = {
     **ABSTENTION_RATES,
-    "auroc": Metric("higher", "mean", 0.5, (0.0, 1.0)),
+    # An item's share of the pairs is spread about the whole: it has no ends of its own.
+    "auroc": Metric("higher", "mean", 0.5),
 }
 
 

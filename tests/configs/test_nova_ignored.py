@@ -51,6 +51,8 @@ VALUES: Fields = {
     "validation": {"stop_on": "domain"},
     "dpo": {"beta": 0.2},
     "rft": {"generations": 4},
+    "quantization": "4bit",
+    "extra": {"adam_epsilon": 1e-7},
 }
 
 

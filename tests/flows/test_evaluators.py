@@ -58,7 +58,7 @@ def service(temper_home: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
     monkeypatch.setenv("TEMPER_SAGEMAKER_ROLE", "arn:aws:iam::123456789012:role/temper-job")
     monkeypatch.setattr("tasks.training.backends.nova.service.open_sagemaker", lambda _: made)
     monkeypatch.setattr(module, "refuse", lambda _: None)
-    monkeypatch.setattr(module, "reached", lambda _: None)
+    monkeypatch.setattr(module, "check_account", lambda _: None)
     monkeypatch.setattr(flow, "make_context", lambda *_: None)
     return made
 

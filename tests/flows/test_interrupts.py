@@ -48,6 +48,8 @@ class Started:
             "PYTHONPATH": str(ROOT),
             MARK: self.mark,
         }
+        # A run in the background of a shell is born deaf to it, and so would its children be.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             [sys.executable, "-c", COMMAND, *args],
             env=env,

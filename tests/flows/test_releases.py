@@ -12,7 +12,13 @@ import yaml
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Fields = dict[str, Any]
 TEXTS = ["Question: what is 4 plus 5? Answer: 9", "which category does it belong to?", "a text"]
-HOLD = {"metric": "general/bits_per_byte", "rule": "hold", "margin": 4.0}
+# A random model has lost all there is to lose, so that nothing can be told of it.
+HOLD = {
+    "metric": "general/bits_per_byte",
+    "rule": "hold",
+    "margin": 4.0,
+    "on_inconclusive": "warn",
+}
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,7 @@ def test_what_decides_a_result_is_reached(entry: str, module: str) -> None:
             "tasks.training",
             [
                 *("tasks.evaluation", "tasks.metrics", "tasks.scores", "tasks.mixture"),
-                *("configs.suites", "configs.gates", "configs.models", "configs.quality"),
+                *("configs.suites", "configs.gates", "configs.quality"),
                 *(
                     "tasks.training.backends.local",
                     "tasks.training.backends.sagemaker",
@@ -207,7 +207,7 @@ def test_what_decides_a_result_is_reached(entry: str, module: str) -> None:
         ),
         (
             "tasks.evaluation",
-            ["tasks.training", "tasks.mixture", "configs.gates", "configs.quality"],
+            ["tasks.training", "tasks.mixture", "configs.gates"],
         ),
         ("tasks.models", ["configs.quality", "configs.suites", "tasks.models.prepare"]),
     ],
@@ -265,6 +265,7 @@ def test_what_is_started_as_a_module_of_ours_is_there_and_trains_as_an_entry() -
     }
     assert started == {
         "tasks.training.trainer",
+        "tasks.training.launcher",
         "tasks.training.backends.sagemaker.standin.machine",
     }
     assert "tasks.training.trainer" in ENTRIES

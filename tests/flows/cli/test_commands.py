@@ -215,7 +215,7 @@ def test_check_keeps_its_contract(answers: dict[str, Any]) -> None:
 @pytest.mark.timeout(600)
 def test_plan_keeps_its_contract(answers: dict[str, Any]) -> None:
     found = answers["plan"].json
-    assert set(found) == {"digest", "unit", "total", "sources", "gates"}
+    assert set(found) == {"digest", "unit", "total", "sources", "gates", "model"}
     line = {"name", "role", "weight", "share", *UNITS, "epochs", "share_got", "note"}
     assert [set(s) for s in found["sources"]] == [line, line]
     assert all(set(s["share_got"]) == UNITS for s in found["sources"])
@@ -268,7 +268,7 @@ def test_run_keeps_its_contract_and_its_exit_code_is_the_verdict(answers: dict[s
         "lock",
     }
     assert said.code == {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}[report["verdict"]]
-    assert [set(g) for g in report["gates"]] == [GATE, GATE]
+    assert [set(g) >= GATE for g in report["gates"]] == [True, True]
     assert set(report["metrics"]) == {"base", "candidate"}
     assert set(report["metrics"]["base"]) == set(report["metrics"]["candidate"])
     assert all(set(m) == ESTIMATE for m in report["metrics"]["candidate"].values())

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from flows.cli.probe import probe
+from tasks.errors import SetupError
 
 pytest.importorskip("torch")
 
@@ -47,8 +48,5 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_rows_is_refused(
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.add_tokens(["[ORDER_ID]", "[REFUND]"])
     tokenizer.save_pretrained(folder)
-    answer = probe(str(folder))
-    assert answer.exit_code == 2
-    tokens = next(f for f in answer.json["findings"] if f["name"] == "tokens")
-    assert tokens["state"] == "refused"
-    assert str(len(tokenizer)) in tokens["says"]
+    with pytest.raises(SetupError, match=r"has 514 ids and the model's embedding 512 rows"):
+        probe(str(folder))

@@ -166,7 +166,8 @@ def test_without_general_data_a_source_of_share_zero_is_left_out(tokens, tiny_mo
 def test_a_shortage_is_an_error_before_anything_is_written(tokens, tiny_model, temper_home):
     with pytest.raises(InsufficientData, match="'chat' must give"):
         build(mixture(domain_share=0.1), tiny_model, tokens)
-    assert not (temper_home / "mixtures").exists()
+    kept = (temper_home / "mixtures").rglob("*.parquet")
+    assert list(kept) == []
 
 
 def test_rows_that_contain_a_test_item_are_left_out_and_counted(tmp_path, temper_home, tiny_model):

@@ -275,7 +275,7 @@ _ALPACA = {
     "no output": ("format", {"instruction": "x", "input": ""}),
     "empty output": ("empty", {"instruction": "x", "input": "", "output": ""}),
     "output is a list": ("format", {"instruction": "x", "input": "", "output": ["y"]}),
-    "history unused": ("unknown_fields", {"instruction": "x", "output": "y", "history": [["a"]]}),
+    "notes unused": ("unknown_fields", {"instruction": "x", "output": "y", "notes": [["a"]]}),
 }
 _COMPLETION = {
     "null prompt": ("empty", {"prompt": None, "completion": "y"}),

@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file
 
 from tasks.errors import SetupError
-from tasks.models.local.loading import _config, choose_attention, load_whole
+from tasks.models.local.loading import choose_attention, load_whole
+from tasks.models.support import read_config
 
 NORM = "model.layers.1.input_layernorm.weight"
 Edit = Callable[[Path], None]
@@ -86,7 +87,7 @@ def test_a_folder_that_is_not_whole_is_refused(
 
 
 def load(folder: Path) -> Any:
-    given = _config(str(folder))
+    given = read_config(str(folder))
     return load_whole(folder, given, torch.float32, choose_attention(given))
 
 
