@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,3 +122,16 @@ def temper(tmp_path_factory: pytest.TempPathFactory, python: Path, prefect_api: 
     """The command line, with one TEMPER_HOME for the tests of a module."""
     place, home = tmp_path_factory.mktemp("cwd"), tmp_path_factory.mktemp("home")
     return Temper(place, home, python, prefect_api)
+
+
+@pytest.fixture(scope="module")
+def flow_home(
+    tmp_path_factory: pytest.TempPathFactory, flows_at: Any, python: Path
+) -> Iterator[Path]:
+    """A TEMPER_HOME for all flows of this module, whose trainers are forked."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch, flows_at(home / "prefect"):
+        patch.setenv("TEMPER_HOME", str(home))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr(sys, "executable", str(python))
+        yield home

@@ -1,7 +1,5 @@
 """The whole flow on a tiny model: what it leaves, what it reuses, and how it fails."""
 
-import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,19 +13,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Fields = dict[str, Any]
 # What a run writes anew each time; everything else is an artifact with a key.
 PER_RUN = ("runs", "mlartifacts", "mlflow.db", "prefect")
-
-
-@pytest.fixture(scope="module")
-def flow_home(
-    tmp_path_factory: pytest.TempPathFactory, flows_at: Any, python: Path
-) -> Iterator[Path]:
-    """A TEMPER_HOME for all flows of this module, whose trainers are forked."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch, flows_at(home / "prefect"):
-        patch.setenv("TEMPER_HOME", str(home))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setattr(sys, "executable", str(python))
-        yield home
 
 
 @pytest.fixture(scope="module")

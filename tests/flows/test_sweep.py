@@ -1,6 +1,5 @@
 """Sweeps of the tiny recipe, on one Prefect server."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,6 @@ SETTINGS = (
 )
 RATE = "training.learning_rate"
 ARMS = Sweep(domain_share=(0.5,), vary={RATE: (1e-3, 1e30)})
-
-
-@pytest.fixture(scope="module")
-def flow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A TEMPER_HOME and one temporary Prefect server for all flows of this module."""
-    from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
-
-    home = tmp_path_factory.mktemp("home")
-    own = {PREFECT_HOME: home / "prefect", PREFECT_LOCAL_STORAGE_PATH: home / "prefect" / "storage"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEMPER_HOME", str(home))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with temporary_settings(own), prefect_test_harness(server_startup_timeout=180):
-            yield home
 
 
 @pytest.fixture(scope="module")
