@@ -130,7 +130,8 @@ def _given_secrets() -> list[str]:
         and is_secret_name(name)
         and not value.isspace()
         # PWD is where a shell stands, and a key may be named by its file: neither is the secret.
-        and not os.path.isabs(value)
+        # A secret may begin with a slash as well, so that only what is there is a path.
+        and not (os.path.isabs(value) and os.path.exists(value))
     }
     return sorted(found, key=len, reverse=True)
 

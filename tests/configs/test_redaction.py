@@ -1,5 +1,6 @@
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -124,8 +125,14 @@ def test_long_texts_take_no_time_that_grows_faster_than_they_do() -> None:
         redact(text)
 
 
-def test_a_folder_that_the_environment_names_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PWD", "/home/someone/project")
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/etc/keys/google.json")
-    told = "path: /home/someone/project/data.jsonl, key in /etc/keys/google.json"
+def test_a_path_that_the_environment_names_is_no_secret_and_one_that_only_looks_so_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = tmp_path / "google.json"
+    key.touch()
+    monkeypatch.setenv("PWD", str(tmp_path))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    monkeypatch.setenv("MY_STORE_SECRET", "/xY7+plain/base64words=")
+    told = f"path: {tmp_path}/data.jsonl, key in {key}"
     assert redact(told) == told
+    assert redact("it said /xY7+plain/base64words= to me") == f"it said {MASK} to me"
