@@ -1,6 +1,6 @@
 """Log-probabilities of tokens, in float32, each text in the layout that its model allows."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -39,6 +39,9 @@ class Token(NamedTuple):
     best: bool
 
 
+LogitsOf = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
 def token_logprobs(
     model: TorchModel, hidden: torch.Tensor, rows: Sequence[int], tokens: Sequence[int]
 ) -> list[Token]:
@@ -53,36 +56,44 @@ def token_logprobs(
     In bfloat16 a logit is a multiple of 1/16 around 10, which makes ties of near things: the
     logits of the tokens asked about are computed anew in float32.
     """
-    row = torch.tensor(rows, device=hidden.device)
-    token = torch.tensor(tokens, device=hidden.device)
-    found = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
-    best = torch.empty(len(tokens), dtype=torch.bool, device=hidden.device)
-    for start in range(0, len(hidden), CHUNK):
-        inside = (row >= start) & (row < start + CHUNK)
-        place, asked = row[inside] - start, token[inside]
-        part = hidden[start : start + CHUNK]
+
+    def exact_logits(part: torch.Tensor, place: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
         logits = model.get_output_embeddings()(part).float()
         logits[place, asked] = _exact(model, part[place], asked)
-        logits = _scaled(model, logits)
-        found[inside] = logits[place, asked] - logits.logsumexp(dim=-1)[place]
-        best[inside] = logits[place, asked] >= logits.max(dim=-1).values[place]
-    return [Token(*pair) for pair in zip(found.tolist(), best.tolist(), strict=True)]
+        return _scaled(model, logits)
+
+    return _normalise(hidden, rows, tokens, exact_logits)
 
 
 def logprobs_of_logits(
     logits: torch.Tensor, rows: Sequence[int], tokens: Sequence[int]
 ) -> list[Token]:
     """Return the same from logits as the model gives them, (places, vocabulary)."""
-    row = torch.tensor(rows, device=logits.device)
-    token = torch.tensor(tokens, device=logits.device)
-    found = torch.empty(len(tokens), dtype=torch.float32, device=logits.device)
-    best = torch.empty(len(tokens), dtype=torch.bool, device=logits.device)
-    for start in range(0, len(logits), CHUNK):
+    return _normalise(logits, rows, tokens, lambda part, place, asked: part.float())
+
+
+def _normalise(
+    states: torch.Tensor, rows: Sequence[int], tokens: Sequence[int], logits_of: LogitsOf
+) -> list[Token]:
+    """Return log-probabilities of tokens, a part of the places at a time.
+
+    Args:
+        states: What the logits of a place are made of, (places, width).
+        rows: For each token asked about, which place predicts it.
+        tokens: Token ids, as many as ``rows``.
+        logits_of: Gives float32 logits of a part of the states, and is told which of its places
+            and tokens are asked about.
+    """
+    row = torch.tensor(rows, device=states.device)
+    token = torch.tensor(tokens, device=states.device)
+    found = torch.empty(len(tokens), dtype=torch.float32, device=states.device)
+    best = torch.empty(len(tokens), dtype=torch.bool, device=states.device)
+    for start in range(0, len(states), CHUNK):
         inside = (row >= start) & (row < start + CHUNK)
         place, asked = row[inside] - start, token[inside]
-        part = logits[start : start + CHUNK].float()
-        found[inside] = part[place, asked] - part.logsumexp(dim=-1)[place]
-        best[inside] = part[place, asked] >= part.max(dim=-1).values[place]
+        logits = logits_of(states[start : start + CHUNK], place, asked)
+        found[inside] = logits[place, asked] - logits.logsumexp(dim=-1)[place]
+        best[inside] = logits[place, asked] >= logits.max(dim=-1).values[place]
     return [Token(*pair) for pair in zip(found.tolist(), best.tolist(), strict=True)]
 
 
