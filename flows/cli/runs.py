@@ -19,8 +19,8 @@ def list_runs(
     lines: list[tuple[RunReport, Changes]] = []
     for report in list_reports():
         earlier = before.get(report.registered_name)
-        known = earlier is not None and earlier.settings
-        lines.append((report, find_changes(earlier, report) if earlier and known else {}))
+        changes = find_changes(earlier, report) if earlier and earlier.settings else {}
+        lines.append((report, changes))
         before[report.registered_name] = report
     shown = lines[-last:] if last > 0 else lines
     fields = {"run_id", "name", "verdict", "ended"}
