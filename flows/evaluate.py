@@ -7,9 +7,10 @@ from typing import Any
 
 from prefect import flow
 
+from configs.chat import ChatSettings
 from configs.gates import FloorGate, Gate, multiply_item_limit
 from configs.loading import find_served, load_recipe
-from configs.models import AdaptedModel, ChatSettings, Model, Served, VllmModel
+from configs.models import AdaptedModel, Model, Served, VllmModel
 from configs.nova import NovaBackend
 from configs.recipe import Recipe
 from flows.pipeline import Data, check_sources, make_context, refuse_blocked

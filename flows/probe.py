@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from configs.models import ChatSettings, Model
+from configs.chat import ChatSettings
+from configs.models import Model
 from configs.recipe import Recipe
 from configs.sources import FilesSource
 from tasks.artifacts import CleanSource, LocalModel

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from configs.models import ChatSettings
+from configs.chat import ChatSettings
 from configs.redaction import redact
 
 SplitName = Literal["train", "dev", "test"]

@@ -10,8 +10,8 @@ import typer
 import yaml
 from rich.markup import escape
 
+from configs.chat import ChatSettings
 from configs.loading import load_recipe
-from configs.models import ChatSettings
 from configs.recipe import Recipe
 from flows.cli import render
 from flows.cli.app import Answer, command

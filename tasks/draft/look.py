@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from configs.sources import FilesSource, Limits
+from configs.limits import Limits
+from configs.sources import FilesSource
 from tasks.errors import DataError, SourceError, Unusable
 from tasks.files.columns import has_value, look_up, to_text
 from tasks.files.records import BadLine, Row

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from configs.sources import Limits
+from configs.limits import Limits
 from tasks.files.locate import DataFile
 from tasks.files.records import Damaged, Numbered, make_bad_line
 from tasks.files.streams import iterate_lines, open_text

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from configs.sources import Limits
+from configs.limits import Limits
 from tasks.errors import SourceError
 from tasks.files.delimited import read_delimited
 from tasks.files.locate import CONTAINERS, DataFile, unreachable_error

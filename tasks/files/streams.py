@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from configs.sources import Limits
+from configs.limits import Limits
 from tasks.files.locate import DataFile
 from tasks.files.records import Damaged
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.sources import Limits
+from configs.limits import Limits
 from tasks.files.locate import DataFile
 from tasks.files.records import BadLine, Damaged, Numbered, Row, drop_filled_nulls, make_bad_line
 from tasks.files.streams import most_unpacked, open_seekable, over_limit

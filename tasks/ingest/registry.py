@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from configs.sources import FilesSource, HubSource, Limits, StoredSource
+from configs.limits import Limits
+from configs.sources import FilesSource, HubSource, StoredSource
 from tasks.errors import SourceError
 from tasks.files.hub import HubSplit, read_hub
 from tasks.files.locate import PLAIN_TEXT, identify_content, locate_files

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from configs.models import ChatSettings
+from configs.chat import ChatSettings
 from tasks.errors import SetupError
 from tasks.storage import digest_of, file_digest
 from tasks.text.chat import load_tokenizer

@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from configs.models import ChatSettings, Model
+from configs.chat import ChatSettings
+from configs.models import Model
 from tasks.artifacts import LocalModel
 from tasks.code_digest import code_digest
 from tasks.errors import SetupError

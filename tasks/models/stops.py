@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from configs.models import ChatSettings
+from configs.chat import ChatSettings
 from tasks.models.identity import GENERATION, read_settings, stopping
 from tasks.text.chat import load_tokenizer
 from tasks.text.ending import end_of_turn

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from configs.models import ChatSettings
+from configs.chat import ChatSettings
 from tasks.errors import RenderingError
 from tasks.text.answers import TurnAnswer, write_answer
 from tasks.text.completeness import find_lost_words, find_missing, lacks_reasoning, refuse_missing

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from configs.models import ChatSettings
+from configs.chat import ChatSettings
 from tasks.errors import DataError, RenderingError
 from tasks.text.rows import Message
 from tasks.text.turns import PLAIN, Dialect, as_offered, as_turns

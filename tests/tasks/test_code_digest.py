@@ -191,7 +191,7 @@ def test_what_decides_a_result_is_reached(entry: str, module: str) -> None:
             "tasks.training",
             [
                 *("tasks.evaluation", "tasks.metrics", "tasks.scores", "tasks.mixture"),
-                *("configs.suites", "configs.gates", "configs.quality"),
+                *("configs.suites", "configs.gates", "configs.models", "configs.quality"),
                 *(
                     "tasks.training.backends.local",
                     "tasks.training.backends.sagemaker",
@@ -207,7 +207,7 @@ def test_what_decides_a_result_is_reached(entry: str, module: str) -> None:
         ),
         (
             "tasks.evaluation",
-            ["tasks.training", "tasks.mixture", "configs.gates"],
+            ["tasks.training", "tasks.mixture", "configs.gates", "configs.quality"],
         ),
         ("tasks.models", ["configs.quality", "configs.suites", "tasks.models.prepare"]),
     ],

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from configs.sources import Limits
+from configs.limits import Limits
 from tasks.errors import SourceError
 from tasks.files.locate import locate_files
 from tasks.files.readers import read_file

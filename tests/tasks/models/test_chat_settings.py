@@ -3,7 +3,8 @@ import shutil
 
 import pytest
 
-from configs.models import ChatSettings, Model
+from configs.chat import ChatSettings
+from configs.models import Model
 from tasks.models.identity import tokenizer_digest
 from tasks.models.prepare import prepare_model
 from tasks.text.chat import load_tokenizer, prompt_ids, render

@@ -1,7 +1,7 @@
 import pytest
 from fakes.chat_families import FAMILIES, make_tokenizer
 
-from configs.models import ChatSettings
+from configs.chat import ChatSettings
 from tasks.errors import DataError
 from tasks.text.ending import end_of_turn
 from tasks.text.template import set_chat_settings

@@ -13,7 +13,7 @@ import pytest
 from fakes.chat_families import FAMILIES, make_tokenizer
 from fakes.masked_text import spell_row
 
-from configs.models import ChatSettings
+from configs.chat import ChatSettings
 from tasks.errors import RenderingError
 from tasks.text.chat import prompt_ids, render_last, render_rows
 from tasks.text.ending import end_of_turn
